@@ -1,0 +1,124 @@
+# `make` alone lists the targets. `make grade` and `make test` need nothing before them: the first one
+# that needs it makes .venv, and later ones leave it alone until pyproject.toml or constraints.txt change.
+#
+# PYTHON=python3.12   makes .venv with that Python (3.10 or newer) and not with the first one found
+# ARGS='...'          is handed on: make grade ARGS='--exercise makemore/ex1_atoms'
+# STRICT=1            makes `make grade` fail unless all is right; CI=true, as every CI sets it, does the same
+
+PYTHON ?=
+ARGS    =
+STRICT  = $(CI)
+
+VENV      := .venv
+BIN       := $(VENV)/bin
+MADE      := $(VENV)/.made
+INSTALLED := $(VENV)/.installed
+DEV       := $(VENV)/.installed-dev
+LAB       := $(VENV)/.installed-lab
+
+SHELL := /bin/sh
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.NOTPARALLEL:
+MAKEOVERRIDES = # what is set for this make is not for one that a test calls
+.PHONY: help setup grade train lab test lint types check exercises bench picture clean FORCE
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+# ---- For learners ----
+
+setup: $(INSTALLED) ## make .venv with what grading needs, and nothing else
+
+# `dojo grade` ends with 1 when a gradient is not right yet. That is a result and no failure of make, whose
+# "Error 1" would be the last thing that the learner reads: so 1 counts as success here, unless STRICT is set.
+grade: $(INSTALLED) ## grade exercises/; fails only on bad input (STRICT=1 or CI=true: unless all is right)
+	@$(BIN)/dojo grade exercises/ $(ARGS)$(if $(filter-out 0 false,$(STRICT)),, || [ $$? -eq 1 ])
+
+train: $(INSTALLED) ## run your own training loop (exercise 4) in full, and sample names
+	@$(BIN)/dojo train $(ARGS)
+
+lab: $(LAB) ## open notebooks/ in JupyterLab
+	@$(BIN)/jupyter lab $(ARGS) notebooks/
+
+# ---- For authors and developers ----
+
+test: $(DEV) ## run the tests (ARGS='-k cmp')
+	@$(BIN)/python -m pytest -n 2 -q $(ARGS)
+
+lint: $(DEV) ## ruff
+	@$(BIN)/ruff check $(ARGS) .
+
+types: $(DEV) ## mypy, strict for grader/
+	@$(BIN)/mypy $(ARGS)
+
+exercises: $(DEV) ## derive exercises/ and notebooks/ from solutions/
+	@$(BIN)/dojo author build $(ARGS)
+
+check: $(DEV) ## prove the content: derived files have no diff, every stub fails, every solution passes
+	@$(BIN)/dojo author check $(ARGS)
+
+bench: $(DEV) ## measure speed, as ratios within one run
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+picture: $(DEV) ## draw the README's picture of a graded run
+	@$(BIN)/python docs/picture.py $(ARGS)
+
+clean: ## remove .venv, caches and build outputs, never your work
+	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- The environment ----
+# A stamp is touched only after its pip has ended well, so an interrupted install leaves none. `.unfinished`
+# stays behind when pip was killed half-way, and then .venv is made anew: no package is left half-written.
+
+# $(call install,REQUIREMENT,SIZE): the one pip call. -qq hides pip's warnings and shows its errors.
+define install
+	@if [ -e $@ ]; then echo "Bringing $(VENV) up to date ..."; \
+	else echo "Setting up $(VENV) (once; about $(2), more where pip's torch brings CUDA) ..."; fi
+	@touch $(VENV)/.unfinished
+	@trap 'exit 130' INT TERM; \
+	$(BIN)/python -m pip install -qq --no-input --disable-pip-version-check -c constraints.txt -e '$(1)' \
+		|| { status=$$?; [ $$status -ge 128 ] || rm -f $(VENV)/.unfinished; \
+		     echo "pip could not install what $(VENV) needs; its words stand above" >&2; exit 1; }
+	@rm -f $(VENV)/.unfinished
+	@touch $@
+endef
+
+$(INSTALLED): pyproject.toml constraints.txt $(MADE)
+	$(call install,.,1 GB)
+
+$(DEV): pyproject.toml constraints.txt $(MADE)
+	$(call install,.[dev],1 GB)
+	@touch $(INSTALLED)
+
+$(LAB): pyproject.toml constraints.txt $(MADE)
+	$(call install,.[lab],1 GB)
+	@touch $(INSTALLED)
+
+# Looked at every time (some 10 ms), written only when .venv is made: it holds the folder that .venv was made
+# for, because the scripts in bin/ name it. A .venv of your own that works, and has pip, is taken as it is.
+$(MADE): FORCE
+	@if [ -e $(VENV)/.unfinished ] || ! $(BIN)/python -ISc '' 2>/dev/null; then rm -rf $(VENV); fi; \
+	here=`pwd -P`; \
+	if [ -f $@ ]; then \
+		IFS= read -r there <$@; [ "$$there" = "$$here" ] && exit 0; rm -rf $(VENV); \
+	fi; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		found=; \
+		for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.10 python3 python); do \
+			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 || continue; \
+			found=$$python; \
+			"$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+			rm -rf $(VENV); "$$python" -m venv $(VENV) && printf '%s\n' "$$here" >$@ && exit 0; \
+		done; \
+		if [ -n "$$found" ]; then \
+			echo "$$found cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; \
+		else \
+			echo "No Python 3.10 or newer found$(if $(PYTHON), as $(PYTHON)); install one, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3" >&2; \
+		fi; \
+		exit 1; \
+	fi; \
+	printf '%s\n' "$$here" >$@
+
+FORCE:

@@ -1,0 +1,225 @@
+"""The judge's side of one run: ask a worker for each gradient, and give the true one in return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from grader.autograd import Gradients, backpropagate, cut_forward, random_gradients
+from grader.exercise import Exercise
+from grader.plan import Plan, Step
+from grader.sandbox import Launcher, Worker, wait_for
+from grader.wire import WireError, receive_message, receive_tensors, send_message, send_tensors
+from grader.world import World, namespace_of
+
+STATEMENT_SECONDS = 10.0
+"""How long one statement may take; the double loop over C takes 0.005."""
+
+SETUP_SECONDS = 120.0
+SUBMISSION_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no value: an exception's type and text, or `timeout` or `crash` as type."""
+
+    type: str
+    text: str = ""
+    line: int | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the worker handed over for one gradient: numbers, or words about what it is instead."""
+
+    words: Mapping[str, Any] = field(default_factory=dict)
+    value: Tensor | None = None
+    failure: Failure | None = None
+    line: int | None = None
+
+
+@dataclass
+class Truth:
+    """The true gradients in one world, what the worker is given for each, and the forward tensors."""
+
+    world: World
+    gradients: Gradients
+    put_back: dict[str, Tensor]
+    forward: dict[str, Any]
+
+
+class StepFailed(Exception):
+    """The worker was lost or too slow in one statement; `kind` is `timeout` or `crash`."""
+
+    def __init__(self, index: int | None, kind: str) -> None:
+        super().__init__(kind)
+        self.index = index
+        self.kind = kind
+
+
+def find_truth(exercise: Exercise, world: World, chained: frozenset[str] = frozenset()) -> Truth:
+    """The true gradients of `exercise` in `world`.
+
+    In a probing world every graded or given tensor passes on a random gradient, except those in `chained`.
+    """
+    forward = cut_forward(exercise, namespace_of(exercise, world.parameters))
+    named = [name for name in (*exercise.graded, *exercise.given)]
+    if world.probe is None:
+        gradients = backpropagate(forward)
+        return Truth(world, gradients, {name: gradients.total[name] for name in named}, forward.values)
+    drawn = random_gradients(forward, [name for name in named if name not in chained], world.probe)
+    gradients = backpropagate(forward, drawn)
+    put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
+    return Truth(world, gradients, put_back, forward.values)
+
+
+class Judge:
+    """Runs one plan in several worlds. Loses a statement, never the run, to a worker that hangs or dies."""
+
+    def __init__(self, launcher: Launcher, plan: Plan) -> None:
+        self.launcher = launcher
+        self.plan = plan
+        self.worker: Worker | None = launcher.start()
+        self.barred: dict[int, str] = {}
+        self.lost: dict[str, Failure] = {}
+        self.forward_differs: list[int] = []
+        self.deadline = time.monotonic() + SUBMISSION_SECONDS
+
+    def close(self) -> None:
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+
+    def run(self, world: World, chained: frozenset[str] = frozenset()) -> tuple[dict[str, Answer], Truth]:
+        """Every gradient that the submission hands over in `world`, and the truth there."""
+        while True:
+            if self.worker is None:
+                self.worker = self.launcher.start()
+            try:
+                answers, truth = self._run_once(self.worker, world, chained)
+            except StepFailed as failed:
+                self.close()
+                self._bar(failed)
+                if failed.index is None:
+                    return self._with_lost({}), find_truth(self.plan.exercise, world, chained)
+                continue
+            return self._with_lost(answers), truth
+
+    def _run_once(
+        self, worker: Worker, world: World, chained: frozenset[str]
+    ) -> tuple[dict[str, Answer], Truth]:
+        try:
+            send_message(worker.connection, self._request(world))
+            truth = find_truth(self.plan.exercise, world, chained)
+            self._next(worker, SETUP_SECONDS, None)
+            known = {*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden}
+            send_tensors(worker.connection, {name: truth.put_back[name] for name in sorted(known)})
+            return self._collect(worker, truth), truth
+        except (BrokenPipeError, ConnectionResetError):
+            raise StepFailed(None, "crash") from None
+
+    def _collect(self, worker: Worker, truth: Truth) -> dict[str, Answer]:
+        answers: dict[str, Answer] = {}
+        running: int | None = None
+        while True:
+            message = self._next(worker, STATEMENT_SECONDS, running)
+            match message.get("op"):
+                case "running":
+                    running = _as_int(message.get("step"))
+                case "done":
+                    found = message.get("forward_differs")
+                    self.forward_differs = found if isinstance(found, list) else []
+                    return answers
+                case "value":
+                    tensor = message.get("tensor")
+                    if not isinstance(tensor, str) or tensor not in self.plan.attempts:
+                        raise StepFailed(running, "crash")
+                    answer = self._answer(worker, message, truth, running)
+                    answers.setdefault(tensor, answer)
+                    try:
+                        send_tensors(worker.connection, {"truth": truth.put_back[tensor]})
+                    except OSError:
+                        raise StepFailed(running, "crash") from None
+                case _:
+                    raise StepFailed(running, "crash")
+
+    def _answer(self, worker: Worker, message: dict[str, Any], truth: Truth, running: int | None) -> Answer:
+        line = _as_int(message.get("line"))
+        failure = message.get("failure")
+        if isinstance(failure, dict):
+            name = failure.get("name")
+            return Answer(
+                failure=Failure(
+                    str(failure.get("type", "")),
+                    str(failure.get("text", "")),
+                    _as_int(failure.get("line")),
+                    name if isinstance(name, str) else None,
+                ),
+                line=line,
+            )
+        value = None
+        if message.get("payload"):
+            try:
+                device = str(truth.world.parameters.get("device", "cpu"))
+                value = receive_tensors(worker.connection, device)["value"]
+            except (EOFError, WireError, KeyError):
+                raise StepFailed(running, "crash") from None
+        words = message.get("value")
+        return Answer(words if isinstance(words, dict) else {}, value, None, line)
+
+    def _next(self, worker: Worker, seconds: float, running: int | None) -> dict[str, Any]:
+        deadline = min(time.monotonic() + seconds, self.deadline)
+        try:
+            if not wait_for(worker.connection, deadline):
+                raise StepFailed(running, "timeout")
+            return receive_message(worker.connection)
+        except (EOFError, WireError, OSError):
+            raise StepFailed(running, "crash") from None
+
+    def _request(self, world: World) -> dict[str, Any]:
+        steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
+        checks = [
+            {"index": index, "names": names, "text": self.plan.statements[index].text}
+            for index, names in self.plan.forward_lines
+        ]
+        return {
+            "exercise": self.plan.exercise.id,
+            "parameters": dict(world.parameters),
+            "steps": steps,
+            "aliases": self.plan.aliases,
+            "places": self.plan.places_in_functions,
+            "forward_checks": checks if world.decides else [],
+        }
+
+    def _step(self, step: Step) -> dict[str, Any]:
+        return {
+            "index": step.index,
+            "text": step.statement.text,
+            "line": step.statement.line,
+            "writes": step.writes,
+            "hand_over": {t: place for t, place in step.hand_over.items() if t not in self.lost},
+            "hooks": sorted(step.hooks - self.lost.keys()),
+        }
+
+    def _bar(self, failed: StepFailed) -> None:
+        if failed.index is None or time.monotonic() >= self.deadline:
+            blamed = set(self.plan.attempts) - self.lost.keys()
+            failed.index = None
+        else:
+            self.barred[failed.index] = failed.kind
+            blamed = {t for t, kept in self.plan.slices.items() if failed.index in kept}
+        statement = None if failed.index is None else self.plan.statements[failed.index]
+        for tensor in blamed:
+            self.lost.setdefault(tensor, Failure(failed.kind, line=statement.line if statement else None))
+
+    def _with_lost(self, answers: dict[str, Answer]) -> dict[str, Answer]:
+        return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
+
+
+def _as_int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

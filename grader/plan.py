@@ -1,0 +1,260 @@
+"""In which order a submission's statements run, and after which of them each gradient is judged."""
+
+from __future__ import annotations
+
+import ast
+import heapq
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from grader.attempts import Analysis, Attempt
+from grader.effects import Effects, functions_in
+from grader.exercise import Exercise
+from grader.source import Statement
+
+PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
+"""What every submission finds defined, whether it imports it or not."""
+
+_AUTOGRAD = frozenset(
+    "backward grad requires_grad requires_grad_ retain_grad autograd func functorch ops enable_grad "
+    "set_grad_enabled vjp jvp jacrev jacfwd vmap_backward grad_fn".split()
+)
+_AUTOGRAD_NAMES = frozenset({"autograd", "vjp", "jvp", "jacrev", "jacfwd", "functorch"})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement to run, and the gradients (tensor -> expression) to hand over after it."""
+
+    index: int
+    statement: Statement
+    writes: tuple[str, ...]
+    hand_over: Mapping[str, str]
+    hooks: frozenset[str]
+
+
+@dataclass
+class Plan:
+    """Everything that grading one exercise of one submission needs to know of its text."""
+
+    exercise: Exercise
+    steps: list[Step] = field(default_factory=list)
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    forbidden: dict[str, tuple[Statement, str]] = field(default_factory=dict)
+    places_in_functions: dict[str, str] = field(default_factory=dict)
+    slices: dict[str, set[int]] = field(default_factory=dict)
+    forward_lines: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    statements: Sequence[Statement] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in self.exercise.graded if name not in self.attempts)
+
+
+def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> Plan:
+    """Slice the submission to what feeds the graded gradients, and order it so that each is judged on truth.
+
+    A statement that reads a gradient runs after that gradient was judged, except where the submission reads
+    it between two of its writes: there it sees the unfinished value, as it would in a plain run.
+    """
+    return _Planner(analysis, exercise, dict(attempts)).plan()
+
+
+class _Planner:
+    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt]) -> None:
+        self.analysis = analysis
+        self.exercise = exercise
+        self.attempts = attempts
+        self.graded = set(exercise.graded)
+        given = {"d" + name for name in exercise.given}
+        self.protected = (
+            PROVIDED_MODULES
+            | set(exercise.forward_names)
+            | exercise.network_names
+            | exercise.parameter_values.keys()
+            | given
+        )
+        self.cut_names = {
+            name: tensor for name, tensor in analysis.gradient_names.items() if tensor in self.graded
+        }
+        self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
+        self.definers: dict[tuple[int, str], list[int]] = {}
+        self.own_functions = {f.name for f in functions_in(s.node for s in analysis.statements)}
+
+    def plan(self) -> Plan:
+        slices = {tensor: self._slice(attempt) for tensor, attempt in self.attempts.items()}
+        forbidden = {}
+        for tensor, kept in slices.items():
+            for index in sorted(kept):
+                if (door := autograd_use(self.analysis.statements[index].node, self.own_functions)) is not None:
+                    forbidden[tensor] = (self.analysis.statements[index], door)
+        barred = {index for tensor in forbidden for index in self.attempts[tensor].writers}
+        barred -= {
+            index for tensor, a in self.attempts.items() if tensor not in forbidden for index in a.writers
+        }
+        kept = set().union(*slices.values()) - barred if slices else set()
+        order = self._order(sorted(kept))
+        aliases = {
+            name: tensor
+            for name, tensor in self.cut_names.items()
+            if name == "d" + tensor or any(name in e.writes for e in self.analysis.effects)
+        }
+        hooked = {t: a.place for t, a in self.attempts.items() if a.in_function and t not in forbidden}
+        return Plan(
+            exercise=self.exercise,
+            steps=[self._step(index, forbidden) for index in order],
+            attempts=self.attempts,
+            aliases=aliases,
+            forbidden=forbidden,
+            places_in_functions=hooked,
+            slices=slices,
+            forward_lines=self._own_forward_lines(kept),
+            statements=self.analysis.statements,
+        )
+
+    def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
+        """Statements above the first gradient that write a forward tensor otherwise than the exercise does."""
+        known = {ast.dump(ast.parse(atom.text)) for atom in self.exercise.atoms}
+        forward = set(self.exercise.forward_names)
+        found = []
+        for index, statement in enumerate(self.analysis.statements[: self.first_gradient]):
+            names = self.analysis.effects[index].rebinds & forward
+            if names and index not in kept and ast.dump(ast.Module([statement.node], [])) not in known:
+                found.append((index, tuple(sorted(names))))
+        return found
+
+    def _step(self, index: int, forbidden: Mapping[str, object]) -> Step:
+        last = {
+            tensor: attempt.place
+            for tensor, attempt in self.attempts.items()
+            if attempt.writers[-1] == index and not attempt.in_function and tensor not in forbidden
+        }
+        writes = tuple(t for t, a in self.attempts.items() if index in a.writers)
+        hooks = frozenset(t for t, a in self.attempts.items() if a.in_function and index in a.writers)
+        return Step(index, self.analysis.statements[index], writes, last, hooks)
+
+    def _slice(self, attempt: Attempt) -> set[int]:
+        kept: set[int] = set()
+        work = list(attempt.writers)
+        while work:
+            index = work.pop()
+            if index in kept:
+                continue
+            kept.add(index)
+            for name in self.analysis.effects[index].reads:
+                if name in self.protected or name in self.cut_names:
+                    continue
+                work += self._definers(index, name)
+        return kept
+
+    def _definers(self, reader: int, name: str) -> list[int]:
+        """The statements that give `name` the value that `reader` sees."""
+        key = (reader, name)
+        if key in self.definers:
+            return self.definers[key]
+        found: list[int] = []
+        effects = self.analysis.effects
+        floor = self.first_gradient if name in self.exercise.setup_names else 0
+        for index in range(reader - 1, floor - 1, -1):
+            if name in effects[index].writes and self._usable(index):
+                found.append(index)
+                if name in effects[index].rebinds:
+                    break
+        if not found and name not in self.exercise.setup_names:
+            later = range(reader + 1, len(effects))
+            found = [i for i in later if name in effects[i].rebinds and self._usable(i)][:1]
+        self.definers[key] = found
+        return found
+
+    def _usable(self, index: int) -> bool:
+        return index not in self.analysis.training
+
+    def _order(self, kept: list[int]) -> list[int]:
+        after: dict[int, set[int]] = {index: set() for index in kept}
+        effects = self.analysis.effects
+        for position, late in enumerate(kept):
+            for early in kept[:position]:
+                if self._conflict(effects[early], effects[late]) and not self._defined_later(early, late):
+                    after[late].add(early)
+        for (reader, _), definers in self.definers.items():
+            if reader in after:
+                after[reader] |= {index for index in definers if index in after and index > reader}
+        for tensor, attempt in self.attempts.items():
+            writers = [index for index in attempt.writers if index in after]
+            for early, late in zip(writers, writers[1:], strict=False):
+                after[late].add(early)
+            names = {name for name, held in self.cut_names.items() if held == tensor}
+            for reader in kept:
+                if reader in writers or not writers or not names & effects[reader].reads:
+                    continue
+                if writers[0] < reader < writers[-1]:
+                    after[reader] |= {index for index in writers if index < reader}
+                    for index in writers:
+                        if index > reader:
+                            after[index].add(reader)
+                elif not self._definition(reader):
+                    after[reader].add(writers[-1])
+        return _stable_topological_order(kept, after)
+
+    def _definition(self, index: int) -> bool:
+        return isinstance(self.analysis.statements[index].node, (ast.FunctionDef, ast.ClassDef))
+
+    def _conflict(self, early: Effects, late: Effects) -> bool:
+        ours = self.protected | self.cut_names.keys()
+        shared = (early.writes & (late.reads | late.writes)) | (early.reads & late.writes)
+        return bool(shared - ours)
+
+    def _defined_later(self, reader: int, definer: int) -> bool:
+        return any(definer in found for (index, _), found in self.definers.items() if index == reader)
+
+
+def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int]:
+    waiting = {index: set(before) - {index} for index, before in after.items()}
+    ready = [index for index in kept if not waiting[index]]
+    heapq.heapify(ready)
+    order: list[int] = []
+    while len(order) < len(kept):
+        if not ready:
+            ready = [min(waiting.keys() - set(order))]
+        index = heapq.heappop(ready)
+        if index in order:
+            continue
+        order.append(index)
+        for other, before in waiting.items():
+            if index in before:
+                before.discard(index)
+                if not before and other not in order:
+                    heapq.heappush(ready, other)
+    return order
+
+
+def autograd_use(node: ast.AST, own_functions: Collection[str] = ()) -> str | None:
+    """How `node` takes gradients from autograd, as the learner wrote it; None where it does not.
+
+    `own_functions` are names that the submission defines itself: its own `backward` is no autograd.
+    """
+    for leaf in ast.walk(node):
+        if isinstance(leaf, ast.Attribute) and leaf.attr in _AUTOGRAD and isinstance(leaf.ctx, ast.Load):
+            own = leaf.attr in own_functions
+            if not own and (leaf.attr not in {"func", "ops"} or _is_torch(leaf.value)):
+                return f".{leaf.attr}"
+        elif isinstance(leaf, ast.Name) and leaf.id in _AUTOGRAD_NAMES - set(own_functions):
+            return leaf.id
+        elif isinstance(leaf, ast.keyword) and leaf.arg == "requires_grad":
+            if not (isinstance(leaf.value, ast.Constant) and leaf.value.value is False):
+                return "requires_grad"
+        elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Name) and leaf.func.id == "getattr":
+            asked = {argument.value for argument in leaf.args if isinstance(argument, ast.Constant)}
+            if asked & _AUTOGRAD:
+                return ast.unparse(leaf)
+        elif isinstance(leaf, (ast.Import, ast.ImportFrom)):
+            module = getattr(leaf, "module", "") or ""
+            parts = {part for name in [module, *(a.name for a in leaf.names)] for part in name.split(".")}
+            if parts & {"autograd", "func", "functorch", "_C"}:
+                return ast.unparse(leaf)
+    return None
+
+
+def _is_torch(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "torch"

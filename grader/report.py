@@ -1,0 +1,82 @@
+"""Verdicts and reports, as data. Every view is made from these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["pass", "wrong", "shape", "missing", "error", "timeout", "forbidden"]
+SCHEMA = 1
+
+
+@dataclass
+class Verdict:
+    """What was found out about one gradient; `name` is the tensor's (`logits`, not `dlogits`).
+
+    `exact`, `approximate` and `maxdiff` are those of the lecture's `cmp`, in float32 on the exercise's own
+    data; None where there was nothing to compare. `line` counts in the file, or in cell `cell` of a notebook.
+    A verdict starts as not passed; only a comparison raises it.
+    """
+
+    name: str
+    status: Status = "missing"
+    exact: bool | None = None
+    approximate: bool | None = None
+    maxdiff: float | None = None
+    mistake: str | None = None
+    message: str = ""
+    line: int | None = None
+    cell: int | None = None
+    code: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.status == "pass"
+
+
+@dataclass
+class SubmissionReport:
+    """One exercise of one submission."""
+
+    path: str
+    exercise: str
+    title: str
+    seed: int
+    torch: str
+    device: str
+    isolation: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    attempted: bool = True
+
+    @property
+    def score(self) -> int:
+        return sum(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def max_score(self) -> int:
+        return len(self.verdicts)
+
+    @property
+    def all_passed(self) -> bool:
+        return self.max_score > 0 and self.score == self.max_score
+
+
+@dataclass
+class Report:
+    """Everything that one call of the grader found out."""
+
+    submissions: list[SubmissionReport] = field(default_factory=list)
+
+    @property
+    def all_passed(self) -> bool:
+        return bool(self.submissions) and all(s.all_passed for s in self.submissions)
+
+    def as_data(self) -> dict[str, Any]:
+        """The report in the documented JSON form."""
+        listed = []
+        for submission in self.submissions:
+            data = asdict(submission)
+            data.pop("attempted")
+            listed.append({**data, "score": submission.score, "max_score": submission.max_score})
+        return {"schema": SCHEMA, "submissions": listed}

@@ -1,0 +1,193 @@
+"""From the answers of several worlds to one verdict for each gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from grader.compare import LIMITS, Comparison, compare
+from grader.diagnose import Mismatch, diagnose_shape, diagnose_values, shape_text
+from grader.judge import Answer, Failure, Truth
+from grader.plan import Plan
+from grader.report import Verdict
+from grader.source import Source, Statement
+
+_PLAIN_WORDS = {
+    "timeout": "It did not finish within the time limit; look for a loop that never ends.",
+    "crash": "The process that ran it ended here; does it call exit()?",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One gradient in one world: what was handed over, and the truth."""
+
+    answer: Answer
+    truth: Truth
+
+    def compared(self, name: str) -> Comparison | None:
+        """The comparison of values; None where there is no tensor of the right shape to compare."""
+        value, total = self.answer.value, self.truth.gradients.total[name]
+        if value is None or value.shape != total.shape or value.is_complex():
+            return None
+        scale = self.truth.gradients.scale(name)
+        if value.dtype != total.dtype:
+            if value.dtype is not torch.float32:
+                return None
+            # A float32 island in a float64 world is compared as what it is.
+            return compare(value, total.float(), scale)
+        return compare(value, total, scale)
+
+    def right(self, name: str) -> bool:
+        found = self.compared(name)
+        return found is not None and found.right
+
+
+def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
+    """The verdict before anything ran: where the attempt stands, or that there is none."""
+    verdict = Verdict(name)
+    if name in plan.forbidden:
+        statement, door = plan.forbidden[name]
+        _place(verdict, statement, statement.line)
+        verdict.status, verdict.mistake = "forbidden", "autograd"
+        verdict.message = f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
+        return verdict
+    attempt = plan.attempts.get(name)
+    if attempt is None:
+        verdict.message = "not attempted"
+        for bad in source.bad_lines:
+            if bad.text.strip().replace(" ", "").startswith((f"d{name}=", f"d{name}+=", f"d{name}[")):
+                verdict.status, verdict.mistake = "error", "exception"
+                verdict.line, verdict.cell, verdict.code = bad.line, bad.cell, bad.text.strip()
+                verdict.message = f"Python cannot read this line: {bad.reason}."
+        return verdict
+    statement = plan.statements[attempt.writers[-1]]
+    _place(verdict, statement, statement.line)
+    return verdict
+
+
+def decide(verdict: Verdict, plan: Plan, decisive: Evidence) -> None:
+    """Raise `verdict` to a pass, or say what is wrong, from the world that decides."""
+    name, answer = verdict.name, decisive.answer
+    if answer.line is not None and name in plan.attempts:
+        _place(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.line)
+    if answer.failure is not None:
+        _explain_failure(verdict, plan, answer.failure)
+        return
+    if answer.words.get("kind") == "stub":
+        verdict.status, verdict.message = "missing", "not attempted"
+        return
+    truth = decisive.truth.gradients.total[name]
+    value = answer.value
+    if value is None:
+        _explain_no_numbers(verdict, answer, list(truth.shape))
+        return
+    mismatch = Mismatch(name, value.double(), decisive.truth.gradients, decisive.truth.forward)
+    if value.shape != truth.shape:
+        found = diagnose_shape(mismatch)
+        verdict.status, verdict.mistake, verdict.message = "shape", found.mistake, found.message
+        return
+    comparison = decisive.compared(name)
+    if comparison is None:
+        verdict.status, verdict.mistake = "wrong", "precision"
+        kind = str(value.dtype).removeprefix("torch.")
+        verdict.message = f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
+        return
+    if not bool(torch.isfinite(value).all()):
+        count = int((~torch.isfinite(value)).sum())
+        verdict.status, verdict.mistake = "wrong", "not-finite"
+        verdict.message = f"{count} of {value.numel()} elements are nan or infinite."
+        return
+    if not comparison.right:
+        diagnosis = diagnose_values(mismatch, comparison.error)
+        verdict.status, verdict.mistake, verdict.message = "wrong", diagnosis.mistake, diagnosis.message
+        return
+    verdict.status = "pass"
+
+
+def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
+    """exact, approximate and maxdiff, in float32 on the exercise's own data."""
+    comparison = shown.compared(verdict.name)
+    if comparison is None:
+        return
+    verdict.exact, verdict.approximate = comparison.exact, comparison.approximate
+    verdict.maxdiff = comparison.maxdiff if comparison.maxdiff == comparison.maxdiff else None
+    if verdict.status == "wrong" and comparison.right and verdict.mistake == "wrong-values":
+        verdict.mistake = "hardcoded-values"
+        verdict.message = "Right on the exercise's own data only; on other data of the same sizes it is wrong. " + verdict.message
+
+
+def add_probe(verdict: Verdict, vanishes: bool, probe_right: bool) -> None:
+    """What random upstream gradients say: they decide where the true gradient is zero by algebra."""
+    if not verdict.passed or probe_right:
+        return
+    name = verdict.name
+    verdict.mistake = "vanishing"
+    if vanishes:
+        verdict.status = "wrong"
+        verdict.message = (
+            f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from above "
+            f"yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
+        )
+    else:
+        verdict.message = "Right for this loss. It is a short cut: with other gradients from above it would not hold."
+
+
+def add_sizes(verdict: Verdict, other: Evidence, strict: bool) -> None:
+    """What other sizes say: they report, and decide only when asked to."""
+    if not verdict.passed or other.right(verdict.name):
+        return
+    verdict.mistake = "hardcoded-size"
+    verdict.message = (
+        "Right, but only at these sizes: a number such as 32 or 27 is written into it. "
+        f"Take it from a shape, for example {verdict.name}.shape[0], or from n."
+    )
+    if strict:
+        verdict.status = "wrong"
+
+
+def _place(verdict: Verdict, statement: Statement, line: int) -> None:
+    verdict.line, verdict.cell = line, statement.cell.number
+    verdict.code = statement.line_text(line)
+
+
+def _explain_failure(verdict: Verdict, plan: Plan, failure: Failure) -> None:
+    if failure.line is not None and verdict.name in plan.attempts:
+        _place(verdict, plan.statements[plan.attempts[verdict.name].writers[-1]], failure.line)
+    if failure.type in _PLAIN_WORDS:
+        verdict.status = "timeout" if failure.type == "timeout" else "error"
+        verdict.mistake = failure.type
+        verdict.message = _PLAIN_WORDS[failure.type]
+        return
+    verdict.status = "error"
+    if failure.type in ("NameError", "UnboundLocalError"):
+        verdict.mistake = "undefined-name"
+        known = failure.name or failure.text
+        verdict.message = f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
+    else:
+        verdict.mistake = "exception"
+        verdict.message = f"{failure.type}: {' '.join(failure.text.split())}"
+
+
+def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> None:
+    words: Mapping[str, object] = answer.words
+    if words.get("kind") != "tensor":
+        verdict.status, verdict.mistake = "wrong", "not-a-tensor"
+        verdict.message = f"It is a Python {words.get('type')}; a gradient is a tensor of shape {shape_text(shape)}."
+        return
+    found = words.get("shape")
+    ours = [int(size) for size in found] if isinstance(found, list) else []
+    if ours != shape:
+        verdict.status, verdict.mistake = "shape", "wrong-shape"
+        verdict.message = (
+            f"A gradient has its tensor's shape: yours is {shape_text(ours)}, {verdict.name} is {shape_text(shape)}."
+        )
+        return
+    verdict.status, verdict.mistake = "wrong", "not-dense"
+    verdict.message = f"A gradient is a dense tensor of real numbers; yours is {words.get('layout')}, {words.get('dtype')}."
+
+
+def limit_of(dtype: torch.dtype) -> float:
+    return LIMITS[dtype]

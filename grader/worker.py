@@ -1,0 +1,272 @@
+"""The worker: runs a learner's statements one by one, hands each gradient over, goes on with the true one."""
+
+from __future__ import annotations
+
+import ast
+import math
+import random
+import traceback
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from grader.exercise import Exercise, find_exercise
+from grader.instrument import HAND_OVER, RAISED, hook_functions
+from grader.stand_ins import ProgressStandIn, Silent
+from grader.wire import receive_message, receive_tensors, send_message, send_tensors
+from grader.world import namespace_of, use_exact_arithmetic
+
+SUBMISSION = "<submission>"
+MAX_ELEMENTS = 2_000_000
+_MAX_TEXT = 300
+
+
+class Float64Islands(TorchFunctionMode):
+    """Reads float32 as float64: a right answer that says `.float()` must not lose its ten digits."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is Tensor.float:
+            return func(*args, **kwargs).double() if args[0].dtype is torch.float16 else args[0].double()
+        if kwargs.get("dtype") is torch.float32:
+            kwargs = {**kwargs, "dtype": torch.float64}
+        if any(value is torch.float32 for value in args):
+            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor) and result.dtype is torch.float32 and func in _FROM_OUTSIDE:
+            return result.double()
+        return result
+
+
+_FROM_OUTSIDE = frozenset({torch.from_numpy, torch.tensor, torch.as_tensor})
+
+
+class Run:
+    """One pass over the statements of one submission, in one world."""
+
+    def __init__(self, connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
+        self.connection = connection
+        self.exercise = exercise
+        self.request = request
+        self.device = str(request["parameters"].get("device", "cpu"))
+        self.aliases: dict[str, str] = request["aliases"]
+        self.places: dict[str, str] = request["places"]
+        self.done: set[str] = set()
+        self.failures: dict[str, dict[str, Any]] = {}
+        self.namespace = self._provided()
+        self.pristine: dict[str, tuple[Any, Any, int]] = {}
+        self._protect()
+
+    def _provided(self) -> dict[str, Any]:
+        namespace = namespace_of(self.exercise, self.request["parameters"])
+        for atom in self.exercise.atoms:
+            exec(atom.code, namespace)
+        namespace = {
+            name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()
+        }
+        if isinstance(namespace.get("parameters"), list):
+            order = [name for name in self.exercise.trained if name in namespace]
+            namespace["parameters"] = [namespace[name] for name in order]
+        return namespace | stand_ins() | {"__name__": "__main__"}
+
+    def _protect(self) -> None:
+        protected = {*self.exercise.forward_names, *self.exercise.network_names}
+        protected |= {*self.exercise.parameter_values, *stand_ins()}
+        for name in protected:
+            if name in self.namespace:
+                self._protect_value(name, self.namespace[name])
+
+    def _protect_value(self, name: str, value: Any) -> None:
+        copy = value.clone() if isinstance(value, Tensor) else None
+        self.pristine[name] = (value, copy, value._version if isinstance(value, Tensor) else 0)
+
+    def _restore(self) -> None:
+        for name, (value, copy, version) in self.pristine.items():
+            if copy is not None and value._version != version:
+                self._protect_value(name, copy)
+                value = copy
+            self.namespace[name] = value
+
+    def run(self, truths: Mapping[str, Tensor]) -> None:
+        """Run every step; each message out is answered before the next statement runs."""
+        for tensor, truth in truths.items():
+            self._put_back(tensor, truth, protect=tensor in self.exercise.given)
+        self.namespace[HAND_OVER] = self._hand_over_inside
+        self.namespace[RAISED] = self._raised
+        torch.manual_seed(0)
+        for step in self.request["steps"]:
+            self._restore()
+            send_message(self.connection, {"op": "running", "step": step["index"]})
+            self._run_step(step)
+        self._restore()
+        send_message(self.connection, {"op": "done", "forward_differs": self._forward_differs()})
+
+    def _forward_differs(self) -> list[int]:
+        """Lines of the submission's own forward pass that give other numbers than the exercise's."""
+        lines = []
+        for check in self.request["forward_checks"]:
+            scope = dict(self.namespace)
+            try:
+                exec(compile(check["text"], SUBMISSION, "exec"), scope)
+                same = all(self._same(name, scope[name]) for name in check["names"])
+            except BaseException:
+                continue  # a forward line that does not run alone proves nothing
+            if not same:
+                lines.append(check["index"])
+        return lines
+
+    def _same(self, name: str, value: Any) -> bool:
+        ours = self.pristine[name][0]
+        if not isinstance(value, Tensor) or value.shape != ours.shape:
+            return False
+        return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
+
+    def _run_step(self, step: Mapping[str, Any]) -> None:
+        failure = None
+        try:
+            tree = ast.increment_lineno(ast.parse(step["text"]), step["line"] - 1)
+            hook_functions(tree, self.places, self.aliases)
+            exec(compile(tree, SUBMISSION, "exec"), self.namespace)
+        except BaseException as error:
+            failure = describe_exception(error)
+            for tensor in step["writes"]:
+                self.failures.setdefault(tensor, failure)
+        for tensor in step["hooks"]:
+            if tensor not in self.done:
+                self._hand_over(tensor, lambda: None, step["line"])
+        for tensor, place in step["hand_over"].items():
+            if tensor not in self.done:
+                truth = self._hand_over(tensor, lambda place=place: self._evaluate(place), step["line"])
+                self._put_back(tensor, truth)
+                self._assign(place, truth)
+
+    def _evaluate(self, place: str) -> Any:
+        return eval(compile(place, SUBMISSION, "eval"), self.namespace)
+
+    def _assign(self, place: str, truth: Tensor) -> None:
+        try:
+            exec(f"{place} = __truth__", {**self.namespace, "__truth__": truth.clone()})
+            if place.isidentifier():
+                self.namespace[place] = truth.clone()
+        except Exception:
+            return  # an expression that cannot be assigned to keeps the learner's value
+
+    def _hand_over_inside(self, tensor: str, read: Callable[[], Any], line: int) -> Any:
+        if tensor in self.done:
+            return read()
+        truth = self._hand_over(tensor, read, line)
+        self._put_back(tensor, truth)
+        return truth.clone()
+
+    def _raised(self, tensors: tuple[str, ...], error: Exception) -> None:
+        for tensor in tensors:
+            self.failures.setdefault(tensor, describe_exception(error))
+
+    def _hand_over(self, tensor: str, read: Callable[[], Any], line: int) -> Tensor:
+        self.done.add(tensor)
+        message: dict[str, Any] = {"op": "value", "tensor": tensor, "line": line}
+        payload = None
+        if tensor in self.failures:
+            message["failure"] = self.failures[tensor]
+        else:
+            try:
+                described, payload = describe_value(read())
+                message["value"] = described
+            except BaseException as error:
+                message["failure"] = describe_exception(error)
+        message["payload"] = payload is not None
+        send_message(self.connection, message)
+        if payload is not None:
+            send_tensors(self.connection, {"value": payload})
+        return receive_tensors(self.connection, self.device)["truth"]
+
+    def _put_back(self, tensor: str, truth: Tensor, *, protect: bool = False) -> None:
+        for name in {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}:
+            self.namespace[name] = truth.clone()
+            if protect:
+                self._protect_value(name, self.namespace[name])
+
+
+def describe_value(value: Any) -> tuple[dict[str, Any], Tensor | None]:
+    """What a candidate is, in words; and its numbers where it is a dense tensor of a sane size."""
+    if not isinstance(value, Tensor):
+        kind = "stub" if value is ... or value is None else "object"
+        return {"kind": kind, "type": type(value).__name__[:60]}, None
+    words = {
+        "kind": "tensor",
+        "shape": list(value.shape),
+        "dtype": str(value.dtype).removeprefix("torch."),
+        "device": value.device.type,
+        "layout": str(value.layout).removeprefix("torch."),
+    }
+    dense = value.layout == torch.strided and not value.is_nested and value.device.type != "meta"
+    if not dense or value.numel() > MAX_ELEMENTS or value.is_complex():
+        return words, None
+    return words, value.detach()
+
+
+def describe_exception(error: BaseException) -> dict[str, Any]:
+    """Type, text and the submission's line of an exception."""
+    line = None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == SUBMISSION:
+            line = number
+    if isinstance(error, SyntaxError) and error.filename in (SUBMISSION, "<unknown>"):
+        line = error.lineno
+    try:
+        text = str(error)
+    except Exception:
+        text = ""
+    name = getattr(error, "name", None) if isinstance(error, NameError) else None
+    return {"type": type(error).__name__[:60], "text": text[:_MAX_TEXT], "line": line, "name": name}
+
+
+def stand_ins() -> dict[str, Any]:
+    """Names that people use without a definition of their own."""
+    return {
+        "torch": torch,
+        "F": torch.nn.functional,
+        "nn": torch.nn,
+        "np": np,
+        "numpy": np,
+        "math": math,
+        "random": random,
+        "plt": Silent(),
+        "cmp": Silent(),
+        "tqdm": ProgressStandIn,
+        "trange": lambda *sizes, **_: range(*sizes),
+    }
+
+
+def serve(connection: Connection) -> None:
+    """Answer run requests until the judge closes the connection."""
+    use_exact_arithmetic()
+    torch.set_grad_enabled(False)
+    while True:
+        try:
+            request = receive_message(connection)
+        except EOFError:
+            return
+        exercise = find_exercise(str(request["exercise"]))
+        dtype = getattr(torch, str(request["parameters"].get("dtype", "float32")))
+        run = Run(connection, exercise, request)
+        send_message(connection, {"op": "ready"})
+        truths = receive_tensors(connection, run.device)
+        torch.set_default_dtype(dtype)
+        if run.device != "cpu":  # a default device costs a little on every call
+            torch.set_default_device(run.device)
+        if dtype is torch.float64:
+            with Float64Islands():
+                run.run(truths)
+        else:
+            run.run(truths)
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
