@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.effects import (
@@ -20,7 +20,6 @@ from grader.exercise import Exercise
 from grader.source import Source, Statement
 
 _STAGE = re.compile(r"\b(?:exercise|ex|stage)[\s.:#_-]*(\d)\b", re.IGNORECASE)
-_LOOPS = (ast.For, ast.While)
 
 
 @dataclass
@@ -47,6 +46,7 @@ class Analysis:
     attempts: dict[str, list[Attempt]]
     stubs: dict[str, int]
     training: list[int]
+    loops: dict[int, list[ast.For | ast.While]] = field(default_factory=dict)
 
     @property
     def statements(self) -> Sequence[Statement]:
@@ -72,9 +72,15 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
         index
         for index, node in enumerate(body)
         if not isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        and (_is_training(node, names, forward, carriers) or effects[index].calls & _trainers(body, names, forward))
+        and (
+            training_loops(node, names, forward, carriers)
+            or effects[index].calls & _trainers(body, names, forward)
+        )
     ]
-    analysis = Analysis(source, effects, names, {}, {}, training)
+    loops = {index: training_loops(node, names, forward, carriers) for index, node in enumerate(body)}
+    analysis = Analysis(
+        source, effects, names, {}, {}, training, {i: found for i, found in loops.items() if found}
+    )
     for index, node in enumerate(body):
         if index not in training:
             _collect(analysis, index, node, carriers)
@@ -185,14 +191,14 @@ def _carriers(body: list[ast.stmt], names: dict[str, str], forward: set[str]) ->
             continue
         held: dict[str, str] = {}
         for function in functions_in([node]):
-            if not _is_training(function, names, forward, {}):
+            if not training_loops(function, names, forward, ()):
                 held.update(gradient_places(function, names))
         if held:
             carriers[node.name] = held
     for _ in range(2):
         for node in body:
             used = carriers.keys() & {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
-            if isinstance(node, ast.FunctionDef) and not _is_training(node, names, forward, carriers):
+            if isinstance(node, ast.FunctionDef) and not training_loops(node, names, forward, carriers):
                 targets = {node.name}
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
                 classes = {n.name for n in body if isinstance(n, ast.ClassDef)}
@@ -218,23 +224,28 @@ def gradient_places(function: ast.AST, names: dict[str, str]) -> dict[str, str]:
     return places
 
 
-def _is_training(
-    node: ast.AST, names: dict[str, str], forward: set[str], carriers: dict[str, dict[str, str]]
-) -> bool:
-    """True where a loop below `node` runs forward and backward again: a training loop, not an answer."""
-    for loop in ast.walk(node):
-        if isinstance(loop, _LOOPS):
-            assigned = assigned_names(loop)
-            called = {root_name(leaf.func) for leaf in ast.walk(loop) if isinstance(leaf, ast.Call)}
-            gradients = {names[name] for name in assigned if name in names}
-            if (len(gradients) > 1 or called & carriers.keys()) and assigned & forward:
-                return True
-    return False
+def training_loops(
+    node: ast.AST, names: dict[str, str], forward: set[str], carriers: Collection[str]
+) -> list[ast.For | ast.While]:
+    """The outermost loops below `node` that run forward and backward again: training, not an answer."""
+    if isinstance(node, (ast.For, ast.While)):
+        assigned = assigned_names(node)
+        called = {root_name(leaf.func) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+        gradients = {names[name] for name in assigned if name in names}
+        if (len(gradients) > 1 or called & set(carriers)) and assigned & forward:
+            return [node]
+    return [
+        loop
+        for child in ast.iter_child_nodes(node)
+        for loop in training_loops(child, names, forward, carriers)
+    ]
 
 
 def _trainers(body: list[ast.stmt], names: dict[str, str], forward: set[str]) -> set[str]:
     return {
-        node.name for node in body if isinstance(node, ast.FunctionDef) and _is_training(node, names, forward, {})
+        node.name
+        for node in body
+        if isinstance(node, ast.FunctionDef) and training_loops(node, names, forward, ())
     }
 
 
@@ -288,7 +299,7 @@ def _owner(
     upstream = set().union(*(analysis.gradients_read(i) for i in attempt.writers)) - {attempt.tensor}
     direct = upstream <= set(single.given) and not attempt.in_function
     earlier = analysis.attempts[attempt.tensor][0] is not attempt
-    return single if direct or earlier and _continued(analysis, attempt) else chain
+    return single if direct or (earlier and _continued(analysis, attempt)) else chain
 
 
 def _continued(analysis: Analysis, attempt: Attempt) -> bool:

@@ -92,7 +92,9 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
             continue
         passed[atom.name] = above
         leaves = forward.inputs[atom.name]
-        found = torch.autograd.grad(output, list(leaves.values()), above, retain_graph=True, allow_unused=True)
+        found = torch.autograd.grad(
+            output, list(leaves.values()), above, retain_graph=True, allow_unused=True
+        )
         for name, share in zip(leaves, found, strict=True):
             if share is None:
                 continue
@@ -101,10 +103,13 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
     return Gradients(total, passed, shares)
 
 
-def whole_backward(exercise: Exercise, namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Tensor]:
+def whole_backward(
+    exercise: Exercise, namespace: Mapping[str, Any], names: Iterable[str]
+) -> dict[str, Tensor]:
     """The gradients as `loss.backward()` on the uncut graph leaves them, bit for bit."""
     scope = {
-        name: value.detach().requires_grad_() if _is_float(value) else value for name, value in namespace.items()
+        name: value.detach().requires_grad_() if _is_float(value) else value
+        for name, value in namespace.items()
     }
     with torch.enable_grad():
         for atom in exercise.atoms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,6 +174,4 @@ def diagnose_values(mismatch: Mismatch, error: float) -> Diagnosis:
 
 
 def _dimension_sets(dimensions: int) -> list[tuple[int, ...]]:
-    singles = [(k,) for k in range(dimensions)]
-    pairs = [(a, b) for a in range(dimensions) for b in range(a + 1, dimensions)]
-    return singles + pairs
+    return [chosen for size in (1, 2) for chosen in itertools.combinations(range(dimensions), size)]

@@ -7,7 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 _MUTATING_METHODS = frozenset(
-    "append extend insert update setdefault pop popitem clear remove sort reverse add discard".split()
+    [
+        "append",
+        "extend",
+        "insert",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "clear",
+        "remove",
+        "sort",
+        "reverse",
+        "add",
+        "discard",
+    ]
 )
 _FIRST_ARGUMENT_MUTATORS = frozenset({"at", "put", "copyto", "place", "putmask", "setattr"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -51,7 +65,11 @@ def field_name(node: ast.AST) -> str | None:
     """`dh` for `self.dh` and for `grads["dh"]`; None for anything else."""
     if isinstance(node, ast.Attribute):
         return node.attr
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+    if (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.slice, ast.Constant)
+        and isinstance(node.slice.value, str)
+    ):
         return node.slice.value
     return None
 
@@ -119,7 +137,9 @@ class _Collector(ast.NodeVisitor):
                 self._write(root_name(keyword.value))
         self.generic_visit(node)
 
-    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+    def _visit_comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    ) -> None:
         names = {
             leaf.id for g in node.generators for leaf in ast.walk(g.target) if isinstance(leaf, ast.Name)
         }

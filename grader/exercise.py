@@ -117,7 +117,9 @@ class Exercise:
         for cell in self.code_cells("setup"):
             for node in ast.parse(cell.text).body:
                 if isinstance(node, ast.Assign) and bound_names([node]) == {"parameters"}:
-                    return tuple(element.id for element in ast.walk(node.value) if isinstance(element, ast.Name))
+                    return tuple(
+                        element.id for element in ast.walk(node.value) if isinstance(element, ast.Name)
+                    )
         raise DojoError(f"{self.path}: no setup cell assigns `parameters = [...]`")
 
     @cached_property

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from grader.attempts import Analysis, Attempt, allocate, analyse
 from grader.autograd import Gradients, whole_backward
 from grader.errors import DojoError
-from grader.exercise import Exercise, all_exercises, find_exercise, marked_id
 from grader.judge import Answer, Judge, Truth, find_truth
 from grader.plan import Plan, make_plan
 from grader.report import Report, SubmissionReport, Verdict
 from grader.sandbox import ISOLATION, Launcher
-from grader.source import Source, read_source
+from grader.source import read_source
+from grader.submission import Part, find_parts
 from grader.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
-from grader.world import World, as_written, namespace_of, other_data, other_sizes, random_upstream, use_exact_arithmetic
-
-SUFFIXES = (".py", ".ipynb")
+from grader.world import (
+    as_written,
+    namespace_of,
+    other_data,
+    other_sizes,
+    random_upstream,
+    use_exact_arithmetic,
+)
 
 
 @dataclass(frozen=True)
@@ -46,84 +49,6 @@ def settings(seed: int | None = None, device: str = "auto", strict_sizes: bool =
         raise DojoError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
     chosen = "cpu" if device == "auto" else device
     return Settings(secrets.randbelow(2**31) if seed is None else seed, chosen, strict_sizes)
-
-
-def submission_files(path: Path) -> list[Path]:
-    """The file itself, or every script and notebook in a folder.
-
-    Raises:
-        DojoError: there is no such path, or the folder holds none.
-    """
-    if path.is_dir():
-        found = sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix in SUFFIXES and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        )
-        if not found:
-            raise DojoError(f"{path}: no .py or .ipynb file in this folder")
-        return found
-    if not path.exists():
-        raise DojoError(f"{path}: no such file or folder")
-    if path.suffix not in SUFFIXES:
-        raise DojoError(f"{path}: neither a .py file nor an .ipynb notebook")
-    return [path]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One exercise of one submission, before it is run."""
-
-    exercise: Exercise
-    analysis: Analysis
-    attempts: dict[str, Attempt]
-
-
-def find_parts(source: Source, asked: str | None = None) -> list[Part]:
-    """The exercises that a file holds: as asked, as it says of itself, or by the gradients it assigns.
-
-    Raises:
-        DojoError: it assigns no gradient that any exercise grades.
-    """
-    exercise = _named_exercise(source, asked)
-    candidates = all_exercises()
-    if exercise is not None:
-        candidates = tuple(e for e in candidates if e.id.split("/")[0] == exercise.id.split("/")[0])
-    analysis = analyse(source, candidates)
-    if exercise is not None and (marked_id(source.cells) or _only(analysis, exercise, candidates)):
-        attempts = {t: versions[-1] for t, versions in analysis.attempts.items() if t in exercise.graded}
-        return [Part(exercise, analysis, attempts)]
-    allocated = allocate(analysis, candidates)
-    if exercise is not None:
-        return [Part(exercise, analysis, allocated[exercise])]
-    parts = [
-        Part(candidate, analysis, attempts)
-        for candidate, attempts in allocated.items()
-        if attempts or (candidate.is_training and analysis.training)
-    ]
-    if not parts:
-        raise DojoError(
-            f"{source.path}: assigns no gradient that an exercise grades (such as dlogits); "
-            "say which exercise it is with --exercise"
-        )
-    return parts
-
-
-def _named_exercise(source: Source, asked: str | None) -> Exercise | None:
-    if asked is not None:
-        return find_exercise(asked)
-    marked = marked_id(source.cells)
-    if marked is not None:
-        return find_exercise(marked)
-    stem = source.path.stem.lower()
-    named = [e for e in all_exercises() if re.search(rf"(?<![a-z0-9]){e.short_id}(?![0-9])", stem)]
-    return named[0] if len(named) == 1 else None
-
-
-def _only(analysis: Analysis, exercise: Exercise, candidates: Sequence[Exercise]) -> bool:
-    """True where the file attempts nothing that another exercise alone grades."""
-    others = {t for e in candidates if e is not exercise and not e.is_training for t in e.graded}
-    return not (analysis.attempts.keys() & (others - set(exercise.graded)))
 
 
 class Grader:
@@ -162,7 +87,7 @@ class Grader:
             isolation=ISOLATION,
         )
         if part.exercise.is_training:
-            from grader.training import grade_training  # only the one exercise with a loop needs it
+            from grader.training import grade_training  # only one exercise of four has a loop
 
             grade_training(part, report, self.launcher, self.settings.seed, self.settings.device)
             return report
@@ -239,16 +164,7 @@ def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evi
     return Evidence(answers.get(verdict.name, Answer({"kind": "stub"})), truth)
 
 
-def grade_paths(paths: Sequence[Path], chosen: Settings, exercise: str | None = None) -> Report:
-    """Grade files and folders.
-
-    Raises:
-        DojoError: a path is bad or holds no exercise; nothing is graded then.
-    """
-    files = [file for path in paths for file in submission_files(path)]
-    parts = [part for file in files for part in find_parts(read_source(file), exercise)]
+def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:
+    """Grade what `find_parts` found, one after another, with one launcher."""
     with Grader(chosen) as grader:
         return Report([grader.grade_part(part) for part in parts])
-
-
-__all__ = ["Grader", "Report", "Settings", "World", "grade_paths", "settings"]

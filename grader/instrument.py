@@ -43,7 +43,9 @@ def _guarded(statement: ast.stmt, tensors: set[str]) -> ast.stmt:
     if any(isinstance(leaf, (ast.Return, ast.Break, ast.Continue)) for leaf in ast.walk(statement)):
         return statement
     listed = ", ".join(repr(tensor) for tensor in sorted(tensors))
-    guard = ast.parse(f"try:\n    pass\nexcept Exception as __error__:\n    {RAISED}(({listed},), __error__)").body[0]
+    guard = ast.parse(
+        f"try:\n    pass\nexcept Exception as __error__:\n    {RAISED}(({listed},), __error__)"
+    ).body[0]
     assert isinstance(guard, ast.Try)
     for leaf in ast.walk(guard):
         if hasattr(leaf, "lineno"):
@@ -75,6 +77,6 @@ def _gradients_written(statement: ast.stmt, names: Mapping[str, str]) -> set[str
         elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
             if leaf.func.attr.endswith("_") and not leaf.func.attr.startswith("_"):
                 name = root_name(leaf.func)
-        if name in names:
+        if name is not None and name in names:
             found.add(names[name])
     return found

@@ -32,6 +32,19 @@ class Failure:
     line: int | None = None
     name: str | None = None
 
+    @classmethod
+    def read(cls, words: object) -> Failure | None:
+        """A failure from a worker's message; None where it is none."""
+        if not isinstance(words, dict):
+            return None
+        name = words.get("name")
+        return cls(
+            str(words.get("type", "")),
+            str(words.get("text", "")),
+            _as_int(words.get("line")),
+            name if isinstance(name, str) else None,
+        )
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -150,18 +163,9 @@ class Judge:
 
     def _answer(self, worker: Worker, message: dict[str, Any], truth: Truth, running: int | None) -> Answer:
         line = _as_int(message.get("line"))
-        failure = message.get("failure")
-        if isinstance(failure, dict):
-            name = failure.get("name")
-            return Answer(
-                failure=Failure(
-                    str(failure.get("type", "")),
-                    str(failure.get("text", "")),
-                    _as_int(failure.get("line")),
-                    name if isinstance(name, str) else None,
-                ),
-                line=line,
-            )
+        failure = Failure.read(message.get("failure"))
+        if failure is not None:
+            return Answer(failure=failure, line=line)
         value = None
         if message.get("payload"):
             try:
@@ -173,13 +177,7 @@ class Judge:
         return Answer(words if isinstance(words, dict) else {}, value, None, line)
 
     def _next(self, worker: Worker, seconds: float, running: int | None) -> dict[str, Any]:
-        deadline = min(time.monotonic() + seconds, self.deadline)
-        try:
-            if not wait_for(worker.connection, deadline):
-                raise StepFailed(running, "timeout")
-            return receive_message(worker.connection)
-        except (EOFError, WireError, OSError):
-            raise StepFailed(running, "crash") from None
+        return next_message(worker, min(time.monotonic() + seconds, self.deadline), running)
 
     def _request(self, world: World) -> dict[str, Any]:
         steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
@@ -218,7 +216,23 @@ class Judge:
             self.lost.setdefault(tensor, Failure(failed.kind, line=statement.line if statement else None))
 
     def _with_lost(self, answers: dict[str, Answer]) -> dict[str, Answer]:
-        return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
+        return answers | {
+            tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()
+        }
+
+
+def next_message(worker: Worker, deadline: float, running: int | None = None) -> dict[str, Any]:
+    """The worker's next message.
+
+    Raises:
+        StepFailed: none came before `deadline`, or the worker is gone; `running` is the statement to blame.
+    """
+    try:
+        if not wait_for(worker.connection, deadline):
+            raise StepFailed(running, "timeout")
+        return receive_message(worker.connection)
+    except (EOFError, WireError, OSError):
+        raise StepFailed(running, "crash") from None
 
 
 def _as_int(value: object) -> int | None:

@@ -29,7 +29,10 @@ def _line(name: str, d: Any, t: torch.Tensor) -> tuple[str, bool]:
         return f"{label} a {type(d).__name__}, not a tensor of shape {shape_text(t.shape)}", False
     truth = t.grad
     if truth is None:
-        return f"{label} no true gradient yet: run the cells from the forward pass to loss.backward() again", False
+        return (
+            f"{label} no true gradient yet: run the cells from the forward pass to loss.backward() again",
+            False,
+        )
     if d.shape != truth.shape:
         return f"{label} shape {shape_text(d.shape)}, but {name} is {shape_text(truth.shape)}", False
     if d.dtype != truth.dtype:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import heapq
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.attempts import Analysis, Attempt
@@ -12,12 +12,31 @@ from grader.effects import Effects, functions_in
 from grader.exercise import Exercise
 from grader.source import Statement
 
-PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
+PROVIDED_MODULES = frozenset(
+    {"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"}
+)
 """What every submission finds defined, whether it imports it or not."""
 
 _AUTOGRAD = frozenset(
-    "backward grad requires_grad requires_grad_ retain_grad autograd func functorch ops enable_grad "
-    "set_grad_enabled vjp jvp jacrev jacfwd vmap_backward grad_fn".split()
+    [
+        "backward",
+        "grad",
+        "requires_grad",
+        "requires_grad_",
+        "retain_grad",
+        "autograd",
+        "func",
+        "functorch",
+        "ops",
+        "enable_grad",
+        "set_grad_enabled",
+        "vjp",
+        "jvp",
+        "jacrev",
+        "jacfwd",
+        "vmap_backward",
+        "grad_fn",
+    ]
 )
 _AUTOGRAD_NAMES = frozenset({"autograd", "vjp", "jvp", "jacrev", "jacfwd", "functorch"})
 
@@ -61,6 +80,68 @@ def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Att
     return _Planner(analysis, exercise, dict(attempts)).plan()
 
 
+class Slicer:
+    """Finds what a statement needs to run: the statements that give its names their values, and so on.
+
+    Names in `protected` are provided and never looked up. Of `setup_names` only definitions from
+    statement `floor` on count: those above repeat the exercise's own setup.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        protected: Collection[str],
+        setup_names: Collection[str] = (),
+        floor: int = 0,
+    ) -> None:
+        self.analysis = analysis
+        self.protected = protected
+        self.setup_names = setup_names
+        self.floor = floor
+        self.found: dict[tuple[int, str], list[int]] = {}
+
+    def slice(self, indexes: Iterable[int]) -> set[int]:
+        """`indexes` and every statement that they need."""
+        kept: set[int] = set()
+        work = list(indexes)
+        while work:
+            index = work.pop()
+            if index in kept:
+                continue
+            kept.add(index)
+            for name in self.analysis.effects[index].reads:
+                if name not in self.protected:
+                    work += self.definers(index, name)
+        return kept
+
+    def definers(self, reader: int, name: str) -> list[int]:
+        """The statements that give `name` the value that `reader` sees."""
+        key = (reader, name)
+        if key not in self.found:
+            self.found[key] = self._find_definers(reader, name)
+        return self.found[key]
+
+    def _find_definers(self, reader: int, name: str) -> list[int]:
+        found: list[int] = []
+        effects = self.analysis.effects
+        is_setup = name in self.setup_names
+        for index in range(reader - 1, (self.floor if is_setup else 0) - 1, -1):
+            if name in effects[index].writes and index not in self.analysis.training:
+                found.append(index)
+                if name in effects[index].rebinds:
+                    break
+        if not found and not is_setup:  # cells may have been reordered: look further down
+            later = range(reader + 1, len(effects))
+            found = [i for i in later if name in effects[i].rebinds and i not in self.analysis.training][:1]
+        return found
+
+    def defined_later(self, reader: int, definer: int) -> bool:
+        """True where `reader` needs a name whose only definition stands further down, at `definer`."""
+        return definer > reader and any(
+            definer in found for (index, _), found in self.found.items() if index == reader
+        )
+
+
 class _Planner:
     def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt]) -> None:
         self.analysis = analysis
@@ -79,15 +160,19 @@ class _Planner:
             name: tensor for name, tensor in analysis.gradient_names.items() if tensor in self.graded
         }
         self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
-        self.definers: dict[tuple[int, str], list[int]] = {}
+        self.slicer = Slicer(
+            analysis, self.protected | self.cut_names.keys(), exercise.setup_names, self.first_gradient
+        )
         self.own_functions = {f.name for f in functions_in(s.node for s in analysis.statements)}
 
     def plan(self) -> Plan:
-        slices = {tensor: self._slice(attempt) for tensor, attempt in self.attempts.items()}
+        slices = {tensor: self.slicer.slice(attempt.writers) for tensor, attempt in self.attempts.items()}
         forbidden = {}
         for tensor, kept in slices.items():
             for index in sorted(kept):
-                if (door := autograd_use(self.analysis.statements[index].node, self.own_functions)) is not None:
+                if (
+                    door := autograd_use(self.analysis.statements[index].node, self.own_functions)
+                ) is not None:
                     forbidden[tensor] = (self.analysis.statements[index], door)
         barred = {index for tensor in forbidden for index in self.attempts[tensor].writers}
         barred -= {
@@ -134,50 +219,16 @@ class _Planner:
         hooks = frozenset(t for t, a in self.attempts.items() if a.in_function and index in a.writers)
         return Step(index, self.analysis.statements[index], writes, last, hooks)
 
-    def _slice(self, attempt: Attempt) -> set[int]:
-        kept: set[int] = set()
-        work = list(attempt.writers)
-        while work:
-            index = work.pop()
-            if index in kept:
-                continue
-            kept.add(index)
-            for name in self.analysis.effects[index].reads:
-                if name in self.protected or name in self.cut_names:
-                    continue
-                work += self._definers(index, name)
-        return kept
-
-    def _definers(self, reader: int, name: str) -> list[int]:
-        """The statements that give `name` the value that `reader` sees."""
-        key = (reader, name)
-        if key in self.definers:
-            return self.definers[key]
-        found: list[int] = []
-        effects = self.analysis.effects
-        floor = self.first_gradient if name in self.exercise.setup_names else 0
-        for index in range(reader - 1, floor - 1, -1):
-            if name in effects[index].writes and self._usable(index):
-                found.append(index)
-                if name in effects[index].rebinds:
-                    break
-        if not found and name not in self.exercise.setup_names:
-            later = range(reader + 1, len(effects))
-            found = [i for i in later if name in effects[i].rebinds and self._usable(i)][:1]
-        self.definers[key] = found
-        return found
-
-    def _usable(self, index: int) -> bool:
-        return index not in self.analysis.training
-
     def _order(self, kept: list[int]) -> list[int]:
         after: dict[int, set[int]] = {index: set() for index in kept}
         effects = self.analysis.effects
         for position, late in enumerate(kept):
             for early in kept[:position]:
-                if self._conflict(effects[early], effects[late]) and not self._defined_later(early, late):
+                if self._conflict(effects[early], effects[late]) and not self.slicer.defined_later(
+                    early, late
+                ):
                     after[late].add(early)
-        for (reader, _), definers in self.definers.items():
+        for (reader, _), definers in self.slicer.found.items():
             if reader in after:
                 after[reader] |= {index for index in definers if index in after and index > reader}
         for tensor, attempt in self.attempts.items():
@@ -204,9 +255,6 @@ class _Planner:
         ours = self.protected | self.cut_names.keys()
         shared = (early.writes & (late.reads | late.writes)) | (early.reads & late.writes)
         return bool(shared - ours)
-
-    def _defined_later(self, reader: int, definer: int) -> bool:
-        return any(definer in found for (index, _), found in self.definers.items() if index == reader)
 
 
 def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int]:

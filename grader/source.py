@@ -64,7 +64,7 @@ class Statement:
     @property
     def _first_line(self) -> int:
         decorators = getattr(self.node, "decorator_list", [])
-        return min([self.node.lineno, *(d.lineno for d in decorators)])
+        return min((self.node.lineno, *(int(d.lineno) for d in decorators)))
 
     @cached_property
     def text(self) -> str:
@@ -182,7 +182,7 @@ def _notebook_cells(path: Path, text: str) -> list[Cell]:
     try:
         raw: Any = nbformat.reader.reads(text)  # type: ignore[no-untyped-call]
         major = raw.get("nbformat")
-        if major is None or "cells" not in raw and major >= 4:
+        if major is None or ("cells" not in raw and major >= 4):
             raise DojoError(f"{path}: not a notebook (it has no cells)")
         if major < 4:
             raise DojoError(
@@ -264,7 +264,8 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 def _is_no_grad(node: ast.stmt) -> bool:
     return isinstance(node, ast.With) and all(
-        item.optional_vars is None and re.search(r"\b(no_grad|inference_mode)\b", ast.unparse(item.context_expr))
+        item.optional_vars is None
+        and re.search(r"\b(no_grad|inference_mode)\b", ast.unparse(item.context_expr))
         for item in node.items
     )
 

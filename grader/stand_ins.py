@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional
 
 
 class Silent:
@@ -54,3 +60,19 @@ class ProgressStandIn:
     def __exit__(self, *error: object) -> None:
         return None
 
+
+def stand_ins() -> dict[str, Any]:
+    """Names that people use without a definition of their own."""
+    return {
+        "torch": torch,
+        "F": torch.nn.functional,
+        "nn": torch.nn,
+        "np": np,
+        "numpy": np,
+        "math": math,
+        "random": random,
+        "plt": Silent(),
+        "cmp": Silent(),
+        "tqdm": ProgressStandIn,
+        "trange": lambda *sizes, **_: range(*sizes),
+    }

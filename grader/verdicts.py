@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from grader.compare import LIMITS, Comparison, compare
+from grader.compare import Comparison, compare
 from grader.diagnose import Mismatch, diagnose_shape, diagnose_values, shape_text
 from grader.judge import Answer, Failure, Truth
 from grader.plan import Plan
@@ -50,7 +50,7 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
     verdict = Verdict(name)
     if name in plan.forbidden:
         statement, door = plan.forbidden[name]
-        _place(verdict, statement, statement.line)
+        place(verdict, statement, statement.line)
         verdict.status, verdict.mistake = "forbidden", "autograd"
         verdict.message = f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
         return verdict
@@ -64,7 +64,7 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
                 verdict.message = f"Python cannot read this line: {bad.reason}."
         return verdict
     statement = plan.statements[attempt.writers[-1]]
-    _place(verdict, statement, statement.line)
+    place(verdict, statement, statement.line)
     return verdict
 
 
@@ -72,9 +72,9 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence) -> None:
     """Raise `verdict` to a pass, or say what is wrong, from the world that decides."""
     name, answer = verdict.name, decisive.answer
     if answer.line is not None and name in plan.attempts:
-        _place(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.line)
+        place(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.line)
     if answer.failure is not None:
-        _explain_failure(verdict, plan, answer.failure)
+        explain_failure(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.failure)
         return
     if answer.words.get("kind") == "stub":
         verdict.status, verdict.message = "missing", "not attempted"
@@ -93,7 +93,9 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence) -> None:
     if comparison is None:
         verdict.status, verdict.mistake = "wrong", "precision"
         kind = str(value.dtype).removeprefix("torch.")
-        verdict.message = f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
+        verdict.message = (
+            f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
+        )
         return
     if not bool(torch.isfinite(value).all()):
         count = int((~torch.isfinite(value)).sum())
@@ -116,7 +118,10 @@ def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
     verdict.maxdiff = comparison.maxdiff if comparison.maxdiff == comparison.maxdiff else None
     if verdict.status == "wrong" and comparison.right and verdict.mistake == "wrong-values":
         verdict.mistake = "hardcoded-values"
-        verdict.message = "Right on the exercise's own data only; on other data of the same sizes it is wrong. " + verdict.message
+        verdict.message = (
+            "Right on the exercise's own data only; on other data of the same sizes it is wrong. "
+            + verdict.message
+        )
 
 
 def add_probe(verdict: Verdict, vanishes: bool, probe_right: bool) -> None:
@@ -132,7 +137,9 @@ def add_probe(verdict: Verdict, vanishes: bool, probe_right: bool) -> None:
             f"yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
         )
     else:
-        verdict.message = "Right for this loss. It is a short cut: with other gradients from above it would not hold."
+        verdict.message = (
+            "Right for this loss. It is a short cut: with other gradients from above it would not hold."
+        )
 
 
 def add_sizes(verdict: Verdict, other: Evidence, strict: bool) -> None:
@@ -148,14 +155,16 @@ def add_sizes(verdict: Verdict, other: Evidence, strict: bool) -> None:
         verdict.status = "wrong"
 
 
-def _place(verdict: Verdict, statement: Statement, line: int) -> None:
+def place(verdict: Verdict, statement: Statement, line: int) -> None:
+    """Say where the learner finds it."""
     verdict.line, verdict.cell = line, statement.cell.number
     verdict.code = statement.line_text(line)
 
 
-def _explain_failure(verdict: Verdict, plan: Plan, failure: Failure) -> None:
-    if failure.line is not None and verdict.name in plan.attempts:
-        _place(verdict, plan.statements[plan.attempts[verdict.name].writers[-1]], failure.line)
+def explain_failure(verdict: Verdict, statement: Statement, failure: Failure) -> None:
+    """Turn an exception, a timeout or a lost worker into the verdict's words."""
+    if failure.line is not None:
+        place(verdict, statement, failure.line)
     if failure.type in _PLAIN_WORDS:
         verdict.status = "timeout" if failure.type == "timeout" else "error"
         verdict.mistake = failure.type
@@ -165,7 +174,9 @@ def _explain_failure(verdict: Verdict, plan: Plan, failure: Failure) -> None:
     if failure.type in ("NameError", "UnboundLocalError"):
         verdict.mistake = "undefined-name"
         known = failure.name or failure.text
-        verdict.message = f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
+        verdict.message = (
+            f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
+        )
     else:
         verdict.mistake = "exception"
         verdict.message = f"{failure.type}: {' '.join(failure.text.split())}"
@@ -175,19 +186,17 @@ def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> N
     words: Mapping[str, object] = answer.words
     if words.get("kind") != "tensor":
         verdict.status, verdict.mistake = "wrong", "not-a-tensor"
-        verdict.message = f"It is a Python {words.get('type')}; a gradient is a tensor of shape {shape_text(shape)}."
+        verdict.message = (
+            f"It is a Python {words.get('type')}; a gradient is a tensor of shape {shape_text(shape)}."
+        )
         return
     found = words.get("shape")
     ours = [int(size) for size in found] if isinstance(found, list) else []
     if ours != shape:
         verdict.status, verdict.mistake = "shape", "wrong-shape"
-        verdict.message = (
-            f"A gradient has its tensor's shape: yours is {shape_text(ours)}, {verdict.name} is {shape_text(shape)}."
-        )
+        verdict.message = f"A gradient has its tensor's shape: yours is {shape_text(ours)}, {verdict.name} is {shape_text(shape)}."
         return
     verdict.status, verdict.mistake = "wrong", "not-dense"
-    verdict.message = f"A gradient is a dense tensor of real numbers; yours is {words.get('layout')}, {words.get('dtype')}."
-
-
-def limit_of(dtype: torch.dtype) -> float:
-    return LIMITS[dtype]
+    verdict.message = (
+        f"A gradient is a dense tensor of real numbers; yours is {words.get('layout')}, {words.get('dtype')}."
+    )

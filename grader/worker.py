@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import ast
-import math
-import random
+import contextlib
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from grader.exercise import Exercise, find_exercise
 from grader.instrument import HAND_OVER, RAISED, hook_functions
-from grader.stand_ins import ProgressStandIn, Silent
+from grader.stand_ins import stand_ins
+from grader.training_run import TrainingRun, hook_loops
 from grader.wire import receive_message, receive_tensors, send_message, send_tensors
 from grader.world import namespace_of, use_exact_arithmetic
 
@@ -130,13 +129,10 @@ class Run:
         return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
 
     def _run_step(self, step: Mapping[str, Any]) -> None:
-        failure = None
-        try:
-            tree = ast.increment_lineno(ast.parse(step["text"]), step["line"] - 1)
-            hook_functions(tree, self.places, self.aliases)
-            exec(compile(tree, SUBMISSION, "exec"), self.namespace)
-        except BaseException as error:
-            failure = describe_exception(error)
+        failure = run_statement(
+            step, self.namespace, lambda tree: hook_functions(tree, self.places, self.aliases)
+        )
+        if failure is not None:
             for tensor in step["writes"]:
                 self.failures.setdefault(tensor, failure)
         for tensor in step["hooks"]:
@@ -144,7 +140,7 @@ class Run:
                 self._hand_over(tensor, lambda: None, step["line"])
         for tensor, place in step["hand_over"].items():
             if tensor not in self.done:
-                truth = self._hand_over(tensor, lambda place=place: self._evaluate(place), step["line"])
+                truth = self._hand_over(tensor, partial(self._evaluate, place), step["line"])
                 self._put_back(tensor, truth)
                 self._assign(place, truth)
 
@@ -195,6 +191,19 @@ class Run:
                 self._protect_value(name, self.namespace[name])
 
 
+def run_statement(
+    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None]
+) -> dict[str, Any] | None:
+    """Run one statement; whatever it raises comes back as a description."""
+    try:
+        tree = ast.increment_lineno(ast.parse(step["text"]), step["line"] - 1)
+        rewrite(tree)
+        exec(compile(tree, SUBMISSION, "exec"), namespace)
+    except BaseException as error:
+        return describe_exception(error)
+    return None
+
+
 def describe_value(value: Any) -> tuple[dict[str, Any], Tensor | None]:
     """What a candidate is, in words; and its numbers where it is a dense tensor of a sane size."""
     if not isinstance(value, Tensor):
@@ -229,21 +238,21 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
     return {"type": type(error).__name__[:60], "text": text[:_MAX_TEXT], "line": line, "name": name}
 
 
-def stand_ins() -> dict[str, Any]:
-    """Names that people use without a definition of their own."""
-    return {
-        "torch": torch,
-        "F": torch.nn.functional,
-        "nn": torch.nn,
-        "np": np,
-        "numpy": np,
-        "math": math,
-        "random": random,
-        "plt": Silent(),
-        "cmp": Silent(),
-        "tqdm": ProgressStandIn,
-        "trange": lambda *sizes, **_: range(*sizes),
-    }
+def _run_training(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
+    run = TrainingRun(connection, exercise, request)
+    send_message(connection, {"op": "ready"})
+    run.run(
+        lambda step, namespace: run_statement(step, namespace, lambda tree: hook_loops(tree, step["loops"]))
+    )
+
+
+def _run_gradients(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
+    run = Run(connection, exercise, request)
+    send_message(connection, {"op": "ready"})
+    truths = receive_tensors(connection, run.device)
+    if run.device != "cpu":  # a default device costs a little on every call
+        torch.set_default_device(run.device)
+    run.run(truths)
 
 
 def serve(connection: Connection) -> None:
@@ -257,16 +266,9 @@ def serve(connection: Connection) -> None:
             return
         exercise = find_exercise(str(request["exercise"]))
         dtype = getattr(torch, str(request["parameters"].get("dtype", "float32")))
-        run = Run(connection, exercise, request)
-        send_message(connection, {"op": "ready"})
-        truths = receive_tensors(connection, run.device)
         torch.set_default_dtype(dtype)
-        if run.device != "cpu":  # a default device costs a little on every call
-            torch.set_default_device(run.device)
-        if dtype is torch.float64:
-            with Float64Islands():
-                run.run(truths)
-        else:
-            run.run(truths)
+        run = _run_training if request.get("training") else _run_gradients
+        with Float64Islands() if dtype is torch.float64 else contextlib.nullcontext():
+            run(connection, exercise, request)
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)

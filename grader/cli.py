@@ -1,0 +1,221 @@
+"""The command line. Exit 0: all right; 1: graded, not all right; 2: the input or the call is bad."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from grader.errors import DojoError
+
+app = typer.Typer(
+    name="dojo",
+    help="Learn backpropagation by hand, each gradient graded on its own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="The list of names.", no_args_is_help=True)
+author_app = typer.Typer(
+    help="For authors: derive exercises and notebooks, and prove them.", no_args_is_help=True
+)
+app.add_typer(data_app, name="data")
+app.add_typer(author_app, name="author")
+
+NamesOption = Annotated[
+    Optional[Path], typer.Option("--names", help="Use this list of names.", metavar="FILE")
+]
+ExerciseArgument = Annotated[str, typer.Argument(help="Such as ex1.", metavar="EXERCISE")]
+
+
+@app.command()
+def grade(
+    paths: Annotated[
+        Optional[list[Path]],
+        typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH..."),
+    ] = None,
+    exercise: Annotated[
+        Optional[str], typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")
+    ] = None,
+    output_format: Annotated[
+        str, typer.Option("--format", help="terminal or json.", metavar="NAME")
+    ] = "terminal",
+    output: Annotated[Optional[Path], typer.Option(help="Write the report here.", metavar="FILE")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")] = "auto",
+    seed: Annotated[
+        Optional[int], typer.Option(help="Repeat the grading with this seed.", metavar="N")
+    ] = None,
+    names: NamesOption = None,
+    strict_sizes: Annotated[
+        bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Show the table of every exercise.")] = False,
+) -> None:
+    """Grade files, each gradient on its own."""
+    from grader.exercise import find_exercise
+    from grader.render import FORMAT_NAMES, FORMATS
+    from grader.source import read_source
+    from grader.submission import find_parts, submission_files
+
+    if output_format not in FORMAT_NAMES:
+        raise DojoError(f"format {output_format!r} is unknown; choose one of: {', '.join(FORMAT_NAMES)}")
+    if exercise is not None:
+        find_exercise(exercise)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise DojoError(f"{output}: there is no folder {output.parent} to write it to")
+    _use_names(names)
+    files = [file for path in paths or [_default_path()] for file in submission_files(path)]
+    parts = [part for file in files for part in find_parts(read_source(file), exercise)]
+
+    # torch takes a second to load: bad input has been told by now.
+    from grader.grade import grade_parts, settings
+
+    report = grade_parts(parts, settings(seed, device, strict_sizes))
+    if output_format == "terminal":
+        from grader.render.terminal import console_for, draw_report
+
+        if output is None:
+            draw_report(report, console_for(), everything=everything)
+        else:
+            with output.open("w", encoding="utf-8") as file:
+                draw_report(report, console_for(file), everything=everything)
+    else:
+        text = FORMATS[output_format](report)
+        if output is None:
+            sys.stdout.write(text)
+        else:
+            output.write_text(text, encoding="utf-8")
+    raise typer.Exit(0 if report.all_passed else 1)
+
+
+@app.command()
+def train(
+    path: Annotated[
+        Optional[Path],
+        typer.Argument(help="Your file of exercise 4; in exercises/ by default.", metavar="FILE"),
+    ] = None,
+    names: NamesOption = None,
+    steps: Annotated[
+        Optional[int], typer.Option(help="Steps in place of max_steps.", metavar="N", min=1)
+    ] = None,
+    picture: Annotated[Path, typer.Option(help="Where the loss curve goes.", metavar="FILE")] = Path(
+        "losses.png"
+    ),
+) -> None:
+    """Run your own training loop in full, measure it, and sample names."""
+    from grader.source import read_source
+    from grader.submission import find_parts
+
+    _use_names(names)
+    source = read_source(path or _default_training_file())
+    parts = [part for part in find_parts(source) if part.exercise.is_training]
+    if not parts:
+        raise DojoError(f"{source.path}: holds no training exercise; name your file of exercise 4")
+
+    from grader.train import train_in_full
+
+    raise typer.Exit(train_in_full(parts[0], steps, picture))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to put them.", metavar="DIR")] = Path("."),
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that differ; each keeps a .bak.")
+    ] = False,
+) -> None:
+    """Copy the exercises out, for people who installed with pip."""
+    from grader.copies import copy_exercises
+
+    copy_exercises(folder, force=force)
+
+
+@app.command()
+def reset(
+    exercise: ExerciseArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    folder: Annotated[Path, typer.Option(help="The folder with exercises/.", metavar="DIR")] = Path("."),
+) -> None:
+    """Put one exercise back as it was, keeping a copy of yours."""
+    from grader.copies import reset_exercise
+
+    reset_exercise(exercise, folder, confirm=(lambda question: True) if yes else typer.confirm)
+
+
+@data_app.command("fetch")
+def data_fetch() -> None:
+    """Download the full makemore list into the user cache and check it."""
+    from grader.names import fetch_makemore_names
+
+    path = fetch_makemore_names()
+    typer.echo(f"{path}\nUse it with: dojo grade --names {path}")
+
+
+@author_app.command("build")
+def author_build() -> None:
+    """Derive exercises/ and notebooks/ from solutions/."""
+    from grader.author import build
+
+    for path in build():
+        typer.echo(f"written: {path}")
+
+
+@author_app.command("check")
+def author_check() -> None:
+    """Prove the content: no diff, every stub fails, every solution passes, every gradient has its hints."""
+    from grader.author_check import check
+
+    raise typer.Exit(check(typer.echo))
+
+
+def _use_names(names: Path | None) -> None:
+    if names is not None:
+        os.environ["DOJO_NAMES"] = str(names.resolve())
+    from grader.names import load_names
+
+    load_names()
+
+
+def _default_path() -> Path:
+    if not Path("exercises").is_dir():
+        raise DojoError("there is no exercises/ folder here; name a file, or run `dojo init` first")
+    return Path("exercises")
+
+
+def _default_training_file() -> Path:
+    from grader.exercise import all_exercises
+
+    for exercise in all_exercises():
+        path = _default_path() / f"{exercise.id}.py"
+        if exercise.is_training and path.is_file():
+            return path
+    raise DojoError("exercises/ holds no training exercise; name your file")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `dojo` and exit with its code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+    except DojoError as error:
+        code = _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("stopped", err=True)
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    except Exception as error:
+        # typer's usage errors; its versions keep the class in different places
+        if not hasattr(error, "format_message"):
+            raise
+        code = _complain(error.format_message())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str) -> int:
+    typer.echo("dojo: " + " ".join(message.split("\n")), err=True)
+    return 2

@@ -1,0 +1,13 @@
+"""Renderers: plain functions from a `Report` to text. A new format is one module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grader.render.data import render_json
+from grader.report import Report
+
+FORMATS: dict[str, Callable[[Report], str]] = {"json": render_json}
+"""Formats that are text alone. `terminal` draws on a console instead, see `grader.render.terminal`."""
+
+FORMAT_NAMES = ("terminal", *FORMATS)
