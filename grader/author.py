@@ -55,12 +55,12 @@ def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
 def notebook_text(text: str) -> str:
     """The notebook of an exercise's text: stable cell ids, no outputs, answers and hints tagged as there."""
     notebook = jupytext.reads(text, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)
+    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
         cell["id"] = f"cell-{number}"
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
-    return nbformat.writes(notebook) + "\n"
+    return str(nbformat.writes(notebook)) + "\n"  # type: ignore[no-untyped-call]
 
 
 def derived_files(root: Path) -> dict[Path, str]:

@@ -92,9 +92,10 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
             continue
         passed[atom.name] = above
         leaves = forward.inputs[atom.name]
-        found = torch.autograd.grad(
-            output, list(leaves.values()), above, retain_graph=True, allow_unused=True
-        )
+        # The gradient of sum(output * above) is the product with `above`, bit for bit. Passing `above` as
+        # grad_outputs makes PyTorch load sympy first: 0.3 s that a learner would wait for.
+        dotted = (output * above).sum()
+        found = torch.autograd.grad(dotted, list(leaves.values()), retain_graph=True, allow_unused=True)
         for name, share in zip(leaves, found, strict=True):
             if share is None:
                 continue

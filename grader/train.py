@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,12 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
     namespace = namespace_of(part.exercise, {} if steps is None else {"max_steps": steps})
-    protected = dict(namespace)
+    protected = {name: value for name, value in namespace.items() if name not in stand_ins()}
     progress = Progress()
-    namespace |= {
-        name: value for name, value in stand_ins().items() if name in ("cmp", "plt", "tqdm", "trange")
-    }
-    namespace[STEPS] = progress
+    namespace |= stand_ins() | {STEPS: progress}
     for step in plan.steps():
         namespace.update(protected)
-        failure = run_statement(step, namespace, lambda tree, lines=step["loops"]: hook_loops(tree, lines))
+        failure = run_statement(step, namespace, partial(hook_loops, lines=step["loops"]))
         if failure is not None and failure["type"] == "KeyboardInterrupt":
             typer.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
             break

@@ -60,7 +60,7 @@ class TrainingRun:
         self.request = request
         self.device = str(request["parameters"].get("device", "cpu"))
         namespace = namespace_of(exercise, request["parameters"])
-        self.protected = dict(namespace)
+        self.protected = {name: value for name, value in namespace.items() if name not in stand_ins()}
         self.namespace: dict[str, Any] = (
             namespace | stand_ins() | {STEPS: self._steps, "__name__": "__main__"}
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answers.build import EX1, EX2, EX3, RightAnswer, with_lines
+from answers.build import EX1, EX2, EX3, LINES, RightAnswer, with_lines
 
 _OTHER_LINES: dict[str, dict[str, str]] = {
     "fractions": {
@@ -224,6 +224,7 @@ _EX2: dict[str, str] = {
     "rows-as-views": "dlogits = F.softmax(logits, 1)\nfor row, label in zip(dlogits, Yb):\n    row[label] -= 1\ndlogits /= n",
 }
 
+_BATCHNORM_ATOMS = ("dbnraw", "dbnvar_inv", "dbnvar", "dbndiff2", "dbndiff", "dbnmeani", "dhprebn")
 _SUMS = "(dhpreact - dhpreact.mean(0, keepdim=True) - bnraw * (dhpreact * bnraw).sum(0, keepdim=True) / (n - 1))"
 _EX3: dict[str, str] = {
     "means": f"dhprebn = bngain * bnvar_inv * {_SUMS}",
@@ -235,7 +236,7 @@ _EX3: dict[str, str] = {
     "through-the-atoms": "dbnraw = bngain * dhpreact\ndbnvar = (dbnraw * bndiff * -0.5 * bnvar_inv**3).sum(0, keepdim=True)\n"
     "dbnmeani = (-dbnraw * bnvar_inv).sum(0, keepdim=True)\n"
     "dhprebn = dbnraw * bnvar_inv + dbnvar * 2 * bndiff / (n - 1) + dbnmeani / n",
-    "all-atoms-again": with_lines().split("dbnraw = ")[1].split("dembcat = ")[0].join(["dbnraw = ", ""]),
+    "all-atoms-again": "\n".join(LINES[name] for name in _BATCHNORM_ATOMS),
     "given-line-kept": "dhpreact = hpreact.grad.clone()\n"
     "dhprebn = bngain * bnvar_inv / n * (n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))"
     "\ncmp('hprebn', dhprebn, hprebn)",

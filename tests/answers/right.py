@@ -1,0 +1,11 @@
+"""Right answers in other clothes: each must get full marks."""
+
+from __future__ import annotations
+
+from answers.build import RightAnswer
+from answers.right_algebra import ALGEBRA, HARDCODED_SIZES
+from answers.right_containers import CONTAINERS
+
+RIGHT: list[RightAnswer] = [*ALGEBRA, *CONTAINERS]
+
+__all__ = ["HARDCODED_SIZES", "RIGHT", "RightAnswer"]

@@ -1,0 +1,34 @@
+"""What every test may ask for: a warm grader, and a way to grade a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.grade import Grader, settings
+from grader.report import SubmissionReport
+
+SEED = 20
+
+GradeText = Callable[..., list[SubmissionReport]]
+
+
+@pytest.fixture(scope="session")
+def grader() -> Iterator[Grader]:
+    """One grader for the whole run: torch is loaded once, each submission still gets its own process."""
+    with Grader(settings(seed=SEED, device="cpu")) as warm:
+        yield warm
+
+
+@pytest.fixture
+def grade_text(grader: Grader, tmp_path: Path) -> GradeText:
+    """Grade a submission's text: `grade_text(text, suffix=".py", exercise=None)`."""
+
+    def grade(text: str | bytes, suffix: str = ".py", exercise: str | None = None) -> list[SubmissionReport]:
+        path = tmp_path / f"submission{suffix}"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return grader.grade_file(path, exercise)
+
+    return grade
