@@ -219,7 +219,8 @@ def gradient_places(function: ast.AST, names: dict[str, str]) -> dict[str, str]:
         if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store) and leaf.id in names:
             places[names[leaf.id]] = leaf.id
         elif isinstance(leaf, (ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
-            if (tensor := names.get(field_name(leaf) or "")) is not None:
+            tensor = names.get(field_name(leaf) or "")
+            if tensor is not None:
                 places[tensor] = ast.unparse(leaf)
     return places
 

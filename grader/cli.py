@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -26,29 +26,25 @@ author_app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.add_typer(author_app, name="author")
 
-NamesOption = Annotated[
-    Optional[Path], typer.Option("--names", help="Use this list of names.", metavar="FILE")
-]
+NamesOption = Annotated[Path | None, typer.Option("--names", help="Use this list of names.", metavar="FILE")]
 ExerciseArgument = Annotated[str, typer.Argument(help="Such as ex1.", metavar="EXERCISE")]
 
 
 @app.command()
 def grade(
     paths: Annotated[
-        Optional[list[Path]],
+        list[Path] | None,
         typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH..."),
     ] = None,
     exercise: Annotated[
-        Optional[str], typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")
+        str | None, typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")
     ] = None,
     output_format: Annotated[
         str, typer.Option("--format", help="terminal or json.", metavar="NAME")
     ] = "terminal",
-    output: Annotated[Optional[Path], typer.Option(help="Write the report here.", metavar="FILE")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the report here.", metavar="FILE")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")] = "auto",
-    seed: Annotated[
-        Optional[int], typer.Option(help="Repeat the grading with this seed.", metavar="N")
-    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeat the grading with this seed.", metavar="N")] = None,
     names: NamesOption = None,
     strict_sizes: Annotated[
         bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")
@@ -95,12 +91,12 @@ def grade(
 @app.command()
 def train(
     path: Annotated[
-        Optional[Path],
+        Path | None,
         typer.Argument(help="Your file of exercise 4; in exercises/ by default.", metavar="FILE"),
     ] = None,
     names: NamesOption = None,
     steps: Annotated[
-        Optional[int], typer.Option(help="Steps in place of max_steps.", metavar="N", min=1)
+        int | None, typer.Option(help="Steps in place of max_steps.", metavar="N", min=1)
     ] = None,
     picture: Annotated[Path, typer.Option(help="Where the loss curve goes.", metavar="FILE")] = Path(
         "losses.png"
@@ -123,7 +119,7 @@ def train(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to put them.", metavar="DIR")] = Path("."),
+    folder: Annotated[Path, typer.Argument(help="Where to put them.", metavar="DIR")] = Path(),
     force: Annotated[
         bool, typer.Option("--force", help="Replace files that differ; each keeps a .bak.")
     ] = False,
@@ -138,12 +134,12 @@ def init(
 def reset(
     exercise: ExerciseArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    folder: Annotated[Path, typer.Option(help="The folder with exercises/.", metavar="DIR")] = Path("."),
+    folder: Annotated[Path, typer.Option(help="The folder with exercises/.", metavar="DIR")] = Path(),
 ) -> None:
     """Put one exercise back as it was, keeping a copy of yours."""
     from grader.copies import reset_exercise
 
-    reset_exercise(exercise, folder, confirm=(lambda question: True) if yes else typer.confirm)
+    reset_exercise(exercise, folder, confirm=(lambda _: True) if yes else typer.confirm)
 
 
 @data_app.command("fetch")

@@ -19,7 +19,7 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Comparison:
-    """`exact`, `approximate` and `maxdiff` as the lecture's `cmp` prints them; `error` is relative to `scale`."""
+    """`exact`, `approximate`, `maxdiff` as the lecture's `cmp` prints; `error` is relative to a scale."""
 
     exact: bool
     approximate: bool

@@ -47,6 +47,11 @@ def shape_text(shape: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
+def wrong_shape(name: str, ours: Sequence[int], true: Sequence[int]) -> str:
+    """That the shapes differ, and what they are."""
+    return f"A gradient has its tensor's shape: yours is {shape_text(ours)}, {name} is {shape_text(true)}."
+
+
 def missing_keepdim(mismatch: Mismatch) -> Diagnosis | None:
     """Right numbers, but a dimension of size 1 is gone."""
     truth, candidate = mismatch.truth, mismatch.candidate
@@ -108,8 +113,8 @@ def missing_sum(mismatch: Mismatch) -> Diagnosis | None:
                 listed = ", ".join(map(str, dimensions))
                 return Diagnosis(
                     "missing-sum",
-                    f"Yours is {shape_text(candidate.shape)}, {mismatch.name} is {shape_text(truth.shape)}: it was "
-                    f"broadcast over dimension {listed} on the way forward, so its gradient is summed over "
+                    f"Yours is {shape_text(candidate.shape)}, {mismatch.name} is {shape_text(truth.shape)}: "
+                    f"it was broadcast over dimension {listed} on the way forward, so its gradient is summed over "
                     f"dimension {listed} on the way back.",
                 )
     return None
@@ -149,11 +154,7 @@ def diagnose_shape(mismatch: Mismatch) -> Diagnosis:
         if (found := detector(mismatch)) is not None:
             return found
     truth, candidate = mismatch.truth, mismatch.candidate
-    return Diagnosis(
-        "wrong-shape",
-        f"A gradient has its tensor's shape: yours is {shape_text(candidate.shape)}, {mismatch.name} is "
-        f"{shape_text(truth.shape)}.",
-    )
+    return Diagnosis("wrong-shape", wrong_shape(mismatch.name, candidate.shape, truth.shape))
 
 
 def diagnose_values(mismatch: Mismatch, error: float) -> Diagnosis:
@@ -167,8 +168,8 @@ def diagnose_values(mismatch: Mismatch, error: float) -> Diagnosis:
     where = f"[{', '.join(map(str, index))}]" if index else ""
     return Diagnosis(
         "wrong-values",
-        f"Off by {error:.1e} of the largest gradient; {right:.0%} of the elements are right. The largest error is at "
-        f"d{mismatch.name}{where}: yours {float(candidate.flatten()[flat]):.6g}, "
+        f"Off by {error:.1e} of the largest gradient; {right:.0%} of the elements are right. "
+        f"The largest error is at d{mismatch.name}{where}: yours {float(candidate.flatten()[flat]):.6g}, "
         f"true {float(truth.flatten()[flat]):.6g}.",
     )
 

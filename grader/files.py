@@ -18,7 +18,7 @@ def write_atomically(path: Path, text: str) -> None:
             shutil.copymode(path, temporary)
         else:
             Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

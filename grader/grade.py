@@ -30,7 +30,7 @@ from grader.world import (
 
 @dataclass(frozen=True)
 class Settings:
-    """How to grade. `seed` draws the data of every world; `strict_sizes` fails answers with sizes written in."""
+    """How to grade. `seed` draws every world's data; `strict_sizes` fails answers with sizes written in."""
 
     seed: int
     device: str = "cpu"
@@ -155,8 +155,8 @@ class Grader:
             if index in names:
                 statement = plan.statements[index]
                 report.notes.append(
-                    f"line {statement.line}: your forward pass computes {', '.join(names[index])} otherwise than the "
-                    "exercise does; gradients are judged against the exercise's."
+                    f"line {statement.line}: your forward pass computes {', '.join(names[index])} otherwise "
+                    "than the exercise does; gradients are judged against the exercise's."
                 )
 
 

@@ -1,4 +1,4 @@
-"""Rewrites functions of a submission so that each gradient inside them is handed over after its last write."""
+"""Rewrites a submission's functions so that each gradient inside them is handed over after its last write."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def _gradients_written(statement: ast.stmt, names: Mapping[str, str]) -> set[str
             if name not in names:
                 name = root_name(leaf)
         elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
-            if leaf.func.attr.endswith("_") and not leaf.func.attr.startswith("_"):
-                name = root_name(leaf.func)
+            in_place = leaf.func.attr.endswith("_") and not leaf.func.attr.startswith("_")
+            name = root_name(leaf.func) if in_place else None
         if name is not None and name in names:
             found.add(names[name])
     return found

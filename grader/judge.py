@@ -81,7 +81,7 @@ def find_truth(exercise: Exercise, world: World, chained: frozenset[str] = froze
     In a probing world every graded or given tensor passes on a random gradient, except those in `chained`.
     """
     forward = cut_forward(exercise, namespace_of(exercise, world.parameters))
-    named = [name for name in (*exercise.graded, *exercise.given)]
+    named = [*exercise.graded, *exercise.given]
     if world.probe is None:
         gradients = backpropagate(forward)
         return Truth(world, gradients, {name: gradients.total[name] for name in named}, forward.values)

@@ -6,39 +6,18 @@ import ast
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from grader.attempts import Analysis, Attempt
 from grader.effects import Effects, functions_in
 from grader.exercise import Exercise
+from grader.forbidden import autograd_use
 from grader.source import Statement
 
 PROVIDED_MODULES = frozenset(
     {"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"}
 )
 """What every submission finds defined, whether it imports it or not."""
-
-_AUTOGRAD = frozenset(
-    [
-        "backward",
-        "grad",
-        "requires_grad",
-        "requires_grad_",
-        "retain_grad",
-        "autograd",
-        "func",
-        "functorch",
-        "ops",
-        "enable_grad",
-        "set_grad_enabled",
-        "vjp",
-        "jvp",
-        "jacrev",
-        "jacfwd",
-        "vmap_backward",
-        "grad_fn",
-    ]
-)
-_AUTOGRAD_NAMES = frozenset({"autograd", "vjp", "jvp", "jacrev", "jacfwd", "functorch"})
 
 
 @dataclass(frozen=True)
@@ -199,7 +178,7 @@ class _Planner:
         )
 
     def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
-        """Statements above the first gradient that write a forward tensor otherwise than the exercise does."""
+        """Statements above the first gradient that write a forward tensor unlike the exercise does."""
         known = {ast.dump(ast.parse(atom.text)) for atom in self.exercise.atoms}
         forward = set(self.exercise.forward_names)
         found = []
@@ -233,7 +212,7 @@ class _Planner:
                 after[reader] |= {index for index in definers if index in after and index > reader}
         for tensor, attempt in self.attempts.items():
             writers = [index for index in attempt.writers if index in after]
-            for early, late in zip(writers, writers[1:], strict=False):
+            for early, late in pairwise(writers):
                 after[late].add(early)
             names = {name for name, held in self.cut_names.items() if held == tensor}
             for reader in kept:
@@ -275,34 +254,3 @@ def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) ->
                 if not before and other not in order:
                     heapq.heappush(ready, other)
     return order
-
-
-def autograd_use(node: ast.AST, own_functions: Collection[str] = ()) -> str | None:
-    """How `node` takes gradients from autograd, as the learner wrote it; None where it does not.
-
-    `own_functions` are names that the submission defines itself: its own `backward` is no autograd.
-    """
-    for leaf in ast.walk(node):
-        if isinstance(leaf, ast.Attribute) and leaf.attr in _AUTOGRAD and isinstance(leaf.ctx, ast.Load):
-            own = leaf.attr in own_functions
-            if not own and (leaf.attr not in {"func", "ops"} or _is_torch(leaf.value)):
-                return f".{leaf.attr}"
-        elif isinstance(leaf, ast.Name) and leaf.id in _AUTOGRAD_NAMES - set(own_functions):
-            return leaf.id
-        elif isinstance(leaf, ast.keyword) and leaf.arg == "requires_grad":
-            if not (isinstance(leaf.value, ast.Constant) and leaf.value.value is False):
-                return "requires_grad"
-        elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Name) and leaf.func.id == "getattr":
-            asked = {argument.value for argument in leaf.args if isinstance(argument, ast.Constant)}
-            if asked & _AUTOGRAD:
-                return ast.unparse(leaf)
-        elif isinstance(leaf, (ast.Import, ast.ImportFrom)):
-            module = getattr(leaf, "module", "") or ""
-            parts = {part for name in [module, *(a.name for a in leaf.names)] for part in name.split(".")}
-            if parts & {"autograd", "func", "functorch", "_C"}:
-                return ast.unparse(leaf)
-    return None
-
-
-def _is_torch(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "torch"

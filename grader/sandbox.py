@@ -14,12 +14,13 @@ import threading
 import time
 import warnings
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 
 from grader.errors import DojoError
 
 ISOLATION = "basic"
-"""What a worker is given here: its own process and session, an empty environment and folder, resource limits."""
+"""What a worker is given here: a process and session of its own, a bare environment, resource limits."""
 
 _CPU_SECONDS = 120
 _FILE_BYTES = 16_000_000
@@ -148,6 +149,8 @@ def confine() -> None:
     for stream in (0, 1, 2):
         os.dup2(quiet, stream)
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    if names := kept.get("DOJO_NAMES"):
+        kept["DOJO_NAMES"] = str(Path(names).absolute())
     os.environ.clear()
     os.environ.update(kept)
     for limit, value in (

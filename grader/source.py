@@ -149,7 +149,7 @@ def read_text(path: Path) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise DojoError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 

@@ -20,7 +20,7 @@ class Silent:
             raise AttributeError(name)
         return self
 
-    def __call__(self, *args: object, **kwargs: object) -> Silent:
+    def __call__(self, *_: object, **__: object) -> Silent:
         return self
 
     def __getitem__(self, key: object) -> Silent:
@@ -45,7 +45,7 @@ class Silent:
 class ProgressStandIn:
     """Iterates like tqdm and draws nothing."""
 
-    def __init__(self, iterable: Iterable[Any] = (), *args: object, **kwargs: object) -> None:
+    def __init__(self, iterable: Iterable[Any] = (), *_: object, **__: object) -> None:
         self.iterable = iterable
 
     def __iter__(self) -> Iterator[Any]:

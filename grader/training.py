@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,16 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.attempts import Analysis
 from grader.diagnose import shape_text
-from grader.effects import assigned_names
 from grader.exercise import Exercise
+from grader.forbidden import autograd_use
 from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, next_message
-from grader.plan import PROVIDED_MODULES, Slicer, autograd_use
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Launcher, Worker
-from grader.source import Statement
 from grader.submission import Part
+from grader.training_plan import TrainingPlan, plan_training
 from grader.verdicts import explain_failure, place
 from grader.wire import WireError, receive_tensors, send_message, send_tensors
 from grader.world import World, as_written, namespace_of, other_data, other_sizes
@@ -35,8 +32,8 @@ class StepLimit:
 
 
 LIMITS = {
-    # Measured on right loops: float64 2e-12 of the change, float32 5e-5. The share of the parameter's own size
-    # is for rounding, and for b1, whose true change is zero by algebra.
+    # Measured on right loops: float64 2e-12 of the change, float32 5e-5. The share of the parameter's own
+    # size is for rounding, and for b1, whose true change is zero by algebra.
     torch.float64: StepLimit(step=1e-9, parameter=1e-14),
     torch.float32: StepLimit(step=1e-3, parameter=1e-6),
 }
@@ -127,71 +124,6 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, see
                 "Right, but only at these sizes: a number such as 32, 200 or 27 is written into the loop."
             )
     _note_first_departure(report, decisive, exercise)
-
-
-@dataclass
-class TrainingPlan:
-    """The statements to run, the last of which holds or calls the loop."""
-
-    exercise: Exercise
-    statements: list[Statement]
-    indexes: list[int]
-    loops: dict[int, list[ast.For | ast.While]]
-
-    @property
-    def statement(self) -> Statement:
-        return self.statements[-1]
-
-    def loop_line(self) -> int:
-        index = next((i for i in reversed(self.indexes) if i in self.loops), self.indexes[-1])
-        statement = self.statements[self.indexes.index(index)]
-        loops = self.loops.get(index, [])
-        return statement.cell.line + loops[0].lineno - 1 if loops else statement.line
-
-    def steps(self) -> list[dict[str, Any]]:
-        """The statements for a worker; only the last, which runs the loop, writes what is graded."""
-        steps = []
-        for index, statement in zip(self.indexes, self.statements, strict=True):
-            steps.append(
-                {
-                    "index": index,
-                    "text": statement.text,
-                    "line": statement.line,
-                    "writes": list(self.exercise.graded) if index == self.indexes[-1] else [],
-                    "loops": [statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, [])],
-                }
-            )
-        return steps
-
-    def request(self, world: World) -> dict[str, Any]:
-        return {
-            "exercise": self.exercise.id,
-            "training": True,
-            "parameters": dict(world.parameters),
-            "steps": self.steps(),
-        }
-
-
-def plan_training(analysis: Analysis, exercise: Exercise) -> TrainingPlan | None:
-    """The last training loop of the submission with what it needs; None where there is none."""
-    loops = dict(analysis.loops)
-    training = list(analysis.training)
-    if not training:
-        for index, statement in enumerate(analysis.statements):
-            found: list[ast.For | ast.While] = [
-                node
-                for node in ast.walk(statement.node)
-                if isinstance(node, ast.For) and len(assigned_names(node) & set(exercise.forward_names)) > 2
-            ]
-            if found:
-                training, loops[index] = [index], found[:1]
-    if not training:
-        return None
-    protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
-    kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
-    kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
-    kept.sort(key=lambda index: (index == training[-1], index))
-    return TrainingPlan(exercise, [analysis.statements[i] for i in kept], kept, loops)
 
 
 def _run(launcher: Launcher, plan: TrainingPlan, world: World) -> Outcome:
@@ -292,7 +224,7 @@ def _explain(name: str, departure: StepComparison) -> tuple[str, str]:
     if abs(ratio + 1) < 1e-6:
         return "update-sign", f"{at}: every parameter moved the wrong way. A step goes against the gradient."
     return "learning-rate", (
-        f"{at}: every parameter moved {ratio:.4g} times as far as it should. Look at the learning rate of that step."
+        f"{at}: every parameter moved {ratio:.4g} times as far as it should. Look at the learning rate there."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from grader.compare import Comparison, compare
-from grader.diagnose import Mismatch, diagnose_shape, diagnose_values, shape_text
+from grader.diagnose import Mismatch, diagnose_shape, diagnose_values, shape_text, wrong_shape
 from grader.judge import Answer, Failure, Truth
 from grader.plan import Plan
 from grader.report import Verdict
@@ -52,7 +52,10 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
         statement, door = plan.forbidden[name]
         place(verdict, statement, statement.line)
         verdict.status, verdict.mistake = "forbidden", "autograd"
-        verdict.message = f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
+        verdict.message = (
+            f"This takes the gradient from PyTorch's autograd ({door}). "
+            "Work it out from the upstream gradient."
+        )
         return verdict
     attempt = plan.attempts.get(name)
     if attempt is None:
@@ -133,8 +136,8 @@ def add_probe(verdict: Verdict, vanishes: bool, probe_right: bool) -> None:
     if vanishes:
         verdict.status = "wrong"
         verdict.message = (
-            f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from above "
-            f"yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
+            f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from "
+            f"above yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
         )
     else:
         verdict.message = (
@@ -194,7 +197,7 @@ def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> N
     ours = [int(size) for size in found] if isinstance(found, list) else []
     if ours != shape:
         verdict.status, verdict.mistake = "shape", "wrong-shape"
-        verdict.message = f"A gradient has its tensor's shape: yours is {shape_text(ours)}, {verdict.name} is {shape_text(shape)}."
+        verdict.message = wrong_shape(verdict.name, ours, shape)
         return
     verdict.status, verdict.mistake = "wrong", "not-dense"
     verdict.message = (

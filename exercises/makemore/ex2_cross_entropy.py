@@ -235,7 +235,7 @@ for place in range(3):
 # **The width of a one-hot matrix.** `F.one_hot(Yb)` makes as many columns as the largest label in the batch
 # needs. A batch without a `z` gets 26 columns or fewer, and subtracting it from (32, 27) fails. Worse, if
 # all labels are 0 there is one column, and broadcasting hides the mistake. `num_classes` sets the width.
-# The next cell shows both.
+# The next cell shows both widths.
 
 # %%
 shifted = (row_logits - row_logits.max()).exp()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from answers.build import RightAnswer
 from answers.right_algebra import ALGEBRA, HARDCODED_SIZES
 from answers.right_containers import CONTAINERS
+from answers.right_habits import HABITS
 
-RIGHT: list[RightAnswer] = [*ALGEBRA, *CONTAINERS]
+RIGHT: list[RightAnswer] = [*ALGEBRA, *CONTAINERS, *HABITS]
 
 __all__ = ["HARDCODED_SIZES", "RIGHT", "RightAnswer"]

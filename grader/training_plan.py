@@ -1,0 +1,79 @@
+"""The statements of a submission that make up its training loop."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+from grader.attempts import Analysis
+from grader.effects import assigned_names
+from grader.exercise import Exercise
+from grader.plan import PROVIDED_MODULES, Slicer
+from grader.source import Statement
+from grader.world import World
+
+
+@dataclass
+class TrainingPlan:
+    """The statements to run, the last of which holds or calls the loop."""
+
+    exercise: Exercise
+    statements: list[Statement]
+    indexes: list[int]
+    loops: dict[int, list[ast.For | ast.While]]
+
+    @property
+    def statement(self) -> Statement:
+        return self.statements[-1]
+
+    def loop_line(self) -> int:
+        index = next((i for i in reversed(self.indexes) if i in self.loops), self.indexes[-1])
+        statement = self.statements[self.indexes.index(index)]
+        loops = self.loops.get(index, [])
+        return statement.cell.line + loops[0].lineno - 1 if loops else statement.line
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The statements for a worker; only the last, which runs the loop, writes what is graded."""
+        steps = []
+        for index, statement in zip(self.indexes, self.statements, strict=True):
+            steps.append(
+                {
+                    "index": index,
+                    "text": statement.text,
+                    "line": statement.line,
+                    "writes": list(self.exercise.graded) if index == self.indexes[-1] else [],
+                    "loops": [statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, [])],
+                }
+            )
+        return steps
+
+    def request(self, world: World) -> dict[str, Any]:
+        return {
+            "exercise": self.exercise.id,
+            "training": True,
+            "parameters": dict(world.parameters),
+            "steps": self.steps(),
+        }
+
+
+def plan_training(analysis: Analysis, exercise: Exercise) -> TrainingPlan | None:
+    """The last training loop of the submission with what it needs; None where there is none."""
+    loops = dict(analysis.loops)
+    training = list(analysis.training)
+    if not training:
+        for index, statement in enumerate(analysis.statements):
+            found: list[ast.For | ast.While] = [
+                node
+                for node in ast.walk(statement.node)
+                if isinstance(node, ast.For) and len(assigned_names(node) & set(exercise.forward_names)) > 2
+            ]
+            if found:
+                training, loops[index] = [index], found[:1]
+    if not training:
+        return None
+    protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
+    kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
+    kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
+    kept.sort(key=lambda index: (index == training[-1], index))
+    return TrainingPlan(exercise, [analysis.statements[i] for i in kept], kept, loops)
