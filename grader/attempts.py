@@ -102,7 +102,7 @@ def _collect(analysis: Analysis, index: int, node: ast.stmt, carriers: dict[str,
     for name in sorted(effects.writes & analysis.gradient_names.keys()):
         tensor = analysis.gradient_names[name]
         versions = analysis.attempts.setdefault(tensor, [])
-        if tensor in inside:
+        if tensor in inside or name in _mutated_in_passing(node, effects, analysis.gradient_names):
             continue
         if _is_stub(node):
             analysis.stubs.setdefault(tensor, index)
@@ -113,6 +113,14 @@ def _collect(analysis: Analysis, index: int, node: ast.stmt, carriers: dict[str,
     if not definition and isinstance(node, (ast.Assign, ast.AugAssign)):
         _collect_fields(analysis, index, node)
     analysis.attempts = {tensor: found for tensor, found in analysis.attempts.items() if found}
+
+
+def _mutated_in_passing(node: ast.stmt, effects: Effects, gradients: Collection[str]) -> set[str]:
+    """Gradients that a line changes in place while it computes another: `dprobs = dlogprobs.div_(probs)`."""
+    if not isinstance(node, ast.Assign) or not effects.rebinds & set(gradients):
+        return set()
+    stored = {root_name(leaf) for target in node.targets for leaf in ast.walk(target)}
+    return effects.writes - effects.rebinds - {name for name in stored if name}
 
 
 def _collect_fields(analysis: Analysis, index: int, node: ast.Assign | ast.AugAssign) -> None:

@@ -32,6 +32,31 @@ class Forward:
     outputs: dict[str, Tensor]
     inputs: dict[str, dict[str, Tensor]]
 
+    def pull_back(self, atom: str, above: Tensor) -> dict[str, Tensor]:
+        """The vector-Jacobian product of one atom: upstream gradient `above` -> gradient of each input."""
+        return vector_jacobian_product(self.outputs[atom], self.inputs[atom], above)
+
+    def rerun(self, atom: Atom, replaced: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The atom's result and leaves with some of its inputs replaced."""
+        leaves = {name: leaf.detach().requires_grad_() for name, leaf in self.inputs[atom.name].items()}
+        leaves |= {name: value.detach().requires_grad_() for name, value in replaced.items()}
+        scope = self.values | leaves
+        with torch.enable_grad():
+            exec(atom.code, scope)
+        return scope[atom.name], leaves
+
+
+def vector_jacobian_product(output: Tensor, leaves: Mapping[str, Tensor], above: Tensor) -> dict[str, Tensor]:
+    """The gradient of sum(output * above) for each leaf that output depends on.
+
+    It is the product with `above`, bit for bit. Passing `above` as grad_outputs makes PyTorch load sympy
+    first: 0.3 s that a learner would wait for.
+    """
+    with torch.enable_grad():
+        dotted = (output * above).sum()
+    found = torch.autograd.grad(dotted, list(leaves.values()), retain_graph=True, allow_unused=True)
+    return {name: share for name, share in zip(leaves, found, strict=True) if share is not None}
+
 
 @dataclass(frozen=True)
 class Gradients:
@@ -67,7 +92,8 @@ def cut_forward(exercise: Exercise, namespace: Mapping[str, Any]) -> Forward:
             name: values[name].detach().requires_grad_() for name in atom.reads if _is_float(values.get(name))
         }
         scope = values | leaves
-        exec(atom.code, scope)
+        with torch.enable_grad():
+            exec(atom.code, scope)
         result = scope[atom.name]
         outputs[atom.name], inputs[atom.name] = result, leaves
         values[atom.name] = _detached(result)
@@ -91,14 +117,7 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
         if above is None or not output.requires_grad:
             continue
         passed[atom.name] = above
-        leaves = forward.inputs[atom.name]
-        # The gradient of sum(output * above) is the product with `above`, bit for bit. Passing `above` as
-        # grad_outputs makes PyTorch load sympy first: 0.3 s that a learner would wait for.
-        dotted = (output * above).sum()
-        found = torch.autograd.grad(dotted, list(leaves.values()), retain_graph=True, allow_unused=True)
-        for name, share in zip(leaves, found, strict=True):
-            if share is None:
-                continue
+        for name, share in forward.pull_back(atom.name, above).items():
             shares.setdefault(name, {})[atom.name] = share
             total[name] = total[name] + share if name in total else share
     return Gradients(total, passed, shares)

@@ -109,14 +109,14 @@ class Grader:
             for verdict in report.verdicts:
                 if verdict.name not in plan.attempts or verdict.status == "forbidden":
                     continue
-                evidence = _evidence(verdict, *decisive)
-                decide(verdict, plan, evidence)
+                evidence, probed = _evidence(verdict, *decisive), _evidence(verdict, *probe)
+                decide(verdict, plan, evidence, probed)
                 add_lecture_figures(verdict, _evidence(verdict, *shown))
                 vanishes = evidence.truth.gradients.vanishes(verdict.name)
-                right = _evidence(verdict, *probe).right(verdict.name)
+                right = probed.right(verdict.name)
                 if vanishes and verdict.passed and not right:
                     right = self._right_from_further_up(judge, verdict)
-                add_probe(verdict, vanishes, right)
+                add_probe(verdict, plan, vanishes, probed, right)
                 add_sizes(verdict, _evidence(verdict, *sizes), self.settings.strict_sizes)
             self._note_forward(judge, plan, report)
         finally:

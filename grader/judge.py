@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from grader.autograd import Gradients, backpropagate, cut_forward, random_gradients
+from grader.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients
 from grader.exercise import Exercise
 from grader.plan import Plan, Step
 from grader.sandbox import Launcher, Worker, wait_for
@@ -63,7 +63,7 @@ class Truth:
     world: World
     gradients: Gradients
     put_back: dict[str, Tensor]
-    forward: dict[str, Any]
+    forward: Forward
 
 
 class StepFailed(Exception):
@@ -84,11 +84,11 @@ def find_truth(exercise: Exercise, world: World, chained: frozenset[str] = froze
     named = [*exercise.graded, *exercise.given]
     if world.probe is None:
         gradients = backpropagate(forward)
-        return Truth(world, gradients, {name: gradients.total[name] for name in named}, forward.values)
+        return Truth(world, gradients, {name: gradients.total[name] for name in named}, forward)
     drawn = random_gradients(forward, [name for name in named if name not in chained], world.probe)
     gradients = backpropagate(forward, drawn)
     put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
-    return Truth(world, gradients, put_back, forward.values)
+    return Truth(world, gradients, put_back, forward)
 
 
 class Judge:

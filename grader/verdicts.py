@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from grader.compare import Comparison, compare
-from grader.diagnose import Mismatch, diagnose_shape, diagnose_values, shape_text, wrong_shape
+from grader.diagnose import UNEXPLAINED, Mismatch, diagnose, explain_exception, shape_text, wrong_shape
 from grader.judge import Answer, Failure, Truth
 from grader.plan import Plan
 from grader.report import Verdict
@@ -33,16 +34,20 @@ class Evidence:
         if value is None or value.shape != total.shape or value.is_complex():
             return None
         scale = self.truth.gradients.scale(name)
-        if value.dtype != total.dtype:
-            if value.dtype is not torch.float32:
-                return None
+        if total.dtype is torch.float64 and _holds_float32(value):
             # A float32 island in a float64 world is compared as what it is.
-            return compare(value, total.float(), scale)
-        return compare(value, total, scale)
+            return compare(value.float(), total.float(), scale)
+        return compare(value, total, scale) if value.dtype == total.dtype else None
 
     def right(self, name: str) -> bool:
         found = self.compared(name)
         return found is not None and found.right
+
+
+def _holds_float32(value: Tensor) -> bool:
+    if value.dtype is torch.float64:
+        return bool((value.float().double() == value).all())
+    return value.dtype is torch.float32
 
 
 def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
@@ -71,8 +76,11 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
     return verdict
 
 
-def decide(verdict: Verdict, plan: Plan, decisive: Evidence) -> None:
-    """Raise `verdict` to a pass, or say what is wrong, from the world that decides."""
+def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) -> None:
+    """Raise `verdict` to a pass, or say what is wrong, from the world that decides.
+
+    The mistake shows best with random gradients from above, where nothing cancels by algebra; `probe` has them.
+    """
     name, answer = verdict.name, decisive.answer
     if answer.line is not None and name in plan.attempts:
         place(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.line)
@@ -87,10 +95,9 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence) -> None:
     if value is None:
         _explain_no_numbers(verdict, answer, list(truth.shape))
         return
-    mismatch = Mismatch(name, value.double(), decisive.truth.gradients, decisive.truth.forward)
     if value.shape != truth.shape:
-        found = diagnose_shape(mismatch)
-        verdict.status, verdict.mistake, verdict.message = "shape", found.mistake, found.message
+        verdict.status = "shape"
+        _explain(verdict, plan, probe, decisive)
         return
     comparison = decisive.compared(name)
     if comparison is None:
@@ -100,14 +107,10 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence) -> None:
             f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
         )
         return
-    if not bool(torch.isfinite(value).all()):
-        count = int((~torch.isfinite(value)).sum())
-        verdict.status, verdict.mistake = "wrong", "not-finite"
-        verdict.message = f"{count} of {value.numel()} elements are nan or infinite."
-        return
     if not comparison.right:
-        diagnosis = diagnose_values(mismatch, comparison.error)
-        verdict.status, verdict.mistake, verdict.message = "wrong", diagnosis.mistake, diagnosis.message
+        verdict.status = "wrong"
+        finite = bool(torch.isfinite(value).all())
+        _explain(verdict, plan, *((probe, decisive) if finite else (decisive,)))
         return
     verdict.status = "pass"
 
@@ -119,7 +122,7 @@ def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
         return
     verdict.exact, verdict.approximate = comparison.exact, comparison.approximate
     verdict.maxdiff = comparison.maxdiff if comparison.maxdiff == comparison.maxdiff else None
-    if verdict.status == "wrong" and comparison.right and verdict.mistake == "wrong-values":
+    if verdict.status == "wrong" and comparison.right and verdict.mistake != "precision":
         verdict.mistake = "hardcoded-values"
         verdict.message = (
             "Right on the exercise's own data only; on other data of the same sizes it is wrong. "
@@ -127,19 +130,24 @@ def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
         )
 
 
-def add_probe(verdict: Verdict, vanishes: bool, probe_right: bool) -> None:
+def add_probe(verdict: Verdict, plan: Plan, vanishes: bool, probe: Evidence, probe_right: bool) -> None:
     """What random upstream gradients say: they decide where the true gradient is zero by algebra."""
     if not verdict.passed or probe_right:
         return
     name = verdict.name
-    verdict.mistake = "vanishing"
     if vanishes:
         verdict.status = "wrong"
+        _explain(verdict, plan, probe)
+        if verdict.mistake not in {"zero", *UNEXPLAINED}:
+            verdict.message += f" (Seen with random gradients from above: the true d{name} is zero here.)"
+            return
+        verdict.mistake = "vanishing"
         verdict.message = (
             f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from "
             f"above yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
         )
     else:
+        verdict.mistake = "vanishing"
         verdict.message = (
             "Right for this loss. It is a short cut: with other gradients from above it would not hold."
         )
@@ -156,6 +164,21 @@ def add_sizes(verdict: Verdict, other: Evidence, strict: bool) -> None:
     )
     if strict:
         verdict.status = "wrong"
+
+
+def _explain(verdict: Verdict, plan: Plan, *evidence: Evidence) -> None:
+    """Name the mistake from the first evidence that shows one; its last piece gives the figures."""
+    handed = frozenset({*plan.exercise.graded, *plan.exercise.given})
+    for piece in evidence:
+        value = piece.answer.value
+        if value is None or piece.right(verdict.name):
+            continue
+        found = diagnose(
+            Mismatch(verdict.name, value.double(), piece.truth.gradients, piece.truth.forward, handed)
+        )
+        verdict.mistake, verdict.message = found.mistake, found.message
+        if found.mistake not in UNEXPLAINED:
+            return
 
 
 def place(verdict: Verdict, statement: Statement, line: int) -> None:
@@ -182,7 +205,7 @@ def explain_failure(verdict: Verdict, statement: Statement, failure: Failure) ->
         )
     else:
         verdict.mistake = "exception"
-        verdict.message = f"{failure.type}: {' '.join(failure.text.split())}"
+        verdict.message = explain_exception(failure.type, failure.text)
 
 
 def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> None:

@@ -51,7 +51,7 @@ _ISLANDS = {
 }
 _NUMPY_ISLAND = {
     "dC": "table = np.zeros(tuple(C.shape), dtype=np.float32)\nnp.add.at(table, Xb.numpy(), demb.numpy())\n"
-    "dC = torch.from_numpy(table)",
+    "dC = torch.tensor(table)",
 }
 _IN_PLACE = {
     "dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs.index_put_((torch.arange(n), Yb), torch.tensor(-1.0 / n))",

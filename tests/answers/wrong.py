@@ -10,7 +10,7 @@ SOLUTIONS = Path(__file__).resolve().parents[2] / "solutions"
 
 @dataclass(frozen=True)
 class WrongAnswer:
-    """`old`, in the backward cells of `exercise`, becomes `new`; `kind` is the id of the mistake that this is."""
+    """`old` in the backward cells of `exercise` becomes `new`; `kind` is the id of this mistake."""
 
     exercise: str
     variable: str

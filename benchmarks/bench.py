@@ -1,0 +1,198 @@
+"""Measure speed as ratios within one run: `make bench`. README.md beside this file says what and how."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from grader.exercise import Exercise, find_exercise
+from grader.world import namespace_of, use_exact_arithmetic
+
+ROOT = Path(__file__).resolve().parents[1]
+FEWEST_ROUNDS = 7
+
+AUTOGRAD_LOOP = """
+losses = []
+for step in range(max_steps):
+{forward}
+    for p in parameters:
+        p.grad = None
+    loss.backward()
+    lr = learning_rates[0] if step < max_steps / 2 else learning_rates[1]
+    with torch.no_grad():
+        for p in parameters:
+            p.sub_(p.grad, alpha=lr)
+    losses.append(loss.item())
+"""
+"""The solution's loop of exercise 4, with its forward cell and its update, and autograd in between."""
+
+Task = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds on the clock, and seconds of processor time (user and system)."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: the same figure from each round, by the clock and by processor time."""
+
+    what: str
+    wall: list[float]
+    cpu: list[float]
+    target: float
+    at_most: bool = True
+    unit: str = ""
+
+    @classmethod
+    def ratio(
+        cls, what: str, over: list[Cost], under: list[Cost], target: float, at_most: bool = True
+    ) -> Row:
+        """The cost of one task over that of another, round by round."""
+        pairs = list(zip(over, under, strict=True))
+        return cls(
+            what, [a.wall / b.wall for a, b in pairs], [a.cpu / b.cpu for a, b in pairs], target, at_most
+        )
+
+    def cells(self) -> tuple[str, ...]:
+        middle = median(self.wall)
+        met = middle <= self.target if self.at_most else middle >= self.target
+        return (
+            self.what,
+            f"{middle:.2f}{self.unit}",
+            f"{min(self.wall):.2f}-{max(self.wall):.2f}",
+            f"{median(self.cpu):.2f}{self.unit}",
+            f"{'<=' if self.at_most else '>='} {self.target:g}{self.unit}",
+            "met" if met else "missed",
+        )
+
+
+def cost(task: Task) -> Cost:
+    """What one call costs, with the processes that it started and waited for."""
+    cpu, wall = _processor_seconds(), time.perf_counter()
+    task()
+    return Cost(time.perf_counter() - wall, _processor_seconds() - cpu)
+
+
+def costs(tasks: Mapping[str, Task], rounds: int) -> dict[str, list[Cost]]:
+    """The cost of each task in each round, after one round that does not count.
+
+    Every other round runs the tasks in reverse, so that none of them always goes first.
+    """
+    found: dict[str, list[Cost]] = {name: [] for name in tasks}
+    for number in range(rounds + 1):
+        for name in list(tasks) if number % 2 else reversed(list(tasks)):
+            found[name].append(cost(tasks[name]))
+    return {name: listed[1:] for name, listed in found.items()}
+
+
+def python(*arguments: str) -> None:
+    """Run a fresh Python to its end, its output thrown away. The run stops here where it fails."""
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        sys.exit(f"python {' '.join(arguments)}: ended with {done.returncode}, so its time means nothing")
+
+
+def start_up(rounds: int) -> list[Row]:
+    """Whole commands, each in a process of its own, over the import of torch."""
+    grade = partial(python, "-m", "grader", "grade", "--seed", "1")
+    found = costs(
+        {
+            "torch": partial(python, "-c", "import torch"),
+            "ex1": partial(grade, "solutions/makemore/ex1_atoms.py"),
+            "all": partial(grade, "solutions/"),
+        },
+        rounds,
+    )
+    return [
+        Row.ratio("grade ex1 / import torch", found["ex1"], found["torch"], 1.5),
+        Row.ratio("grade all four / import torch", found["all"], found["torch"], 2.5),
+    ]
+
+
+def training_loop(
+    exercise: Exercise, steps: int | None, autograd: bool = False
+) -> tuple[Task, dict[str, Any]]:
+    """A loop over exercise 4's network from the start, and the names that it works on. Draws no progress bar.
+
+    Called again, it goes on from where it stands.
+    """
+    namespace = namespace_of(exercise, {} if steps is None else {"max_steps": steps})
+    namespace["tqdm"] = iter
+    (cell,) = exercise.code_cells("training")
+    text = cell.text
+    if autograd:
+        for p in namespace["parameters"]:
+            p.requires_grad_()
+        forward = "\n".join(cell.text for cell in exercise.code_cells("forward"))
+        text = AUTOGRAD_LOOP.format(forward=textwrap.indent(forward, "    "))
+    return partial(exec, compile(text, "autograd" if autograd else "by hand", "exec"), namespace), namespace
+
+
+def steps_per_second(rounds: int, steps: int) -> tuple[Row, str]:
+    """The loop by hand against the same loop by autograd, and a line that says whether they are the same."""
+    exercise = find_exercise("ex4")
+    by_hand, hand_names = training_loop(exercise, steps)
+    by_autograd, autograd_names = training_loop(exercise, steps, autograd=True)
+    found = costs({"hand": by_hand, "autograd": by_autograd}, rounds)
+    row = Row.ratio("ex4, steps/s: hand / autograd", found["autograd"], found["hand"], 1.4, at_most=False)
+    means = [sum(names["losses"]) / steps for names in (hand_names, autograd_names)]
+    return row, f"last {steps:,} losses of ex4, mean: {means[0]:.4f} by hand, {means[1]:.4f} by autograd"
+
+
+def full_training() -> Row:
+    """The whole loop of exercise 4, once."""
+    exercise = find_exercise("ex4")
+    loop, names = training_loop(exercise, None)
+    once = cost(loop)
+    return Row(f"ex4, {names['max_steps']:,} steps, once", [once.wall], [once.cpu], 100, unit=" s")
+
+
+def table(rows: list[Row]) -> Table:
+    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("", "median", "min-max", "cpu", "target", ""):
+        drawn.add_column(title, no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row.cells())
+    return drawn
+
+
+def main(
+    rounds: Annotated[int, typer.Option(help="Rounds that count.", min=FEWEST_ROUNDS)] = FEWEST_ROUNDS,
+    steps: Annotated[int, typer.Option(help="Steps of ex4 in a round.", min=1)] = 1500,
+    full: Annotated[bool, typer.Option("--full", help="Run all steps of ex4 too.")] = False,
+) -> None:
+    """Print ratios, each the median over interleaved rounds. Ends with 0, met or missed."""
+    use_exact_arithmetic()
+    loop_row, same = steps_per_second(rounds, steps)
+    rows = [*start_up(rounds), loop_row, *([full_training()] if full else [])]
+    console = Console(highlight=False)
+    console.print(table(rows))
+    console.print(f"\n{rounds} rounds, torch {torch.__version__}; {same}")
+
+
+def _processor_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,46 @@
+"""What an exception means in a backward pass."""
+
+from __future__ import annotations
+
+import re
+
+_RULES = (
+    (
+        r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
+        "The product does not fit: ({0}, {1}) @ ({2}, {3}) needs {1} = {2}. Only one arrangement of transposes "
+        "gives the shape of the tensor.",
+    ),
+    (
+        r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension (\d+)",
+        "The shapes do not fit: {0} against {1} in dimension {2}. Compare the shapes of both operands.",
+    ),
+    (
+        r"shape '\[(.+?)\]' is invalid for input of size (\d+)",
+        "{1} numbers do not fit into the shape ({0}).",
+    ),
+    (
+        r"(?:unsupported operand type\(s\) for .*'ellipsis'|'ellipsis' object)",
+        "It reads a stub that is still `...`.",
+    ),
+    (
+        r"index (-?\d+) is out of bounds for dimension (\d+) with size (\d+)",
+        "Index {0} does not exist in dimension {1}, which has {2} entries. Are rows and columns exchanged?",
+    ),
+    (
+        r"unsupported operation: more than one element of the written-to tensor refers to a single memory location",
+        "It writes into an expanded tensor, whose elements share memory. Add with + instead, or .clone() first.",
+    ),
+    (
+        r"a leaf Variable that requires grad is being used in an in-place operation",
+        "It changes a parameter in place while autograd watches. Write into a tensor of your own.",
+    ),
+)
+
+
+def explain_exception(kind: str, text: str) -> str:
+    """The exception in the words of the exercise; its own words where no rule knows it."""
+    flat = " ".join(text.split())
+    for pattern, words in _RULES:
+        if found := re.search(pattern, flat):
+            return words.format(*found.groups())
+    return f"{kind}: {flat}" if flat else kind

@@ -1,0 +1,393 @@
+"""Detectors for one path: what came back through one atom is not what should.
+
+Each looks at what the candidate leaves for that path when all other paths are right.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from grader.autograd import vector_jacobian_product
+from grader.diagnose.core import (
+    SAME_FACTOR,
+    Diagnosis,
+    Mismatch,
+    Path,
+    common_factor,
+    named_factor,
+    shape_text,
+    without_small_constants,
+)
+
+_POWERS = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+
+
+def _place(mismatch: Mismatch, path: Path) -> str:
+    """ "" for a tensor with one path, else " on the path through Y"."""
+    return f" on the path through {path.through}" if len(mismatch.paths) > 1 else ""
+
+
+def _read(mismatch: Mismatch, path: Path) -> str:
+    return f"`{mismatch.atoms[path.through].text}`"
+
+
+def missing_path(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The truth less this path's share."""
+    if len(mismatch.paths) < 2 or not mismatch.same(path.found, torch.zeros_like(path.share)):
+        return None
+    return Diagnosis(
+        "missing-path",
+        f"The path through {path.through} is missing: {_read(mismatch, path)} reads {mismatch.name} too. "
+        f"A tensor that is used {len(mismatch.paths)} times gets the sum of {len(mismatch.paths)} gradients.",
+    )
+
+
+def path_twice(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """This path's share counted twice."""
+    if len(mismatch.paths) < 2 or not mismatch.same(path.found, 2 * path.share):
+        return None
+    return Diagnosis(
+        "path-twice",
+        f"The path through {path.through} is counted twice. Is it added in two lines, or did a cell with += "
+        "run twice?",
+    )
+
+
+def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """This path's share times a constant."""
+    if len(mismatch.paths) < 2:
+        return None
+    factor = common_factor(path.found, path.share)
+    if factor is None or abs(factor - 1) < 1e-9 or abs(factor) < 1e-9:
+        return None
+    name = named_factor(factor, mismatch) or f"{factor:.6g}"
+    if name == "-1":
+        return Diagnosis("path-scaled", f"The path through {path.through} has the wrong sign.")
+    return Diagnosis("path-scaled", f"The path through {path.through} comes back {name} times too large.")
+
+
+def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """What came from above, passed on unchanged."""
+    above = mismatch.gradients.upstream[path.through]
+    passed = [above]
+    if above.shape != path.share.shape:
+        passed = list(_fitted(above, path.share.shape))
+    for value in passed:
+        if (
+            common_factor(path.share, value) is not None
+            or (factor := common_factor(path.found, value)) is None
+        ):
+            continue
+        how = "unchanged" if abs(factor - 1) < SAME_FACTOR else f"times {factor:.6g} only"
+        return Diagnosis(
+            "missing-local-derivative",
+            f"d{path.through} is passed on {how}{_place(mismatch, path)}. The local derivative of "
+            f"{_read(mismatch, path)} is missing.",
+        )
+    return None
+
+
+def _fitted(above: Tensor, shape: torch.Size) -> Iterator[Tensor]:
+    """An upstream gradient spread or summed to a tensor's shape."""
+    if above.numel() < shape.numel():
+        try:
+            yield above.expand(shape)
+        except RuntimeError:
+            return
+    elif above.dim() >= len(shape):
+        yield above.sum_to_size(shape) if _sums_to(above.shape, shape) else above.new_empty(0)
+
+
+def _sums_to(large: torch.Size, small: torch.Size) -> bool:
+    tail = large[len(large) - len(small) :]
+    return all(b in (1, a) for a, b in zip(tail, small, strict=True))
+
+
+def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The local derivative alone."""
+    above = mismatch.gradients.upstream[path.through]
+    local = mismatch.pull_back(path.through, torch.ones_like(above))
+    if (
+        local is None
+        or common_factor(path.share, local) is not None
+        or common_factor(path.found, local) is None
+    ):
+        return None
+    return Diagnosis(
+        "missing-upstream",
+        f"This is the local derivative of {_read(mismatch, path)} alone{_place(mismatch, path)}. The chain rule "
+        f"multiplies it by what flows in from above, d{path.through} {shape_text(above.shape)}.",
+    )
+
+
+def stale_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """Right if the upstream gradient is read before its last path was added."""
+    shares = mismatch.gradients.shares.get(path.through, {})
+    if len(shares) < 2 or path.through not in mismatch.handed:
+        return None
+    above = mismatch.gradients.upstream[path.through]
+    for missing, share in shares.items():
+        partial = mismatch.pull_back(path.through, above - share)
+        if partial is None or mismatch.same(partial, path.share):
+            continue
+        if mismatch.same(path.found, partial):
+            return Diagnosis(
+                "stale-upstream",
+                f"d{path.through} is read before it is finished: its path through {missing} is not in it yet. "
+                f"Move this line below the last line that adds to d{path.through}.",
+            )
+    return None
+
+
+def missing_epsilon(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """Right but for a small constant of the forward line."""
+    tree = without_small_constants(mismatch.atoms[path.through].text)
+    if tree is None:
+        return None
+    scope = mismatch.forward.values | mismatch.forward.inputs[path.through]
+    with torch.enable_grad():
+        exec(compile(tree, "<atom>", "exec"), scope)
+    above = mismatch.gradients.upstream[path.through]
+    without = vector_jacobian_product(scope[path.through], mismatch.forward.inputs[path.through], above)
+    if not mismatch.same(path.found, without[mismatch.name]):
+        return None
+    return Diagnosis(
+        "missing-epsilon",
+        f"Right but for a constant: the forward line {_read(mismatch, path)} adds a small constant, and yours does not.",
+    )
+
+
+def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The share times a power of a tensor that the atom reads or writes."""
+    if not _is_power(mismatch, path.through):
+        return None
+    above = mismatch.gradients.upstream[path.through]
+    for base in _power_bases(mismatch, path):
+        for power in _POWERS:
+            local = base**power * above
+            if local.shape != path.share.shape or not bool(torch.isfinite(local).all()):
+                continue
+            if common_factor(local, path.share) is None and common_factor(path.found, local) is not None:
+                return Diagnosis(
+                    "wrong-power",
+                    f"The exponent is off{_place(mismatch, path)}. Derive {_read(mismatch, path)} again: which "
+                    "power of which tensor is its local derivative?",
+                )
+    return None
+
+
+def _is_power(mismatch: Mismatch, atom: str) -> bool:
+    """True for an atom whose local derivative is a power: one with `**`, or a logarithm."""
+    tree = ast.parse(mismatch.atoms[atom].text)
+    return any(isinstance(leaf, ast.Pow) for leaf in ast.walk(tree)) or _function_of(mismatch, atom) == "log"
+
+
+def _power_bases(mismatch: Mismatch, path: Path) -> list[Tensor]:
+    """What the atom raises to a power, with and without the constant it adds, and its result."""
+    bases = [mismatch.forward.values[mismatch.name], mismatch.forward.values[path.through]]
+    for leaf in ast.walk(ast.parse(mismatch.atoms[path.through].text)):
+        if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
+            value = eval(compile(ast.Expression(leaf.left), "<atom>", "eval"), dict(mismatch.forward.values))
+            if isinstance(value, Tensor):
+                bases.insert(0, value)
+    return bases
+
+
+def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The local derivative taken at a neighbouring forward tensor."""
+    atom = mismatch.atoms[path.through]
+    above = mismatch.gradients.upstream[path.through]
+    for name, leaf in mismatch.forward.inputs[path.through].items():
+        for other, value in mismatch.forward_tensors.items():
+            if other == name or value.shape != leaf.shape:
+                continue
+            try:
+                output, leaves = mismatch.forward.rerun(atom, {name: value})
+            except RuntimeError:
+                continue
+            if output.shape != above.shape:
+                continue
+            there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
+            if (
+                there is not None
+                and not mismatch.same(there, path.share)
+                and mismatch.same(path.found, there)
+            ):
+                return _other_tensor(mismatch, path, other, name)
+    return _wrong_output(mismatch, path, above)
+
+
+def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | None:
+    """Rules that people state by the result (tanh: 1 - h**2; exp: the result), read at another tensor."""
+    rule = _RULES_BY_RESULT.get(_function_of(mismatch, path.through) or "")
+    if rule is None:
+        return None
+    for other, value in mismatch.forward_tensors.items():
+        if (
+            value.shape == above.shape
+            and other != path.through
+            and mismatch.same(path.found, rule(value) * above)
+        ):
+            return _other_tensor(mismatch, path, other, path.through)
+    result = mismatch.forward.values[path.through]
+    if any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
+        return Diagnosis(
+            "wrong-power",
+            f"The exponent is off{_place(mismatch, path)}. Derive {_read(mismatch, path)} again.",
+        )
+    return None
+
+
+_RULES_BY_RESULT: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda value: 1 - value**2,
+    "exp": lambda value: value,
+    "sigmoid": lambda value: value * (1 - value),
+}
+
+
+def _function_of(mismatch: Mismatch, atom: str) -> str | None:
+    value = ast.parse(mismatch.atoms[atom].text).body[0]
+    called = value.value if isinstance(value, ast.Assign) else None
+    if isinstance(called, ast.Call) and isinstance(called.func, ast.Attribute):
+        return called.func.attr
+    return None
+
+
+def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diagnosis:
+    return Diagnosis(
+        "wrong-forward-value",
+        f"The local derivative of {_read(mismatch, path)} is taken at {read}, not at {meant}"
+        f"{_place(mismatch, path)}. Which forward tensors does it depend on?",
+    )
+
+
+def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The right local derivative times another tensor than the upstream gradient."""
+    above = mismatch.gradients.upstream[path.through]
+    others = {
+        f"d{name}": value for name, value in mismatch.gradients.total.items()
+    } | mismatch.forward_tensors
+    for name, value in others.items():
+        if value.shape != above.shape or name == f"d{path.through}" or mismatch.same(value, above):
+            continue
+        there = mismatch.pull_back(path.through, value)
+        if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+            return Diagnosis(
+                "wrong-upstream",
+                f"{name} is read where d{path.through} flows in{_place(mismatch, path)}: "
+                f"{_read(mismatch, path)} passes its own gradient back.",
+            )
+    return None
+
+
+def overwritten_rows(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """Scattered rows overwrite each other instead of adding up."""
+    index = _index_of(mismatch, path.through)
+    if index is None or path.share.dim() < 1:
+        return None
+    above = mismatch.gradients.upstream[path.through].reshape(-1, *path.share.shape[1:])
+    rows = index.reshape(-1)
+    if above.shape[0] != rows.shape[0]:
+        return None
+    repeated = [int(row) for row in torch.unique(rows) if int((rows == row).sum()) > 1]
+    for row in range(path.share.shape[0]):
+        found = path.found[row]
+        given = above[rows == row]
+        if row in repeated:
+            if not any(mismatch.same(found, one) for one in given):
+                return None
+        elif not mismatch.same(found, path.share[row]):
+            return None
+    if not repeated:
+        return None
+    return Diagnosis(
+        "overwritten-rows",
+        f"Rows of d{mismatch.name} that are used more than once hold one contribution, not the sum. Indexed "
+        "assignment, and += with an index tensor, keep only one of several writes to a row.",
+    )
+
+
+def _index_of(mismatch: Mismatch, atom: str) -> Tensor | None:
+    """The index tensor of an atom such as `emb = C[Xb]`."""
+    node = ast.parse(mismatch.atoms[atom].text).body[0]
+    value = node.value if isinstance(node, ast.Assign) else None
+    if not (isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Name)):
+        return None
+    index = mismatch.forward.values.get(value.slice.id)
+    return index if isinstance(index, Tensor) and not index.is_floating_point() else None
+
+
+def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The right numbers in other places: routed along the wrong index, or reshaped in another order."""
+    if mismatch.same(path.found, path.share) or path.found.numel() < 2:
+        return None
+    if not mismatch.same(path.found.flatten().sort().values, path.share.flatten().sort().values):
+        return None
+    if _selects(mismatch, path.through):
+        return Diagnosis(
+            "wrong-row-or-column",
+            f"The right numbers in the wrong places{_place(mismatch, path)}. {_read(mismatch, path)} picks "
+            "elements by index: the gradient goes back to exactly those.",
+        )
+    return Diagnosis(
+        "wrong-reshape",
+        f"The right numbers in another order{_place(mismatch, path)}. {_read(mismatch, path)} does not move "
+        "any element; neither should the way back.",
+    )
+
+
+def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The right values, but not at the elements that were picked."""
+    if not _selects(mismatch, path.through) or float(path.found.abs().max()) == 0.0:
+        return None
+    values, rounded = _distinct(path.share), _distinct(path.found)
+    same_sums = path.share.dim() == 2 and any(
+        mismatch.same(path.found.sum(dimension), path.share.sum(dimension)) for dimension in (0, 1)
+    )
+    few = len(values) <= path.share.numel() // 2
+    if not (same_sums or few and all(any(_close(value, v) for v in values) for value in rounded)):
+        return None
+    return Diagnosis(
+        "wrong-row-or-column",
+        f"The right numbers in the wrong places{_place(mismatch, path)}. {_read(mismatch, path)} picks "
+        "elements: the gradient goes back to exactly those.",
+    )
+
+
+def _distinct(value: Tensor) -> list[float]:
+    return [float(number) for number in torch.unique(value)]
+
+
+def _close(value: float, other: float) -> bool:
+    return abs(value - other) <= 1e-9 * max(abs(value), abs(other))
+
+
+def _selects(mismatch: Mismatch, atom: str) -> bool:
+    """True for an atom that picks elements: indexing, or max."""
+    text = ast.parse(mismatch.atoms[atom].text)
+    return any(
+        isinstance(leaf, ast.Subscript)
+        or (isinstance(leaf, ast.Attribute) and leaf.attr in {"max", "min", "amax"})
+        for leaf in ast.walk(text)
+    )
+
+
+PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (
+    missing_path,
+    path_twice,
+    missing_epsilon,
+    missing_local_derivative,
+    missing_upstream,
+    stale_upstream,
+    path_scaled,
+    wrong_power,
+    wrong_forward_value,
+    wrong_upstream,
+    overwritten_rows,
+    misplaced,
+    wrong_route,
+)

@@ -1,0 +1,150 @@
+"""What a statement reads, writes and starts afresh."""
+
+from __future__ import annotations
+
+import ast
+from textwrap import dedent
+
+import pytest
+
+from grader.effects import (
+    Effects,
+    assigned_names,
+    field_name,
+    local_names,
+    mutated_argument_positions,
+    root_name,
+    statement_effects,
+)
+
+
+def effects(text: str) -> Effects:
+    """The effects of the last statement; the functions above it are known, as they are in a file."""
+    body = ast.parse(dedent(text)).body
+    return statement_effects(body[-1], mutated_argument_positions(body))
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+# (statement, reads, writes, rebinds)
+PLAIN = [
+    ("dh = dlogits @ W2.T", "dlogits W2", "dh", "dh"),
+    ("a = b = c", "c", "a b", "a b"),
+    ("a, (b, *c) = f(d)", "f d", "a b c", "a b c"),
+    ("a: Tensor = b", "Tensor b", "a", "a"),
+    ("dh = dh * 2", "dh", "dh", ""),
+    ("dh += da", "dh da", "dh", ""),
+    ("dh[i] = da", "dh i da", "dh", ""),
+    ("dh[i] += da", "dh i da", "dh", ""),
+    ("dh.data[0] = da", "dh da", "dh", ""),
+    ("(a if b else c)[0] = d", "a b c d", "", ""),
+    ("dC.index_add_(0, ix, d)", "dC ix d", "dC", ""),
+    ("dC.view(-1).add_(d)", "dC d", "dC", ""),
+    ("torch.mul(a, b, out=c)", "torch a b c", "c", ""),
+    ("np.add.at(dC, ix, d)", "np dC ix d", "dC", ""),
+    ("dh = dlogits.add(da)", "dlogits da", "dh", "dh"),
+    ("setattr(grads, 'h', d)", "setattr grads d", "grads", ""),
+    ("listed.append(d)", "listed d", "listed", ""),
+    ("del a", "", "a", ""),
+    ("import torch.nn as nn, math", "", "nn math", "nn math"),
+    ("from torch.nn import functional as F", "", "F", "F"),
+    ("print(y := x)", "print x", "y", ""),
+    ("for i in xs:\n    s += i", "xs s i", "i s", ""),
+    ("with a as b:\n    c = d", "a d", "b c", ""),
+    ("try:\n    a = b\nexcept E as e:\n    pass", "b E", "a e", ""),
+    ("a = [x * k for x in xs if x]", "xs k", "a", "a"),
+    ("a = [x for x in x]", "x", "a", "a"),
+    ("a = {k: v for k, v in d.items()}", "d", "a", "a"),
+    ("a = lambda x, *y, z=k, **w: x + y + z + w + q", "q", "a", "a"),
+    ("def f(a, b=c):\n    d = a + e\n    return d", "c e", "f", "f"),
+    ("def f():\n    global dh\n    dh = da", "da", "f dh", "f"),
+    ("@deco\ndef f(x) -> T:\n    return x", "deco", "f", "f"),
+    ("class A(B):\n    k = 1\n    def m(self):\n        return k2", "B k2", "A", "A"),
+]
+
+
+@pytest.mark.parametrize(("text", "reads", "writes", "rebinds"), PLAIN, ids=[row[0] for row in PLAIN])
+def test_reads_writes_and_rebinds(text: str, reads: str, writes: str, rebinds: str) -> None:
+    found = effects(text)
+    assert found.rebinds == words(rebinds)
+    assert found.writes == words(writes)
+    assert found.reads == words(reads)
+
+
+def test_arguments_that_an_own_function_changes_are_written() -> None:
+    found = effects("""
+        def scatter(table, rows, *, scale=1):
+            table[rows] += scale
+        scatter(dC, ix)
+    """)
+    assert found.writes == {"dC"}
+    assert found.calls == {"scatter"}
+
+
+def test_arguments_that_an_own_method_changes_are_counted_without_self() -> None:
+    found = effects("""
+        class Net:
+            def scatter(self, table, rows):
+                table.index_add_(0, rows, self.rows)
+        net.scatter(dC, ix)
+    """)
+    assert found.writes == {"dC"}
+    assert "net" in found.calls
+
+
+def test_an_argument_that_is_only_rebound_is_not_changed() -> None:
+    assert effects("def half(t):\n    t = 1\n    return t\na = half(dh)").writes == {"a"}
+
+
+def test_fields_that_are_stored_to_are_known_by_name() -> None:
+    assert effects("grads['h'] = x").fields == {"h"}
+    assert effects("self.dh = x").fields == {"dh"}
+    assert effects("grads[k] = x").fields == set()
+    assert effects("print(grads['h'], self.dh)").fields == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "root", "field"),
+    [
+        ("x", "x", None),
+        ("x[0].T", "x", "T"),
+        ("x.view(-1)[k]", "x", None),
+        ("grads['dh']", "grads", "dh"),
+        ("(a + b)[0]", None, None),
+        ("'text'", None, None),
+    ],
+)
+def test_root_and_field_of_an_expression(text: str, root: str | None, field: str | None) -> None:
+    node = ast.parse(text, mode="eval").body
+    assert root_name(node) == root
+    assert field_name(node) == field
+
+
+def test_assigned_names_leave_out_what_functions_and_comprehensions_assign() -> None:
+    (loop,) = ast.parse(
+        dedent("""
+        for a in xs:
+            b = [c for c in xs]
+            def d():
+                e = 1
+            import f.g
+            h[0] = 1
+    """)
+    ).body
+    assert assigned_names(loop) == {"a", "b", "d", "f"}
+
+
+def test_names_of_a_function_are_its_own_unless_declared_otherwise() -> None:
+    (function,) = ast.parse(
+        dedent("""
+        def f(a, /, b, *c, d, **e):
+            global g
+            g = h = 1
+            for i in a:
+                pass
+    """)
+    ).body
+    assert isinstance(function, ast.FunctionDef)
+    assert local_names(function) == set("abcdehi")

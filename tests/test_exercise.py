@@ -1,0 +1,245 @@
+"""An exercise is one file: what is read from it, and that a new one needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import grader
+from grader import exercise as exercise_module
+from grader.errors import DojoError
+from grader.exercise import Exercise, all_exercises, find_exercise, marked_id, read_exercise
+from grader.world import namespace_of, sizes_drawn
+
+REPOSITORY = Path(grader.__file__).resolve().parents[1]
+
+LINEAR = """\
+# %% [markdown]
+# # Exercise 1: a line through points
+#
+# <!-- dojo: linear/ex1_line -->
+
+# %% tags=["parameters"]
+seed = 7
+device = "cpu"
+dtype = "float32"
+points = 6
+features = 3
+
+# %% tags=["setup"]
+import torch
+
+from grader import cmp
+
+g = torch.Generator().manual_seed(seed)
+x = torch.randn((points, features), generator=g, dtype=getattr(torch, dtype)).to(device)
+w = torch.randn((features, 1), generator=g, dtype=getattr(torch, dtype)).to(device)
+b = torch.randn(1, generator=g, dtype=getattr(torch, dtype)).to(device)
+
+# %% tags=["forward"]
+y = x @ w + b  # (6, 1)
+square = y**2  # (6, 1)
+loss = square.mean()  # ()
+
+# %% [markdown] tags=["hint"]
+# A nudge.
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsquare: hint 2</summary>
+#
+# The rule.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# Nearly all of it.
+
+# %% tags=["backward"]
+dsquare = torch.ones_like(square) / points
+unrelated = 1
+
+# %% [markdown] tags=["hint"]
+# One.
+
+# %% [markdown] tags=["hint"]
+# Two.
+
+# %% [markdown] tags=["hint"]
+# Three.
+
+# %% tags=["backward"]
+dy = 2 * y * dsquare
+dw = x.T @ dy
+db = dy.sum(0)
+"""
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Exercise:
+    return read_text_as_exercise(tmp_path, LINEAR)
+
+
+def read_text_as_exercise(root: Path, text: str, name: str = "linear/ex1_line.py") -> Exercise:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return read_exercise(path, root)
+
+
+@pytest.fixture
+def root_of_two_tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """All exercises are looked for in a folder with this project's track and a new one."""
+    shutil.copytree(REPOSITORY / "solutions", tmp_path / "solutions")
+    read_text_as_exercise(tmp_path / "solutions", LINEAR)
+    monkeypatch.setattr(exercise_module, "exercise_folder", lambda: tmp_path / "solutions")
+    all_exercises.cache_clear()
+    yield tmp_path / "solutions"
+    all_exercises.cache_clear()
+
+
+# ---- What is read ----
+
+
+def test_names_and_title_come_from_the_file(line: Exercise) -> None:
+    assert (line.id, line.short_id) == ("linear/ex1_line", "ex1")
+    assert line.title == "Exercise 1: a line through points"
+    assert marked_id(line.cells) == line.id
+
+
+def test_the_forward_cells_give_the_atoms(line: Exercise) -> None:
+    first = LINEAR.split("\n").index("y = x @ w + b  # (6, 1)") + 1
+    assert [(atom.name, set(atom.reads), atom.line) for atom in line.atoms] == [
+        ("y", {"x", "w", "b"}, first),
+        ("square", {"y"}, first + 1),
+        ("loss", {"square"}, first + 2),
+    ]
+    assert line.network_names == {"x", "w", "b"}
+    assert line.setup_names >= {"torch", "cmp", "g", "x", "w", "b", "points", "seed"}
+
+
+def test_the_backward_cells_say_what_is_graded(line: Exercise) -> None:
+    assert line.graded == ("square", "y", "w", "b")
+    assert line.given == ()
+    assert not line.is_training
+
+
+def test_each_graded_tensor_has_the_hints_above_its_cell_unfolded(line: Exercise) -> None:
+    assert line.hints["square"] == ("A nudge.", "The rule.", "Nearly all of it.")
+    assert {line.hints[name] for name in ("y", "w", "b")} == {("One.", "Two.", "Three.")}
+
+
+def test_parameter_values_are_literals(line: Exercise) -> None:
+    assert line.parameter_values == {
+        "seed": 7,
+        "device": "cpu",
+        "dtype": "float32",
+        "points": 6,
+        "features": 3,
+    }
+
+
+def test_a_world_replaces_parameters_and_nothing_else(line: Exercise) -> None:
+    namespace = namespace_of(line, {"points": 11, "dtype": "float64"})
+    assert namespace["x"].shape == (11, 3)
+    assert str(namespace["x"].dtype) == "torch.float64"
+    drawn = sizes_drawn(line, seed=1)
+    assert drawn.keys() == {"points", "features"}
+    assert len({6, 3, *drawn.values()}) == 4
+
+
+def test_the_exercises_of_the_project_are_as_the_design_lists_them() -> None:
+    found = {e.short_id: e for e in all_exercises() if e.id.startswith("makemore/")}
+    assert list(found) == ["ex1", "ex2", "ex3", "ex4"]
+    assert len(found["ex1"].graded) == 26
+    assert found["ex1"].graded[0] == "logprobs"
+    assert found["ex1"].graded[-1] == "C"
+    assert found["ex2"].graded == ("logits",)
+    assert (found["ex3"].graded, found["ex3"].given) == (("hprebn",), ("hpreact",))
+    assert found["ex4"].graded == ("loss", "C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
+    assert found["ex4"].is_training
+
+
+@pytest.mark.parametrize("name", ["ex1", "ex1_atoms", "makemore/ex1_atoms"])
+def test_an_exercise_is_found_by_each_of_its_names(name: str) -> None:
+    assert find_exercise(name).id == "makemore/ex1_atoms"
+
+
+# ---- What is refused ----
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(DojoError, match="'ex9' is unknown; choose one of: ex1, ex2, ex3, ex4"):
+        find_exercise("ex9")
+
+
+@pytest.mark.usefixtures("root_of_two_tracks")
+def test_a_name_that_two_tracks_share_is_ambiguous() -> None:
+    with pytest.raises(
+        DojoError, match="'ex1' is ambiguous; choose one of: linear/ex1_line, makemore/ex1_atoms"
+    ):
+        find_exercise("ex1")
+    assert find_exercise("ex1_line").id == "linear/ex1_line"
+
+
+def test_no_exercise_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DojoError, match="no exercise found"):
+        all_exercises(tmp_path)
+
+
+def test_a_forward_cell_holds_assignments_only(tmp_path: Path) -> None:
+    broken = read_text_as_exercise(tmp_path, LINEAR.replace("square = y**2  # (6, 1)", "print(y)"))
+    with pytest.raises(DojoError, match=r"ex1_line\.py:25: a forward cell holds one"):
+        _ = broken.atoms
+
+
+def test_a_training_exercise_without_parameters_is_refused(tmp_path: Path) -> None:
+    text = LINEAR.replace('tags=["backward"]', 'tags=["training"]')
+    with pytest.raises(DojoError, match="no setup cell assigns `parameters"):
+        _ = read_text_as_exercise(tmp_path, text).graded
+
+
+# ---- A new exercise is one new file ----
+
+
+def test_a_new_track_appears_by_its_file_alone(root_of_two_tracks: Path) -> None:
+    ids = [exercise.id for exercise in all_exercises()]
+    assert ids[0] == "linear/ex1_line"
+    assert len(ids) == 5
+    assert [e.id for e in all_exercises(root_of_two_tracks)] == ids
+
+
+def test_a_new_exercise_is_graded_by_the_unchanged_grader(tmp_path: Path) -> None:
+    for folder in ("grader", "solutions", "data"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    read_text_as_exercise(tmp_path / "solutions", LINEAR)
+    wrong = LINEAR.replace("2 * y * dsquare", "y * dsquare").replace("db = dy.sum(0)", "db = 6 * dy.mean(0)")
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    (answers / "right.py").write_text(LINEAR)
+    (answers / "wrong.py").write_text(wrong)
+    ran = subprocess.run(
+        [sys.executable, "-m", "grader", "grade", "answers", "--format", "json", "--seed", "5"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 1, ran.stderr
+    found = json.loads(ran.stdout)["submissions"]
+    assert [(s["exercise"], s["score"], s["max_score"]) for s in found] == [
+        ("linear/ex1_line", 4, 4),
+        ("linear/ex1_line", 3, 4),
+    ]
+    statuses = {v["name"]: (v["status"], v["mistake"]) for v in found[1]["verdicts"]}
+    assert statuses["y"][0] == "wrong"
+    assert statuses["b"] == ("pass", "hardcoded-size")

@@ -1,0 +1,322 @@
+"""A file as cells and statements: what is read, what is set aside, and the line of everything."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.errors import DojoError
+from grader.source import MAX_BYTES, Source, parse_source, percent_cells, read_source
+
+Save = Callable[..., Path]
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def write(content: str | bytes, name: str = "answers.py") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def parsed(text: str) -> Source:
+    """A script's text, parsed; each statement must compile on its own, as the worker compiles it."""
+    source = parse_source(Path("answers.py"), percent_cells(text))
+    for statement in source.statements:
+        ast.parse(statement.text)
+    return source
+
+
+def lined(source: Source) -> list[tuple[int, str]]:
+    return [(statement.line, statement.text) for statement in source.statements]
+
+
+def notebook(*cells: dict[str, Any], **extra: Any) -> str:
+    filled = [{"metadata": {}, **({"outputs": [], "execution_count": None} | c)} for c in cells]
+    return json.dumps({"cells": filled, "metadata": {}, "nbformat": 4, "nbformat_minor": 4} | extra)
+
+
+def code(source: str | list[str], **more: Any) -> dict[str, Any]:
+    return {"cell_type": "code", "source": source, **more}
+
+
+# ---- Scripts ----
+
+
+def test_a_percent_script_has_cells_with_kind_tags_and_line() -> None:
+    text = '# ---\n# jupyter: {}\n# ---\n\n# %% [markdown] tags=["hint"]\n# # Title\n#\n# prose\n\n'
+    text += '# %% tags=["setup", "other"]\nx = 1\n\n# %%\ny = 2\n'
+    cells = percent_cells(text)
+    assert [(c.kind, c.line, c.tags) for c in cells] == [
+        ("markdown", 6, ("hint",)),
+        ("code", 11, ("setup", "other")),
+        ("code", 14, ()),
+    ]
+    assert cells[0].text == "# Title\n\nprose"
+    assert lined(parsed(text)) == [(11, "x = 1"), (14, "y = 2")]
+
+
+def test_a_plain_script_is_one_cell() -> None:
+    source = parsed("x = 1\n\ny = (\n    2\n)\n")
+    assert len(source.cells) == 1
+    assert lined(source) == [(1, "x = 1"), (3, "y = (\n    2\n)")]
+
+
+def test_code_above_the_first_mark_is_a_cell_of_its_own() -> None:
+    source = parsed("import torch\n\n# %%\nx = 1\n")
+    assert lined(source) == [(1, "import torch"), (4, "x = 1")]
+
+
+def test_an_export_of_nbconvert_is_split_at_its_prompts() -> None:
+    text = "#!/usr/bin/env python\n# coding: utf-8\n\n# In[1]:\n\n\nx = 1\n\n\n# In[ ]:\n\n\ny = 2\n"
+    text += "# <codecell>\nz = 3\n"
+    source = parsed(text)
+    assert len(source.cells) == 3
+    assert lined(source) == [(7, "x = 1"), (13, "y = 2"), (15, "z = 3")]
+
+
+def test_cells_of_a_marimo_app_are_opened_and_their_returns_dropped() -> None:
+    text = (
+        "import marimo\napp = marimo.App()\n\n@app.cell\ndef _(F, torch):\n    x = 1\n    return (x,)\n\n"
+        "@app.cell(hide_code=True)\ndef _(x):\n    y = x\n    return\n\n\n"
+        "if __name__ == '__main__':\n    app.run()\n"
+    )
+    assert lined(parsed(text)) == [
+        (1, "import marimo"),
+        (2, "app = marimo.App()"),
+        (6, "x = 1"),
+        (11, "y = x"),
+        (16, "app.run()"),
+    ]
+
+
+def test_markdown_gives_context_to_the_statements_below_it() -> None:
+    source = parsed("# %%\nx = 1\n# %% [markdown]\n# ## Exercise 2\n# %%\ny = 2\n")
+    assert [("Exercise 2" in s.context) for s in source.statements] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "magic",
+    "%matplotlib inline|!pip install x|names = !ls|torch.sum?|?torch.sum|  %time foo|%%time".split("|"),
+)
+def test_a_magic_costs_nothing_but_itself(magic: str) -> None:
+    source = parsed(f"{magic}\nx = 1\ny = 7 % 4\n")
+    assert lined(source) == [(2, "x = 1"), (3, "y = 7 % 4")]
+    assert source.bad_lines == ()
+
+
+def test_a_cell_of_another_language_is_left_out() -> None:
+    source = parsed("# %%\n%%bash\necho x=1\nls\n# %%\ny = 2\n")
+    assert lined(source) == [(6, "y = 2")]
+    assert source.bad_lines == ()
+
+
+def test_each_line_that_does_not_parse_costs_one_line() -> None:
+    source = parsed(".shape\nx = 1\nnow the softmax → logits\ny = 2\nprint 3\nz = 3\n")
+    assert lined(source) == [(2, "x = 1"), (4, "y = 2"), (6, "z = 3")]
+    assert sorted((bad.line, bad.text) for bad in source.bad_lines) == [
+        (1, ".shape"),
+        (3, "now the softmax → logits"),
+        (5, "print 3"),
+    ]
+    assert all(bad.reason for bad in source.bad_lines)
+
+
+def test_a_null_byte_costs_its_own_line_only() -> None:
+    source = parsed('x = 1\ny = "\0"\nz = 3\n')
+    assert lined(source) == [(1, "x = 1"), (3, "z = 3")]
+
+
+def test_a_bad_head_of_a_block_takes_its_block_and_no_more() -> None:
+    source = parsed("x = 1\nfor i in range(3) :::\n    y = 1\nz = 2\n")
+    assert lined(source) == [(1, "x = 1"), (4, "z = 2")]
+
+
+def test_a_bad_line_does_not_reach_into_other_cells() -> None:
+    source = parsed("# %%\nx = (1\n# %%\ny = 2\n")
+    assert lined(source) == [(4, "y = 2")]
+    assert [bad.line for bad in source.bad_lines] == [2]
+
+
+def test_an_indented_cell_is_read_as_if_it_were_not() -> None:
+    source = parsed("# %%\n    x = 1\n    .shape\n    y = 2\n")
+    assert lined(source) == [(2, "x = 1"), (4, "y = 2")]
+
+
+def test_triple_quoted_notes_are_no_statements_of_interest() -> None:
+    source = parsed('"""\ndlogits = wrong\n"""\nx = 1\n')
+    assert [s.line for s in source.statements] == [1, 4]
+
+
+# ---- Wrappers that are opened ----
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'if __name__ == "__main__":',
+        "with torch.no_grad():",
+        "with torch.inference_mode():",
+        "with torch.no_grad(), torch.inference_mode():",
+    ],
+)
+def test_a_wrapper_is_opened(head: str) -> None:
+    source = parsed(f"{head}\n    x = 1\n    for i in y:\n        z = i\n")
+    assert lined(source) == [(2, "x = 1"), (3, "for i in y:\n    z = i")]
+
+
+def test_wrappers_are_opened_inside_each_other() -> None:
+    text = 'if __name__ == "__main__":\n    a = 0\n    with torch.no_grad():\n        x = 1\n'
+    assert lined(parsed(text)) == [(2, "a = 0"), (4, "x = 1")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if n > 1:\n    x = 1",
+        "with open('f') as f:\n    x = 1",
+        "if __name__ == '__main__':\n    x = 1\nelse:\n    x = 2",
+    ],
+)
+def test_other_blocks_stay_whole(text: str) -> None:
+    assert lined(parsed(text)) == [(1, text)]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "    for i in range(3):\n# a comment further left\n        x = i",
+        '    x = """\nfurther left\n"""',
+        "    x = (1 +\n  2)",
+        "\tfor i in range(3):\n\t\tx = i",
+    ],
+    ids=["comment", "string", "bracket", "tabs"],
+)
+def test_what_stands_further_left_than_its_block_compiles(inner: str) -> None:
+    (statement,) = parsed(f"with torch.no_grad():\n{inner}\n").statements
+    namespace: dict[str, Any] = {}
+    exec(statement.text, namespace)
+    assert statement.line == 2
+    assert "x" in namespace
+
+
+# ---- The text of a statement ----
+
+
+def test_decorators_belong_to_the_statement() -> None:
+    source = parsed("x = 1\n@first\n@torch.no_grad()\ndef f():\n    return 2\n")
+    assert lined(source)[1] == (2, "@first\n@torch.no_grad()\ndef f():\n    return 2")
+
+
+def test_statements_on_one_line_are_apart() -> None:
+    source = parsed("a = 1; b = 2;\nc = 3; d = 4  # why\n")
+    assert lined(source) == [(1, "a = 1"), (1, "b = 2"), (2, "c = 3"), (2, "d = 4")]
+
+
+def test_letters_of_several_bytes_before_a_statement_cut_nothing_off() -> None:
+    source = parsed("é = 'ü→'; x = (2 +\n    3); y = 'ß'\n")
+    assert [line for line, _ in lined(source)] == [1, 1, 2]
+    namespace: dict[str, Any] = {}
+    for statement in source.statements:
+        exec(statement.text, namespace)
+    assert (namespace["x"], namespace["y"]) == (5, "ß")
+
+
+def test_the_text_of_a_line_is_the_learners() -> None:
+    (statement,) = parsed("# %%\n\nx = (1 +\n     2)  # two\n").statements
+    assert statement.line_text(3) == "x = (1 +"
+    assert statement.line_text(4) == "2)  # two"
+    assert statement.line_text(99) == ""
+
+
+# ---- Files ----
+
+
+def test_a_byte_order_mark_and_any_line_ends_are_accepted(save: Save) -> None:
+    for content in (b"\xef\xbb\xbfx = 1\ny = 2\n", b"x = 1\r\ny = 2\r\n", b"x = 1\ry = 2\r"):
+        assert lined(read_source(save(content))) == [(1, "x = 1"), (2, "y = 2")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf \n\t\n", "the file is empty"),
+        (b"x = 1\ny = '\xe9'\n", ":2: not UTF-8 text"),
+        (b"\xef\xbb\xbfx = 1\n\xff\n", ":2: not UTF-8 text"),
+    ],
+)
+def test_a_script_that_cannot_be_read_is_refused_in_one_line(save: Save, content: bytes, said: str) -> None:
+    path = save(content)
+    with pytest.raises(DojoError) as caught:
+        read_source(path)
+    assert str(caught.value).startswith(str(path))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_too_large_is_refused_unread(save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save("")
+    with path.open("r+b") as file:
+        file.truncate(MAX_BYTES + 1)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("it was read"))
+    with pytest.raises(DojoError, match="20 MB is too large"):
+        read_source(path)
+
+
+def test_no_such_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.py", tmp_path):
+        with pytest.raises(DojoError, match="cannot be read"):
+            read_source(path)
+
+
+# ---- Notebooks ----
+
+
+def test_lines_of_a_notebook_count_in_their_cell(save: Save) -> None:
+    text = notebook(
+        {"cell_type": "markdown", "source": "# Exercise 1"},
+        code(["x = 1\n", "y = 2"], metadata={"tags": ["backward"]}),
+        code("%time\n\nz = 3\r\n.shape"),
+    )
+    source = read_source(save(text, "answers.ipynb"))
+    assert source.is_notebook
+    found = [(s.cell.number, s.line, s.text, s.cell.tags) for s in source.statements]
+    assert found == [(2, 1, "x = 1", ("backward",)), (2, 2, "y = 2", ("backward",)), (3, 3, "z = 3", ())]
+    assert [(bad.cell, bad.line, bad.text) for bad in source.bad_lines] == [(3, 4, ".shape")]
+    assert "Exercise 1" in source.statements[0].context
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"cells": [', "not a readable notebook"),
+        ("print(1)", "not a readable notebook"),
+        ("[]", "not a readable notebook"),
+        ("{}", "not a notebook"),
+        ("[" * 100_000, "not a readable notebook"),
+        ('{"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": []}', "format 3 is too old"),
+        (notebook(cells=None), "not a readable notebook"),
+        (notebook(cells={"a": 1}), "not a readable notebook"),
+        (notebook(nbformat="4"), "not a readable notebook"),
+        (notebook(nbformat=7), "not a readable notebook"),
+    ],
+)
+def test_what_is_no_notebook_is_refused_in_one_line(save: Save, text: str, said: str) -> None:
+    path = save(text, "answers.ipynb")
+    with pytest.raises(DojoError, match=said) as caught:
+        read_source(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300 + len(str(path))
+
+
+def test_a_notebook_without_cells_has_no_statements(save: Save) -> None:
+    assert read_source(save(notebook(), "answers.ipynb")).statements == ()
