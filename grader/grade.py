@@ -9,10 +9,12 @@ from pathlib import Path
 
 import torch
 
-from grader.autograd import Gradients, whole_backward
+from grader.autograd import Forward, Gradients, cut_forward, whole_backward
+from grader.diagnose import UNEXPLAINED
 from grader.errors import DojoError
 from grader.judge import Answer, Judge, Truth, find_truth
 from grader.plan import Plan, make_plan
+from grader.repair import Vocabulary, variants
 from grader.report import Report, SubmissionReport, Verdict
 from grader.sandbox import ISOLATION, Launcher
 from grader.source import read_source
@@ -118,9 +120,29 @@ class Grader:
                     right = self._right_from_further_up(judge, verdict)
                 add_probe(verdict, plan, vanishes, probed, right)
                 add_sizes(verdict, _evidence(verdict, *sizes), self.settings.strict_sizes)
+            for verdict in report.verdicts:
+                if verdict.mistake in UNEXPLAINED and verdict.name in plan.attempts:
+                    self._explain_by_repair(judge, verdict)
             self._note_forward(judge, plan, report)
         finally:
             judge.close()
+
+    def _explain_by_repair(self, judge: Judge, verdict: Verdict) -> None:
+        """Where no detector knows the numbers: is there a one-token edit of the line that makes it right?"""
+        plan, seed, device = judge.plan, self.settings.seed, self.settings.device
+        attempt = plan.attempts[verdict.name]
+        if attempt.in_function:
+            return
+        probing = verdict.mistake == "vanishing"
+        world = (random_upstream if probing else other_data)(seed, device, f"repair:{verdict.name}")
+        forward = cut_forward(plan.exercise, namespace_of(plan.exercise, world.parameters))
+        tried = variants([plan.statements[i].text for i in attempt.writers], _vocabulary(plan, forward))
+        right = judge.right_variants(verdict.name, [variant.statements for variant in tried], world)
+        explanations = dict.fromkeys(tried[number].diagnosis for number in right)
+        if explanations:
+            first, *others = explanations
+            verdict.mistake = first.mistake
+            verdict.message = " Or: ".join(d.message for d in (first, *others[:1])) + " " + verdict.message
 
     def _right_from_further_up(self, judge: Judge, verdict: Verdict) -> bool:
         """Probe again with the random gradients further up, for answers that skip named tensors.
@@ -158,6 +180,19 @@ class Grader:
                     f"line {statement.line}: your forward pass computes {', '.join(names[index])} otherwise "
                     "than the exercise does; gradients are judged against the exercise's."
                 )
+
+
+def _vocabulary(plan: Plan, forward: Forward) -> Vocabulary:
+    tensors = {
+        name: tuple(value.shape)
+        for name, value in forward.values.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
+    known = [name for name in (*plan.exercise.graded, *plan.exercise.given) if name in tensors]
+    gradients = {f"d{name}": tensors[name] for name in known}
+    named = {*plan.exercise.forward_names, *plan.exercise.network_names}
+    shapes = {name: shape for name, shape in tensors.items() if name in named} | gradients
+    return Vocabulary(shapes, frozenset(gradients))
 
 
 def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evidence:

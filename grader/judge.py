@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
 from grader.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients
+from grader.compare import compare
 from grader.exercise import Exercise
 from grader.plan import Plan, Step
 from grader.sandbox import Launcher, Worker, wait_for
@@ -122,6 +123,31 @@ class Judge:
                     return self._with_lost({}), find_truth(self.plan.exercise, world, chained)
                 continue
             return self._with_lost(answers), truth
+
+    def right_variants(self, tensor: str, texts: Sequence[Sequence[str]], world: World) -> list[int]:
+        """Which variants of the answer for `tensor` give its true gradient in `world`."""
+        attempt = self.plan.attempts[tensor]
+        helpers = self.plan.slices[tensor] - set(attempt.writers)
+        steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
+        request = self._request(world) | {"steps": steps, "variants": texts, "place": attempt.place}
+        worker = self.launcher.start()
+        try:
+            send_message(worker.connection, request)
+            truth = find_truth(self.plan.exercise, world)
+            next_message(worker, time.monotonic() + SETUP_SECONDS)
+            send_tensors(worker.connection, {n: t for n, t in truth.put_back.items() if n != tensor})
+            next_message(worker, time.monotonic() + STATEMENT_SECONDS)
+            found = receive_tensors(worker.connection, str(world.parameters.get("device", "cpu")))
+        except (StepFailed, OSError, EOFError, WireError):
+            return []
+        finally:
+            worker.close()
+        true, scale = truth.gradients.total[tensor], truth.gradients.scale(tensor)
+        return sorted(
+            int(number)
+            for number, value in found.items()
+            if value.shape == true.shape and value.dtype == true.dtype and compare(value, true, scale).right
+        )
 
     def _run_once(
         self, worker: Worker, world: World, chained: frozenset[str]

@@ -130,6 +130,27 @@ class Run:
             return False
         return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
 
+    def run_variants(self, truths: Mapping[str, Tensor]) -> None:
+        """Run each variant of an answer from the same true gradients, and send what each gives."""
+        for step in self.request["steps"]:
+            self._restore()
+            run_statement(step, self.namespace, lambda _: None)
+        values: dict[str, Tensor] = {}
+        for number, statements in enumerate(self.request["variants"]):
+            self._restore()
+            for tensor, truth in truths.items():
+                self._put_back(tensor, truth)
+            for text in statements:
+                if run_statement({"text": text, "line": 1}, self.namespace, lambda _: None) is not None:
+                    break
+            else:
+                with contextlib.suppress(Exception):
+                    _, payload = describe_value(self._evaluate(self.request["place"]))
+                    if payload is not None:
+                        values[str(number)] = payload.clone()
+        send_message(self.connection, {"op": "variants"})
+        send_tensors(self.connection, values)
+
     def _run_step(self, step: Mapping[str, Any]) -> None:
         failure = run_statement(
             step, self.namespace, lambda tree: hook_functions(tree, self.places, self.aliases)
@@ -256,7 +277,10 @@ def _run_gradients(connection: Connection, exercise: Exercise, request: Mapping[
     truths = receive_tensors(connection, run.device)
     if run.device != "cpu":  # a default device costs a little on every call
         torch.set_default_device(run.device)
-    run.run(truths)
+    if "variants" in request:
+        run.run_variants(truths)
+    else:
+        run.run(truths)
 
 
 def serve(connection: Connection) -> None:

@@ -44,9 +44,9 @@ def as_written(device: str) -> World:
     return World("as written", {"device": device}, decides=False)
 
 
-def other_data(seed: int, device: str) -> World:
+def other_data(seed: int, device: str, purpose: str = "data") -> World:
     """The exercise's sizes in float64, with parameters and a batch that follow from `seed`."""
-    return World("other data", _float64(device, draw_seed(seed, "data")))
+    return World("other data", _float64(device, draw_seed(seed, purpose)))
 
 
 def random_upstream(seed: int, device: str, purpose: str = "probe") -> World:

@@ -74,6 +74,19 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
             "sum to one along dimension 1.",
         ),
     )
+    yield (
+        logits.exp() - hot,
+        Diagnosis(
+            "missing-factor", "The exponentials are not divided by their sum over the row: no softmax yet."
+        ),
+    )
+    yield (
+        logits.log_softmax(1) - hot,
+        Diagnosis(
+            "wrong-function",
+            "This takes the logarithm of the softmax; its derivative has the softmax itself.",
+        ),
+    )
     largest = logits.max(1, keepdim=True).values
     for above, below in ((logits, logits - largest), (logits - largest, logits)):
         mixed = above.exp() / below.exp().sum(1, keepdim=True)

@@ -221,6 +221,11 @@ _EX2: dict[str, str] = {
     "dlogits = probs * (dprobs - (probs * dprobs).sum(1, keepdim=True))",
     "row-by-row": "dlogits = torch.empty_like(logits)\nfor k in range(n):\n    e = (logits[k] - logits[k].max()).exp()\n"
     "    dlogits[k] = e / e.sum()\n    dlogits[k, Yb[k]] -= 1\ndlogits /= n",
+    "helper-called-p": "p = F.softmax(logits, 1)\np[range(n), Yb] -= 1\ndlogits = p / n",
+    "helper-called-g": "g = logits.softmax(1)\ng[torch.arange(n), Yb] -= 1\ndlogits = g / n",
+    "written-under-another-name": "x = F.softmax(logits, 1)\ndlogits = x\nx[range(n), Yb] -= 1\nx /= n\ncmp('logits', dlogits, logits)",
+    "softmax-into-a-buffer": "dlogits = torch.empty_like(logits)\ntorch.softmax(logits, 1, out=dlogits)\n"
+    "dlogits[range(n), Yb] -= 1\ndlogits /= n",
     "rows-as-views": "dlogits = F.softmax(logits, 1)\nfor row, label in zip(dlogits, Yb):\n    row[label] -= 1\ndlogits /= n",
 }
 

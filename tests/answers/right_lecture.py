@@ -197,6 +197,7 @@ LECTURE: list[RightAnswer] = [
         _WITH_HELPERS, _TWO_WITH_HELPERS, _THREE_WITH_HELPERS, mark="")),
     RightAnswer("all-from-own-probs", None, whole_file(_stages(_ATOMS, _PROBS, _SUMS))),
     RightAnswer("all-from-own-probs-without-numbers", None, whole_file(_stages(_ATOMS, _PROBS, _SUMS, mark=""))),
+    RightAnswer("all-lines-from-given-probs", None, _stages(_ATOMS, _PROBS, _SUMS)),
     RightAnswer("all-several-attempts", None, _stages(_ATOMS, _ATTEMPTS_AT_TWO, _THREE, mark="")),
     RightAnswer("all-in-functions", None, _FUNCTIONS),
     RightAnswer("all-stages-as-comments-in-capitals", None, _stages(_ATOMS, _TWO, _THREE, mark="\n# ===== EXERCISE #{} =====\n")),
