@@ -72,15 +72,10 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
         index
         for index, node in enumerate(body)
         if not isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        and (
-            training_loops(node, names, forward, carriers)
-            or effects[index].calls & _trainers(body, names, forward)
-        )
+        and (training_loops(node, names, forward, carriers) or effects[index].calls & _trainers(body, names, forward))
     ]
     loops = {index: training_loops(node, names, forward, carriers) for index, node in enumerate(body)}
-    analysis = Analysis(
-        source, effects, names, {}, {}, training, {i: found for i, found in loops.items() if found}
-    )
+    analysis = Analysis(source, effects, names, {}, {}, training, {i: found for i, found in loops.items() if found})
     for index, node in enumerate(body):
         if index not in training:
             _collect(analysis, index, node, carriers)
@@ -243,18 +238,12 @@ def training_loops(
         gradients = {names[name] for name in assigned if name in names}
         if (len(gradients) > 1 or called & set(carriers)) and assigned & forward:
             return [node]
-    return [
-        loop
-        for child in ast.iter_child_nodes(node)
-        for loop in training_loops(child, names, forward, carriers)
-    ]
+    return [loop for child in ast.iter_child_nodes(node) for loop in training_loops(child, names, forward, carriers)]
 
 
 def _trainers(body: list[ast.stmt], names: dict[str, str], forward: set[str]) -> set[str]:
     return {
-        node.name
-        for node in body
-        if isinstance(node, ast.FunctionDef) and training_loops(node, names, forward, ())
+        node.name for node in body if isinstance(node, ast.FunctionDef) and training_loops(node, names, forward, ())
     }
 
 

@@ -45,9 +45,7 @@ def _differences(root: Path) -> Iterator[str]:
             yield f"{name}: differs from what solutions/ gives; run `make exercises`, edit solutions/ only"
     for folder, suffix in (("exercises", "*.py"), ("notebooks", "*.ipynb")):
         for path in sorted((root / folder).rglob(suffix)):
-            if path not in expected and not any(
-                part.startswith(".") for part in path.relative_to(root).parts
-            ):
+            if path not in expected and not any(part.startswith(".") for part in path.relative_to(root).parts):
                 yield f"{path.relative_to(root)}: no solution derives this file"
 
 

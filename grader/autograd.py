@@ -85,19 +85,19 @@ class Gradients:
 def cut_forward(exercise: Exercise, namespace: Mapping[str, Any]) -> Forward:
     """Run the forward pass atom by atom, each on detached copies of what it reads."""
     values = {name: _detached(value) for name, value in namespace.items()}
+    differentiable: list[Atom] = []
     outputs: dict[str, Tensor] = {}
     inputs: dict[str, dict[str, Tensor]] = {}
     for atom in exercise.atoms:
-        leaves = {
-            name: values[name].detach().requires_grad_() for name in atom.reads if _is_float(values.get(name))
-        }
+        leaves = {name: values[name].detach().requires_grad_() for name in atom.reads if _is_float(values.get(name))}
         scope = values | leaves
         with torch.enable_grad():
             exec(atom.code, scope)
-        result = scope[atom.name]
-        outputs[atom.name], inputs[atom.name] = result, leaves
-        values[atom.name] = _detached(result)
-    return Forward(exercise.atoms, values, outputs, inputs)
+        values |= {name: _detached(scope[name]) for name in atom.binds}
+        if _is_float(scope.get(atom.name)):
+            differentiable.append(atom)
+            outputs[atom.name], inputs[atom.name] = scope[atom.name], leaves
+    return Forward(tuple(differentiable), values, outputs, inputs)
 
 
 def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None) -> Gradients:
@@ -123,14 +123,9 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
     return Gradients(total, passed, shares)
 
 
-def whole_backward(
-    exercise: Exercise, namespace: Mapping[str, Any], names: Iterable[str]
-) -> dict[str, Tensor]:
+def whole_backward(exercise: Exercise, namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Tensor]:
     """The gradients as `loss.backward()` on the uncut graph leaves them, bit for bit."""
-    scope = {
-        name: value.detach().requires_grad_() if _is_float(value) else value
-        for name, value in namespace.items()
-    }
+    scope = {name: value.detach().requires_grad_() if _is_float(value) else value for name, value in namespace.items()}
     with torch.enable_grad():
         for atom in exercise.atoms:
             exec(atom.code, scope)

@@ -20,9 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 data_app = typer.Typer(help="The list of names.", no_args_is_help=True)
-author_app = typer.Typer(
-    help="For authors: derive exercises and notebooks, and prove them.", no_args_is_help=True
-)
+author_app = typer.Typer(help="For authors: derive exercises and notebooks, and prove them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(author_app, name="author")
 
@@ -36,19 +34,13 @@ def grade(
         list[Path] | None,
         typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH..."),
     ] = None,
-    exercise: Annotated[
-        str | None, typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")
-    ] = None,
-    output_format: Annotated[
-        str, typer.Option("--format", help="terminal or json.", metavar="NAME")
-    ] = "terminal",
+    exercise: Annotated[str | None, typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")] = None,
+    output_format: Annotated[str, typer.Option("--format", help="terminal or json.", metavar="NAME")] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write the report here.", metavar="FILE")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")] = "auto",
     seed: Annotated[int | None, typer.Option(help="Repeat the grading with this seed.", metavar="N")] = None,
     names: NamesOption = None,
-    strict_sizes: Annotated[
-        bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")
-    ] = False,
+    strict_sizes: Annotated[bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show the table of every exercise.")] = False,
 ) -> None:
     """Grade files, each gradient on its own."""
@@ -95,12 +87,8 @@ def train(
         typer.Argument(help="Your file of exercise 4; in exercises/ by default.", metavar="FILE"),
     ] = None,
     names: NamesOption = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Steps in place of max_steps.", metavar="N", min=1)
-    ] = None,
-    picture: Annotated[Path, typer.Option(help="Where the loss curve goes.", metavar="FILE")] = Path(
-        "losses.png"
-    ),
+    steps: Annotated[int | None, typer.Option(help="Steps in place of max_steps.", metavar="N", min=1)] = None,
+    picture: Annotated[Path, typer.Option(help="Where the loss curve goes.", metavar="FILE")] = Path("losses.png"),
 ) -> None:
     """Run your own training loop in full, measure it, and sample names."""
     from grader.source import read_source
@@ -120,9 +108,7 @@ def train(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to put them.", metavar="DIR")] = Path(),
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace files that differ; each keeps a .bak.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that differ; each keeps a .bak.")] = False,
 ) -> None:
     """Copy the exercises out, for people who installed with pip."""
     from grader.copies import copy_exercises

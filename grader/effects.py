@@ -65,11 +65,7 @@ def field_name(node: ast.AST) -> str | None:
     """`dh` for `self.dh` and for `grads["dh"]`; None for anything else."""
     if isinstance(node, ast.Attribute):
         return node.attr
-    if (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.slice.value, str)
-    ):
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
         return node.slice.value
     return None
 
@@ -137,12 +133,8 @@ class _Collector(ast.NodeVisitor):
                 self._write(root_name(keyword.value))
         self.generic_visit(node)
 
-    def _visit_comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-    ) -> None:
-        names = {
-            leaf.id for g in node.generators for leaf in ast.walk(g.target) if isinstance(leaf, ast.Name)
-        }
+    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        names = {leaf.id for g in node.generators for leaf in ast.walk(g.target) if isinstance(leaf, ast.Name)}
         self.visit(node.generators[0].iter)
         self.hidden.append(names)
         self.generic_visit(node)

@@ -31,6 +31,11 @@ class Atom:
     reads: tuple[str, ...]
     code: CodeType = field(repr=False)
 
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """`("Xb", "Yb")` for a line that assigns both; else the one name."""
+        return tuple(self.name.split(", "))
+
 
 @dataclass(frozen=True, eq=False)
 class Exercise:
@@ -75,7 +80,7 @@ class Exercise:
 
     @cached_property
     def forward_names(self) -> tuple[str, ...]:
-        return tuple(name for atom in self.atoms for name in atom.name.split(", "))
+        return tuple(name for atom in self.atoms for name in atom.binds)
 
     @cached_property
     def parameter_values(self) -> dict[str, object]:
@@ -117,9 +122,7 @@ class Exercise:
         for cell in self.code_cells("setup"):
             for node in ast.parse(cell.text).body:
                 if isinstance(node, ast.Assign) and bound_names([node]) == {"parameters"}:
-                    return tuple(
-                        element.id for element in ast.walk(node.value) if isinstance(element, ast.Name)
-                    )
+                    return tuple(element.id for element in ast.walk(node.value) if isinstance(element, ast.Name))
         raise DojoError(f"{self.path}: no setup cell assigns `parameters = [...]`")
 
     @cached_property

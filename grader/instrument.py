@@ -43,9 +43,7 @@ def _guarded(statement: ast.stmt, tensors: set[str]) -> ast.stmt:
     if any(isinstance(leaf, (ast.Return, ast.Break, ast.Continue)) for leaf in ast.walk(statement)):
         return statement
     listed = ", ".join(repr(tensor) for tensor in sorted(tensors))
-    guard = ast.parse(
-        f"try:\n    pass\nexcept Exception as __error__:\n    {RAISED}(({listed},), __error__)"
-    ).body[0]
+    guard = ast.parse(f"try:\n    pass\nexcept Exception as __error__:\n    {RAISED}(({listed},), __error__)").body[0]
     assert isinstance(guard, ast.Try)
     for leaf in ast.walk(guard):
         if hasattr(leaf, "lineno"):

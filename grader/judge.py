@@ -149,9 +149,7 @@ class Judge:
             if value.shape == true.shape and value.dtype == true.dtype and compare(value, true, scale).right
         )
 
-    def _run_once(
-        self, worker: Worker, world: World, chained: frozenset[str]
-    ) -> tuple[dict[str, Answer], Truth]:
+    def _run_once(self, worker: Worker, world: World, chained: frozenset[str]) -> tuple[dict[str, Answer], Truth]:
         try:
             send_message(worker.connection, self._request(world))
             truth = find_truth(self.plan.exercise, world, chained)
@@ -242,9 +240,7 @@ class Judge:
             self.lost.setdefault(tensor, Failure(failed.kind, line=statement.line if statement else None))
 
     def _with_lost(self, answers: dict[str, Answer]) -> dict[str, Answer]:
-        return answers | {
-            tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()
-        }
+        return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
 
 
 def next_message(worker: Worker, deadline: float, running: int | None = None) -> dict[str, Any]:

@@ -117,9 +117,7 @@ def _shuffled_places(count: int, seed: int) -> tuple[int, ...]:
     return tuple(places)
 
 
-def build_dataset(
-    words: Sequence[str], block_size: int = 3, alphabet: str = ALPHABET
-) -> tuple[Tensor, Tensor]:
+def build_dataset(words: Sequence[str], block_size: int = 3, alphabet: str = ALPHABET) -> tuple[Tensor, Tensor]:
     """Every example in `words`: X int64 (N, block_size), the contexts, and Y int64 (N,), what follows each.
 
     N is the number of letters plus the number of words. Index 0 is `.`, which fills the context before a name
@@ -170,9 +168,7 @@ def cached_makemore_path() -> Path:
     return platformdirs.user_cache_path("backprop-dojo", appauthor=False) / "makemore-names.txt"
 
 
-def fetch_makemore_names(
-    open_url: Callable[..., Any] = urllib.request.urlopen, timeout: float = 30.0
-) -> Path:
+def fetch_makemore_names(open_url: Callable[..., Any] = urllib.request.urlopen, timeout: float = 30.0) -> Path:
     """Download the list of the makemore lectures into the cache, unless a valid copy is there; its path.
 
     `open_url(url, timeout=seconds)` gives a context manager with `read(limit)`. Under its final name there is

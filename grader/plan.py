@@ -14,9 +14,7 @@ from grader.exercise import Exercise
 from grader.forbidden import autograd_use
 from grader.source import Statement
 
-PROVIDED_MODULES = frozenset(
-    {"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"}
-)
+PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
 """What every submission finds defined, whether it imports it or not."""
 
 
@@ -116,9 +114,7 @@ class Slicer:
 
     def defined_later(self, reader: int, definer: int) -> bool:
         """True where `reader` needs a name whose only definition stands further down, at `definer`."""
-        return definer > reader and any(
-            definer in found for (index, _), found in self.found.items() if index == reader
-        )
+        return definer > reader and any(definer in found for (index, _), found in self.found.items() if index == reader)
 
 
 class _Planner:
@@ -135,9 +131,7 @@ class _Planner:
             | exercise.parameter_values.keys()
             | given
         )
-        self.cut_names = {
-            name: tensor for name, tensor in analysis.gradient_names.items() if tensor in self.graded
-        }
+        self.cut_names = {name: tensor for name, tensor in analysis.gradient_names.items() if tensor in self.graded}
         self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
         self.slicer = Slicer(
             analysis, self.protected | self.cut_names.keys(), exercise.setup_names, self.first_gradient
@@ -149,14 +143,10 @@ class _Planner:
         forbidden = {}
         for tensor, kept in slices.items():
             for index in sorted(kept):
-                if (
-                    door := autograd_use(self.analysis.statements[index].node, self.own_functions)
-                ) is not None:
+                if (door := autograd_use(self.analysis.statements[index].node, self.own_functions)) is not None:
                     forbidden[tensor] = (self.analysis.statements[index], door)
         barred = {index for tensor in forbidden for index in self.attempts[tensor].writers}
-        barred -= {
-            index for tensor, a in self.attempts.items() if tensor not in forbidden for index in a.writers
-        }
+        barred -= {index for tensor, a in self.attempts.items() if tensor not in forbidden for index in a.writers}
         kept = set().union(*slices.values()) - barred if slices else set()
         order = self._order(sorted(kept))
         aliases = {
@@ -203,9 +193,7 @@ class _Planner:
         effects = self.analysis.effects
         for position, late in enumerate(kept):
             for early in kept[:position]:
-                if self._conflict(effects[early], effects[late]) and not self.slicer.defined_later(
-                    early, late
-                ):
+                if self._conflict(effects[early], effects[late]) and not self.slicer.defined_later(early, late):
                     after[late].add(early)
         for (reader, _), definers in self.slicer.found.items():
             if reader in after:

@@ -50,9 +50,7 @@ def variants(statements: Sequence[str], words: Vocabulary) -> list[Variant]:
             found.append(Variant(changed, diagnosis))
         if len(statements) > 1 and position:
             fewer = (*statements[:position], *statements[position + 1 :])
-            found.append(
-                Variant(fewer, Diagnosis("path-twice", f"`{_short(text)}` adds what is there already."))
-            )
+            found.append(Variant(fewer, Diagnosis("path-twice", f"`{_short(text)}` adds what is there already.")))
     return found[:MAX_VARIANTS]
 
 
@@ -111,7 +109,7 @@ def _other_name(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Dia
         )
 
 
-def _exponent(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _exponent(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)):
         return
     for power in (*_CONSTANTS, 3, -3):
@@ -124,33 +122,29 @@ def _exponent(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagn
         yield ast.BinOp(inner, ast.Pow(), node.right), Diagnosis("missing-epsilon", said)
 
 
-def _dimension(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _dimension(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _REDUCTIONS:
         for position, argument in enumerate(node.args):
             if isinstance(argument, ast.Constant) and isinstance(argument.value, int):
                 for other in {0, 1} - {argument.value}:
                     args = [*node.args[:position], ast.Constant(other), *node.args[position + 1 :]]
-                    said = f"{node.func.attr} runs over dimension {argument.value}. Which dimension is meant?"
+                    said = f"{node.func.attr} runs over dimension {argument.value:d}. Which dimension is meant?"
                     changed = ast.Call(node.func, args, node.keywords)
                     yield changed, Diagnosis("wrong-dimension", said)
     if isinstance(node, ast.keyword) and node.arg == "dim" and isinstance(node.value, ast.Constant):
         for other in {0, 1} - {node.value.value}:
-            said = f"dim={node.value.value}: which dimension is meant?"
+            said = f"{ast.unparse(node)}: which dimension is meant?"
             yield ast.keyword("dim", ast.Constant(other)), Diagnosis("wrong-dimension", said)
 
 
-def _constant(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _constant(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     n_less_one = ast.BinOp(ast.Name("n", ast.Load()), ast.Sub(), ast.Constant(1))
     mixed = Diagnosis("wrong-constant", "n and n-1 are mixed up: the mean divides by n, the variance by n-1.")
     if (name := _loaded(node)) is not None and name.id in ("n", "batch_size"):
         yield n_less_one, mixed
     if isinstance(node, ast.BinOp) and ast.unparse(node) in ("n - 1", "batch_size - 1"):
         yield ast.Name("n", ast.Load()), mixed
-    if (
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, (int, float))
-        and not isinstance(node.value, bool)
-    ):
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         said = f"The constant {ast.unparse(node)} is wrong."
         for value in _CONSTANTS:
             if value != node.value:
@@ -158,7 +152,7 @@ def _constant(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagn
         yield ast.Name("n", ast.Load()), Diagnosis("wrong-constant", said)
 
 
-def _sign(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _sign(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         yield node.operand, Diagnosis("sign", f"The minus before {ast.unparse(node.operand)} is wrong.")
     elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
@@ -179,7 +173,7 @@ def _sign(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis
         yield ast.Assign(node.targets, ast.UnaryOp(ast.USub(), node.value)), Diagnosis("sign", said)
 
 
-def _assignment(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _assignment(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
         said = f"`{_short(ast.unparse(node))}` throws away what was there: a later path is added with +=."
         for operation in (ast.Add(), ast.Sub()):
@@ -191,14 +185,10 @@ def _assignment(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Dia
         yield ast.Assign([copy.deepcopy(node.target)], node.value), Diagnosis("path-twice", said)
 
 
-def _transpose(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _transpose(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield node.value, Diagnosis("transposed", f"{ast.unparse(node.value)} is not to be transposed.")
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("view", "reshape")
-    ):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("view", "reshape"):
         turned = ast.Attribute(node.func.value, "T", ast.Load())
         said = f"{ast.unparse(node.func.value)}: view keeps the order of the numbers, a transpose does not."
         yield turned, Diagnosis("wrong-reshape", said)
@@ -210,13 +200,11 @@ def _transpose(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diag
         for turn_left, turn_right in ((True, False), (False, True), (True, True)):
             left = ast.Attribute(node.left, "T", ast.Load()) if turn_left else node.left
             right = ast.Attribute(node.right, "T", ast.Load()) if turn_right else node.right
-            said = (
-                "The product has the wrong operand transposed. Compare the shapes of both with the result's."
-            )
+            said = "The product has the wrong operand transposed. Compare the shapes of both with the result's."
             yield ast.BinOp(left, ast.MatMult(), right), Diagnosis("transposed", said)
 
 
-def _factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _factor(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         if isinstance(node.op, ast.Mult):
             yield node.right, Diagnosis("extra-factor", f"The factor {ast.unparse(node.left)} is too much.")
@@ -227,17 +215,13 @@ def _factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnos
         yield ast.BinOp(node.left, other, node.right), Diagnosis("wrong-power", said)
 
 
-def _cast(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in _COARSE_CASTS
-    ):
+def _cast(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _COARSE_CASTS:
         said = f".{node.func.attr}() rounds the numbers to a coarser dtype."
         yield node.func.value, Diagnosis("precision", said)
 
 
-def _reduction(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _reduction(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
         return
     for dimension in (0, 1):

@@ -264,8 +264,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 def _is_no_grad(node: ast.stmt) -> bool:
     return isinstance(node, ast.With) and all(
-        item.optional_vars is None
-        and re.search(r"\b(no_grad|inference_mode)\b", ast.unparse(item.context_expr))
+        item.optional_vars is None and re.search(r"\b(no_grad|inference_mode)\b", ast.unparse(item.context_expr))
         for item in node.items
     )
 

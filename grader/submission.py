@@ -25,8 +25,7 @@ def submission_files(path: Path) -> list[Path]:
         found = sorted(
             file
             for file in path.rglob("*")
-            if file.suffix in SUFFIXES
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.suffix in SUFFIXES and not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
         if not found:
             raise DojoError(f"{path}: no .py or .ipynb file in this folder")

@@ -61,9 +61,7 @@ class TrainingRun:
         self.device = str(request["parameters"].get("device", "cpu"))
         namespace = namespace_of(exercise, request["parameters"])
         self.protected = {name: value for name, value in namespace.items() if name not in stand_ins()}
-        self.namespace: dict[str, Any] = (
-            namespace | stand_ins() | {STEPS: self._steps, "__name__": "__main__"}
-        )
+        self.namespace: dict[str, Any] = namespace | stand_ins() | {STEPS: self._steps, "__name__": "__main__"}
         self.generators = [value for value in namespace.values() if isinstance(value, torch.Generator)]
         self.start = [generator.get_state() for generator in self.generators]
 
@@ -94,8 +92,10 @@ class TrainingRun:
         loss = seen.get("loss")
         if is_sendable(loss) or isinstance(loss, float):
             handed["loss"] = torch.as_tensor(loss)
-        shapes = {name: list(value.shape) for name, value in found.items() if isinstance(value, Tensor)}
-        send_message(self.connection, {"op": "step", "position": position, "shapes": shapes})
+        forward = self.exercise.forward_names
+        others = {*forward, *(f"d{name}" for name in (*forward, *self.exercise.trained))} - handed.keys()
+        handed |= {name: value for name in others if is_sendable(value := seen.get(name))}
+        send_message(self.connection, {"op": "step", "position": position})
         send_tensors(self.connection, handed)
         truths = receive_tensors(self.connection)
         state = truths.pop("generator")

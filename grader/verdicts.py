@@ -58,8 +58,7 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
         place(verdict, statement, statement.line)
         verdict.status, verdict.mistake = "forbidden", "autograd"
         verdict.message = (
-            f"This takes the gradient from PyTorch's autograd ({door}). "
-            "Work it out from the upstream gradient."
+            f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
         )
         return verdict
     attempt = plan.attempts.get(name)
@@ -103,9 +102,7 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) ->
     if comparison is None:
         verdict.status, verdict.mistake = "wrong", "precision"
         kind = str(value.dtype).removeprefix("torch.")
-        verdict.message = (
-            f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
-        )
+        verdict.message = f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
         return
     if not comparison.right:
         verdict.status = "wrong"
@@ -125,8 +122,7 @@ def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
     if verdict.status == "wrong" and comparison.right and verdict.mistake != "precision":
         verdict.mistake = "hardcoded-values"
         verdict.message = (
-            "Right on the exercise's own data only; on other data of the same sizes it is wrong. "
-            + verdict.message
+            "Right on the exercise's own data only; on other data of the same sizes it is wrong. " + verdict.message
         )
 
 
@@ -148,9 +144,7 @@ def add_probe(verdict: Verdict, plan: Plan, vanishes: bool, probe: Evidence, pro
         )
     else:
         verdict.mistake = "vanishing"
-        verdict.message = (
-            "Right for this loss. It is a short cut: with other gradients from above it would not hold."
-        )
+        verdict.message = "Right for this loss. It is a short cut: with other gradients from above it would not hold."
 
 
 def add_sizes(verdict: Verdict, other: Evidence, strict: bool) -> None:
@@ -173,9 +167,7 @@ def _explain(verdict: Verdict, plan: Plan, *evidence: Evidence) -> None:
         value = piece.answer.value
         if value is None or piece.right(verdict.name):
             continue
-        found = diagnose(
-            Mismatch(verdict.name, value.double(), piece.truth.gradients, piece.truth.forward, handed)
-        )
+        found = diagnose(Mismatch(verdict.name, value.double(), piece.truth.gradients, piece.truth.forward, handed))
         verdict.mistake, verdict.message = found.mistake, found.message
         if found.mistake not in UNEXPLAINED:
             return
@@ -200,9 +192,7 @@ def explain_failure(verdict: Verdict, statement: Statement, failure: Failure) ->
     if failure.type in ("NameError", "UnboundLocalError"):
         verdict.mistake = "undefined-name"
         known = failure.name or failure.text
-        verdict.message = (
-            f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
-        )
+        verdict.message = f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
     else:
         verdict.mistake = "exception"
         verdict.message = explain_exception(failure.type, failure.text)
@@ -212,9 +202,7 @@ def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> N
     words: Mapping[str, object] = answer.words
     if words.get("kind") != "tensor":
         verdict.status, verdict.mistake = "wrong", "not-a-tensor"
-        verdict.message = (
-            f"It is a Python {words.get('type')}; a gradient is a tensor of shape {shape_text(shape)}."
-        )
+        verdict.message = f"It is a Python {words.get('type')}; a gradient is a tensor of shape {shape_text(shape)}."
         return
     found = words.get("shape")
     ours = [int(size) for size in found] if isinstance(found, list) else []

@@ -69,9 +69,7 @@ class Run:
         namespace = namespace_of(self.exercise, self.request["parameters"])
         for atom in self.exercise.atoms:
             exec(atom.code, namespace)
-        namespace = {
-            name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()
-        }
+        namespace = {name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()}
         if isinstance(namespace.get("parameters"), list):
             order = [name for name in self.exercise.trained if name in namespace]
             namespace["parameters"] = [namespace[name] for name in order]
@@ -152,9 +150,7 @@ class Run:
         send_tensors(self.connection, values)
 
     def _run_step(self, step: Mapping[str, Any]) -> None:
-        failure = run_statement(
-            step, self.namespace, lambda tree: hook_functions(tree, self.places, self.aliases)
-        )
+        failure = run_statement(step, self.namespace, lambda tree: hook_functions(tree, self.places, self.aliases))
         if failure is not None:
             for tensor in step["writes"]:
                 self.failures.setdefault(tensor, failure)
@@ -266,9 +262,7 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
 def _run_training(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
     run = TrainingRun(connection, exercise, request)
     send_message(connection, {"op": "ready"})
-    run.run(
-        lambda step, namespace: run_statement(step, namespace, lambda tree: hook_loops(tree, step["loops"]))
-    )
+    run.run(lambda step, namespace: run_statement(step, namespace, lambda tree: hook_loops(tree, step["loops"])))
 
 
 def _run_gradients(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:

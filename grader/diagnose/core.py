@@ -67,9 +67,7 @@ class Mismatch:
         if self.candidate.shape != self.truth.shape:
             return ()
         shares = self.gradients.shares[self.name]
-        return tuple(
-            Path(through, share, self.candidate - (self.truth - share)) for through, share in shares.items()
-        )
+        return tuple(Path(through, share, self.candidate - (self.truth - share)) for through, share in shares.items())
 
     @cached_property
     def forward_tensors(self) -> dict[str, Tensor]:

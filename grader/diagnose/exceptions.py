@@ -7,8 +7,7 @@ import re
 _RULES = (
     (
         r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
-        "The product does not fit: ({0}, {1}) @ ({2}, {3}) needs {1} = {2}. Only one arrangement of transposes "
-        "gives the shape of the tensor.",
+        "The product does not fit: ({0}, {1}) @ ({2}, {3}) needs {1} = {2}. Look at what is transposed.",
     ),
     (
         r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension (\d+)",

@@ -54,9 +54,7 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
     softmax = logits.softmax(1)
     yield (
         softmax,
-        Diagnosis(
-            "missing-label", f"This is the softmax of {name} alone: the one at each row's label is missing."
-        ),
+        Diagnosis("missing-label", f"This is the softmax of {name} alone: the one at each row's label is missing."),
     )
     yield (
         softmax + hot,
@@ -76,9 +74,7 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
     )
     yield (
         logits.exp() - hot,
-        Diagnosis(
-            "missing-factor", "The exponentials are not divided by their sum over the row: no softmax yet."
-        ),
+        Diagnosis("missing-factor", "The exponentials are not divided by their sum over the row: no softmax yet."),
     )
     yield (
         logits.log_softmax(1) - hot,
@@ -104,8 +100,9 @@ def _labels(mismatch: Mismatch) -> Tensor | None:
     """The labels of an atom such as `loss = F.cross_entropy(logits, Yb)` that reads this tensor."""
     for through in mismatch.gradients.shares.get(mismatch.name, {}):
         for leaf in ast.walk(ast.parse(mismatch.atoms[through].text)):
-            if isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
-                if leaf.func.attr == "cross_entropy" and isinstance(leaf.args[1], ast.Name):
-                    found = mismatch.forward.values.get(leaf.args[1].id)
-                    return found if isinstance(found, Tensor) else None
+            if not (isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)):
+                continue
+            if leaf.func.attr == "cross_entropy" and isinstance(leaf.args[1], ast.Name):
+                found = mismatch.forward.values.get(leaf.args[1].id)
+                return found if isinstance(found, Tensor) else None
     return None

@@ -52,8 +52,7 @@ def path_twice(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     return Diagnosis(
         "path-twice",
-        f"The path through {path.through} is counted twice. Is it added in two lines, or did a cell with += "
-        "run twice?",
+        f"The path through {path.through} is counted twice. Is it added in two lines, or did a cell with += run twice?",
     )
 
 
@@ -77,10 +76,7 @@ def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None
     if above.shape != path.share.shape:
         passed = list(_fitted(above, path.share.shape))
     for value in passed:
-        if (
-            common_factor(path.share, value) is not None
-            or (factor := common_factor(path.found, value)) is None
-        ):
+        if common_factor(path.share, value) is not None or (factor := common_factor(path.found, value)) is None:
             continue
         how = "unchanged" if abs(factor - 1) < SAME_FACTOR else f"times {factor:.6g} only"
         return Diagnosis(
@@ -111,11 +107,7 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative alone."""
     above = mismatch.gradients.upstream[path.through]
     local = mismatch.pull_back(path.through, torch.ones_like(above))
-    if (
-        local is None
-        or common_factor(path.share, local) is not None
-        or common_factor(path.found, local) is None
-    ):
+    if local is None or common_factor(path.share, local) is not None or common_factor(path.found, local) is None:
         return None
     return Diagnosis(
         "missing-upstream",
@@ -157,7 +149,7 @@ def missing_epsilon(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-epsilon",
-        f"Right but for a constant: the forward line {_read(mismatch, path)} adds a small constant, and yours does not.",
+        f"Right but for the small constant that the forward line {_read(mismatch, path)} adds.",
     )
 
 
@@ -212,11 +204,7 @@ def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             if output.shape != above.shape:
                 continue
             there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
-            if (
-                there is not None
-                and not mismatch.same(there, path.share)
-                and mismatch.same(path.found, there)
-            ):
+            if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
                 return _other_tensor(mismatch, path, other, name)
     return _wrong_output(mismatch, path, above)
 
@@ -227,11 +215,7 @@ def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | 
     if rule is None:
         return None
     for other, value in mismatch.forward_tensors.items():
-        if (
-            value.shape == above.shape
-            and other != path.through
-            and mismatch.same(path.found, rule(value) * above)
-        ):
+        if value.shape == above.shape and other != path.through and mismatch.same(path.found, rule(value) * above):
             return _other_tensor(mismatch, path, other, path.through)
     result = mismatch.forward.values[path.through]
     if any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
@@ -268,9 +252,7 @@ def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diag
 def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The right local derivative times another tensor than the upstream gradient."""
     above = mismatch.gradients.upstream[path.through]
-    others = {
-        f"d{name}": value for name, value in mismatch.gradients.total.items()
-    } | mismatch.forward_tensors
+    others = {f"d{name}": value for name, value in mismatch.gradients.total.items()} | mismatch.forward_tensors
     for name, value in others.items():
         if value.shape != above.shape or name == f"d{path.through}" or mismatch.same(value, above):
             continue
@@ -349,7 +331,7 @@ def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         mismatch.same(path.found.sum(dimension), path.share.sum(dimension)) for dimension in (0, 1)
     )
     few = len(values) <= path.share.numel() // 2
-    if not (same_sums or few and all(any(_close(value, v) for v in values) for value in rounded)):
+    if not (same_sums or (few and all(any(_close(value, v) for v in values) for value in rounded))):
         return None
     return Diagnosis(
         "wrong-row-or-column",
@@ -370,8 +352,7 @@ def _selects(mismatch: Mismatch, atom: str) -> bool:
     """True for an atom that picks elements: indexing, or max."""
     text = ast.parse(mismatch.atoms[atom].text)
     return any(
-        isinstance(leaf, ast.Subscript)
-        or (isinstance(leaf, ast.Attribute) and leaf.attr in {"max", "min", "amax"})
+        isinstance(leaf, ast.Subscript) or (isinstance(leaf, ast.Attribute) and leaf.attr in {"max", "min", "amax"})
         for leaf in ast.walk(text)
     )
 

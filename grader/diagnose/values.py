@@ -161,10 +161,10 @@ def _routes(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
     reached = {mismatch.name}
     between = []
     for atom in mismatch.forward.atoms:
-        if reached & set(atom.reads) and atom.name in mismatch.gradients.upstream:
-            if atom.name not in mismatch.handed:
-                between.append(atom.name)
-                reached.add(atom.name)
+        on_the_way = reached & set(atom.reads) and atom.name in mismatch.gradients.upstream
+        if on_the_way and atom.name not in mismatch.handed:
+            between.append(atom.name)
+            reached.add(atom.name)
     for through in between:
         route = mismatch.carry_back({through: mismatch.gradients.upstream[through]}, between)
         if route is None or mismatch.same(route) or float(route.abs().max()) <= 1e-9 * mismatch.scale:

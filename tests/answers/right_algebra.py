@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answers.build import EX1, EX2, EX3, LINES, RightAnswer, with_lines
+from answers.build import BATCHNORM_IN_ONE, EX1, EX2, EX3, LINES, RightAnswer, with_lines
 
 _OTHER_LINES: dict[str, dict[str, str]] = {
     "fractions": {
@@ -211,7 +211,10 @@ _OTHER_LINES: dict[str, dict[str, str]] = {
 _EX2: dict[str, str] = {
     "two-lines": "dlogits = logits.softmax(dim=1) - F.one_hot(Yb, logits.shape[1])\ndlogits = dlogits / n",
     "one-line": "dlogits = (torch.softmax(logits, 1) - torch.eye(vocab_size)[Yb]) / batch_size",
-    "log-softmax": "lp = F.log_softmax(logits, -1)\ndlogits = lp.exp()\ndlogits[torch.arange(n), Yb] -= 1.0\ndlogits *= 1 / n",
+    "log-softmax": "lp = F.log_softmax(logits, -1)\n"
+    "dlogits = lp.exp()\n"
+    "dlogits[torch.arange(n), Yb] -= 1.0\n"
+    "dlogits *= 1 / n",
     "own-softmax": "shifted = logits - logits.max(1, keepdim=True).values\ncounts = shifted.exp()\n"
     "probs = counts / counts.sum(1, keepdim=True)\ndlogits = probs.clone()\n"
     "dlogits[range(n), Yb] -= 1\ndlogits = dlogits / n",
@@ -219,36 +222,50 @@ _EX2: dict[str, str] = {
     "softmax-jacobian": "probs = F.softmax(logits, 1)\ndprobs = torch.zeros_like(probs)\n"
     "dprobs[range(n), Yb] = -1 / (n * probs[range(n), Yb])\n"
     "dlogits = probs * (dprobs - (probs * dprobs).sum(1, keepdim=True))",
-    "row-by-row": "dlogits = torch.empty_like(logits)\nfor k in range(n):\n    e = (logits[k] - logits[k].max()).exp()\n"
-    "    dlogits[k] = e / e.sum()\n    dlogits[k, Yb[k]] -= 1\ndlogits /= n",
+    "row-by-row": "dlogits = torch.empty_like(logits)\n"
+    "for k in range(n):\n"
+    "    e = (logits[k] - logits[k].max()).exp()\n"
+    "    dlogits[k] = e / e.sum()\n"
+    "    dlogits[k, Yb[k]] -= 1\n"
+    "dlogits /= n",
     "helper-called-p": "p = F.softmax(logits, 1)\np[range(n), Yb] -= 1\ndlogits = p / n",
     "helper-called-g": "g = logits.softmax(1)\ng[torch.arange(n), Yb] -= 1\ndlogits = g / n",
-    "written-under-another-name": "x = F.softmax(logits, 1)\ndlogits = x\nx[range(n), Yb] -= 1\nx /= n\ncmp('logits', dlogits, logits)",
+    "written-under-another-name": "x = F.softmax(logits, 1)\n"
+    "dlogits = x\n"
+    "x[range(n), Yb] -= 1\n"
+    "x /= n\n"
+    "cmp('logits', dlogits, logits)",
     "softmax-into-a-buffer": "dlogits = torch.empty_like(logits)\ntorch.softmax(logits, 1, out=dlogits)\n"
     "dlogits[range(n), Yb] -= 1\ndlogits /= n",
-    "rows-as-views": "dlogits = F.softmax(logits, 1)\nfor row, label in zip(dlogits, Yb):\n    row[label] -= 1\ndlogits /= n",
+    "rows-as-views": "dlogits = F.softmax(logits, 1)\n"
+    "for row, label in zip(dlogits, Yb):\n"
+    "    row[label] -= 1\n"
+    "dlogits /= n",
 }
 
 _BATCHNORM_ATOMS = ("dbnraw", "dbnvar_inv", "dbnvar", "dbndiff2", "dbndiff", "dbnmeani", "dhprebn")
 _SUMS = "(dhpreact - dhpreact.mean(0, keepdim=True) - bnraw * (dhpreact * bnraw).sum(0, keepdim=True) / (n - 1))"
 _EX3: dict[str, str] = {
     "means": f"dhprebn = bngain * bnvar_inv * {_SUMS}",
-    "with-sums-of-their-own": "dbnbias = dhpreact.sum(0, keepdim=True)\ndbngain = (bnraw * dhpreact).sum(0, keepdim=True)\n"
+    "with-sums-of-their-own": "dbnbias = dhpreact.sum(0, keepdim=True)\n"
+    "dbngain = (bnraw * dhpreact).sum(0, keepdim=True)\n"
     "dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1))",
     "own-statistics": "mean, var = hprebn.mean(0, keepdim=True), hprebn.var(0, keepdim=True)\n"
     "xhat = (hprebn - mean) / torch.sqrt(var + 1e-5)\ndxhat = dhpreact * bngain\n"
     "dhprebn = (n * dxhat - dxhat.sum(0) - n / (n - 1) * xhat * (dxhat * xhat).sum(0)) / (n * torch.sqrt(var + 1e-5))",
-    "through-the-atoms": "dbnraw = bngain * dhpreact\ndbnvar = (dbnraw * bndiff * -0.5 * bnvar_inv**3).sum(0, keepdim=True)\n"
+    "through-the-atoms": "dbnraw = bngain * dhpreact\n"
+    "dbnvar = (dbnraw * bndiff * -0.5 * bnvar_inv**3).sum(0, keepdim=True)\n"
     "dbnmeani = (-dbnraw * bnvar_inv).sum(0, keepdim=True)\n"
     "dhprebn = dbnraw * bnvar_inv + dbnvar * 2 * bndiff / (n - 1) + dbnmeani / n",
     "all-atoms-again": "\n".join(LINES[name] for name in _BATCHNORM_ATOMS),
-    "given-line-kept": "dhpreact = hpreact.grad.clone()\n"
-    "dhprebn = bngain * bnvar_inv / n * (n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))"
-    "\ncmp('hprebn', dhprebn, hprebn)",
-    "column-by-column": "dhprebn = torch.zeros_like(hprebn)\nfor j in range(hprebn.shape[1]):\n    d, x = dhpreact[:, j], bnraw[:, j]\n"
+    "given-line-kept": f"dhpreact = hpreact.grad.clone()\n{BATCHNORM_IN_ONE}\ncmp('hprebn', dhprebn, hprebn)",
+    "column-by-column": "dhprebn = torch.zeros_like(hprebn)\n"
+    "for j in range(hprebn.shape[1]):\n"
+    "    d, x = dhpreact[:, j], bnraw[:, j]\n"
     "    dhprebn[:, j] = bngain[0, j] * bnvar_inv[0, j] * (d - d.mean() - x * (d @ x) / (n - 1))",
     "centring-matrix": "centre = torch.eye(n) - torch.ones(n, n) / n\n"
-    "dbn = centre @ dhpreact - bnraw * (dhpreact * bnraw).sum(0) / (n - 1)\ndhprebn = bngain * bnvar_inv * dbn",
+    "dbn = centre @ dhpreact - bnraw * (dhpreact * bnraw).sum(0) / (n - 1)\n"
+    "dhprebn = bngain * bnvar_inv * dbn",
 }
 
 ALGEBRA: list[RightAnswer] = [
@@ -256,25 +273,3 @@ ALGEBRA: list[RightAnswer] = [
     *(RightAnswer(f"ex2-{name}", EX2, text + "\n") for name, text in _EX2.items()),
     *(RightAnswer(f"ex3-{name}", EX3, text + "\n") for name, text in _EX3.items()),
 ]
-
-HARDCODED_SIZES: list[RightAnswer] = [
-    RightAnswer("ex1-32-for-n", EX1, with_lines({"dlogprobs": """
-        dlogprobs = torch.zeros_like(logprobs)
-        dlogprobs[range(32), Yb] = -1.0 / 32"""})),
-    RightAnswer("ex1-31-for-n-less-one", EX1, with_lines({"dbndiff2": "dbndiff2 = dbnvar * torch.ones(32, 64) / 31"})),
-    RightAnswer("ex1-27-symbols", EX1, with_lines({
-        "dcounts": "dcounts = counts_sum_inv * dprobs + dcounts_sum.repeat(1, 27)",
-        "dC": "dC = F.one_hot(Xb.view(-1), 27).float().T @ demb.view(96, 10)",
-    })),
-    RightAnswer("ex1-view-32-3-10", EX1, with_lines({"demb": "demb = dembcat.view(32, 3, 10)"})),
-    RightAnswer("ex1-loops-to-32-and-3", EX1, with_lines({"dC": """
-        dC = torch.zeros((27, 10))
-        for k in range(32):
-            for j in range(3):
-                dC[Xb[k, j]] += demb[k, j]"""})),
-    RightAnswer("ex2-32-and-27", EX2, "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, 27)) / 32\n"),
-    RightAnswer("ex3-32", EX3,
-        "dhprebn = bngain * bnvar_inv / 32 * (32 * dhpreact - dhpreact.sum(0)"
-        " - 32 / 31 * bnraw * (dhpreact * bnraw).sum(0))\n"),
-]  # fmt: skip
-"""Right answers with a size written in: they pass, with a remark."""

@@ -35,7 +35,7 @@ def _keyed(template: str, checks: str) -> str:
 def _marimo(cells: list[str]) -> str:
     """A marimo app of one function a cell; arguments and results as marimo writes them are not needed here."""
     head = "import marimo\n\n__generated_with = '0.13.2'\napp = marimo.App(width='medium')\n\n"
-    return head + "\n\n".join(cells) + "\n\nif __name__ == '__main__':\n    app.run()\n"
+    return head + "\n\n".join(cells) + ("\n\nif __name__ == '__main__':\n    app.run()\n")
 
 
 def _marimo_cell(name: str, text: str) -> str:
@@ -45,7 +45,11 @@ def _marimo_cell(name: str, text: str) -> str:
 
 
 _MARIMO_CELLS = [
-    under("@app.cell\ndef _():", "import marimo as mo\nimport torch\nimport torch.nn.functional as F", "return F, mo, torch"),
+    under(
+        "@app.cell\ndef _():",
+        "import marimo as mo\nimport torch\nimport torch.nn.functional as F",
+        "return F, mo, torch",
+    ),
     under("@app.cell(hide_code=True)\ndef _(mo):", 'mo.md(r"""# By hand\n\n dlogits = wrong, at first.""")', "return"),
     *(_marimo_cell(name, text) for name, text in LINES.items()),
 ]
@@ -96,19 +100,29 @@ _SHARED_LINEAR = dedent("""\
 
 _PIECES = {
     "function-returning-a-tuple": under("def calc_grads():", with_lines(), f"return {_NAMES}")
-    + f"\n({_NAMES}) = calc_grads()\n" + _CHECKS,
+    + f"\n({_NAMES}) = calc_grads()\n"
+    + _CHECKS,
     "function-returning-a-dict": under(
         "def manual_backward():", with_lines(), "return {" + ", ".join(f"'{n[1:]}': {n}" for n in LINES) + "}"
-    ) + "\ngrads = manual_backward()\n" + "".join(f"cmp('{n[1:]}', grads['{n[1:]}'], {n[1:]})\n" for n in LINES),
-    "function-returning-locals": under("def calc_grads():", with_lines(), "return locals()")
-    + "\ngrads = calc_grads()\ncmp('h', grads['dh'], h)\n",
-    "function-with-arguments": under("def tail(dlogits, h, W2, hpreact):", "dh = dlogits @ W2.T\ndW2 = h.T @ dlogits\n"
-        "db2 = dlogits.sum(0)\ndhpreact = (1 - torch.tanh(hpreact)**2) * dh", "return dh, dW2, db2, dhpreact")
-    + with_lines({"dh": "dh, dW2, db2, dhpreact = tail(dlogits, h, W2, hpreact)", "dW2": "", "db2": "", "dhpreact": ""}),
+    )
+    + "\n"
+    "grads = manual_backward()\n" + "".join(f"cmp('{n[1:]}', grads['{n[1:]}'], {n[1:]})\n" for n in LINES),
+    "function-returning-locals": under("def calc_grads():", with_lines(), "return locals()") + "\n"
+    "grads = calc_grads()\n"
+    "cmp('h', grads['dh'], h)\n",
+    "function-with-arguments": under(
+        "def tail(dlogits, h, W2, hpreact):",
+        "dh = dlogits @ W2.T\ndW2 = h.T @ dlogits\ndb2 = dlogits.sum(0)\ndhpreact = (1 - torch.tanh(hpreact)**2) * dh",
+        "return dh, dW2, db2, dhpreact",
+    )
+    + with_lines(
+        {"dh": "dh, dW2, db2, dhpreact = tail(dlogits, h, W2, hpreact)", "dW2": "", "db2": "", "dhpreact": ""}
+    ),
     "function-with-globals": under("def backward():", f"global {_NAMES}\n" + with_lines()) + "\nbackward()\n" + _CHECKS,
     "function-with-its-own-checks": under("def backward():", with_lines(cmp="under")) + "\nbackward()\n",
     "functions-in-a-chain": under("def head():", "\n".join(list(LINES.values())[:8]), "return dlogits")
-    + under("def body(dlogits):", "\n".join(list(LINES.values())[8:]), "return dC") + "\ndC = body(head())\n",
+    + under("def body(dlogits):", "\n".join(list(LINES.values())[8:]), "return dC")
+    + "\ndC = body(head())\n",
     "main-function": under("def main():", with_lines(cmp="under")) + '\n\nif __name__ == "__main__":\n    main()\n',
     "main-guard": under("if __name__ == '__main__':", with_lines(cmp="under")),
     "no-grad-block": under("with torch.no_grad():", with_lines(cmp="under")),
@@ -120,54 +134,122 @@ _PIECES = {
     "if-block": "manual = True\n" + under("if manual:", with_lines(cmp="under")),
     "dict-with-d-keys": "grads = {}\n" + _keyed("grads['d{}']", "grads['d{}']"),
     "dict-with-tensor-keys": "grads = {}\n" + _keyed("grads['{}']", "grads['{}']"),
-    "dict-in-a-function": under("def backward():", "g = {}\n" + rename(with_lines(), {n: f"g['{n[1:]}']" for n in LINES}),
-        "return g") + "\ngrads = backward()\n" + "".join(f"cmp('{n[1:]}', grads['{n[1:]}'], {n[1:]})\n" for n in LINES),
-    "list-of-gradients": under("def backward():", with_lines(), f"return [{_NAMES}]") + "\ngrads = backward()\n"
-    + "".join(f"cmp('{n[1:]}', grads[{i}], {n[1:]})\n" for i, n in enumerate(LINES)),
+    "dict-in-a-function": under(
+        "def backward():", "g = {}\n" + rename(with_lines(), {n: f"g['{n[1:]}']" for n in LINES}), "return g"
+    )
+    + "\n"
+    "grads = backward()\n" + "".join(f"cmp('{n[1:]}', grads['{n[1:]}'], {n[1:]})\n" for n in LINES),
+    "list-of-gradients": under("def backward():", with_lines(), f"return [{_NAMES}]") + "\n"
+    "grads = backward()\n" + "".join(f"cmp('{n[1:]}', grads[{i}], {n[1:]})\n" for i, n in enumerate(LINES)),
     "namespace-with-d-fields": "from types import SimpleNamespace\ngrads = SimpleNamespace()\n"
     + _keyed("grads.d{}", "grads.d{}"),
-    "namespace-with-tensor-fields": "from types import SimpleNamespace\nd = SimpleNamespace()\n" + _keyed("d.{}", "d.{}"),
-    "class-with-fields": under("class Backward:", under("def run(self):",
-        rename(with_lines(), {n: f"self.{n}" for n in LINES}), "return self"))
-    + "\n\nnet = Backward()\nnet.run()\n" + "".join(f"cmp('{n[1:]}', net.{n}, {n[1:]})\n" for n in LINES),
-    "dataclass-filled-at-the-end": "from dataclasses import dataclass\n\n" + under("@dataclass\nclass Grads:", "".join(
-        f"{n}: torch.Tensor\n" for n in LINES)) + "\n\n" + under("def calc_grads():", with_lines(), f"return Grads({_NAMES})")
-    + "\ng = calc_grads()\n" + "".join(f"cmp('{n[1:]}', g.{n}, {n[1:]})\n" for n in LINES),
-    "dataclass-filled-in-order": "from dataclasses import dataclass\n\n" + under("@dataclass\nclass Grads:", "".join(
-        f"{n}: torch.Tensor = None\n" for n in LINES)) + "\n\ng = Grads()\n" + _keyed("g.d{}", "g.d{}"),
-    "cache-as-a-dict": _CACHE + "\n" + under("def backward(cache):", _UNPACK + with_lines(), f"return dict(\n        {_NAMES}\n    )"
-        .replace(_NAMES, ", ".join(f"{n[1:]}={n}" for n in LINES)))
-    + "\nloss, cache = forward(Xb, Yb)\ngrads = backward(cache)\ncmp('h', grads['h'], h)\n",
-    "layers-with-backward-methods": _LAYERS + with_lines({
-        "dh": "dh, dW2, db2 = output_layer.backward(dlogits)", "dW2": "", "db2": "",
-        "dhpreact": "dhpreact = Tanh(h).backward(dh)",
-        "dembcat": "dembcat, dW1, db1 = hidden_layer.backward(dhprebn)", "dW1": "", "db1": ""}),
-    "one-helper-used-twice": _SHARED_LINEAR + with_lines({
-        "dh": "dh, dW2, db2 = linear_backward(dlogits, h, W2)", "dW2": "", "db2": "",
-        "dembcat": "dembcat, dW1, db1 = linear_backward(dhprebn, embcat, W1)", "dW1": "", "db1": ""}),
-    "part-of-a-gradient-in-a-helper": "def through_the_variance(dbndiff2):\n    dbndiff = 2 * bndiff * dbndiff2\n"
-    "    return dbndiff\n\n\n" + with_lines({"dbndiff": "dbndiff = through_the_variance(dbndiff2) + bnvar_inv * dbnraw"}),
-    "lambdas": "dtanh = lambda dout, out: (1 - out**2) * dout\ncolumns = lambda x: x.sum(0, keepdim=True)\n" + with_lines({
-        "dhpreact": "dhpreact = dtanh(dh, h)", "dbnbias": "dbnbias = columns(dhpreact)",
-        "dbngain": "dbngain = columns(bnraw * dhpreact)"}),
-    "helper-that-changes-its-argument": "def subtract_one(d, labels):\n    d[range(len(d)), labels] -= 1.0\n\n\n"
+    "namespace-with-tensor-fields": "from types import SimpleNamespace\n"
+    "d = SimpleNamespace()\n" + _keyed("d.{}", "d.{}"),
+    "class-with-fields": under(
+        "class Backward:", under("def run(self):", rename(with_lines(), {n: f"self.{n}" for n in LINES}), "return self")
+    )
+    + "\n\n"
+    "net = Backward()\n"
+    "net.run()\n" + "".join(f"cmp('{n[1:]}', net.{n}, {n[1:]})\n" for n in LINES),
+    "dataclass-filled-at-the-end": "from dataclasses import dataclass\n\n"
+    + under("@dataclass\nclass Grads:", "".join(f"{n}: torch.Tensor\n" for n in LINES))
+    + "\n\n"
+    + under("def calc_grads():", with_lines(), f"return Grads({_NAMES})")
+    + "\ng = calc_grads()\n"
+    + "".join(f"cmp('{n[1:]}', g.{n}, {n[1:]})\n" for n in LINES),
+    "dataclass-filled-in-order": "from dataclasses import dataclass\n\n"
+    + under("@dataclass\nclass Grads:", "".join(f"{n}: torch.Tensor = None\n" for n in LINES))
+    + "\n\ng = Grads()\n"
+    + _keyed("g.d{}", "g.d{}"),
+    "cache-as-a-dict": _CACHE
+    + "\n"
+    + under(
+        "def backward(cache):",
+        _UNPACK + with_lines(),
+        f"return dict(\n        {_NAMES}\n    )".replace(_NAMES, ", ".join(f"{n[1:]}={n}" for n in LINES)),
+    )
+    + "\n"
+    "loss, cache = forward(Xb, Yb)\n"
+    "grads = backward(cache)\n"
+    "cmp('h', grads['h'], h)\n",
+    "layers-with-backward-methods": _LAYERS
+    + with_lines(
+        {
+            "dh": "dh, dW2, db2 = output_layer.backward(dlogits)",
+            "dW2": "",
+            "db2": "",
+            "dhpreact": "dhpreact = Tanh(h).backward(dh)",
+            "dembcat": "dembcat, dW1, db1 = hidden_layer.backward(dhprebn)",
+            "dW1": "",
+            "db1": "",
+        }
+    ),
+    "one-helper-used-twice": _SHARED_LINEAR
+    + with_lines(
+        {
+            "dh": "dh, dW2, db2 = linear_backward(dlogits, h, W2)",
+            "dW2": "",
+            "db2": "",
+            "dembcat": "dembcat, dW1, db1 = linear_backward(dhprebn, embcat, W1)",
+            "dW1": "",
+            "db1": "",
+        }
+    ),
+    "part-of-a-gradient-in-a-helper": "def through_the_variance(dbndiff2):\n"
+    "    dbndiff = 2 * bndiff * dbndiff2\n"
+    "    return dbndiff\n\n\n"
+    + with_lines({"dbndiff": "dbndiff = through_the_variance(dbndiff2) + bnvar_inv * dbnraw"}),
+    "lambdas": "dtanh = lambda dout, out: (1 - out**2) * dout\n"
+    "columns = lambda x: x.sum(0, keepdim=True)\n"
+    + with_lines(
+        {
+            "dhpreact": "dhpreact = dtanh(dh, h)",
+            "dbnbias": "dbnbias = columns(dhpreact)",
+            "dbngain": "dbngain = columns(bnraw * dhpreact)",
+        }
+    ),
+    "helper-that-changes-its-argument": "def subtract_one(d, labels):\n"
+    "    d[range(len(d)), labels] -= 1.0\n\n\n"
     + with_lines({"dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\nsubtract_one(dlogprobs, Yb)\ndlogprobs /= n"}),
-    "helper-given-its-argument-by-name": "def subtract_one(d, labels):\n    d[range(len(d)), labels] -= 1.0\n\n\n"
-    + with_lines({"dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\nsubtract_one(d=dlogprobs, labels=Yb)\ndlogprobs /= n"}),
+    "helper-given-its-argument-by-name": "def subtract_one(d, labels):\n"
+    "    d[range(len(d)), labels] -= 1.0\n\n\n"
+    + with_lines(
+        {"dlogprobs": "dlogprobs = torch.zeros_like(logprobs)\nsubtract_one(d=dlogprobs, labels=Yb)\ndlogprobs /= n"}
+    ),
     "marimo": _marimo(_MARIMO_CELLS),
     "marimo-in-another-order": _marimo([*_MARIMO_CELLS[:2], *reversed(_MARIMO_CELLS[2:])]),
-    "try-blocks": "\n".join(under("try:", block) + "except Exception as error:\n    print(error)\n" for block in blocks()),
+    "try-blocks": "\n".join(
+        under("try:", block) + "except Exception as error:\n    print(error)\n" for block in blocks()
+    ),
     "whole-file-with-function": whole_file(
-        under("def calc_grads():", with_lines(), f"return {_NAMES}"), f"({_NAMES}) = calc_grads()\n" + _CHECKS),
-}  # fmt: skip
+        under("def calc_grads():", with_lines(), f"return {_NAMES}"), f"({_NAMES}) = calc_grads()\n" + _CHECKS
+    ),
+}
 
 CONTAINERS: list[RightAnswer] = [
     *(RightAnswer(f"ex1-{name}", EX1, text) for name, text in _PIECES.items()),
-    RightAnswer("ex2-function", EX2, under("def dloss(logits, Yb):", SOFTMAX_MINUS_ONE, "return dlogits")
-        + "\ndlogits = dloss(logits, Yb)\ncmp('logits', dlogits, logits)\n"),
-    RightAnswer("ex2-helper-with-other-names", EX2, "def cross_entropy_backward(x, labels):\n    p = F.softmax(x, 1)\n"
-        "    p[range(len(x)), labels] -= 1\n    return p / len(x)\n\n\ndlogits = cross_entropy_backward(logits, Yb)\n"),
-    RightAnswer("ex3-function", EX3, "def batchnorm_backward(dout, xhat, gain, inv):\n    m = dout.shape[0]\n"
-        "    dx = m * dout - dout.sum(0) - m / (m - 1) * xhat * (dout * xhat).sum(0)\n    return gain * inv / m * dx\n\n\n"
-        "dhprebn = batchnorm_backward(dhpreact, bnraw, bngain, bnvar_inv)\ncmp('hprebn', dhprebn, hprebn)\n"),
-]  # fmt: skip
+    RightAnswer(
+        "ex2-function",
+        EX2,
+        under("def dloss(logits, Yb):", SOFTMAX_MINUS_ONE, "return dlogits") + "\n"
+        "dlogits = dloss(logits, Yb)\n"
+        "cmp('logits', dlogits, logits)\n",
+    ),
+    RightAnswer(
+        "ex2-helper-with-other-names",
+        EX2,
+        "def cross_entropy_backward(x, labels):\n"
+        "    p = F.softmax(x, 1)\n"
+        "    p[range(len(x)), labels] -= 1\n"
+        "    return p / len(x)\n\n\n"
+        "dlogits = cross_entropy_backward(logits, Yb)\n",
+    ),
+    RightAnswer(
+        "ex3-function",
+        EX3,
+        "def batchnorm_backward(dout, xhat, gain, inv):\n    m = dout.shape[0]\n"
+        "    dx = m * dout - dout.sum(0) - m / (m - 1) * xhat * (dout * xhat).sum(0)\n"
+        "    return gain * inv / m * dx\n\n\n"
+        "dhprebn = batchnorm_backward(dhpreact, bnraw, bngain, bnvar_inv)\ncmp('hprebn', dhprebn, hprebn)\n",
+    ),
+]

@@ -94,7 +94,8 @@ _LOOP = dedent("""\
     for _ in range(20):
         out, context = [], [0] * block_size
         while len(out) < 20:
-            h = torch.tanh(bngain * (C[torch.tensor([context])].view(1, -1) @ W1 + b1 - bnmean) * (bnvar + 1e-5) ** -0.5 + bnbias)
+            hprebn = C[torch.tensor([context])].view(1, -1) @ W1 + b1
+            h = torch.tanh(bngain * (hprebn - bnmean) * (bnvar + 1e-5) ** -0.5 + bnbias)
             probs = F.softmax(h @ W2 + b2, dim=1)
             ix = torch.multinomial(probs, num_samples=1, generator=g).item()
             context = context[1:] + [ix]
@@ -104,19 +105,25 @@ _LOOP = dedent("""\
         print("".join(itos[i] for i in out))
     """)
 _INLINE = "\n        ".join(
-    "\n".join([
-        SOFTMAX_MINUS_ONE,
-        *(LINES[name] for name in "dh dW2 db2 dhpreact dbngain dbnbias".split()),
-        BATCHNORM_IN_ONE,
-        *(LINES[name] for name in "dembcat dW1 db1 demb dC".split()),
-        "grads = [dC, dW1, db1, dW2, db2, dbngain, dbnbias]",
-    ]).split("\n")
-)  # fmt: skip
+    "\n".join(
+        [
+            SOFTMAX_MINUS_ONE,
+            *(LINES[name] for name in "dh dW2 db2 dhpreact dbngain dbnbias".split()),
+            BATCHNORM_IN_ONE,
+            *(LINES[name] for name in "dembcat dW1 db1 demb dC".split()),
+            "grads = [dC, dW1, db1, dW2, db2, dbngain, dbnbias]",
+        ]
+    ).split("\n")
+)
 _FOUR = _LOOP.replace("BACKWARD", _INLINE)
-_IN_FUNCTION = under(
-    "def train():",
-    "global C, W1, b1, W2, b2, bngain, bnbias, parameters, n, ix, Xb, Yb, bnmean, bnvar\n" + _FOUR.split("\n\n\n@torch")[0],
-) + "\ntrain()\n"
+_IN_FUNCTION = (
+    under(
+        "def train():",
+        "global C, W1, b1, W2, b2, bngain, bnbias, parameters, n, ix, Xb, Yb, bnmean, bnvar\n"
+        + _FOUR.split("\n\n\n@torch")[0],
+    )
+    + "\ntrain()\n"
+)
 _AUTOGRAD_LOOP = dedent("""\
     for i in range(200000):
         ix = torch.randint(0, Xtr.shape[0], (32,), generator=g)
@@ -129,7 +136,9 @@ _AUTOGRAD_LOOP = dedent("""\
         for p in [C, W1, b1, W2, b2]:
             p.data += -0.1 * p.grad
     """)
-_ONE_STEP_LOOP = _FOUR.replace("max_steps = 200000", "max_steps = 200000\nlosses = []").replace("lossi.append", "losses.append")
+_ONE_STEP_LOOP = _FOUR.replace("max_steps = 200000", "max_steps = 200000\nlosses = []").replace(
+    "lossi.append", "losses.append"
+)
 
 
 def _stages(one: str, two: str, three: str, four: str = "", mark: str = "\n# Exercise {}\n\n") -> str:
@@ -139,24 +148,41 @@ def _stages(one: str, two: str, three: str, four: str = "", mark: str = "\n# Exe
 
 _FAST = {"dlogits": "dlogits_fast"}, {"dhprebn": "dhprebn_fast"}
 _HELPERS = "def columns(x):\n    return x.sum(0, keepdim=True)\n\n\nonehot = F.one_hot(Yb, vocab_size)\n"
-_WITH_HELPERS = with_lines({
-    "dlogprobs": _HELPERS + "dlogprobs = -onehot / n",
-    "dbnbias": "dbnbias = columns(dhpreact)",
-}, cmp="under")  # fmt: skip
+_WITH_HELPERS = with_lines(
+    {
+        "dlogprobs": _HELPERS + "dlogprobs = -onehot / n",
+        "dbnbias": "dbnbias = columns(dhpreact)",
+    },
+    cmp="under",
+)
 _TWO_WITH_HELPERS = "dlogits = (F.softmax(logits, 1) - onehot) / n\n"
-_THREE_WITH_HELPERS = "dhprebn = bngain * bnvar_inv / n * (n * dhpreact - columns(dhpreact) - n / (n - 1) * bnraw * columns(dhpreact * bnraw))\n"
+_THREE_WITH_HELPERS = (
+    BATCHNORM_IN_ONE.replace("dhpreact.sum(0)", "columns(dhpreact)").replace(
+        "(dhpreact * bnraw).sum(0)", "columns(dhpreact * bnraw)"
+    )
+    + "\n"
+)
 _PROBS = "dlogits = probs.clone()\ndlogits[range(n), Yb] -= 1\ndlogits = dlogits / n\ncmp('logits', dlogits, logits)\n"
-_SUMS = "dbnbias = dhpreact.sum(0, keepdim=True)\ndbngain = (bnraw * dhpreact).sum(0, keepdim=True)\n" \
-    "dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1))\ncmp('hprebn', dhprebn, hprebn)\n"  # fmt: skip
-_ATTEMPTS_AT_TWO = "dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] = -1\ndlogits /= n\ncmp('logits', dlogits, logits)\n" + _TWO
+_SUMS = (
+    "dbnbias = dhpreact.sum(0, keepdim=True)\n"
+    "dbngain = (bnraw * dhpreact).sum(0, keepdim=True)\n"
+    "dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1))\n"
+    "cmp('hprebn', dhprebn, hprebn)\n"
+)
+_ATTEMPTS_AT_TWO = (
+    "dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] = -1\ndlogits /= n\ncmp('logits', dlogits, logits)\n"
+) + _TWO
 _FUNCTIONS = "".join(
     under(f"def exercise_{number}():", text, f"return {name}") + f"\n\n{name} = exercise_{number}()\n{check}\n"
-    for number, (text, name, check) in enumerate([
-        ("\n".join(LINES.values()), ", ".join(LINES), "\n".join(f"cmp('{n[1:]}', {n}, {n[1:]})" for n in LINES)),
-        (SOFTMAX_MINUS_ONE, "dlogits", "cmp('logits', dlogits, logits)"),
-        (BATCHNORM_IN_ONE, "dhprebn", "cmp('hprebn', dhprebn, hprebn)"),
-    ], start=1)
-)  # fmt: skip
+    for number, (text, name, check) in enumerate(
+        [
+            ("\n".join(LINES.values()), ", ".join(LINES), "\n".join(f"cmp('{n[1:]}', {n}, {n[1:]})" for n in LINES)),
+            (SOFTMAX_MINUS_ONE, "dlogits", "cmp('logits', dlogits, logits)"),
+            (BATCHNORM_IN_ONE, "dhprebn", "cmp('hprebn', dhprebn, hprebn)"),
+        ],
+        start=1,
+    )
+)
 
 _NOTEBOOK = [
     "#md # Becoming a backprop ninja",
@@ -185,26 +211,50 @@ LECTURE: list[RightAnswer] = [
     RightAnswer("all-lines-and-a-loop", None, _stages(_ATOMS, _TWO, _THREE, _FOUR, mark="")),
     RightAnswer("all-whole-file-with-numbers", None, whole_file(_stages(_ATOMS, _TWO, _THREE, _FOUR))),
     RightAnswer("all-whole-file-without-numbers", None, whole_file(_stages(_ATOMS, _TWO, _THREE, _FOUR, mark=""))),
-    RightAnswer("all-whole-file-loop-in-a-function", None, whole_file(_stages(_ATOMS, _TWO, _THREE, _IN_FUNCTION, mark=""))),
-    RightAnswer("all-whole-file-autograd-loop-first", None, "\n".join([
-        SETUP, NETWORK, _AUTOGRAD_LOOP, OWN_CMP, FORWARD, BACKWARD_CALL, _stages(_ATOMS, _TWO, _THREE, mark="")])),
+    RightAnswer(
+        "all-whole-file-loop-in-a-function", None, whole_file(_stages(_ATOMS, _TWO, _THREE, _IN_FUNCTION, mark=""))
+    ),
+    RightAnswer(
+        "all-whole-file-autograd-loop-first",
+        None,
+        "\n".join(
+            [SETUP, NETWORK, _AUTOGRAD_LOOP, OWN_CMP, FORWARD, BACKWARD_CALL, _stages(_ATOMS, _TWO, _THREE, mark="")]
+        ),
+    ),
     RightAnswer("all-whole-file-losses", None, whole_file(_stages(_ATOMS, _TWO, _THREE, _ONE_STEP_LOOP))),
-    RightAnswer("all-fast-names", None, _stages(_ATOMS,
-        rename(_TWO, _FAST[0]).replace('cmp("logits", dlogits,', 'cmp("logits", dlogits_fast,'),
-        rename(_THREE, _FAST[1]).replace('cmp("hprebn", dhprebn,', 'cmp("hprebn", dhprebn_fast,'), mark="")),
+    RightAnswer(
+        "all-fast-names",
+        None,
+        _stages(
+            _ATOMS,
+            rename(_TWO, _FAST[0]).replace('cmp("logits", dlogits,', 'cmp("logits", dlogits_fast,'),
+            rename(_THREE, _FAST[1]).replace('cmp("hprebn", dhprebn,', 'cmp("hprebn", dhprebn_fast,'),
+            mark="",
+        ),
+    ),
     RightAnswer("all-with-shared-helpers", None, _stages(_WITH_HELPERS, _TWO_WITH_HELPERS, _THREE_WITH_HELPERS)),
-    RightAnswer("all-with-shared-helpers-without-numbers", None, _stages(
-        _WITH_HELPERS, _TWO_WITH_HELPERS, _THREE_WITH_HELPERS, mark="")),
+    RightAnswer(
+        "all-with-shared-helpers-without-numbers",
+        None,
+        _stages(_WITH_HELPERS, _TWO_WITH_HELPERS, _THREE_WITH_HELPERS, mark=""),
+    ),
     RightAnswer("all-from-own-probs", None, whole_file(_stages(_ATOMS, _PROBS, _SUMS))),
     RightAnswer("all-from-own-probs-without-numbers", None, whole_file(_stages(_ATOMS, _PROBS, _SUMS, mark=""))),
     RightAnswer("all-lines-from-given-probs", None, _stages(_ATOMS, _PROBS, _SUMS)),
     RightAnswer("all-several-attempts", None, _stages(_ATOMS, _ATTEMPTS_AT_TWO, _THREE, mark="")),
     RightAnswer("all-in-functions", None, _FUNCTIONS),
-    RightAnswer("all-stages-as-comments-in-capitals", None, _stages(_ATOMS, _TWO, _THREE, mark="\n# ===== EXERCISE #{} =====\n")),
+    RightAnswer(
+        "all-stages-as-comments-in-capitals", None, _stages(_ATOMS, _TWO, _THREE, mark="\n# ===== EXERCISE #{} =====\n")
+    ),
     RightAnswer("all-notebook", None, notebook(*_NOTEBOOK, outputs=True), ".ipynb"),
-    RightAnswer("all-notebook-without-headings", None, notebook(
-        *(cell for cell in _NOTEBOOK if not cell.startswith("#md ")), as_list=False), ".ipynb"),
-    RightAnswer("all-notebook-small-cells", None, notebook(
-        *_NOTEBOOK[:6], *blocks(), *_NOTEBOOK[7:], outputs=True), ".ipynb"),
+    RightAnswer(
+        "all-notebook-without-headings",
+        None,
+        notebook(*(cell for cell in _NOTEBOOK if not cell.startswith("#md ")), as_list=False),
+        ".ipynb",
+    ),
+    RightAnswer(
+        "all-notebook-small-cells", None, notebook(*_NOTEBOOK[:6], *blocks(), *_NOTEBOOK[7:], outputs=True), ".ipynb"
+    ),
     RightAnswer("all-percent-script", None, _SCRIPT),
-]  # fmt: skip
+]

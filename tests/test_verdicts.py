@@ -1,0 +1,291 @@
+"""From a submission's text to its verdicts: every status, what each slip costs, and what never passes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from answers.build import BATCHNORM_IN_ONE, LINES, SOFTMAX_MINUS_ONE, notebook, under, with_lines
+
+import grader.judge
+from grader.errors import DojoError
+from grader.exercise import find_exercise
+from grader.grade import Grader, settings
+from grader.judge import find_truth
+from grader.report import SubmissionReport, Verdict
+from grader.sandbox import Worker
+from grader.world import as_written
+
+EX1, EX2, EX3, EX4 = (find_exercise(name) for name in ("ex1", "ex2", "ex3", "ex4"))
+Verdicts = dict[str, Verdict]
+Grade = Callable[..., list[SubmissionReport]]
+
+
+def named(report: SubmissionReport) -> Verdicts:
+    return {verdict.name: verdict for verdict in report.verdicts}
+
+
+@pytest.fixture
+def ex1(grade_text: Grade) -> Callable[..., Verdicts]:
+    """The 26 standard answers with some replaced; the verdicts by name."""
+
+    def grade(**replaced: str) -> Verdicts:
+        (report,) = grade_text(with_lines(replaced), exercise="ex1")
+        assert list(named(report)) == list(EX1.graded)
+        return named(report)
+
+    return grade
+
+
+def others_pass(verdicts: Verdicts, *blamed: str) -> bool:
+    return all(verdict.passed and verdict.mistake is None for n, verdict in verdicts.items() if n not in blamed)
+
+
+# ---- Statuses ----
+
+ONE_EACH = [
+    ("dh", "dh = -dlogits @ W2.T", "wrong"),
+    ("dbnmeani", "dbnmeani = -dbndiff.sum(0)", "shape"),
+    ("dprobs", "dprobs = ...", "missing"),
+    ("dprobs", "pass", "missing"),
+    ("dW1", "dW1 = embcat @ dhprebn", "error"),
+    ("dW1", "dW1 = embcatt.T @ dhprebn", "error"),
+    ("dW1", "dW1 = (embcat.T @ dhprebn", "error"),
+    ("dW1", "def f():\n    raise SystemExit\ndW1 = f()", "error"),
+    ("db2", "db2 = b2.grad.clone()", "forbidden"),
+]
+
+
+@pytest.mark.parametrize(("gradient", "line", "status"), ONE_EACH, ids=[row[1] for row in ONE_EACH])
+def test_each_status_costs_its_own_gradient(ex1: Any, gradient: str, line: str, status: str) -> None:
+    verdicts = ex1(**{gradient: line})
+    assert verdicts[gradient[1:]].status == status
+    assert others_pass(verdicts, gradient[1:])
+
+
+@pytest.mark.parametrize("call", ["exit()", "quit()", "__import__('sys').exit(0)", "__import__('os')._exit(0)"])
+def test_ending_the_process_costs_one_gradient(ex1: Any, call: str) -> None:
+    verdicts = ex1(dbnvar=f"dbnvar = {call}")
+    assert verdicts["bnvar"].status == "error"
+    assert verdicts["bnvar"].line is not None
+    assert others_pass(verdicts, "bnvar")
+
+
+def test_an_endless_loop_costs_one_gradient(ex1: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grader.judge, "STATEMENT_SECONDS", 1.0)
+    began = time.monotonic()
+    verdicts = ex1(dbnraw=f"while True:\n    pass\n{LINES['dbnraw']}", dh=f"while n:\n    {LINES['dh']}")
+    assert verdicts["h"].status == "timeout"
+    assert verdicts["h"].mistake == "timeout"
+    assert others_pass(verdicts, "h")
+    assert time.monotonic() - began < 10
+
+
+def test_a_wrong_forward_name_is_blamed_at_its_own_line(ex1: Any) -> None:
+    verdicts = ex1(dcounts="dcounts = counts_sum_inv * dprobs\n\ndcounts += torch.ones_like(countz) * dcounts_sum")
+    text = with_lines({"dcounts": "dcounts = 1\n\nHERE"})
+    assert verdicts["counts"].mistake == "undefined-name"
+    assert "'countz'" in verdicts["counts"].message
+    assert verdicts["counts"].line == text.split("\n").index("HERE") + 1
+    assert verdicts["counts"].code == "dcounts += torch.ones_like(countz) * dcounts_sum"
+
+
+def test_a_door_to_autograd_in_a_function_is_blamed_at_its_own_line(grade_text: Grade) -> None:
+    (report,) = grade_text("def helper():\n    k = 1\n    return k * h.grad\n\n\ndh = helper()\n", exercise="ex1")
+    found = named(report)["h"]
+    assert (found.status, found.line, found.code) == ("forbidden", 3, "return k * h.grad")
+
+
+def test_a_mistake_in_a_notebook_is_placed_in_its_cell(grade_text: Grade) -> None:
+    text = notebook("#md # Title", "x = 1", "\n\ndb2 = dlogits.sum(1)\n")
+    (report,) = grade_text(text, ".ipynb", "ex1")
+    found = named(report)["b2"]
+    assert (found.status, found.cell, found.line, found.code) == ("shape", 3, 3, "db2 = dlogits.sum(1)")
+
+
+# ---- Values that only look right ----
+
+
+def _pasted(name: str) -> str:
+    """The true gradient on the exercise's own data, as a learner may print and paste it."""
+    return str(find_truth(EX1, as_written("cpu")).gradients.total[name].tolist())
+
+
+@pytest.mark.parametrize("name", ["b2", "bnbias", "counts_sum"])
+def test_pasted_values_are_refused(ex1: Any, name: str) -> None:
+    verdicts = ex1(**{f"d{name}": f"d{name} = torch.tensor({_pasted(name)})"})
+    assert (verdicts[name].status, verdicts[name].mistake) == ("wrong", "hardcoded-values")
+    assert others_pass(verdicts, name)
+
+
+def test_a_pasted_index_is_refused(grade_text: Grade) -> None:
+    labels = find_truth(EX2, as_written("cpu")).gradients.total["logits"].argmin(1).tolist()
+    (report,) = grade_text(SOFTMAX_MINUS_ONE.replace("Yb", str(labels)), exercise="ex2")
+    assert named(report)["logits"].mistake == "hardcoded-values"
+    assert report.score == 0
+
+
+HARDCODED = {
+    "dlogprobs": "dlogprobs = torch.zeros(32, 27)\ndlogprobs[range(32), Yb] = -1.0 / 32",
+    "dbndiff2": "dbndiff2 = 1.0 / 31 * torch.ones(32, 64) * dbnvar",
+    "demb": "demb = dembcat.view(32, 3, 10)",
+}
+
+
+def test_sizes_written_in_pass_with_a_note(ex1: Any) -> None:
+    verdicts = ex1(**HARDCODED)
+    for gradient in HARDCODED:
+        assert (verdicts[gradient[1:]].status, verdicts[gradient[1:]].mistake) == ("pass", "hardcoded-size")
+        assert verdicts[gradient[1:]].message
+    assert others_pass(verdicts, *(gradient[1:] for gradient in HARDCODED))
+
+
+def test_sizes_written_in_fail_under_strict_sizes(grader: Grader, tmp_path: Any) -> None:
+    path = tmp_path / "answers.py"
+    path.write_text(with_lines(HARDCODED))
+    strict = Grader(settings(seed=20, device="cpu", strict_sizes=True), launcher=grader.launcher)
+    (report,) = strict.grade_file(path, "ex1")
+    refused = {verdict.name: verdict.mistake for verdict in report.verdicts if not verdict.passed}
+    assert refused == {gradient[1:]: "hardcoded-size" for gradient in HARDCODED}
+
+
+@pytest.mark.parametrize("zeros", ["torch.zeros_like({})", "0.0 * {}"])
+def test_zeros_do_not_pass_for_gradients_that_vanish(ex1: Any, zeros: str) -> None:
+    verdicts = ex1(dlogit_maxes=f"dlogit_maxes = {zeros}".format("logit_maxes"), db1=f"db1 = {zeros}".format("b1"))
+    for name in ("logit_maxes", "b1"):
+        assert (verdicts[name].status, verdicts[name].mistake) == ("wrong", "vanishing")
+    assert others_pass(verdicts, "logit_maxes", "b1")
+
+
+def test_a_gradient_that_vanishes_may_skip_named_tensors(ex1: Any) -> None:
+    verdicts = ex1(
+        dlogit_maxes="dlogit_maxes = -(counts * dcounts).sum(1, keepdim=True)",
+        db1="db1 = (dbndiff + dbnmeani / n).sum(0)",
+    )
+    assert others_pass(verdicts)
+
+
+def test_a_short_cut_that_holds_for_this_loss_passes_with_a_note(ex1: Any) -> None:
+    verdicts = ex1(dlogits="dlogits = dnorm_logits.clone()")
+    assert (verdicts["logits"].status, verdicts["logits"].mistake) == ("pass", "vanishing")
+    assert "short cut" in verdicts["logits"].message
+    assert others_pass(verdicts, "logits")
+
+
+# ---- Figures ----
+
+
+def test_the_lectures_figures_are_those_on_the_exercises_own_data(ex1: Any) -> None:
+    verdicts = ex1(dh="dh = dlogits @ W2.T * (1 + 1e-3)")
+    exact = verdicts["probs"]
+    assert (exact.exact, exact.approximate, exact.maxdiff) == (True, True, 0.0)
+    wrong = verdicts["h"]
+    truth = find_truth(EX1, as_written("cpu")).gradients.total["h"]
+    assert (wrong.exact, wrong.approximate) == (False, False)
+    assert wrong.maxdiff == pytest.approx(1e-3 * float(truth.abs().max()), rel=1e-2)
+
+
+def test_what_is_not_attempted_has_no_figures(grade_text: Grade) -> None:
+    (report,) = grade_text("dprobs = dlogprobs / probs\n", exercise="ex1")
+    assert report.score == 1
+    left = [verdict for verdict in report.verdicts if verdict.name != "probs"]
+    assert {(v.status, v.exact, v.maxdiff, v.line, v.mistake) for v in left} == {("missing", None, None, None, None)}
+    assert report.attempted
+
+
+# ---- Fail closed ----
+
+
+class DeadWorker(Worker):
+    def close(self) -> None:
+        self.connection.close()
+
+
+class DeadLauncher:
+    """Its workers are gone as soon as they start."""
+
+    def start(self) -> Worker:
+        ours, theirs = multiprocessing.Pipe()
+        theirs.close()
+        return DeadWorker(ours, 0)
+
+
+@pytest.mark.parametrize("exercise", [EX1, EX2, EX3, EX4], ids=lambda e: e.short_id)
+def test_a_worker_that_dies_at_once_is_never_a_pass(exercise: Any) -> None:
+    dead = Grader(settings(seed=1, device="cpu"), launcher=DeadLauncher())  # type: ignore[arg-type]
+    (report,) = dead.grade_file(exercise.path)
+    assert report.max_score == len(exercise.graded)
+    assert report.score == 0
+    assert {verdict.status for verdict in report.verdicts} == {"error"}
+    assert not report.all_passed
+
+
+def test_an_empty_run_is_never_a_pass(grade_text: Grade) -> None:
+    with pytest.raises(DojoError, match="assigns no gradient"):
+        grade_text("x = 1\n")
+    (report,) = grade_text("x = 1\n", exercise="ex1")
+    assert (report.score, report.max_score, report.attempted) == (0, 26, False)
+
+
+# ---- Seeds ----
+
+
+def test_the_same_seed_gives_the_same_report(grader: Grader, tmp_path: Any) -> None:
+    path = tmp_path / "answers.py"
+    path.write_text(with_lines({"dh": "dh = torch.randn_like(h)", "dW2": "dW2 = h.T @ dlogits * 1.1"}))
+    first, again, other = (
+        Grader(settings(seed=seed, device="cpu"), launcher=grader.launcher).grade_file(path, "ex1")[0]
+        for seed in (5, 5, 6)
+    )
+    assert first == again
+    assert (first.seed, other.seed) == (5, 6)
+    assert named(first)["h"].message != named(other)["h"].message
+    assert settings(device="cpu").seed != settings(device="cpu").seed
+
+
+# ---- Several exercises in one namespace ----
+
+
+def by_exercise(reports: list[SubmissionReport]) -> dict[str, SubmissionReport]:
+    return {report.exercise.split("/")[1].split("_")[0]: report for report in reports}
+
+
+def test_an_undone_exercise_2_is_not_credited_with_the_dlogits_of_exercise_1(grade_text: Grade) -> None:
+    found = by_exercise(grade_text(with_lines() + "\ndlogits = ...\ndhprebn = ...\n"))
+    assert found["ex1"].score == 26
+    assert all(found[name].score == 0 for name in ("ex2", "ex3") if name in found)
+
+
+def test_each_exercise_gets_its_own_version(grade_text: Grade) -> None:
+    wrong = SOFTMAX_MINUS_ONE.replace("/= n", "*= n")
+    found = by_exercise(grade_text("\n".join([with_lines(), wrong, BATCHNORM_IN_ONE])))
+    assert {name: report.score for name, report in found.items()} == {"ex1": 26, "ex2": 0, "ex3": 1}
+    first = with_lines({"dlogits": "dlogits = 2 * dnorm_logits"})
+    found = by_exercise(grade_text("\n".join([first, SOFTMAX_MINUS_ONE, BATCHNORM_IN_ONE])))
+    assert {name: report.score for name, report in found.items()} == {"ex1": 25, "ex2": 1, "ex3": 1}
+    assert not named(found["ex1"])["logits"].passed
+
+
+@pytest.mark.parametrize("line", ["dhpreact = ...", "dhpreact = dh", "dhpreact = nothing"])
+def test_exercise_3_gets_the_true_dhpreact(grade_text: Grade, line: str) -> None:
+    text = with_lines({"dhpreact": line, "dlogits": "dlogits = ..."}) + "\n# Exercise 3\n\n" + BATCHNORM_IN_ONE
+    found = by_exercise(grade_text(text))
+    assert found["ex3"].score == 1
+    assert not named(found["ex1"])["hpreact"].passed
+
+
+def test_the_forward_pass_of_a_submission_is_not_believed(grade_text: Grade) -> None:
+    own = "bnvar = hprebn.var(0, keepdim=True, unbiased=False)\nh = 0.001\nsum = counts = ix = t = None\n"
+    (report,) = grade_text(own + with_lines(), exercise="ex1")
+    assert report.score == 26
+    (note,) = report.notes
+    assert note.startswith("line 1: your forward pass computes bnvar otherwise")
+
+
+def test_backward_beside_the_answers_in_one_function_costs_nothing(grade_text: Grade) -> None:
+    body = "loss.backward()\nprint(logits.grad.abs())\n" + with_lines(cmp="under")
+    (report,) = grade_text(under("def main():", body) + "\n\nmain()\n", exercise="ex1")
+    assert report.score == 26
