@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -42,6 +43,7 @@ def grade(
     names: NamesOption = None,
     strict_sizes: Annotated[bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show the table of every exercise.")] = False,
+    explain: Annotated[str | None, typer.Option(help="All that is known of one gradient.", metavar="NAME")] = None,
 ) -> None:
     """Grade files, each gradient on its own."""
     from grader.exercise import find_exercise
@@ -63,20 +65,18 @@ def grade(
     from grader.grade import grade_parts, settings
 
     report = grade_parts(parts, settings(seed, device, strict_sizes))
-    if output_format == "terminal":
-        from grader.render.terminal import console_for, draw_report
+    with _opened(output) as file:
+        if output_format != "terminal":
+            file.write(FORMATS[output_format](report))
+        elif explain is not None:
+            from grader.render.explain import draw_explanation
+            from grader.render.terminal import console_for
 
-        if output is None:
-            draw_report(report, console_for(), everything=everything)
+            draw_explanation(report, explain, console_for(file))
         else:
-            with output.open("w", encoding="utf-8") as file:
-                draw_report(report, console_for(file), everything=everything)
-    else:
-        text = FORMATS[output_format](report)
-        if output is None:
-            sys.stdout.write(text)
-        else:
-            output.write_text(text, encoding="utf-8")
+            from grader.render.terminal import console_for, draw_report
+
+            draw_report(report, console_for(file), everything=everything)
     raise typer.Exit(0 if report.all_passed else 1)
 
 
@@ -152,6 +152,10 @@ def author_check() -> None:
     from grader.author_check import check
 
     raise typer.Exit(check(typer.echo))
+
+
+def _opened(output: Path | None) -> AbstractContextManager[TextIO]:
+    return nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8")
 
 
 def _use_names(names: Path | None) -> None:

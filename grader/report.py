@@ -10,6 +10,31 @@ SCHEMA = 1
 
 
 @dataclass
+class ElementError:
+    """One element of a gradient: where it stands, yours, and the true one."""
+
+    index: list[int]
+    yours: float
+    true: float
+
+
+@dataclass
+class Details:
+    """The figures behind a verdict, from the world that decided.
+
+    `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
+    element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns.
+    """
+
+    shape: list[int]
+    your_shape: list[int] | None = None
+    paths: dict[str, float] = field(default_factory=dict)
+    error: float | None = None
+    largest_errors: list[ElementError] = field(default_factory=list)
+    heatmap: list[list[float]] = field(default_factory=list)
+
+
+@dataclass
 class Verdict:
     """What was found out about one gradient; `name` is the tensor's (`logits`, not `dlogits`).
 
@@ -28,6 +53,7 @@ class Verdict:
     line: int | None = None
     cell: int | None = None
     code: str | None = None
+    details: Details | None = None
 
     @property
     def passed(self) -> bool:
@@ -48,6 +74,11 @@ class SubmissionReport:
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attempted: bool = True
+
+    def label(self, verdict: Verdict) -> str:
+        """What the learner writes: `dlogits`; in a training loop, where parameters are judged, the bare name."""
+        in_training = any(other.name == "loss" for other in self.verdicts)
+        return verdict.name if in_training else f"d{verdict.name}"
 
     @property
     def score(self) -> int:

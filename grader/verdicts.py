@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from grader.compare import Comparison, compare
+from grader.details import details_of
 from grader.diagnose import UNEXPLAINED, Mismatch, diagnose, explain_exception, shape_text, wrong_shape
 from grader.judge import Answer, Failure, Truth
 from grader.plan import Plan
@@ -89,8 +90,9 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) ->
     if answer.words.get("kind") == "stub":
         verdict.status, verdict.message = "missing", "not attempted"
         return
-    truth = decisive.truth.gradients.total[name]
-    value = answer.value
+    gradients, value = decisive.truth.gradients, answer.value
+    truth, comparison = gradients.total[name], decisive.compared(name)
+    verdict.details = details_of(name, gradients, value, comparison.error if comparison else None)
     if value is None:
         _explain_no_numbers(verdict, answer, list(truth.shape))
         return
@@ -98,7 +100,6 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) ->
         verdict.status = "shape"
         _explain(verdict, plan, probe, decisive)
         return
-    comparison = decisive.compared(name)
     if comparison is None:
         verdict.status, verdict.mistake = "wrong", "precision"
         kind = str(value.dtype).removeprefix("torch.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TextIO
+
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -31,23 +32,39 @@ _WORDS = {
 }
 
 
-def console_for(file: object = None) -> Console:
+def console_for(file: TextIO) -> Console:
     """A console that is 80 columns of plain text where no terminal listens."""
-    console = Console(file=file, highlight=False)  # type: ignore[arg-type]
+    console = Console(file=file, highlight=False)
     if not console.is_terminal:
-        return Console(file=file, highlight=False, width=PLAIN_WIDTH, color_system=None)  # type: ignore[arg-type]
+        return Console(file=file, highlight=False, width=PLAIN_WIDTH, color_system=None)
     return console
 
 
 def draw_report(report: Report, console: Console, *, everything: bool = False) -> None:
-    """Tables first; what matters last, so that it is still on the screen."""
+    """Tables first, then each mistake; what matters most comes last, so that it is still on the screen."""
+    first = first_thing(report)
     for submission in _shown_in_full(report, everything):
         console.print(_heading(submission))
         console.print(_table(submission))
         console.print()
+        for verdict in submission.verdicts:
+            if not verdict.passed and verdict.status != "missing" and (submission, verdict) != first:
+                draw_mistake(submission, verdict, console)
     for submission in report.submissions:
-        _draw_summary(submission, console)
-    _draw_first_thing(report, console)
+        draw_summary(submission, console)
+    if first is not None:
+        draw_first_thing(*first, console)
+
+
+def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
+    """One gradient that is not right: where, the learner's line, and what is wrong with it."""
+    kind = f" [{verdict.mistake}]" if verdict.mistake else ""
+    label = submission.label(verdict)
+    at = where(submission, verdict)
+    console.print(Text.assemble((label, "bold"), f": {verdict_words(verdict)}{kind}, {at}"))
+    if verdict.code:
+        console.print(Padding(Text(verdict.code, style="cyan"), (0, 0, 0, 4)))
+    console.print(Padding(Text(verdict.message), (0, 0, 1, 2)))
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -90,11 +107,10 @@ def _table(submission: SubmissionReport) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("gradient", "exact", "approximate", "maxdiff", "verdict"):
         table.add_column(column, justify="left", no_wrap=True)
-    prefix = "" if any(v.name == "loss" for v in submission.verdicts) else "d"
     for verdict in submission.verdicts:
         style = _STYLES[verdict.status]
         table.add_row(
-            prefix + verdict.name,
+            submission.label(verdict),
             "" if verdict.exact is None else str(verdict.exact),
             "" if verdict.approximate is None else str(verdict.approximate),
             "" if verdict.maxdiff is None else f"{verdict.maxdiff:.2g}",
@@ -103,7 +119,7 @@ def _table(submission: SubmissionReport) -> Table:
     return table
 
 
-def _draw_summary(submission: SubmissionReport, console: Console) -> None:
+def draw_summary(submission: SubmissionReport, console: Console) -> None:
     state = "" if submission.attempted else "   not started"
     count = f"{submission.score} of {submission.max_score}"
     style = "green" if submission.all_passed else ""
@@ -113,34 +129,38 @@ def _draw_summary(submission: SubmissionReport, console: Console) -> None:
     for verdict in submission.verdicts:
         if verdict.passed and verdict.message:
             at = f", line {verdict.line}" if verdict.line is not None else ""
-            console.print(Padding(Text(f"{_gradient(verdict)}{at}: {verdict.message}"), (0, 0, 0, 11)))
+            said = f"{submission.label(verdict)}{at}: {verdict.message}"
+            console.print(Padding(Text(said), (0, 0, 0, 11)))
 
 
-def _draw_first_thing(report: Report, console: Console) -> None:
-    first = _first_thing(report)
-    if first is None:
-        return
-    submission, verdict = first
+def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
+    label = submission.label(verdict)
     console.print()
     if verdict.status == "missing":
-        console.print(f"[bold]Next:[/bold] {escape(_gradient(verdict))} in {escape(submission.path)}")
+        console.print(Text.assemble(("Next: ", "bold"), f"{label} in {submission.path}"))
+    else:
+        console.print(Text("First thing to look at:", style="bold"))
+        draw_mistake(submission, verdict, console)
+        draw_errors(verdict, console)
+    hinted = label if label.startswith("d") else "losses"
+    console.print(Text.assemble(("Hint: ", "bold"), f"dojo hint {hinted}"))
+
+
+def draw_errors(verdict: Verdict, console: Console) -> None:
+    """The largest errors, one a row: index, yours, true."""
+    if verdict.details is None or not verdict.details.largest_errors:
         return
-    console.print(
-        f"[bold]First thing to look at:[/bold] {escape(_gradient(verdict))}, {verdict_words(verdict)}, "
-        f"{escape(where(submission, verdict))}"
-    )
-    if verdict.code:
-        console.print(Padding(Text(verdict.code, style="cyan"), (0, 0, 0, 4)))
-    console.print(Padding(Text(verdict.message), (0, 0, 0, 2)))
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("index", "yours", "true"):
+        table.add_column(column, justify="left" if column == "index" else "right", no_wrap=True)
+    for error in verdict.details.largest_errors:
+        table.add_row(Text(str(error.index)), f"{error.yours:.6g}", f"{error.true:.6g}")
+    console.print(Padding(table, (0, 0, 1, 2)))
 
 
-def _first_thing(report: Report) -> tuple[SubmissionReport, Verdict] | None:
+def first_thing(report: Report) -> tuple[SubmissionReport, Verdict] | None:
     """The first gradient that is wrong; failing that, the first that is not attempted."""
     open_ones = [(s, v) for s in report.submissions for v in s.verdicts if not v.passed]
     wrong = [(s, v) for s, v in open_ones if v.status != "missing"]
     begun = [(s, v) for s, v in open_ones if s.attempted]
     return next(iter(wrong or begun or open_ones), None)
-
-
-def _gradient(verdict: Verdict) -> str:
-    return verdict.name if verdict.name == "loss" else f"d{verdict.name}"

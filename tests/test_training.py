@@ -1,0 +1,235 @@
+"""Exercise 4: a loop against autograd's, step by step; the first step and tensor that depart are named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from textwrap import dedent, indent
+
+import pytest
+
+from grader.exercise import find_exercise
+from grader.report import SubmissionReport, Verdict
+from grader.training_run import chosen_steps, pick
+
+EX4 = find_exercise("ex4")
+(LOOP,) = (cell.text.rstrip() + "\n" for cell in EX4.code_cells("training"))
+PARAMETERS = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
+MIDDLE = 100_001
+UPDATE = "p.sub_(gradient, alpha=lr)"
+RATE = "lr = learning_rates[0] if step < max_steps / 2 else learning_rates[1]"
+DRAW = "ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)"
+
+Grade = Callable[..., list[SubmissionReport]]
+
+
+def edited(old: str, new: str) -> str:
+    assert LOOP.count(old) == 1, old
+    return LOOP.replace(old, new)
+
+
+@pytest.fixture
+def grade(grade_text: Grade) -> Callable[[str], SubmissionReport]:
+    def graded(text: str) -> SubmissionReport:
+        (report,) = grade_text(text, exercise="ex4")
+        assert tuple(verdict.name for verdict in report.verdicts) == ("loss", *PARAMETERS)
+        return report
+
+    return graded
+
+
+def refused(report: SubmissionReport) -> dict[str, Verdict]:
+    return {verdict.name: verdict for verdict in report.verdicts if not verdict.passed}
+
+
+def passes_fully(report: SubmissionReport) -> bool:
+    return report.all_passed and not report.notes and not any(v.mistake for v in report.verdicts)
+
+
+# ---- Right loops ----
+
+
+def test_the_solution_gets_full_marks(grade_text: Grade) -> None:
+    (report,) = grade_text(EX4.path.read_text(encoding="utf-8"))
+    assert report.exercise == "makemore/ex4_training"
+    assert passes_fully(report)
+    assert all(verdict.approximate for verdict in report.verdicts)
+    assert report.verdicts[0].code == "for step in tqdm(range(max_steps)):"
+
+
+BY_NAME = "\n        ".join(f"{name} -= lr * d{name}" for name in PARAMETERS)
+REBOUND = "\n        ".join(f"{name} = {name} - lr * d{name}" for name in PARAMETERS)
+LOOP_OF_UPDATES = "for p, gradient in zip(parameters, gradients, strict=True):\n            " + UPDATE
+RIGHT = {
+    "without tqdm": edited("tqdm(range(max_steps))", "range(max_steps)"),
+    "tqdm with a description": edited("tqdm(range(max_steps))", 'tqdm(range(max_steps), desc="train", leave=False)'),
+    "trange": edited("tqdm(range(max_steps))", "trange(max_steps)"),
+    "a bar of its own": "bar = tqdm(range(max_steps))\n"
+    + edited("tqdm(range(max_steps))", "bar").replace("losses.append", "bar.set_description('x'); losses.append"),
+    "counted from 1": edited("range(max_steps)", "range(1, max_steps + 1)").replace("step < max", "step <= max"),
+    "literals": edited(RATE, "lr = 0.1 if step < 100000 else 0.01").replace("range(max_steps)", "range(200000)"),
+    "the rate steps down one step later": edited("step < max_steps / 2", "step <= max_steps / 2"),
+    "data": edited(UPDATE, "p.data += -lr * gradient"),
+    "in place": edited(UPDATE, "p -= lr * gradient"),
+    "each by its name": edited(LOOP_OF_UPDATES, BY_NAME),
+    "each bound afresh": edited(LOOP_OF_UPDATES, REBOUND),
+    "own list of parameters": "parameters = [C, W1, b1, W2, b2, bngain, bnbias]\n" + LOOP,
+    "loss as a number": edited("loss = F.cross_entropy(logits, Yb)", "loss = F.cross_entropy(logits, Yb).item()").replace(
+        "loss.item()", "loss"
+    ),
+    "a break after some steps": edited("losses.append(loss.item())", "losses.append(loss.item())\n        if step > 150000:\n            break"),
+    "inside a function": "def train(steps):\n" + indent(LOOP.replace("max_steps", "steps"), "    ") + "    return losses\n\n\nlosses = train(max_steps)\n",
+    "with a helper": dedent("""\
+        def columns(x):
+            return x.sum(0, keepdim=True)
+
+
+        """)
+    + edited("dbnbias = dhpreact.sum(0, keepdim=True)", "dbnbias = columns(dhpreact)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT)
+def test_right_loops_pass_fully(grade: Callable[[str], SubmissionReport], text: str) -> None:
+    report = grade(text)
+    assert passes_fully(report), [(v.name, v.status, v.mistake, v.message) for v in report.verdicts]
+
+
+# ---- Wrong loops: (what is wrong, old, new, what departs, first step, nearest to the loss, mistake) ----
+
+ALL = " ".join(PARAMETERS)
+BEFORE_BATCHNORM = "C W1"
+WRONG = [
+    ("sign of the update", "p.sub_(", "p.add_(", ALL, 0, "W2", "update-sign"),
+    ("rate never steps down", RATE, "lr = learning_rates[0]", ALL, MIDDLE, "W2", "learning-rate"),
+    ("rate steps down too early", "max_steps / 2", "max_steps / 4", ALL, MIDDLE - 3, "W2", "learning-rate"),
+    ("rates swapped", "step < max_steps", "step > max_steps", ALL, 0, "W2", "learning-rate"),
+    ("rate without a step", "alpha=lr", "alpha=1.0", ALL, 0, "W2", "learning-rate"),
+    ("order of gradients", "dbngain, dbnbias]", "dbnbias, dbngain]", "bngain bnbias", 0, "bngain", None),
+    ("lost 1/n", "one_hot[Yb]) / n", "one_hot[Yb])", ALL, 0, "W2", None),
+    ("n for n - 1 backward", "dbngain / (n - 1)", "dbngain / n", BEFORE_BATCHNORM, 0, "W1", None),
+    ("n for n - 1 forward", "bnvar = 1 / (n - 1)", "bnvar = 1 / n", None, 0, "loss", "wrong-loss"),
+    ("missing 1e-5", "(bnvar + 1e-5)", "bnvar", None, 0, "loss", "wrong-loss"),
+    ("rows of dC overwritten", "dC.index_add_(0, Xb.view(-1), demb.view(-1, demb.shape[-1]))", "dC[Xb] = demb", "C", 0, "C", None),
+    ("no update of b2", "db2, dbngain", "torch.zeros_like(b2), dbngain", "b2", 0, "b2", None),
+    ("second draw from g", DRAW, f"{DRAW}\n        {DRAW}", None, 0, "loss", "wrong-loss"),
+    ("update of a copy", UPDATE, "p = p - lr * gradient", ALL, 0, "W2", "no-update"),
+    ("update outside the loop", "        for p, gradient in", "    for p, gradient in", None, 0, "W2", "no-update"),
+    ("stale gradient", "db2 = dlogits.sum(0)", "db2 = dlogits.sum(0) if step == 0 else db2", "b2", 1, "b2", None),
+    ("no slope of tanh", "(1.0 - h**2) * dh", "dh", "C W1 bngain bnbias", 0, "bngain", None),
+    ("no gain in dhprebn", "dhprebn = bngain * bnvar_inv", "dhprebn = bnvar_inv", BEFORE_BATCHNORM, 0, "W1", None),
+    ("labels of the wrong rows", "one_hot[Yb]", "one_hot[Yb.flip(0)]", None, 0, "W2", None),
+    ("sum of losses", "F.cross_entropy(logits, Yb)", "F.cross_entropy(logits, Yb, reduction='sum')", "loss", 0, "loss", "wrong-loss"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "departs", "step", "nearest", "mistake"),
+    [pytest.param(*row[1:], id=row[0]) for row in WRONG],
+)
+def test_wrong_loops_are_refused_and_the_first_departure_is_named(
+    grade: Callable[[str], SubmissionReport],
+    old: str,
+    new: str,
+    departs: str | None,
+    step: int,
+    nearest: str,
+    mistake: str | None,
+) -> None:
+    text = edited(old, new)
+    if "    for p, gradient in" in new:
+        text = text.replace("            p.sub_(", "        p.sub_(").replace(
+            "        losses.append", "    losses.append"
+        )
+    report = grade(text)
+    found = refused(report)
+    assert report.notes == [f"step {step} is the first that departs, and in it {nearest} is nearest to the loss."]
+    assert nearest in found
+    if departs is not None:
+        assert set(found) - {"b1"} == set(departs.split()) - {"b1"}
+    assert {verdict.status for verdict in found.values()} == {"wrong"}
+    assert f"step {step}" in found[nearest].message
+    if mistake is not None:
+        assert found[nearest].mistake == mistake
+
+
+# ---- Loops that are no pass and no departure ----
+
+
+def test_a_loop_that_raises_is_placed_at_its_line(grade: Callable[[str], SubmissionReport]) -> None:
+    report = grade(edited("h = torch.tanh(hpreact)", "h = torch.tanh(hpreactt)"))
+    assert report.score == 0
+    for verdict in report.verdicts:
+        assert (verdict.status, verdict.mistake) == ("error", "undefined-name")
+        assert verdict.code == "h = torch.tanh(hpreactt)"
+
+
+def test_a_loop_that_raises_after_right_steps_is_no_pass(grade: Callable[[str], SubmissionReport]) -> None:
+    report = grade(edited(RATE, f"{RATE}\n        assert step < max_steps - 1"))
+    assert report.score == 0
+    assert {verdict.status for verdict in report.verdicts} == {"error"}
+
+
+AUTOGRAD_LOOP = """\
+for p in parameters:
+    p.requires_grad = True
+for step in tqdm(range(max_steps)):
+    ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)
+    Xb, Yb = Xtr[ix], Ytr[ix]
+    hprebn = C[Xb].view(n, -1) @ W1 + b1
+    hpreact = bngain * (hprebn - hprebn.mean(0)) * (hprebn.var(0) + 1e-5) ** -0.5 + bnbias
+    logits = torch.tanh(hpreact) @ W2 + b2
+    loss = F.cross_entropy(logits, Yb)
+    for p in parameters:
+        p.grad = None
+    loss.backward()
+    for p in parameters:
+        p.data -= 0.1 * p.grad
+"""
+
+
+@pytest.mark.parametrize("line", ["loss.backward()", "grads = torch.autograd.grad(loss, parameters)"])
+def test_a_loop_by_autograd_is_forbidden(grade: Callable[[str], SubmissionReport], line: str) -> None:
+    text = AUTOGRAD_LOOP.replace("loss.backward()", line).replace(
+        "p.data -= 0.1 * p.grad", "p.data -= 0.1 * p.grad" if "backward" in line else "p.data -= 0.1 * grads[0].sum()"
+    )
+    report = grade(text)
+    assert {(v.status, v.mistake) for v in report.verdicts} == {("forbidden", "autograd-update")}
+    assert all(verdict.message for verdict in report.verdicts)
+
+
+@pytest.mark.parametrize("text", ["losses = ...\n", "losses = []\nfor step in range(3):\n    pass\n"])
+def test_an_unfilled_loop_is_not_attempted(grade: Callable[[str], SubmissionReport], text: str) -> None:
+    report = grade(text)
+    assert not report.attempted
+    assert {(v.status, v.message) for v in report.verdicts} == {("missing", "not attempted")}
+
+
+def test_a_loop_of_no_steps_is_no_pass(grade: Callable[[str], SubmissionReport]) -> None:
+    report = grade(edited("range(max_steps)", "range(0)"))
+    assert report.score == 0
+    assert {(v.status, v.mistake) for v in report.verdicts} == {("error", "no-loop")}
+
+
+def test_a_hardcoded_size_in_the_loop_passes_with_a_note(grade: Callable[[str], SubmissionReport]) -> None:
+    report = grade(edited("one_hot[Yb]) / n", "one_hot[Yb]) / 32"))
+    assert report.all_passed
+    found = {verdict.name: verdict.mistake for verdict in report.verdicts}
+    assert found.pop("loss") is None
+    found.pop("b1")
+    assert set(found.values()) == {"hardcoded-size"}
+
+
+# ---- Which steps run ----
+
+
+def test_the_chosen_steps_surround_the_middle_and_hold_both_ends() -> None:
+    assert chosen_steps(200_000) == [0, 1, 2, 99_998, 100_001, 199_999]
+    assert chosen_steps(1) == [0]
+    assert chosen_steps(0) == []
+    for count in range(1, 40):
+        assert {0, count - 1} <= set(chosen_steps(count)) <= set(range(count))
+
+
+def test_steps_are_picked_from_any_iterable() -> None:
+    assert list(pick(range(10, 20))) == [(0, 10), (1, 11), (2, 12), (3, 13), (6, 16), (9, 19)]
+    assert list(pick(iter(range(10, 20)))) == [(0, 10), (1, 11), (2, 12)]
