@@ -21,7 +21,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .NOTPARALLEL:
 MAKEOVERRIDES = # what is set for this make is not for one that a test calls
-.PHONY: help setup grade train lab test lint types check exercises bench picture clean FORCE
+.PHONY: help setup grade watch hint train lab test lint types check exercises bench picture clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,12 @@ setup: $(INSTALLED) ## make .venv with what grading needs, and nothing else
 # "Error 1" would be the last thing that the learner reads: so 1 counts as success here, unless STRICT is set.
 grade: $(INSTALLED) ## grade exercises/; fails only on bad input (STRICT=1 or CI=true: unless all is right)
 	@$(BIN)/dojo grade exercises/ $(ARGS)$(if $(filter-out 0 false,$(STRICT)),, || [ $$? -eq 1 ])
+
+watch: $(INSTALLED) ## grade again each time a file in exercises/ is saved; q ends
+	@$(BIN)/dojo watch $(ARGS)
+
+hint: $(INSTALLED) ## the next hint for the first gradient that is not right (ARGS=dprobs: for that one)
+	@$(BIN)/dojo hint $(ARGS)
 
 train: $(INSTALLED) ## run your own training loop (exercise 4) in full, and sample names
 	@$(BIN)/dojo train $(ARGS)

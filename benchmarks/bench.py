@@ -63,14 +63,10 @@ class Row:
     unit: str = ""
 
     @classmethod
-    def ratio(
-        cls, what: str, over: list[Cost], under: list[Cost], target: float, at_most: bool = True
-    ) -> Row:
+    def ratio(cls, what: str, over: list[Cost], under: list[Cost], target: float, at_most: bool = True) -> Row:
         """The cost of one task over that of another, round by round."""
         pairs = list(zip(over, under, strict=True))
-        return cls(
-            what, [a.wall / b.wall for a, b in pairs], [a.cpu / b.cpu for a, b in pairs], target, at_most
-        )
+        return cls(what, [a.wall / b.wall for a, b in pairs], [a.cpu / b.cpu for a, b in pairs], target, at_most)
 
     def cells(self) -> tuple[str, ...]:
         middle = median(self.wall)
@@ -128,9 +124,7 @@ def start_up(rounds: int) -> list[Row]:
     ]
 
 
-def training_loop(
-    exercise: Exercise, steps: int | None, autograd: bool = False
-) -> tuple[Task, dict[str, Any]]:
+def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False) -> tuple[Task, dict[str, Any]]:
     """A loop over exercise 4's network from the start, and the names that it works on. Draws no progress bar.
 
     Called again, it goes on from where it stands.

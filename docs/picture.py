@@ -26,7 +26,6 @@ EDITS = {
     "F.one_hot(logits.max(1).indices, num_classes=logits.shape[1])": "F.one_hot(logits.max(1).indices, 27)",
     "dbnmeani = -dbndiff.sum(0, keepdim=True)": "dbnmeani = -dbndiff.sum(0)",
     "\ndhprebn += 1.0 / n * torch.ones_like(hprebn) * dbnmeani": "",
-    "dembcat = dhprebn @ W1.T": "dembcat = dhpreb @ W1.T",
     "dW1 = embcat.T @ dhprebn": "dW1 = W1.grad.clone()",
     "demb = dembcat.view(emb.shape)": "demb = ...",
 }

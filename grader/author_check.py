@@ -8,11 +8,11 @@ from pathlib import Path
 from grader.attempts import analyse
 from grader.author import derived_files, exercise_text
 from grader.bundle import bundled
-from grader.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, marked_id
+from grader.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, marked_id, track_of
 from grader.grade import Grader, settings
 from grader.report import SubmissionReport
 from grader.source import parse_source, percent_cells
-from grader.submission import Part
+from grader.submission import sole_part
 
 
 def check(say: Callable[[str], object]) -> int:
@@ -71,7 +71,5 @@ def _problems(exercise: Exercise, grader: Grader) -> Iterator[str]:
 
 def _grade_text(exercise: Exercise, text: str, grader: Grader) -> SubmissionReport:
     source = parse_source(exercise.path, percent_cells(text))
-    track = [e for e in all_exercises() if e.id.split("/")[0] == exercise.id.split("/")[0]]
-    analysis = analyse(source, track)
-    attempts = {t: versions[-1] for t, versions in analysis.attempts.items() if t in exercise.graded}
-    return grader.grade_part(Part(exercise, analysis, attempts))
+    analysis = analyse(source, track_of(exercise))
+    return grader.grade_part(sole_part(analysis, exercise))

@@ -27,19 +27,23 @@ app.add_typer(author_app, name="author")
 
 NamesOption = Annotated[Path | None, typer.Option("--names", help="Use this list of names.", metavar="FILE")]
 ExerciseArgument = Annotated[str, typer.Argument(help="Such as ex1.", metavar="EXERCISE")]
+ExerciseOption = Annotated[str | None, typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")]
+GradientArgument = Annotated[str | None, typer.Argument(help="Such as dprobs.", metavar="VARIABLE")]
+PathsArgument = Annotated[
+    list[Path] | None, typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH...")
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")]
+SeedOption = Annotated[int | None, typer.Option(help="Repeat the grading with this seed.", metavar="N")]
 
 
 @app.command()
 def grade(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH..."),
-    ] = None,
-    exercise: Annotated[str | None, typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")] = None,
+    paths: PathsArgument = None,
+    exercise: ExerciseOption = None,
     output_format: Annotated[str, typer.Option("--format", help="terminal or json.", metavar="NAME")] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write the report here.", metavar="FILE")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")] = "auto",
-    seed: Annotated[int | None, typer.Option(help="Repeat the grading with this seed.", metavar="N")] = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = None,
     names: NamesOption = None,
     strict_sizes: Annotated[bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show the table of every exercise.")] = False,
@@ -47,6 +51,7 @@ def grade(
 ) -> None:
     """Grade files, each gradient on its own."""
     from grader.exercise import find_exercise
+    from grader.hints import remember
     from grader.render import FORMAT_NAMES, FORMATS
     from grader.source import read_source
     from grader.submission import find_parts, submission_files
@@ -65,6 +70,7 @@ def grade(
     from grader.grade import grade_parts, settings
 
     report = grade_parts(parts, settings(seed, device, strict_sizes))
+    remember(report)
     with _opened(output) as file:
         if output_format != "terminal":
             file.write(FORMATS[output_format](report))
@@ -78,6 +84,46 @@ def grade(
 
             draw_report(report, console_for(file), everything=everything)
     raise typer.Exit(0 if report.all_passed else 1)
+
+
+@app.command()
+def hint(
+    variable: GradientArgument = None,
+    exercise: ExerciseOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show all hints of this gradient.")] = False,
+    level: Annotated[int | None, typer.Option(help="Show this one, 1 to 3.", metavar="N")] = None,
+) -> None:
+    """Show the next hint of a gradient; without a name, of the first that is not right."""
+    from grader.hints import hint as find_hint
+
+    typer.echo(find_hint(variable, exercise, level, everything))
+
+
+@app.command()
+def solution(
+    variable: Annotated[str, typer.Argument(help="Such as dprobs.", metavar="VARIABLE")],
+    exercise: ExerciseOption = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even before it is right.")] = False,
+) -> None:
+    """Show the solution's lines of a gradient that you have right."""
+    from grader.hints import solution as find_solution
+
+    typer.echo(find_solution(variable, exercise, anyway))
+
+
+@app.command()
+def watch(
+    paths: PathsArgument = None,
+    exercise: ExerciseOption = None,
+    device: DeviceOption = "auto",
+    seed: SeedOption = None,
+    names: NamesOption = None,
+) -> None:
+    """Grade again each time a file is saved; q or Ctrl-C ends."""
+    from grader.watch import watch as watch_files
+
+    _use_names(names)
+    watch_files(paths or [_default_path()], exercise, device, seed)
 
 
 @app.command()

@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+
+from grader.scopes import (
+    FUNCTIONS,
+    argument_names,
+    assigned_names,
+    field_name,
+    functions_in,
+    local_names,
+    rebound_names,
+    root_name,
+)
 
 _MUTATING_METHODS = frozenset(
     [
@@ -24,60 +35,38 @@ _MUTATING_METHODS = frozenset(
     ]
 )
 _FIRST_ARGUMENT_MUTATORS = frozenset({"at", "put", "copyto", "place", "putmask", "setattr"})
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 @dataclass
 class Effects:
     """Names, as sets: `rebinds` is what starts afresh, `writes` all that changes, `reads` all that is read.
 
-    `calls` are the roots of what is called (`f` in `f(x)`, `net` in `net.step(x)`); `attributes` every
-    attribute that is named; `fields` the attribute or key names that are stored to (`h` in `grads["h"] = x`).
+    `calls` are the names of what is called (`f` in `f(x)`, `step` in `net.step(x)`); `fields` the attribute
+    or key names that are read or stored to (`h` in `grads["h"]`).
     """
 
     rebinds: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
-    attributes: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
 
-    def add(self, other: Effects) -> None:
-        for name, names in vars(self).items():
-            names |= getattr(other, name)
 
-
-def root_name(node: ast.AST) -> str | None:
-    """`x` for `x`, `x[0]`, `x.data`, `x.view(-1)[k].T`; None where the root is no name."""
-    while True:
-        if isinstance(node, ast.Name):
-            return node.id
-        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-            node = node.value
-        elif isinstance(node, ast.Call):
-            node = node.func
-        else:
-            return None
-
-
-def field_name(node: ast.AST) -> str | None:
-    """`dh` for `self.dh` and for `grads["dh"]`; None for anything else."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-        return node.slice.value
-    return None
+SELF = "self"
 
 
 class _Collector(ast.NodeVisitor):
-    def __init__(self, mutated_arguments: dict[str, set[int]]) -> None:
+    """Walks one statement. `hidden` holds names of inner scopes; `assigned` those that the statement itself has
+    given a value by now, so that reading them needs nothing from outside."""
+
+    def __init__(self, mutated_arguments: Mapping[str, Collection[int | str]]) -> None:
         self.effects = Effects()
         self.mutated_arguments = mutated_arguments
         self.hidden: list[set[str]] = []
+        self.assigned: list[set[str]] = []
 
     def _read(self, name: str) -> None:
-        if not any(name in names for names in self.hidden):
+        if not any(name in names for names in (*self.hidden, *self.assigned)):
             self.effects.reads.add(name)
 
     def _write(self, name: str | None) -> None:
@@ -96,13 +85,55 @@ class _Collector(ast.NodeVisitor):
             self._read(root)
         self.generic_visit(node)
 
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            self.visit(target)
+
+    def _visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
+        self.assigned.append(known)
+        for child in body:
+            self.visit(child)
+            known |= rebound_names(child)
+        self.assigned.pop()
+
+    def _visit_loop(self, node: ast.For | ast.AsyncFor) -> None:
+        self.visit(node.iter)
+        self.visit(node.target)
+        targets = {leaf.id for leaf in ast.walk(node.target) if isinstance(leaf, ast.Name)}
+        outer, self.effects.writes = self.effects.writes, set()
+        self._visit_block(node.body, set(targets))
+        inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
+        changed = inner - {name for child in node.body for name in assigned_names(child)}
+        if targets & changed:  # the items are parts of what is iterated over, and are changed in place
+            for leaf in ast.walk(node.iter):
+                if isinstance(leaf, ast.Name):
+                    self._write(leaf.id)
+        self._visit_block(node.orelse, set())
+
+    visit_For = _visit_loop
+    visit_AsyncFor = _visit_loop
+
+    def visit_If(self, node: ast.If | ast.While) -> None:
+        self.visit(node.test)
+        self._visit_block(node.body, set())
+        self._visit_block(node.orelse, set())
+
+    visit_While = visit_If
+
+    def visit_With(self, node: ast.With) -> None:
+        for item in node.items:
+            self.visit(item)
+        self._visit_block(node.body, set())
+
     def _visit_place(self, node: ast.Attribute | ast.Subscript) -> None:
-        if isinstance(node, ast.Attribute):
-            self.effects.attributes.add(node.attr)
+        if (name := field_name(node)) is not None:
+            self.effects.fields.add(name)
         if not isinstance(node.ctx, ast.Load):
-            self._write(root_name(node))
-            if (name := field_name(node)) is not None:
-                self.effects.fields.add(name)
+            root = root_name(node)
+            self._write(root)
+            if root is not None:
+                self._read(root)
         self.generic_visit(node)
 
     visit_Attribute = _visit_place
@@ -111,25 +142,21 @@ class _Collector(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         function = node.func
         root = root_name(function)
-        if root is not None:
-            self.effects.calls.add(root)
-        mutated: Iterable[int] = ()
+        called = function.attr if isinstance(function, ast.Attribute) else root
+        if called is not None:
+            self.effects.calls.add(called)
+        mutated: set[int | str] = set(self.mutated_arguments.get(called or "", ()))
+        if called in _FIRST_ARGUMENT_MUTATORS:
+            mutated.add(0)
         if isinstance(function, ast.Attribute):
             in_place = function.attr.endswith("_") and not function.attr.startswith("_")
-            if in_place or function.attr in _MUTATING_METHODS:
+            if in_place or function.attr in _MUTATING_METHODS or SELF in mutated:
                 self._write(root)
-            if function.attr in _FIRST_ARGUMENT_MUTATORS:
-                mutated = (0,)
-            mutated = {*mutated, *self.mutated_arguments.get(function.attr, ())}
-        elif isinstance(function, ast.Name):
-            mutated = self.mutated_arguments.get(function.id, ())
-            if function.id in _FIRST_ARGUMENT_MUTATORS:
-                mutated = (0,)
-        for position in mutated:
-            if position < len(node.args):
-                self._write(root_name(node.args[position]))
+        for position, argument in enumerate(node.args):
+            if position in mutated:
+                self._write(root_name(argument))
         for keyword in node.keywords:
-            if keyword.arg == "out":
+            if keyword.arg == "out" or keyword.arg in mutated:
                 self._write(root_name(keyword.value))
         self.generic_visit(node)
 
@@ -146,7 +173,7 @@ class _Collector(ast.NodeVisitor):
     visit_GeneratorExp = _visit_comprehension
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        self.hidden.append(_argument_names(node.args))
+        self.hidden.append(argument_names(node.args))
         self.visit(node.body)
         self.hidden.pop()
 
@@ -169,7 +196,7 @@ class _Collector(ast.NodeVisitor):
         self._write(node.name)
         for part in [*node.decorator_list, *node.bases]:
             self.visit(part)
-        own = {child.name for child in node.body if isinstance(child, _FUNCTIONS)}
+        own = {child.name for child in node.body if isinstance(child, FUNCTIONS)}
         self.hidden.append(own | {leaf for child in node.body for leaf in assigned_names(child)})
         for child in node.body:
             self.visit(child)
@@ -186,12 +213,12 @@ class _Collector(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-def statement_effects(node: ast.stmt, mutated_arguments: dict[str, set[int]] | None = None) -> Effects:
+def statement_effects(node: ast.stmt, mutated: Mapping[str, Collection[int | str]] | None = None) -> Effects:
     """What one top-level statement reads and writes.
 
-    `mutated_arguments` maps functions of the same file to the positions of arguments they change in place.
+    `mutated` says which arguments the functions of the same file change in place, see `mutated_arguments`.
     """
-    collector = _Collector(mutated_arguments or {})
+    collector = _Collector(mutated or {})
     collector.visit(node)
     effects = collector.effects
     effects.rebinds = rebound_names(node)
@@ -199,93 +226,22 @@ def statement_effects(node: ast.stmt, mutated_arguments: dict[str, set[int]] | N
     return effects
 
 
-def rebound_names(node: ast.stmt) -> set[str]:
-    """Names that the statement gives a fresh value, whatever they held before."""
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
-    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
-        return {node.name}
-    if isinstance(node, ast.Assign):
-        targets: list[ast.expr] = list(node.targets)
-        value: ast.expr | None = node.value
-    elif isinstance(node, ast.AnnAssign):
-        targets, value = [node.target], node.value
-    else:
-        return set()
-    if value is None:
-        return set()
-    names: set[str] = set()
-    while targets:
-        target = targets.pop()
-        if isinstance(target, (ast.Tuple, ast.List)):
-            targets += target.elts
-        elif isinstance(target, ast.Starred):
-            targets.append(target.value)
-        elif isinstance(target, ast.Name):
-            names.add(target.id)
-    used = {leaf.id for leaf in ast.walk(value) if isinstance(leaf, ast.Name)}
-    return names - used
+def mutated_arguments(body: Iterable[ast.stmt]) -> dict[str, set[int | str]]:
+    """For each function in `body` the arguments that it changes in place, by position and by name.
 
-
-def assigned_names(node: ast.AST) -> set[str]:
-    """Every name that is stored to anywhere below `node`, functions inside it left out."""
-    names: set[str] = set()
-    stack = [node]
-    while stack:
-        leaf = stack.pop()
-        if isinstance(leaf, ast.Name) and not isinstance(leaf.ctx, ast.Load):
-            names.add(leaf.id)
-        elif isinstance(leaf, (*_FUNCTIONS, ast.ClassDef)):
-            names.add(leaf.name)
-            continue
-        elif isinstance(leaf, (ast.Lambda, *_COMPREHENSIONS)):
-            continue
-        elif isinstance(leaf, (ast.Import, ast.ImportFrom)):
-            names |= {alias.asname or alias.name.split(".")[0] for alias in leaf.names}
-        stack.extend(ast.iter_child_nodes(leaf))
-    return names
-
-
-def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """A function's own names: its arguments and what it assigns, less what it declares global."""
-    names = _argument_names(function.args)
-    declared: set[str] = set()
-    for child in function.body:
-        names |= assigned_names(child)
-        for leaf in ast.walk(child):
-            if isinstance(leaf, (ast.Global, ast.Nonlocal)):
-                declared.update(leaf.names)
-    return names - declared
-
-
-def _argument_names(arguments: ast.arguments) -> set[str]:
-    listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    listed += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
-    return {argument.arg for argument in listed}
-
-
-def mutated_argument_positions(body: Iterable[ast.stmt]) -> dict[str, set[int]]:
-    """For each function in `body`, the positions of the arguments that it changes in place."""
-    found: dict[str, set[int]] = {}
+    `SELF` among them says that a method changes the object it belongs to.
+    """
+    found: dict[str, set[int | str]] = {}
     for function in functions_in(body):
-        positions = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
+        names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
         collector = _Collector({})
         for child in function.body:
             collector.visit(child)
-        in_place = collector.effects.writes - set().union(*(rebound_names(child) for child in function.body))
-        changed = {i for i, name in enumerate(positions) if name in in_place}
-        if changed:
-            offset = 1 if positions[:1] == ["self"] else 0
-            found[function.name] = {i - offset for i in changed if i >= offset}
-    return found
-
-
-def functions_in(body: Iterable[ast.stmt]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """The functions and methods defined at top level of `body`."""
-    found: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
-    for node in body:
-        if isinstance(node, _FUNCTIONS):
-            found.append(node)
-        elif isinstance(node, ast.ClassDef):
-            found += [child for child in node.body if isinstance(child, _FUNCTIONS)]
+        changed = collector.effects.writes - set().union(*(rebound_names(child) for child in function.body))
+        if names[:1] == [SELF]:
+            names = names[1:]
+        listed: set[int | str] = {i for i, name in enumerate(names) if name in changed}
+        listed |= changed & {*names, SELF, *(argument.arg for argument in function.args.kwonlyargs)}
+        if listed:
+            found[function.name] = listed
     return found

@@ -12,11 +12,14 @@ from types import CodeType
 
 from grader.bundle import bundled
 from grader.errors import DojoError
+from grader.scopes import called_name
 from grader.source import Cell, percent_cells, read_text
 
 SETUP_TAGS = frozenset({"setup", "parameters"})
 ANSWER_TAGS = frozenset({"backward", "training"})
 HINTS_PER_ANSWER = 3
+DTYPE = "dtype"
+"""The parameter that names a dtype; many submissions use the same name for a dtype itself."""
 
 _MARKER = re.compile(r"<!--\s*dojo:\s*([\w/.-]+)\s*-->")
 
@@ -93,12 +96,27 @@ class Exercise:
         return values
 
     @cached_property
+    def fixed_parameters(self) -> frozenset[str]:
+        """Sizes, seed and device: a submission that sets them anew does not change what it is graded on."""
+        return frozenset(self.parameter_values.keys() - {DTYPE})
+
+    @cached_property
     def setup_names(self) -> frozenset[str]:
         """Every name that the setup and parameters cells bind at top level."""
         names: set[str] = set()
         for cell in self.code_cells(*SETUP_TAGS):
             names |= bound_names(ast.parse(cell.text).body)
         return frozenset(names)
+
+    @cached_property
+    def setup_calls(self) -> dict[str, set[str]]:
+        """For each name of the setup the functions that are called to make it."""
+        calls: dict[str, set[str]] = {}
+        for cell in self.code_cells(*SETUP_TAGS):
+            for node in ast.parse(cell.text).body:
+                called = {called_name(leaf) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+                calls |= dict.fromkeys(bound_names_in_order([node]), called)
+        return calls
 
     @cached_property
     def network_names(self) -> frozenset[str]:
@@ -223,6 +241,11 @@ def all_exercises(root: Path | None = None) -> tuple[Exercise, ...]:
     if not found:
         raise DojoError(f"no exercise found in {root.name}/: the installation is incomplete")
     return found
+
+
+def track_of(exercise: Exercise) -> tuple[Exercise, ...]:
+    """The exercises of the same track, this one included."""
+    return tuple(e for e in all_exercises() if e.id.split("/")[0] == exercise.id.split("/")[0])
 
 
 def find_exercise(name: str) -> Exercise:

@@ -32,3 +32,15 @@ def keep_copy(path: Path) -> Path:
         copy = path.with_name(f"{path.name}.bak.{number}")
     shutil.copy2(path, copy)
     return copy
+
+
+FileStamp = tuple[int, int, int]
+
+
+def file_stamp(path: Path) -> FileStamp:
+    """Time, size and inode, by which a change of a file is noticed; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

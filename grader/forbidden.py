@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Collection
+
+from grader.instrument import drop_inert_calls
 
 _AUTOGRAD = frozenset(
     {
@@ -11,6 +14,7 @@ _AUTOGRAD = frozenset(
         *("set_grad_enabled", "autograd", "func", "functorch", "ops", "vjp", "jvp", "jacrev", "jacfwd"),
     }
 )
+_OFF = "set_grad_enabled(False)"
 _AUTOGRAD_NAMES = frozenset({"autograd", "vjp", "jvp", "jacrev", "jacfwd", "functorch"})
 
 
@@ -19,7 +23,14 @@ def autograd_use(node: ast.AST, own_functions: Collection[str] = ()) -> str | No
 
     `own_functions` are names that the submission defines itself: its own `backward` is no autograd.
     """
+    node = copy.deepcopy(node)
+    drop_inert_calls(node)
+    switched_off = {
+        id(leaf.func) for leaf in ast.walk(node) if isinstance(leaf, ast.Call) and ast.unparse(leaf).endswith(_OFF)
+    }
     for leaf in ast.walk(node):
+        if id(leaf) in switched_off:
+            continue
         if isinstance(leaf, ast.Attribute) and leaf.attr in _AUTOGRAD and isinstance(leaf.ctx, ast.Load):
             own = leaf.attr in own_functions
             if not own and (leaf.attr not in {"func", "ops"} or _is_torch(leaf.value)):

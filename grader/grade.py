@@ -131,7 +131,7 @@ class Grader:
         """Where no detector knows the numbers: is there a one-token edit of the line that makes it right?"""
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
         attempt = plan.attempts[verdict.name]
-        if attempt.in_function:
+        if attempt.inside:
             return
         probing = verdict.mistake == "vanishing"
         world = (random_upstream if probing else other_data)(seed, device, f"repair:{verdict.name}")

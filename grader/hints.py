@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import shutil
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.bundle import bundled
 from grader.errors import DojoError
 from grader.exercise import Exercise, all_exercises, find_exercise
-from grader.progress import Graded, Progress, load_progress, remember, save_progress
+from grader.progress import Progress, load_progress, remember, save_progress
 from grader.source import read_source
 from grader.submission import Part, find_parts
 
@@ -135,8 +135,8 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open:
     raise DojoError(f"no gradient {where}is known to be wrong or missing; grade your file, or name a gradient")
 
 
-def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, Exercise | None]]:
-    """Files to look at, the one that is being worked on first; with the exercise where that is known."""
+def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, Exercise]]:
+    """Files to look at and their exercise, the one that is being worked on first."""
     if progress.working is not None:
         path, working = Path(progress.working[0]), progress.working[1]
         known = next((e for e in all_exercises() if e.id == working), None)
@@ -148,25 +148,19 @@ def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, 
             yield path, exercise
 
 
-def _first_open_in(path: Path, exercise: Exercise | None, progress: Progress) -> Open | None:
+def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open | None:
     try:
-        parts = find_parts(read_source(path), exercise.id if exercise else None)
+        (part,) = find_parts(read_source(path), exercise.id)
     except DojoError:
         return None  # half-written or no exercise any more: `dojo grade` says so, a hint does not depend on it
-    for part in parts:
-        graded = progress.find(path, part.exercise)
-        stubs = [name for name in part.exercise.graded if not _has_answer(part, name)]
-        left = _not_passed(part.exercise, graded, stubs) if graded else stubs
-        wrong = [n for n in left if graded and n not in stubs and graded.statuses.get(n, "missing") != "missing"]
-        if left:
-            begun = len(stubs) < len(part.exercise.graded)
-            return Open(part.exercise, (wrong or left)[0], path, bool(wrong), begun)
-    return None
-
-
-def _not_passed(exercise: Exercise, graded: Graded, stubs: Sequence[str]) -> list[str]:
-    """A pass counts until the file changes so that the answer is gone (`dojo reset`)."""
-    return [name for name in exercise.graded if not graded.passed(name) or name in stubs]
+    stubs = [name for name in exercise.graded if not _has_answer(part, name)]
+    statuses = graded.statuses if (graded := progress.find(path, exercise)) else {}
+    # A pass counts until its answer is gone from the file, as after `dojo reset`.
+    left = [n for n in exercise.graded if n in stubs or (statuses and statuses.get(n) != "pass")]
+    wrong = [n for n in left if n not in stubs and statuses.get(n, "missing") != "missing"]
+    if not left:
+        return None
+    return Open(exercise, (wrong or left)[0], path, bool(wrong), len(stubs) < len(exercise.graded))
 
 
 def _has_answer(part: Part, name: str) -> bool:
@@ -186,10 +180,11 @@ def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Ex
     exercises = all_exercises() if asked is None else (asked,)
     found = [(exercise, name) for exercise in exercises if (name := _tensor(variable, exercise))]
     if not found:
-        names = dict.fromkeys(gradient_name(exercise, name) for exercise in exercises for name in exercise.graded)
-        close = difflib.get_close_matches(variable, names, 3, 0.6)
-        known = f"did you mean {' or '.join(close)}?" if close else f"such as {', '.join(list(names)[:3])}"
-        where = "no exercise grades" if asked is None else f"{asked.short_id} does not grade"
+        names = list(dict.fromkeys(gradient_name(e, name) for e in exercises for name in e.graded))
+        close = difflib.get_close_matches(variable, names, 2, 0.6)
+        few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        known = f"did you mean {' or '.join(close)}?" if close else f"it grades {few}" if asked else f"there are {few}"
+        where = f"{asked.short_id} does not grade" if asked else "no exercise grades"
         raise DojoError(f"{where} {variable!r}; {known}")
     if len(found) > 1:
         at_work = _exercise_at_work(progress)

@@ -5,42 +5,83 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from grader.effects import field_name, root_name
+from grader.attempts import is_open_block
+from grader.naming import Names
+from grader.scopes import FUNCTIONS, called_name
 
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
+_INERT_CALLS = frozenset(
+    {"print", "cmp", "display", "backward", "retain_grad", "requires_grad_", "zero_grad", "zero_grad_"}
+)
 
 
-def hook_functions(tree: ast.Module, places: Mapping[str, str], names: Mapping[str, str]) -> None:
-    """Insert the hand-overs into every function below `tree`, in place.
+def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) -> None:
+    """Insert the hand-overs into every function and open block below `tree`, in place.
 
-    `places` maps each tensor that is judged inside a function to the expression that holds its gradient;
-    `names` maps every gradient name to its tensor.
+    `places` maps each tensor that is judged inside to the expression that holds its gradient.
     """
+    drop_inert_calls(tree)
     if not places:
         return
+    for statement in tree.body:
+        if is_open_block(statement):
+            _hook_block(statement, places, names)
     for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef):
+        if isinstance(function, FUNCTIONS):
             function.body = _hooked_body(function.body, places, names)
     ast.fix_missing_locations(tree)
 
 
-def _hooked_body(body: list[ast.stmt], places: Mapping[str, str], names: Mapping[str, str]) -> list[ast.stmt]:
-    last: dict[str, int] = {}
-    written = [_gradients_written(statement, names) & places.keys() for statement in body]
-    for index, tensors in enumerate(written):
-        last.update(dict.fromkeys(tensors, index))
+def drop_inert_calls(tree: ast.AST) -> None:
+    """Take prints, checks and calls of autograd whose results nobody reads out of functions, in place."""
+    for function in ast.walk(tree):
+        if isinstance(function, FUNCTIONS):
+            function.body = _without_inert_calls(function.body)
+
+
+def _without_inert_calls(body: list[ast.stmt]) -> list[ast.stmt]:
+    kept: list[ast.stmt] = []
+    for statement in body:
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if isinstance(call, ast.Call) and called_name(call) in _INERT_CALLS:
+            continue
+        if isinstance(statement, (ast.For, ast.With)):
+            statement.body = _without_inert_calls(statement.body)
+            if all(isinstance(child, ast.Pass) for child in statement.body):
+                continue
+        kept.append(statement)
+    return kept or [ast.copy_location(ast.Pass(), body[0])]
+
+
+def _hook_block(block: ast.stmt, places: Mapping[str, str], names: Names) -> None:
+    for part in ("body", "orelse", "finalbody"):
+        body = getattr(block, part, None)
+        if body:
+            setattr(block, part, _hooked_body(body, places, names))
+
+
+def _hooked_body(body: list[ast.stmt], places: Mapping[str, str], names: Names) -> list[ast.stmt]:
+    written = [
+        {} if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Return)) else names.written(statement)
+        for statement in body
+    ]
+    last = {tensor: index for index, found in enumerate(written) for tensor in found if tensor in places}
     result: list[ast.stmt] = []
     for index, statement in enumerate(body):
-        result.append(_guarded(statement, written[index]) if written[index] else statement)
-        for tensor, at in last.items():
-            if at == index:
-                result.append(_hand_over(tensor, places[tensor], statement))
+        ending = [tensor for tensor, at in last.items() if at == index]
+        if is_open_block(statement):
+            _hook_block(statement, {tensor: places[tensor] for tensor in ending}, names)
+            result.append(statement)
+        else:
+            result.append(_guarded(statement, written[index].keys() & places.keys()))
+        result += [_hand_over(tensor, written[index][tensor], statement) for tensor in ending]
     return result
 
 
 def _guarded(statement: ast.stmt, tensors: set[str]) -> ast.stmt:
-    if any(isinstance(leaf, (ast.Return, ast.Break, ast.Continue)) for leaf in ast.walk(statement)):
+    leaves = (ast.Return, ast.Break, ast.Continue)
+    if not tensors or any(isinstance(leaf, leaves) for leaf in ast.walk(statement)):
         return statement
     listed = ", ".join(repr(tensor) for tensor in sorted(tensors))
     guard = ast.parse(f"try:\n    pass\nexcept Exception as __error__:\n    {RAISED}(({listed},), __error__)").body[0]
@@ -55,26 +96,4 @@ def _guarded(statement: ast.stmt, tensors: set[str]) -> ast.stmt:
 def _hand_over(tensor: str, place: str, after: ast.stmt) -> ast.stmt:
     line = after.end_lineno or after.lineno
     hook = ast.parse(f"{place} = {HAND_OVER}({tensor!r}, lambda: {place}, {after.lineno})").body[0]
-    for leaf in ast.walk(hook):
-        if hasattr(leaf, "lineno"):
-            leaf.lineno = leaf.end_lineno = line  # type: ignore[attr-defined]
-    return hook
-
-
-def _gradients_written(statement: ast.stmt, names: Mapping[str, str]) -> set[str]:
-    """The tensors whose gradients a statement stores to or changes in place."""
-    found: set[str] = set()
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Return)):
-        return found
-    for leaf in ast.walk(statement):
-        name: str | None = None
-        if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
-            name = field_name(leaf)
-            if name not in names:
-                name = root_name(leaf)
-        elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
-            in_place = leaf.func.attr.endswith("_") and not leaf.func.attr.startswith("_")
-            name = root_name(leaf.func) if in_place else None
-        if name is not None and name in names:
-            found.add(names[name])
-    return found
+    return ast.increment_lineno(hook, line - 1)

@@ -214,7 +214,10 @@ class Judge:
             "parameters": dict(world.parameters),
             "steps": steps,
             "aliases": self.plan.aliases,
-            "places": self.plan.places_in_functions,
+            "places": self.plan.places_inside,
+            "by_name": self.plan.names.by_name,
+            "by_place": self.plan.names.by_place,
+            "caches": sorted(self.plan.names.caches),
             "forward_checks": checks if world.decides else [],
         }
 

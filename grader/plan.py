@@ -7,11 +7,14 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 
 from grader.attempts import Analysis, Attempt
-from grader.effects import Effects, functions_in
-from grader.exercise import Exercise
+from grader.effects import Effects
+from grader.exercise import DTYPE, Exercise
 from grader.forbidden import autograd_use
+from grader.naming import Names
+from grader.scopes import FUNCTIONS, functions_in
 from grader.source import Statement
 
 PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
@@ -38,7 +41,8 @@ class Plan:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     forbidden: dict[str, tuple[Statement, str]] = field(default_factory=dict)
-    places_in_functions: dict[str, str] = field(default_factory=dict)
+    places_inside: dict[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=lambda: Names({}))
     slices: dict[str, set[int]] = field(default_factory=dict)
     forward_lines: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     statements: Sequence[Statement] = ()
@@ -60,21 +64,24 @@ def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Att
 class Slicer:
     """Finds what a statement needs to run: the statements that give its names their values, and so on.
 
-    Names in `protected` are provided and never looked up. Of `setup_names` only definitions from
-    statement `floor` on count: those above repeat the exercise's own setup.
+    Names in `protected` are provided and never looked up. `setup_calls` maps the names of the exercise's setup
+    to what it calls to make them: above statement `floor`, a definition that calls the same and reads none of
+    `tensors` repeats the setup and is left out.
     """
 
     def __init__(
         self,
         analysis: Analysis,
         protected: Collection[str],
-        setup_names: Collection[str] = (),
+        setup_calls: Mapping[str, Collection[str]] = MappingProxyType({}),
         floor: int = 0,
+        tensors: Collection[str] = (),
     ) -> None:
         self.analysis = analysis
         self.protected = protected
-        self.setup_names = setup_names
+        self.setup_calls = {name: set(calls) for name, calls in setup_calls.items()}
         self.floor = floor
+        self.tensors = set(tensors)
         self.found: dict[tuple[int, str], list[int]] = {}
 
     def slice(self, indexes: Iterable[int]) -> set[int]:
@@ -91,6 +98,13 @@ class Slicer:
                     work += self.definers(index, name)
         return kept
 
+    def _repeats_setup(self, index: int, name: str) -> bool:
+        """True for a statement that makes `name` as the exercise's own setup does, not as a helper."""
+        found = self.analysis.effects[index]
+        if index >= self.floor or found.reads & self.tensors:
+            return False
+        return not found.calls or bool(found.calls & self.setup_calls[name])
+
     def definers(self, reader: int, name: str) -> list[int]:
         """The statements that give `name` the value that `reader` sees."""
         key = (reader, name)
@@ -101,16 +115,18 @@ class Slicer:
     def _find_definers(self, reader: int, name: str) -> list[int]:
         found: list[int] = []
         effects = self.analysis.effects
-        is_setup = name in self.setup_names
-        for index in range(reader - 1, (self.floor if is_setup else 0) - 1, -1):
+        is_setup = name in self.setup_calls
+        for index in range(reader - 1, -1, -1):
             if name in effects[index].writes and index not in self.analysis.training:
+                if is_setup and self._repeats_setup(index, name):
+                    break
                 found.append(index)
                 if name in effects[index].rebinds:
                     break
         if not found and not is_setup:  # cells may have been reordered: look further down
             later = range(reader + 1, len(effects))
             found = [i for i in later if name in effects[i].rebinds and i not in self.analysis.training][:1]
-        return found
+        return found or [i for i, e in enumerate(effects[:reader]) if "*" in e.rebinds]
 
     def defined_later(self, reader: int, definer: int) -> bool:
         """True where `reader` needs a name whose only definition stands further down, at `definer`."""
@@ -125,16 +141,18 @@ class _Planner:
         self.graded = set(exercise.graded)
         given = {"d" + name for name in exercise.given}
         self.protected = (
-            PROVIDED_MODULES
-            | set(exercise.forward_names)
-            | exercise.network_names
-            | exercise.parameter_values.keys()
-            | given
+            PROVIDED_MODULES | set(exercise.forward_names) | exercise.network_names | exercise.fixed_parameters | given
         )
-        self.cut_names = {name: tensor for name, tensor in analysis.gradient_names.items() if tensor in self.graded}
+        self.cut_names = {name: tensor for name, tensor in analysis.names.by_name.items() if tensor in self.graded}
         self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
         self.slicer = Slicer(
-            analysis, self.protected | self.cut_names.keys(), exercise.setup_names, self.first_gradient
+            analysis,
+            self.protected | self.cut_names.keys(),
+            {name: calls for name, calls in exercise.setup_calls.items() if name != DTYPE},
+            self.first_gradient,
+            tensors={*exercise.forward_names, *exercise.network_names, *analysis.names.by_name}
+            - PROVIDED_MODULES
+            - {"n"},
         )
         self.own_functions = {f.name for f in functions_in(s.node for s in analysis.statements)}
 
@@ -148,20 +166,20 @@ class _Planner:
         barred = {index for tensor in forbidden for index in self.attempts[tensor].writers}
         barred -= {index for tensor, a in self.attempts.items() if tensor not in forbidden for index in a.writers}
         kept = set().union(*slices.values()) - barred if slices else set()
-        order = self._order(sorted(kept))
         aliases = {
             name: tensor
             for name, tensor in self.cut_names.items()
             if name == "d" + tensor or any(name in e.writes for e in self.analysis.effects)
         }
-        hooked = {t: a.place for t, a in self.attempts.items() if a.in_function and t not in forbidden}
+        hooked = {t: a.place for t, a in self.attempts.items() if a.inside and t not in forbidden}
         return Plan(
             exercise=self.exercise,
-            steps=[self._step(index, forbidden) for index in order],
+            steps=self._steps(kept, slices, forbidden),
             attempts=self.attempts,
             aliases=aliases,
             forbidden=forbidden,
-            places_in_functions=hooked,
+            places_inside=hooked,
+            names=self.analysis.names,
             slices=slices,
             forward_lines=self._own_forward_lines(kept),
             statements=self.analysis.statements,
@@ -178,17 +196,39 @@ class _Planner:
                 found.append((index, tuple(sorted(names))))
         return found
 
-    def _step(self, index: int, forbidden: Mapping[str, object]) -> Step:
-        last = {
-            tensor: attempt.place
-            for tensor, attempt in self.attempts.items()
-            if attempt.writers[-1] == index and not attempt.in_function and tensor not in forbidden
-        }
-        writes = tuple(t for t, a in self.attempts.items() if index in a.writers)
-        hooks = frozenset(t for t, a in self.attempts.items() if a.in_function and index in a.writers)
+    def _steps(self, kept: set[int], slices: Mapping[str, set[int]], forbidden: Mapping[str, object]) -> list[Step]:
+        judged = {tensor: attempt for tensor, attempt in self.attempts.items() if tensor not in forbidden}
+        order = self._order(sorted(kept))
+        if order is not None:
+            return [self._step(index, judged) for index in order]
+        # Scratch names are used again for other things, and no one order serves all: give each gradient its own
+        # run of what it needs.
+        steps = []
+        for tensor in self._by_dependence(slices, judged):
+            own = sorted(slices[tensor])
+            for index in self._order(own, {tensor}) or own:
+                steps.append(self._step(index, {tensor: judged[tensor]}))
+        return steps
+
+    def _by_dependence(self, slices: Mapping[str, set[int]], judged: Mapping[str, Attempt]) -> list[str]:
+        """The gradients in an order in which each comes after those it reads."""
+        waiting = sorted(judged, key=lambda tensor: judged[tensor].writers[0])
+        reads = {t: set().union(*(self.analysis.gradients_read(i) for i in slices[t])) - {t} for t in waiting}
+        done: list[str] = []
+        while waiting:
+            ready = next((t for t in waiting if not reads[t] & set(waiting)), waiting[0])
+            waiting.remove(ready)
+            done.append(ready)
+        return done
+
+    def _step(self, index: int, judged: Mapping[str, Attempt]) -> Step:
+        last = {t: a.place for t, a in judged.items() if a.writers[-1] == index and not a.inside}
+        writes = tuple(t for t, a in judged.items() if index in a.writers)
+        hooks = frozenset(t for t, a in judged.items() if a.inside and index in a.writers)
         return Step(index, self.analysis.statements[index], writes, last, hooks)
 
-    def _order(self, kept: list[int]) -> list[int]:
+    def _order(self, kept: list[int], tensors: Collection[str] | None = None) -> list[int] | None:
+        """The statements in file order as far as what they read allows; None where there is no such order."""
         after: dict[int, set[int]] = {index: set() for index in kept}
         effects = self.analysis.effects
         for position, late in enumerate(kept):
@@ -199,6 +239,8 @@ class _Planner:
             if reader in after:
                 after[reader] |= {index for index in definers if index in after and index > reader}
         for tensor, attempt in self.attempts.items():
+            if tensors is not None and tensor not in tensors:
+                continue
             writers = [index for index in attempt.writers if index in after]
             for early, late in pairwise(writers):
                 after[late].add(early)
@@ -216,7 +258,7 @@ class _Planner:
         return _stable_topological_order(kept, after)
 
     def _definition(self, index: int) -> bool:
-        return isinstance(self.analysis.statements[index].node, (ast.FunctionDef, ast.ClassDef))
+        return isinstance(self.analysis.statements[index].node, (*FUNCTIONS, ast.ClassDef))
 
     def _conflict(self, early: Effects, late: Effects) -> bool:
         ours = self.protected | self.cut_names.keys()
@@ -224,14 +266,14 @@ class _Planner:
         return bool(shared - ours)
 
 
-def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int]:
+def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int] | None:
     waiting = {index: set(before) - {index} for index, before in after.items()}
     ready = [index for index in kept if not waiting[index]]
     heapq.heapify(ready)
     order: list[int] = []
     while len(order) < len(kept):
         if not ready:
-            ready = [min(waiting.keys() - set(order))]
+            return None
         index = heapq.heappop(ready)
         if index in order:
             continue

@@ -15,7 +15,7 @@ from typing import Any
 import platformdirs
 
 from grader.exercise import Exercise
-from grader.files import write_atomically
+from grader.files import FileStamp, file_stamp, write_atomically
 from grader.report import Report, SubmissionReport
 
 SCHEMA = 1
@@ -28,7 +28,7 @@ class Graded:
 
     path: str
     exercise: str
-    stamp: tuple[int, int]
+    stamp: FileStamp
     statuses: dict[str, str]
 
     def passed(self, name: str) -> bool:
@@ -119,15 +119,6 @@ def first_open(report: Report) -> SubmissionReport:
     return next(iter(wrong or begun or still_open or report.submissions[-1:]))
 
 
-def file_stamp(path: Path) -> tuple[int, int]:
-    """Time and size of a file, by which a change is noticed; zeros where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (0, 0)
-    return (status.st_mtime_ns, status.st_size)
-
-
 def _key(path: Path) -> str:
     return str(path.resolve())
 
@@ -141,9 +132,11 @@ def _from_data(data: Any) -> Progress:
     }
     graded = []
     for entry in data["graded"]:
-        modified, size = entry["stamp"]
+        modified, size, inode = entry["stamp"]
         statuses = {str(name): str(status) for name, status in entry["statuses"].items()}
-        graded.append(Graded(str(entry["path"]), str(entry["exercise"]), (int(modified), int(size)), statuses))
+        graded.append(
+            Graded(str(entry["path"]), str(entry["exercise"]), (int(modified), int(size), int(inode)), statuses)
+        )
     working = data["working"]
     if working is not None:
         path, exercise = working

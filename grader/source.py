@@ -10,7 +10,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ MAX_BYTES = 20_000_000
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
+_TIMED = re.compile(r"^(\s*)%time\s+(?=\S)")
 _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
+_GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
 _MAX_BAD_LINES = 400
 
 
@@ -54,7 +56,6 @@ class Statement:
 
     node: ast.stmt
     cell: Cell
-    context: str = field(repr=False, default="")
 
     @property
     def line(self) -> int:
@@ -69,6 +70,16 @@ class Statement:
     @cached_property
     def text(self) -> str:
         """Source that compiles on its own; its first line is `line`."""
+        dedented = self._dedented()
+        try:
+            (same,) = ast.parse(dedented).body
+            if ast.dump(same) == ast.dump(self.node):
+                return dedented
+        except (SyntaxError, ValueError):
+            pass  # tabs, hanging lines or comments at the margin: indentation alone cannot be undone
+        return ast.unparse(self.node)
+
+    def _dedented(self) -> str:
         lines = self.cell.text.split("\n")[self._first_line - 1 : self.node.end_lineno]
         encoded = lines[-1].encode()[: self.node.end_col_offset]
         lines[-1] = encoded.decode()
@@ -112,21 +123,19 @@ def read_source(path: Path) -> Source:
 
 
 def parse_source(path: Path, cells: list[Cell]) -> Source:
-    """Parse each cell on its own; a markdown cell only gives context to the statements below it."""
+    """Parse each cell on its own; a markdown cell is kept as it is."""
     statements: list[Statement] = []
     bad_lines: list[BadLine] = []
     cleaned: list[Cell] = []
-    context = ""
     for cell in cells:
         if cell.kind != "code":
             cleaned.append(cell)
-            context = f"{context}\n{cell.text}"[-4000:]
             continue
         tree, parsable, bad = _parse_cell(cell)
         bad_lines += bad
         cleaned.append(parsable)
         for node in _lift(tree.body):
-            statements.append(Statement(node, parsable, context))
+            statements.append(Statement(node, parsable))
     return Source(path, tuple(cleaned), tuple(statements), tuple(bad_lines))
 
 
@@ -159,10 +168,11 @@ def percent_cells(text: str) -> list[Cell]:
     cells: list[Cell] = []
     lines = text.split("\n")
     starts = [i for i, line in enumerate(lines) if _CELL_MARK.match(line)]
+    ends = [*starts[1:], len(lines)][: len(starts)]
     head = lines[: starts[0]] if starts else lines
     if any(line.strip() and not line.startswith("#") for line in head):
         cells.append(Cell("code", "\n".join(head), 1))
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, ends, strict=True):
         mark = _CELL_MARK.match(lines[start])
         options = (mark and mark["percent"]) or ""
         found = _TAGS.search(options)
@@ -243,7 +253,8 @@ def _bad_line_index(error: Exception, lines: list[str]) -> int:
 
 
 def _without_magics(lines: list[str]) -> list[str]:
-    return ["" if _MAGIC_LINE.match(line) else line for line in lines]
+    timed = [_TIMED.sub(r"\1", line) for line in lines]
+    return ["" if _MAGIC_LINE.match(line) else line for line in timed]
 
 
 def _lift(body: list[ast.stmt]) -> Iterator[ast.stmt]:
@@ -264,8 +275,7 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 def _is_no_grad(node: ast.stmt) -> bool:
     return isinstance(node, ast.With) and all(
-        item.optional_vars is None and re.search(r"\b(no_grad|inference_mode)\b", ast.unparse(item.context_expr))
-        for item in node.items
+        item.optional_vars is None and _GRADIENTS_OFF.search(ast.unparse(item.context_expr)) for item in node.items
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grader.attempts import Analysis, Attempt, allocate, analyse
+from grader.attempts import Analysis, Attempt, analyse
 from grader.errors import DojoError
-from grader.exercise import Exercise, all_exercises, find_exercise, marked_id
+from grader.exercise import Exercise, all_exercises, find_exercise, marked_id, track_of
 from grader.source import Source
+from grader.stages import allocate, borrowed
 
 SUFFIXES = (".py", ".ipynb")
 
@@ -55,18 +56,18 @@ def find_parts(source: Source, asked: str | None = None) -> list[Part]:
     exercise = _named_exercise(source, asked)
     candidates = all_exercises()
     if exercise is not None:
-        candidates = tuple(e for e in candidates if e.id.split("/")[0] == exercise.id.split("/")[0])
+        candidates = track_of(exercise)
     analysis = analyse(source, candidates)
     if exercise is not None and (marked_id(source.cells) or _only(analysis, exercise, candidates)):
-        attempts = {t: versions[-1] for t, versions in analysis.attempts.items() if t in exercise.graded}
-        return [Part(exercise, analysis, attempts)]
-    allocated = allocate(analysis, candidates)
+        return [sole_part(analysis, exercise)]
+    allocated = allocate(analysis, candidates, exercise)
     if exercise is not None:
         return [Part(exercise, analysis, allocated[exercise])]
     parts = [
         Part(candidate, analysis, attempts)
         for candidate, attempts in allocated.items()
-        if attempts or (candidate.is_training and analysis.training)
+        if any(not borrowed(analysis, attempt) for attempt in attempts.values())
+        or (candidate.is_training and analysis.training)
     ]
     if not parts:
         raise DojoError(
@@ -74,6 +75,17 @@ def find_parts(source: Source, asked: str | None = None) -> list[Part]:
             "say which exercise it is with --exercise"
         )
     return parts
+
+
+def sole_part(analysis: Analysis, exercise: Exercise) -> Part:
+    """The whole file as one exercise: of each gradient the last attempt counts."""
+    attempts = {}
+    for tensor in exercise.graded:
+        versions = analysis.attempts.get(tensor, [])
+        own = [attempt for attempt in versions if not borrowed(analysis, attempt)] or versions
+        if own:
+            attempts[tensor] = own[-1]
+    return Part(exercise, analysis, attempts)
 
 
 def _named_exercise(source: Source, asked: str | None) -> Exercise | None:

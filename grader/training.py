@@ -7,12 +7,12 @@ import time
 from torch import Tensor
 
 from grader.diagnose import Diagnosis, Mismatch, diagnose
-from grader.effects import functions_in
 from grader.exercise import Exercise
 from grader.forbidden import autograd_use
 from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, next_message
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Launcher, Worker
+from grader.scopes import functions_in
 from grader.submission import Part
 from grader.training_plan import TrainingPlan, plan_training
 from grader.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from grader.attempts import Analysis
-from grader.effects import assigned_names
 from grader.exercise import Exercise
 from grader.plan import PROVIDED_MODULES, Slicer
+from grader.scopes import assigned_names
 from grader.source import Statement
 from grader.world import World
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from grader.exercise import Exercise, find_exercise
-from grader.instrument import HAND_OVER, RAISED, hook_functions
+from grader.exercise import Exercise, find_exercise, track_of
+from grader.instrument import HAND_OVER, RAISED, hook_gradients
+from grader.naming import Names
 from grader.stand_ins import stand_ins
 from grader.training_run import TrainingRun, hook_loops
 from grader.wire import receive_message, receive_tensors, send_message, send_tensors
@@ -58,6 +59,7 @@ class Run:
         self.device = str(request["parameters"].get("device", "cpu"))
         self.aliases: dict[str, str] = request["aliases"]
         self.places: dict[str, str] = request["places"]
+        self.names = Names(request["by_name"], request["by_place"], frozenset(request["caches"]))
         self.done: set[str] = set()
         self.provided: Mapping[str, Tensor] = {}
         self.failures: dict[str, dict[str, Any]] = {}
@@ -69,6 +71,11 @@ class Run:
         namespace = namespace_of(self.exercise, self.request["parameters"])
         for atom in self.exercise.atoms:
             exec(atom.code, namespace)
+        with contextlib.suppress(Exception):  # what other lessons of the track name is a courtesy
+            others = [e for e in track_of(self.exercise) if not e.is_training and e is not self.exercise]
+            for atom in (atom for exercise in others for atom in exercise.atoms):
+                if not namespace.keys() & set(atom.binds):
+                    exec(atom.code, namespace)
         namespace = {name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()}
         if isinstance(namespace.get("parameters"), list):
             order = [name for name in self.exercise.trained if name in namespace]
@@ -77,7 +84,7 @@ class Run:
 
     def _protect(self) -> None:
         protected = {*self.exercise.forward_names, *self.exercise.network_names}
-        protected |= {*self.exercise.parameter_values, *stand_ins()}
+        protected |= {*self.exercise.fixed_parameters, *stand_ins()}
         for name in protected:
             if name in self.namespace:
                 self._protect_value(name, self.namespace[name])
@@ -150,7 +157,7 @@ class Run:
         send_tensors(self.connection, values)
 
     def _run_step(self, step: Mapping[str, Any]) -> None:
-        failure = run_statement(step, self.namespace, lambda tree: hook_functions(tree, self.places, self.aliases))
+        failure = run_statement(step, self.namespace, lambda tree: hook_gradients(tree, self.places, self.names))
         if failure is not None:
             for tensor in step["writes"]:
                 self.failures.setdefault(tensor, failure)

@@ -17,6 +17,7 @@ PARAMETERS = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
 MIDDLE = 100_001
 UPDATE = "p.sub_(gradient, alpha=lr)"
 RATE = "lr = learning_rates[0] if step < max_steps / 2 else learning_rates[1]"
+APPEND = "losses.append(loss.item())"
 DRAW = "ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)"
 
 Grade = Callable[..., list[SubmissionReport]]
@@ -73,11 +74,17 @@ RIGHT = {
     "each by its name": edited(LOOP_OF_UPDATES, BY_NAME),
     "each bound afresh": edited(LOOP_OF_UPDATES, REBOUND),
     "own list of parameters": "parameters = [C, W1, b1, W2, b2, bngain, bnbias]\n" + LOOP,
-    "loss as a number": edited("loss = F.cross_entropy(logits, Yb)", "loss = F.cross_entropy(logits, Yb).item()").replace(
+    "loss as a number": edited("F.cross_entropy(logits, Yb)", "F.cross_entropy(logits, Yb).item()").replace(
         "loss.item()", "loss"
     ),
-    "a break after some steps": edited("losses.append(loss.item())", "losses.append(loss.item())\n        if step > 150000:\n            break"),
-    "inside a function": "def train(steps):\n" + indent(LOOP.replace("max_steps", "steps"), "    ") + "    return losses\n\n\nlosses = train(max_steps)\n",
+    "a break after some steps": edited(APPEND, f"{APPEND}\n        if step > 150000:\n            break"),
+    "inside a function": "def train(steps):\n"
+    + indent(LOOP.replace("max_steps", "steps"), "    ")
+    + "    return losses\n\n\nlosses = train(max_steps)\n",
+    "backward left in to compare with": edited(
+        "        dlogits =",
+        "        for p in parameters:\n            p.grad = None\n        loss.backward()\n        dlogits =",
+    ).replace(APPEND, f"{APPEND}\n        if step == 0:\n            print(C.grad.sum())\n            cmp('C', dC, C)"),
     "with a helper": dedent("""\
         def columns(x):
             return x.sum(0, keepdim=True)
@@ -96,6 +103,7 @@ def test_right_loops_pass_fully(grade: Callable[[str], SubmissionReport], text: 
 
 # ---- Wrong loops: (what is wrong, old, new, what departs, first step, nearest to the loss, mistake) ----
 
+SCATTER = "dC.index_add_(0, Xb.view(-1), demb.view(-1, demb.shape[-1]))"
 ALL = " ".join(PARAMETERS)
 BEFORE_BATCHNORM = "C W1"
 WRONG = [
@@ -104,21 +112,21 @@ WRONG = [
     ("rate steps down too early", "max_steps / 2", "max_steps / 4", ALL, MIDDLE - 3, "W2", "learning-rate"),
     ("rates swapped", "step < max_steps", "step > max_steps", ALL, 0, "W2", "learning-rate"),
     ("rate without a step", "alpha=lr", "alpha=1.0", ALL, 0, "W2", "learning-rate"),
-    ("order of gradients", "dbngain, dbnbias]", "dbnbias, dbngain]", "bngain bnbias", 0, "bngain", None),
+    ("order of gradients", "dbngain, dbnbias]", "dbnbias, dbngain]", "bngain bnbias", 0, "bngain", "wrong-order"),
     ("lost 1/n", "one_hot[Yb]) / n", "one_hot[Yb])", ALL, 0, "W2", None),
     ("n for n - 1 backward", "dbngain / (n - 1)", "dbngain / n", BEFORE_BATCHNORM, 0, "W1", None),
-    ("n for n - 1 forward", "bnvar = 1 / (n - 1)", "bnvar = 1 / n", None, 0, "loss", "wrong-loss"),
-    ("missing 1e-5", "(bnvar + 1e-5)", "bnvar", None, 0, "loss", "wrong-loss"),
-    ("rows of dC overwritten", "dC.index_add_(0, Xb.view(-1), demb.view(-1, demb.shape[-1]))", "dC[Xb] = demb", "C", 0, "C", None),
-    ("no update of b2", "db2, dbngain", "torch.zeros_like(b2), dbngain", "b2", 0, "b2", None),
-    ("second draw from g", DRAW, f"{DRAW}\n        {DRAW}", None, 0, "loss", "wrong-loss"),
+    ("n for n - 1 forward", "bnvar = 1 / (n - 1)", "bnvar = 1 / n", None, 0, "loss", "wrong-forward"),
+    ("missing 1e-5", "(bnvar + 1e-5)", "bnvar", None, 0, "loss", "wrong-forward"),
+    ("rows of dC overwritten", SCATTER, "dC[Xb] = demb", "C", 0, "C", "overwritten-rows"),
+    ("no update of b2", "db2, dbngain", "torch.zeros_like(b2), dbngain", "b2", 0, "b2", "no-update"),
+    ("second draw from g", DRAW, f"{DRAW}\n        {DRAW}", None, 0, "loss", "wrong-batch"),
     ("update of a copy", UPDATE, "p = p - lr * gradient", ALL, 0, "W2", "no-update"),
     ("update outside the loop", "        for p, gradient in", "    for p, gradient in", None, 0, "W2", "no-update"),
     ("stale gradient", "db2 = dlogits.sum(0)", "db2 = dlogits.sum(0) if step == 0 else db2", "b2", 1, "b2", None),
     ("no slope of tanh", "(1.0 - h**2) * dh", "dh", "C W1 bngain bnbias", 0, "bngain", None),
     ("no gain in dhprebn", "dhprebn = bngain * bnvar_inv", "dhprebn = bnvar_inv", BEFORE_BATCHNORM, 0, "W1", None),
     ("labels of the wrong rows", "one_hot[Yb]", "one_hot[Yb.flip(0)]", None, 0, "W2", None),
-    ("sum of losses", "F.cross_entropy(logits, Yb)", "F.cross_entropy(logits, Yb, reduction='sum')", "loss", 0, "loss", "wrong-loss"),
+    ("sum of losses", "(logits, Yb)", "(logits, Yb, reduction='sum')", "loss", 0, "loss", "wrong-forward"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,112 @@
+"""Names in a syntax tree: what is bound where, and what belongs to a function alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def root_name(node: ast.AST) -> str | None:
+    """`x` for `x`, `x[0]`, `x.data`, `x.view(-1)[k].T`; None where the root is no name."""
+    while True:
+        if isinstance(node, ast.Name):
+            return node.id
+        if isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
+            node = node.value
+        elif isinstance(node, ast.Call):
+            node = node.func
+        else:
+            return None
+
+
+def field_name(node: ast.AST) -> str | None:
+    """`dh` for `self.dh` and for `grads["dh"]`; None for anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+        return node.slice.value
+    return None
+
+
+def rebound_names(node: ast.stmt) -> set[str]:
+    """Names that the statement gives a fresh value, whatever they held before."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, ast.Assign):
+        targets: list[ast.expr] = list(node.targets)
+        value: ast.expr | None = node.value
+    elif isinstance(node, ast.AnnAssign):
+        targets, value = [node.target], node.value
+    else:
+        return set()
+    if value is None:
+        return set()
+    names: set[str] = set()
+    while targets:
+        target = targets.pop()
+        if isinstance(target, (ast.Tuple, ast.List)):
+            targets += target.elts
+        elif isinstance(target, ast.Starred):
+            targets.append(target.value)
+        elif isinstance(target, ast.Name):
+            names.add(target.id)
+    used = {leaf.id for leaf in ast.walk(value) if isinstance(leaf, ast.Name)}
+    return names - used
+
+
+def assigned_names(node: ast.AST) -> set[str]:
+    """Every name that is stored to anywhere below `node`, functions inside it left out."""
+    names: set[str] = set()
+    stack = [node]
+    while stack:
+        leaf = stack.pop()
+        if isinstance(leaf, ast.Name) and not isinstance(leaf.ctx, ast.Load):
+            names.add(leaf.id)
+        elif isinstance(leaf, (*FUNCTIONS, ast.ClassDef)):
+            names.add(leaf.name)
+            continue
+        elif isinstance(leaf, (ast.Lambda, *_COMPREHENSIONS)):
+            continue
+        elif isinstance(leaf, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name.split(".")[0] for alias in leaf.names}
+        stack.extend(ast.iter_child_nodes(leaf))
+    return names
+
+
+def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """A function's own names: its arguments and what it assigns, less what it declares global."""
+    names = argument_names(function.args)
+    declared: set[str] = set()
+    for child in function.body:
+        names |= assigned_names(child)
+        for leaf in ast.walk(child):
+            if isinstance(leaf, (ast.Global, ast.Nonlocal)):
+                declared.update(leaf.names)
+    return names - declared
+
+
+def argument_names(arguments: ast.arguments) -> set[str]:
+    listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    listed += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
+    return {argument.arg for argument in listed}
+
+
+def functions_in(body: Iterable[ast.stmt]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions and methods defined at top level of `body`."""
+    found: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
+    for node in body:
+        if isinstance(node, FUNCTIONS):
+            found.append(node)
+        elif isinstance(node, ast.ClassDef):
+            found += [child for child in node.body if isinstance(child, FUNCTIONS)]
+    return found
+
+
+def called_name(node: ast.Call) -> str:
+    """`f` for `f(x)`, `step` for `net.step(x)`, "" where the function has no name."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else root_name(node.func) or ""

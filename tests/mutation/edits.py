@@ -1,0 +1,300 @@
+"""Edits of one statement: each changes one thing, as a learner's slip would, and says what kind of slip it is."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Iterator
+
+from tests.mutation.statement import Scope, Statement, called, expression, is_operation
+
+Found = Iterator[tuple[str, ast.AST | None]]
+_SMALL = 1e-3
+_REDUCTIONS = {"sum", "mean", "softmax", "log_softmax", "max"}
+
+
+def _text(node: ast.AST) -> str:
+    return ast.unparse(node)
+
+
+def _is_minus(node: ast.AST) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+
+
+def _leading_minus(node: ast.AST) -> bool:
+    while isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        node = node.left
+    return _is_minus(node) or (isinstance(node, ast.Call) and _leading_minus(node.func))
+
+
+def _small(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value < _SMALL
+
+
+def signs(node: ast.AST, at: Statement) -> Found:
+    if isinstance(node, ast.Assign) and not _leading_minus(node.value):
+        if "zeros_like" not in _text(node.value):
+            yield "sign", ast.Assign(node.targets, ast.UnaryOp(ast.USub(), node.value))
+    elif isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
+        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        yield "sign", ast.AugAssign(node.target, other, node.value)
+    elif _is_minus(node) and not at.in_arguments(node):
+        yield "exponent" if at.in_exponent(node) else "sign", node.operand
+    elif is_operation(node, ast.Add, ast.Sub) and not at.in_arguments(node):
+        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        flipped = ast.BinOp(node.left, other, node.right)
+        if _small(node.right):
+            yield "epsilon-value", flipped
+        elif at.role(node) == "constant":
+            yield "count", flipped
+            yield "sign", ast.BinOp(node.right, node.op, node.left)
+        else:
+            kind = "inner-sign" if at.role(node) == "local" else "term-sign"
+            yield kind, flipped
+            if isinstance(node.op, ast.Sub):
+                yield ("sign" if kind == "inner-sign" else kind), ast.BinOp(node.right, node.op, node.left)
+
+
+def terms(node: ast.AST, at: Statement) -> Found:
+    if not is_operation(node, ast.Add, ast.Sub) or at.in_arguments(node):
+        return
+    if _small(node.right):
+        yield "epsilon", node.left
+    elif at.role(node) == "constant":
+        yield "count", node.left
+    else:
+        kind = "drop-term" if at.role(node) == "upstream" else "drop-inner-term"
+        yield kind, node.left
+        yield kind, node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
+
+
+def factors(node: ast.AST, at: Statement) -> Found:
+    if not is_operation(node, ast.Mult, ast.Div) or at.in_exponent(node) or at.in_arguments(node):
+        return
+    one, left, right = ast.Constant(1), at.role(node.left), at.role(node.right)
+    divided = isinstance(node.op, ast.Div)
+    yield f"drop-{right}", node.left
+    if divided:
+        if _text(node.left) not in ("1", "1.0", "-1.0"):
+            yield f"drop-{left}", ast.BinOp(one, ast.Div(), node.right)
+        yield f"invert-{right}", ast.BinOp(node.left, ast.Mult(), node.right)
+        swapped = "count" if left == right == "constant" else "swap-division"
+        yield swapped, ast.BinOp(node.right, ast.Div(), node.left)
+    else:
+        yield f"drop-{left}", node.right
+        yield f"invert-{right}", ast.BinOp(node.left, ast.Div(), node.right)
+        yield f"invert-{left}", ast.BinOp(node.right, ast.Div(), node.left)
+        if "constant" not in (left, right):
+            yield "plus-for-times", ast.BinOp(node.left, ast.Add(), node.right)
+
+
+def numbers(node: ast.AST, at: Statement) -> Found:
+    if is_operation(node, ast.Pow):
+        power = ast.literal_eval(node.right)
+        yield "exponent", node.left
+        for other in {-power, power + 1, power - 1, power / 2, 2 * power, power + 0.5} - {power, 1.0}:
+            yield "exponent", ast.BinOp(node.left, ast.Pow(), ast.Constant(other))
+        yield "swap-power", ast.BinOp(node.right, ast.Pow(), node.left)
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not at.in_arguments(node):
+        if at.in_exponent(node) or isinstance(node.value, bool):
+            return
+        parent = at.up.get(id(node))
+        if _small(node):
+            for value in (1e-3, 1e-4, 1e-8):
+                yield "epsilon-value", ast.Constant(value)
+            return
+        term = parent is not None and is_operation(parent, ast.Add, ast.Sub)
+        kind = "constant-term" if term and at.role(parent) != "constant" else "constant"
+        for value in {2 * node.value, node.value / 2, node.value + 1, 3 * node.value} - {node.value, 0}:
+            yield kind, ast.Constant(value)
+
+
+def counts(node: ast.AST, at: Statement) -> Found:
+    parent = at.up.get(id(node))
+    if not (isinstance(node, ast.Name) and node.id == "n") or (parent is not None and is_operation(parent, ast.Sub)):
+        return
+    yield "count", expression("n - 1")
+    if not at.in_arguments(node):
+        for text in ("n * n", "n + 1", "n / 2", "1"):
+            yield "count", expression(text)
+
+
+def names(node: ast.AST, at: Statement) -> Found:
+    if not (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)) or node.id not in at.scope.shapes:
+        return
+    if any(isinstance(p, ast.Subscript) and isinstance(p.ctx, ast.Store) and p.value is c for p, c in at.above(node)):
+        return
+    shape, gradients = at.scope.shapes[node.id], at.scope.gradients
+    target = any(isinstance(p, ast.Attribute) and p.attr == "index_add_" for p, _ in at.above(node))
+    for other, theirs in at.scope.shapes.items():
+        if theirs != shape or other == node.id:
+            continue
+        if at.shape_only(node):
+            kind = "shape-of-another"
+        elif target:
+            kind = "other-target"
+        else:
+            kind = "gradient" if other in at.scope.finished else "unfinished" if other in gradients else "forward"
+            kind += "-for-gradient" if node.id in gradients else "-for-forward"
+        if any(isinstance(p, ast.Call) and called(p) == "max" for p, _ in at.above(node)):
+            kind = "maximum-of-another"
+        yield kind, ast.Name(other, ast.Load())
+    if not at.shape_only(node):
+        yield "misspelt", ast.Name(node.id + "_", ast.Load())
+
+
+def reductions(node: ast.AST, at: Statement) -> Found:
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+        return
+    called_on, keywords, name = node.func.value, {k.arg for k in node.keywords}, node.func.attr
+    for index, argument in enumerate(node.args if name in _REDUCTIONS else ()):
+        if isinstance(argument, ast.Constant):
+            for kind, new in (("dimension", 1 - argument.value), ("dimension-alias", argument.value - 2)):
+                yield kind, _call(node, args=[*node.args[:index], expression(str(new)), *node.args[index + 1 :]])
+    if name == "sum":
+        if "keepdim" in keywords:
+            yield "drop-keepdim", _call(node, keywords=[])
+        else:
+            yield "add-keepdim", _call(node, keywords=[ast.keyword("keepdim", ast.Constant(True))])
+        yield "dimension", _call(node, args=[], keywords=[])
+        yield "drop-sum", called_on
+        yield "mean", _call(node, func=ast.Attribute(called_on, "mean", ast.Load()))
+        yield "other-reduction", _call(node, func=ast.Attribute(called_on, "amax", ast.Load()))
+    if name == "max":
+        yield "minimum", _call(node, func=ast.Attribute(called_on, "min", ast.Load()))
+
+
+def _call(
+    node: ast.Call,
+    func: ast.expr | None = None,
+    args: list[ast.expr] | None = None,
+    keywords: list[ast.keyword] | None = None,
+) -> ast.Call:
+    return ast.Call(
+        node.func if func is None else func,
+        node.args if args is None else args,
+        node.keywords if keywords is None else keywords,
+    )
+
+
+def shapes(node: ast.AST, at: Statement) -> Found:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield "transpose", node.value
+    if is_operation(node, ast.MatMult):
+        left, right = (ast.Attribute(side, "T", ast.Load()) for side in (node.left, node.right))
+        yield "transpose", ast.BinOp(right, ast.MatMult(), left)
+        yield "transpose", ast.BinOp(node.right, ast.MatMult(), node.left)
+        yield "transpose", ast.BinOp(left, ast.MatMult(), node.right)
+        yield "transpose", ast.BinOp(node.left, ast.MatMult(), right)
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        if len(at.scope.shapes.get(node.targets[0].id, ())) == 2 and "zeros_like" not in _text(node.value):
+            yield "transpose", ast.Assign(node.targets, ast.Attribute(node.value, "T", ast.Load()))
+    if isinstance(node, ast.Call) and called(node) == "view":
+        inside = node.func.value
+        index = at.scope.shapes.get(_text(inside)) is None
+        yield "reshape", inside
+        turned = expression(f"{_text(inside)}.transpose(0, 1).reshape({', '.join(map(_text, node.args))})")
+        yield "index" if index else "reshape", turned
+        turned = expression(f"{_text(inside)}.flip(0).{node.func.attr}({', '.join(map(_text, node.args))})")
+        yield "index" if index else "reshape", turned
+    if isinstance(node, ast.Subscript) and _text(node.value).endswith(".shape"):
+        place = ast.literal_eval(node.slice)
+        for other in {-1, 0, 1, 2} - {place}:
+            yield "shape-index", ast.Subscript(node.value, ast.Constant(other), node.ctx)
+
+
+def calls(node: ast.AST, at: Statement) -> Found:
+    if not isinstance(node, ast.Call):
+        return
+    text, name = _text(node), called(node)
+    if name == "clone":
+        yield "clone", node.func.value
+        yield "twice-the-path", ast.BinOp(ast.Constant(2), ast.Mult(), node)
+    elif name == "ones_like":
+        yield "zeros", expression(text.replace("ones_like", "zeros_like"))
+        yield "ones-call", node.args[0]
+    elif name == "zeros_like":
+        yield "wrong-start", expression(text.replace("zeros_like", "ones_like"))
+    elif name == "one_hot":
+        yield "num-classes", _call(node, keywords=[])
+    elif name == "softmax":
+        for other in ("F.log_softmax", "F.normalize"):
+            yield "other-function", _call(node, func=expression(other))
+        for other in ("torch.sigmoid", "torch.exp"):
+            yield "other-function", _call(node, func=expression(other), args=node.args[:1])
+    elif name == "index_add_":
+        yield "rows", _call(node, func=expression(text.split(".")[0] + ".index_copy_"))
+        yield "sign", _call(node, keywords=[ast.keyword("alpha", ast.Constant(-1))])
+        yield "extra-constant", _call(node, keywords=[ast.keyword("alpha", ast.Constant(2))])
+
+
+def assignments(node: ast.AST, at: Statement) -> Found:
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
+        yield "rows" if at.tree is not node else "overwrite", ast.Assign([node.target], node.value)
+    if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
+        yield "invert-constant", ast.AugAssign(node.target, ast.Mult(), node.value)
+    if isinstance(node, ast.Assign):
+        yield "add-to-nothing", ast.AugAssign(node.targets[0], ast.Add(), node.value)
+    if isinstance(node, (ast.Assign, ast.AugAssign)) and "zeros_like" not in _text(node.value):
+        if isinstance(getattr(node, "op", ast.Add()), (ast.Add, ast.Sub)):
+            for kind, new in _grown(node, at):
+                made = copy.copy(node)
+                made.value = new
+                yield kind, made
+    if isinstance(node, ast.Expr) and "index_add_" in _text(node):
+        call = node.value
+        for sign in ("=", "+="):
+            target = f"{_text(call.func.value)}[{_text(call.args[1])}]"
+            yield "rows", ast.parse(f"{target} {sign} {_text(call.args[2])}").body[0]
+
+
+def _grown(node: ast.Assign | ast.AugAssign, at: Statement) -> Found:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    yield "extra-constant", ast.BinOp(node.value, ast.Div(), ast.Name("n", ast.Load()))
+    yield "extra-constant", ast.BinOp(ast.Name("n", ast.Load()), ast.Mult(), node.value)
+    shape = at.scope.shapes.get(_text(target))
+    for other, theirs in at.scope.shapes.items():
+        if shape is not None and theirs == shape and other not in at.scope.gradients:
+            yield "extra-factor", ast.BinOp(node.value, ast.Mult(), ast.Name(other, ast.Load()))
+    if shape is not None:
+        yield "coarse", expression(f"({_text(node.value)}).bfloat16().to(C.dtype)")
+
+
+def indexes(node: ast.AST, at: Statement) -> Found:
+    if not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)):
+        return
+    first, second = map(_text, node.slice.elts)
+    others = [f"{second}, {first}"]
+    if second == "Yb":
+        others += [":, Yb", f"{first}, Xb[:, -1]", f"{first}, Xb[:, 0]", f"{first}, Yb.flip(0)", first, f"{first}, 0"]
+    elif isinstance(node.ctx, ast.Load):
+        others += [f"{first}, 0", f"0, {second}", f"{first}, -1"]
+    for other in others:
+        yield "index", ast.Subscript(node.value, ast.parse(f"_[{other}]").body[0].value.slice, node.ctx)
+
+
+EDITS: tuple[Callable[[ast.AST, Statement], Found], ...] = (
+    signs,
+    terms,
+    factors,
+    numbers,
+    counts,
+    names,
+    reductions,
+    shapes,
+    calls,
+    assignments,
+    indexes,
+)
+
+
+def edits(text: str, scope: Scope) -> list[tuple[str, str]]:
+    """(kind, the statement after the edit) for every edit, each text once."""
+    at = Statement(text, scope)
+    found: dict[str, str] = {}
+    for edit in EDITS:
+        for node in ast.walk(at.tree):
+            for kind, new in edit(node, at):
+                found.setdefault(at.replaced(node, new), kind)
+    found.pop(_text(at.tree), None)
+    return [(kind, changed) for changed, kind in found.items()]

@@ -1,0 +1,247 @@
+"""From solutions to exercises to notebooks, and the check that proves the content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from dojo import REPOSITORY, dojo
+
+from grader import author_check
+from grader.author import derived_files, exercise_text, notebook_text, pristine_exercises
+from grader.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, find_exercise, read_exercise
+from grader.source import percent_cells
+
+EXERCISES = all_exercises()
+each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.short_id)
+
+
+def as_exercise(text: str, tmp_path: Path) -> Exercise:
+    path = tmp_path / "track" / "derived.py"
+    path.parent.mkdir()
+    path.write_text(text, encoding="utf-8")
+    return read_exercise(path, tmp_path)
+
+
+# ---- Exercises ----
+
+
+@each_exercise
+def test_answers_become_stubs_and_nothing_else_changes(exercise: Exercise) -> None:
+    derived = percent_cells(exercise_text(exercise))
+    assert [(c.kind, c.tags) for c in derived] == [(c.kind, c.tags) for c in exercise.cells]
+    stubs = []
+    for ours, theirs in zip(exercise.cells, derived, strict=True):
+        if {"backward", "training"} & set(ours.tags):
+            lines = theirs.text.rstrip().split("\n")
+            assert all(line.endswith(" = ...") for line in lines), lines
+            stubs += [line.removesuffix(" = ...") for line in lines]
+        elif "hint" not in ours.tags:
+            assert theirs.text == ours.text
+    wanted = ["losses"] if exercise.is_training else [f"d{name}" for name in exercise.graded]
+    assert list(dict.fromkeys(stubs)) == wanted
+
+
+@each_exercise
+def test_no_line_of_an_answer_is_left(exercise: Exercise) -> None:
+    text = exercise_text(exercise)
+    for cell in exercise.code_cells("backward", "training"):
+        for line in cell.text.split("\n"):
+            if exercise.is_training and any(line.strip() == atom.text for atom in exercise.atoms):
+                continue  # the loop repeats the forward pass
+            if len(line.strip()) > 40:
+                assert line not in text.split("\n")
+    assert exercise_text(exercise) == text
+
+
+@each_exercise
+def test_hints_are_folded_away_and_can_be_read_back(exercise: Exercise, tmp_path: Path) -> None:
+    text = exercise_text(exercise)
+    folded = [cell.text for cell in percent_cells(text) if "hint" in cell.tags]
+    assert len(folded) == sum("hint" in cell.tags for cell in exercise.cells)
+    for number, hint in enumerate(folded):
+        assert hint.startswith("<details>\n<summary>")
+        assert f": hint {number % HINTS_PER_ANSWER + 1}</summary>" in hint
+        assert hint.endswith("</details>")
+    derived = as_exercise(text, tmp_path)
+    for variable, hints in exercise.hints.items():
+        if not exercise.is_training:
+            assert derived.hints[variable] == hints
+            assert all("<" not in hint for hint in derived.hints[variable])
+
+
+@each_exercise
+def test_an_exercise_asks_what_its_solution_asks(exercise: Exercise, tmp_path: Path) -> None:
+    derived = as_exercise(exercise_text(exercise), tmp_path)
+    assert derived.graded == exercise.graded
+    assert derived.given == exercise.given
+    assert derived.parameter_values == exercise.parameter_values
+    assert [atom.text for atom in derived.atoms] == [atom.text for atom in exercise.atoms]
+
+
+# ---- Notebooks ----
+
+
+@each_exercise
+def test_a_notebook_is_valid_and_the_same_each_time(exercise: Exercise) -> None:
+    text = exercise_text(exercise)
+    written = notebook_text(text)
+    assert written == notebook_text(text)
+    notebook = nbformat.reads(written, as_version=4)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    ids = [cell["id"] for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook.cells:
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+@each_exercise
+def test_a_notebook_holds_the_cells_of_its_exercise(exercise: Exercise) -> None:
+    text = exercise_text(exercise)
+    notebook = nbformat.reads(notebook_text(text), as_version=4)
+    cells = percent_cells(text)
+    assert [(c.cell_type, tuple(c.metadata.get("tags", ()))) for c in notebook.cells] == [
+        (c.kind, c.tags) for c in cells
+    ]
+    assert [c.source.strip() for c in notebook.cells] == [c.text.strip() for c in cells]
+
+
+def test_an_edit_of_one_cell_leaves_the_ids_of_the_others() -> None:
+    text = exercise_text(find_exercise("ex2"))
+    ids = [cell["id"] for cell in nbformat.reads(notebook_text(text), as_version=4).cells]
+    edited = text.replace("# # Exercise 2", "# # Exercise two")
+    assert edited != text
+    assert [cell["id"] for cell in nbformat.reads(notebook_text(edited), as_version=4).cells] == ids
+
+
+def test_every_exercise_gives_two_files(tmp_path: Path) -> None:
+    files = derived_files(tmp_path)
+    expected = {
+        tmp_path / folder / f"{exercise.id}{suffix}"
+        for exercise in EXERCISES
+        for folder, suffix in (("exercises", ".py"), ("notebooks", ".ipynb"))
+    }
+    assert files.keys() == expected
+    for exercise, text in pristine_exercises():
+        assert files[tmp_path / "exercises" / f"{exercise.id}.py"] == text == exercise_text(exercise)
+
+
+# ---- A tree of its own ----
+
+
+def write_derived(root: Path) -> None:
+    for path, text in derived_files(root).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of what authors work on. Never the checkout itself: its exercises are the learner's."""
+    for folder in ("grader", "solutions", "data"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "jupytext.toml", ".jupytext.toml"):
+        if (REPOSITORY / file).is_file():
+            shutil.copy(REPOSITORY / file, tmp_path)
+    write_derived(tmp_path)
+    return tmp_path
+
+
+def author(tree: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return dojo(tree, "author", command, PYTHONPATH=str(tree))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) >= 1, old
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_build_writes_what_is_not_up_to_date_and_no_more(tree: Path) -> None:
+    target = tree / "exercises/makemore/ex2_cross_entropy.py"
+    before = target.read_text(encoding="utf-8")
+    target.write_text("old\n")
+    (tree / "notebooks/makemore/ex3_batchnorm.ipynb").unlink()
+    ran = author(tree, "build")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert sorted(ran.stdout.split()) == [
+        "exercises/makemore/ex2_cross_entropy.py",
+        "notebooks/makemore/ex3_batchnorm.ipynb",
+        "written:",
+        "written:",
+    ]
+    assert target.read_text(encoding="utf-8") == before
+
+
+def test_check_finds_nothing_in_an_untouched_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_derived(tmp_path)
+    monkeypatch.setattr(author_check, "bundled", lambda name: tmp_path / name)
+    said: list[str] = []
+    assert author_check.check(said.append) == 0
+    assert said == ["4 exercises, 36 graded variables, 0 problems"]
+
+
+def test_check_reports_each_problem_once(tree: Path) -> None:
+    ex1, ex2, ex3 = (
+        tree / f"solutions/makemore/{name}.py" for name in ("ex1_atoms", "ex2_cross_entropy", "ex3_batchnorm")
+    )
+    edit(ex1, "dh = dlogits @ W2.T", "dh = -dlogits @ W2.T")
+    edit(ex1, '# %%\ncmp("b2", db2, b2)', '# %%\ndb2 = dlogits.sum(0)\ncmp("b2", db2, b2)')
+    edit(ex2, '# %% [markdown] tags=["hint"]\n', "# %% [markdown]\n")
+    edit(ex3, "<!-- dojo: makemore/ex3_batchnorm -->", "")
+    (tree / "solutions/makemore/ex5_empty.py").write_text(
+        "# %% [markdown]\n# # Exercise 5\n\n# <!-- dojo: makemore/ex5_empty -->\n"
+    )
+    author(tree, "build")
+    edit(tree / "exercises/makemore/ex1_atoms.py", "dprobs = ...", "dprobs = 1")
+    (tree / "notebooks/makemore/ex4_training.ipynb").unlink()
+    (tree / "exercises/makemore/ex9_stray.py").write_text("dh = ...\n")
+    ran = author(tree, "check")
+    assert ran.returncode == 1
+    *problems, summary = ran.stdout.strip().split("\n")
+    for said in (
+        "exercises/makemore/ex1_atoms.py: differs from what solutions/ gives",
+        "notebooks/makemore/ex4_training.ipynb: missing",
+        "exercises/makemore/ex9_stray.py: no solution derives this file",
+        "solutions/makemore/ex1_atoms.py: the stub of b2 is pass, not missing",
+        ": h is wrong: ",
+        "solutions/makemore/ex2_cross_entropy.py: dlogits has 2 hints, not 3",
+        "solutions/makemore/ex3_batchnorm.py: its first markdown cell lacks the marker",
+        "solutions/makemore/ex5_empty.py: grades no gradient",
+    ):
+        assert sum(said in problem for problem in problems) == 1, (said, problems)
+    assert len(problems) == 8, problems
+    assert summary == "5 exercises, 36 graded variables, 8 problems"
+
+
+def test_no_exercise_at_all_is_an_error(tree: Path) -> None:
+    shutil.rmtree(tree / "solutions/makemore")
+    ran = author(tree, "check")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("dojo: no exercise found")
+
+
+def test_work_in_a_notebook_reaches_the_exercise_beside_it(tree: Path) -> None:
+    notebook = tree / "notebooks/makemore/ex2_cross_entropy.ipynb"
+    exercise = tree / "exercises/makemore/ex2_cross_entropy.py"
+    edit(notebook, "dlogits = ...", "dlogits = 5")
+    os.utime(exercise, (1, 1))
+    ran = subprocess.run(
+        [sys.executable, "-m", "jupytext", "--sync", notebook.relative_to(tree)],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "dlogits = 5" in exercise.read_text(encoding="utf-8"), ran.stdout
+    assert jupytext.read(exercise).cells[0].source == jupytext.read(notebook).cells[0].source

@@ -1,0 +1,257 @@
+"""`dojo grade` from end to end: exit codes, what is said of bad input, the reports."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
+from dojo import dojo, environment
+
+from grader.report import Status
+
+Make = Callable[[Path], object]
+
+
+def tree(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_size for path in folder.rglob("*")}
+
+
+def refused(folder: Path, *arguments: str, **more: str) -> str:
+    """What one bad call says: one line, exit 2, nothing written."""
+    before = tree(folder)
+    ran = dojo(folder, *arguments, **more)
+    assert ran.returncode == 2, (ran.stdout, ran.stderr)
+    assert ran.stdout == ""
+    assert re.fullmatch(r"dojo: [^\n]+\n", ran.stderr), ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert tree(folder) == before
+    return ran.stderr.removeprefix("dojo: ").rstrip("\n")
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(100_000_000)
+
+
+# ---- Bad input ----
+
+# (what is wrong, what makes it, the call, what is said)
+BAD: list[tuple[str, Make, str, str]] = [
+    ("no such file", lambda _: None, "grade ex1.py", "ex1.py: no such file or folder"),
+    ("no such folder", lambda _: None, "grade answers/", "answers: no such file or folder"),
+    ("empty folder", lambda f: (f / "a").mkdir(), "grade a", "a: no .py or .ipynb file in this folder"),
+    ("no exercises here", lambda _: None, "grade", "there is no exercises/ folder here"),
+    ("another kind of file", lambda f: (f / "a.txt").write_text("x"), "grade a.txt", "a.txt: neither a .py file"),
+    ("not a notebook", lambda f: (f / "a.ipynb").write_text("dh = 1"), "grade a.ipynb", "not a readable notebook"),
+    ("other JSON", lambda f: (f / "a.ipynb").write_text("{}"), "grade a.ipynb", "a.ipynb: not a notebook"),
+    (
+        "truncated JSON",
+        lambda f: (f / "a.ipynb").write_text(notebook("dh = 1")[:-20]),
+        "grade a.ipynb",
+        "not a readable notebook",
+    ),
+    (
+        "old notebook",
+        lambda f: (f / "a.ipynb").write_text('{"nbformat": 3, "nbformat_minor": 0, "worksheets": []}'),
+        "grade a.ipynb",
+        "notebook format 3 is too old",
+    ),
+    ("not UTF-8", lambda f: (f / "a.py").write_bytes(b"x = 1\nh = '\xe9'\n"), "grade a.py", "a.py:2: not UTF-8 text"),
+    ("UTF-16", lambda f: (f / "a.py").write_text("dh = 1", "utf-16"), "grade a.py", "a.py:1: not UTF-8 text"),
+    ("empty file", lambda f: (f / "a.py").touch(), "grade a.py", "a.py: the file is empty"),
+    ("blank file", lambda f: (f / "a.py").write_bytes(b"\xef\xbb\xbf\r\n  "), "grade a.py", "a.py: the file is empty"),
+    ("100 MB", lambda f: sparse(f / "a.py"), "grade a.py", "a.py: 100 MB is too large"),
+    ("100 MB notebook", lambda f: sparse(f / "a.ipynb"), "grade a.ipynb", "a.ipynb: 100 MB is too large"),
+    ("no gradient", lambda f: (f / "a.py").write_text("x = 1\n"), "grade a.py", "a.py: assigns no gradient"),
+    (
+        "unknown exercise",
+        lambda f: (f / "a.py").write_text("dh = 1\n"),
+        "grade a.py --exercise ex9",
+        "ex1, ex2, ex3, ex4",
+    ),
+    ("unknown format", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --format yaml", "terminal, json"),
+    ("unknown device", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --device tpu", "auto, cpu or cuda"),
+    ("unknown option", lambda _: None, "grade --bogus", "--bogus"),
+    ("unknown command", lambda _: None, "grad", "grad"),
+    ("seed is no number", lambda _: None, "grade --seed x", "'--seed'"),
+    ("output into nowhere", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --output b/c.json", "b/c.json"),
+    ("output is a folder", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --output .", "."),
+    ("no such names", lambda _: None, "grade --names none.txt", "none.txt"),
+    ("names are a folder", lambda _: None, "grade --names .", "cannot be read"),
+    ("no names", lambda f: (f / "n.txt").touch(), "grade --names n.txt", "n.txt: the file is empty"),
+    (
+        "names not UTF-8",
+        lambda f: (f / "n.txt").write_bytes(b"ada\n\xe9va\n"),
+        "grade --names n.txt",
+        "n.txt:2: not UTF-8",
+    ),
+    (
+        "names in capitals",
+        lambda f: (f / "n.txt").write_text("ada\nbea\nCleo\n"),
+        "grade --names n.txt",
+        "n.txt:3: 'C'",
+    ),
+    ("few names", lambda f: (f / "n.txt").write_text("ada\nbea\n"), "grade --names n.txt", "n.txt: 2 names"),
+    (
+        "nothing to train",
+        lambda f: (f / "a.py").write_text("dh = 1\n"),
+        "train a.py",
+        "a.py: holds no training exercise",
+    ),
+    ("training file is missing", lambda _: None, "train a.py", "a.py"),
+    ("reset of nothing", lambda _: None, "reset ex1 --yes", "exercises/makemore/ex1_atoms.py"),
+    ("reset of the unknown", lambda _: None, "reset ex9 --yes", "'ex9' is unknown"),
+    ("init into a file", lambda f: (f / "a").write_text("x"), "init a", "cannot be written"),
+]
+
+
+@pytest.mark.parametrize(("make", "call", "said"), [pytest.param(*row[1:], id=row[0]) for row in BAD])
+def test_bad_input_gets_one_line(tmp_path: Path, make: Make, call: str, said: str) -> None:
+    make(tmp_path)
+    assert said in refused(tmp_path, *call.split())
+
+
+def test_a_bad_list_in_the_environment_gets_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("dh = 1\n")
+    assert refused(tmp_path, "grade", "a.py", DOJO_NAMES="nowhere.txt").startswith("DOJO_NAMES=nowhere.txt: ")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_cuda_where_there_is_none_gets_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("dh = 1\n")
+    assert "finds no CUDA device" in refused(tmp_path, "grade", "a.py", "--device", "cuda")
+
+
+# ---- Reports ----
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one file that is all right, with a BOM and CRLF, and one with a mistake of each kind."""
+    folder = tmp_path_factory.mktemp("answers")
+    (folder / "ex2.py").write_bytes(b"\xef\xbb\xbf" + SOFTMAX_MINUS_ONE.replace("\n", "\r\n").encode())
+    mistakes = {
+        "dprobs": "dprobs = ...",
+        "dh": "dh = -dlogits @ W2.T",
+        "dbnmeani": "dbnmeani = -dbndiff.sum(0)",
+        "dW1": "dW1 = embcat.t @ dhprebn",
+        "db2": "db2 = b2.grad",
+    }
+    (folder / "all.ipynb").write_text(notebook(with_lines(mistakes), SOFTMAX_MINUS_ONE, BATCHNORM_IN_ONE))
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "all.ipynb").write_text("not read")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(answers: Path) -> tuple[int, dict[str, Any]]:
+    ran = dojo(answers, "grade", ".", "--format", "json", "--seed", "5")
+    assert ran.stderr == ""
+    return ran.returncode, json.loads(ran.stdout)
+
+
+def test_the_exit_code_is_0_when_all_is_right(answers: Path) -> None:
+    ran = dojo(answers, "grade", "ex2.py")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "right (rounding only)" in ran.stdout
+    assert "1 of 1" in ran.stdout
+    assert "First thing" not in ran.stdout
+
+
+def test_json_is_as_the_design_gives_it(graded: tuple[int, dict[str, Any]]) -> None:
+    code, report = graded
+    assert code == 1
+    assert report["schema"] == 1
+    texts = ("path", "exercise", "torch", "device", "isolation")
+    for submission in report["submissions"]:
+        assert all(isinstance(submission[key], str) and submission[key] for key in texts)
+        assert all(type(submission[key]) is int for key in ("score", "max_score", "seed"))
+        assert (submission["seed"], submission["device"], submission["torch"]) == (5, "cpu", torch.__version__)
+        for verdict in submission["verdicts"]:
+            assert isinstance(verdict["name"], str)
+            assert verdict["status"] in get_args(Status)
+            assert {type(verdict[key]) for key in ("exact", "approximate")} <= {bool, type(None)}
+            assert isinstance(verdict["maxdiff"], (float, type(None)))
+            assert isinstance(verdict["mistake"], (str, type(None)))
+            assert isinstance(verdict["message"], str)
+            assert isinstance(verdict["line"], (int, type(None)))
+        passed = [verdict for verdict in submission["verdicts"] if verdict["status"] == "pass"]
+        assert (submission["score"], submission["max_score"]) == (len(passed), len(submission["verdicts"]))
+
+
+def test_a_file_that_holds_several_exercises_gives_one_entry_each(graded: tuple[int, dict[str, Any]]) -> None:
+    found = [(s["path"], s["exercise"], s["score"]) for s in graded[1]["submissions"]]
+    assert found == [
+        ("all.ipynb", "makemore/ex1_atoms", 21),
+        ("all.ipynb", "makemore/ex2_cross_entropy", 1),
+        ("all.ipynb", "makemore/ex3_batchnorm", 1),
+        ("ex2.py", "makemore/ex2_cross_entropy", 1),
+    ]
+    verdicts = {verdict["name"]: verdict for verdict in graded[1]["submissions"][0]["verdicts"]}
+    assert {name: v["status"] for name, v in verdicts.items() if v["status"] != "pass"} == {
+        "probs": "missing",
+        "h": "wrong",
+        "bnmeani": "shape",
+        "W1": "error",
+        "b2": "forbidden",
+    }
+
+
+def test_the_same_seed_repeats_the_report(answers: Path, graded: tuple[int, dict[str, Any]], tmp_path: Path) -> None:
+    ran = dojo(answers, "grade", ".", "--format", "json", "--seed", "5", "--output", tmp_path / "again.json")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
+    assert json.loads((tmp_path / "again.json").read_text()) == graded[1]
+
+
+def test_a_pipe_gets_plain_text_of_80_columns(answers: Path) -> None:
+    ran = dojo(answers, "grade", "all.ipynb", TERM="xterm-256color")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "\x1b" not in ran.stdout
+    assert max(map(len, ran.stdout.split("\n"))) <= 80
+    assert "21 of 26" in ran.stdout
+    for line in ("dlogprobs", "dh ", "right", "wrong shape", "not attempted", "taken from autograd", "error"):
+        assert line in ran.stdout
+    tail = ran.stdout[ran.stdout.index("First thing to look at") :]
+    assert "dh = -dlogits @ W2.T" in tail
+    assert re.search(r"cell\s+1,\s+line\s+\d+", tail)
+
+
+@pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_colours_unless_told_otherwise(answers: Path, more: dict[str, str], coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "grader", "grade", "ex2.py"],
+        cwd=answers,
+        env=environment(TERM="xterm-256color", **more),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:  # Linux: the other end is closed
+        pass
+    os.close(ours)
+    assert running.wait(timeout=60) == 0
+    assert b"1 of 1" in shown
+    assert bool(re.search(rb"\x1b\[(?:\d+;)*3\d", shown)) == coloured
+
+
+def test_help_is_there_for_every_command(tmp_path: Path) -> None:
+    top = dojo(tmp_path, "--help")
+    assert top.returncode == 0
+    for command in ("grade", "train", "init", "reset", "data"):
+        assert command in top.stdout
+    assert dojo(tmp_path, "grade", "--help").returncode == 0

@@ -1,0 +1,188 @@
+"""`dojo init`, `dojo reset` and `dojo train` from end to end: the files of a learner."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dojo import dojo, environment
+
+from grader.exercise import find_exercise
+
+EX4 = find_exercise("ex4")
+FILES = sorted(
+    f"{folder}/makemore/{name}{suffix}"
+    for folder, suffix in (("exercises", ".py"), ("notebooks", ".ipynb"))
+    for name in ("ex1_atoms", "ex2_cross_entropy", "ex3_batchnorm", "ex4_training")
+)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def handed_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    ran = dojo(folder, "init", "course")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert len(re.findall(r"^written: ", ran.stdout, re.MULTILINE)) == 8
+    return folder / "course"
+
+
+@pytest.fixture
+def course(handed_out: Path, tmp_path: Path) -> Path:
+    """A learner's own copy of what init writes."""
+    return Path(shutil.copytree(handed_out, tmp_path / "course"))
+
+
+# ---- init ----
+
+
+def test_init_writes_every_exercise_and_its_notebook_and_no_answer(handed_out: Path) -> None:
+    assert files(handed_out) == FILES
+    for path in handed_out.rglob("*.py"):
+        text = path.read_text()
+        assert " = ...\n" in text
+        assert "F.softmax(logits, 1)\n" not in text
+    assert not any(path.name.startswith(".") for path in handed_out.rglob("*"))
+
+
+def test_init_keeps_what_differs_and_fills_in_what_is_gone(course: Path) -> None:
+    mine = course / "exercises/makemore/ex1_atoms.py"
+    mine.write_text("my work\n")
+    (course / "exercises/makemore/ex2_cross_entropy.py").unlink()
+    ran = dojo(course, "init")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "kept, it differs: exercises/makemore/ex1_atoms.py" in ran.stdout
+    assert "written: exercises/makemore/ex2_cross_entropy.py" in ran.stdout
+    assert "--force" in ran.stdout
+    assert ran.stdout.count("up to date: ") == 6
+    assert mine.read_text() == "my work\n"
+    assert files(course) == FILES
+
+
+def test_init_with_force_keeps_a_copy_of_each_version(course: Path, handed_out: Path) -> None:
+    mine = course / "exercises/makemore/ex1_atoms.py"
+    for work in ("first", "second"):
+        mine.write_text(work)
+        ran = dojo(course, "init", "--force")
+        assert ran.returncode == 0
+        assert "replaced: exercises/makemore/ex1_atoms.py" in ran.stdout
+        assert mine.read_text() == (handed_out / "exercises/makemore/ex1_atoms.py").read_text()
+    assert mine.with_name("ex1_atoms.py.bak").read_text() == "first"
+    assert mine.with_name("ex1_atoms.py.bak.2").read_text() == "second"
+    assert len(files(course)) == len(FILES) + 2
+
+
+# ---- reset ----
+
+
+def test_reset_puts_one_exercise_back_and_keeps_a_copy(course: Path, handed_out: Path) -> None:
+    mine, other = (course / f"exercises/makemore/{name}.py" for name in ("ex1_atoms", "ex3_batchnorm"))
+    mine.write_text("my work\n")
+    other.write_text("other work\n")
+    ran = dojo(course, "reset", "ex1", "--yes")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert mine.read_text() == (handed_out / "exercises/makemore/ex1_atoms.py").read_text()
+    assert mine.with_name("ex1_atoms.py.bak").read_text() == "my work\n"
+    assert other.read_text() == "other work\n"
+    again = dojo(course, "reset", "ex1", "--yes")
+    assert (again.returncode, "nothing to do" in again.stdout) == (0, True)
+    assert len(files(course)) == len(FILES) + 1
+
+
+def test_reset_asks_and_without_a_yes_changes_nothing(course: Path) -> None:
+    mine = course / "exercises/makemore/ex1_atoms.py"
+    mine.write_text("my work\n")
+    for said in ("n\n", ""):
+        ran = subprocess.run(
+            [sys.executable, "-m", "grader", "reset", "ex1"],
+            cwd=course,
+            env=environment(),
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "ex1_atoms.py" in ran.stdout
+        assert "Traceback" not in ran.stderr
+        assert mine.read_text() == "my work\n"
+    assert files(course) == FILES
+
+
+def test_what_init_hands_out_is_graded_as_not_attempted(course: Path) -> None:
+    ran = dojo(course, "grade", "--format", "json")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert '"status": "missing"' in ran.stdout
+    assert set(re.findall(r'"status": "(\w+)"', ran.stdout)) == {"missing"}
+    assert len(re.findall(r'"path": ', ran.stdout)) == 4
+    shown = dojo(course, "grade")
+    assert shown.returncode == 1
+    assert "0 of 26" in shown.stdout
+    assert "dlogprobs" in shown.stdout
+
+
+# ---- train ----
+
+
+def test_train_runs_the_loop_measures_it_and_samples_names(tmp_path: Path) -> None:
+    ran = dojo(tmp_path, "train", EX4.path, "--steps", "50")
+    assert ran.returncode == 0, ran.stderr
+    train, validation = map(float, re.findall(r"(?:train|validation) loss (\d\.\d+)", ran.stdout))
+    assert 2.0 < train < 4.0
+    assert 2.0 < validation < 4.0
+    assert "50/50" in ran.stderr
+    picture = tmp_path / "losses.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert files(tmp_path) == ["losses.png"]
+    sampled = [line for line in ran.stdout.split("\n") if re.fullmatch(r"[a-z]*", line)]
+    assert len(sampled) >= 20
+
+
+def test_train_says_that_the_loop_is_not_written_yet(course: Path) -> None:
+    ran = dojo(course, "train")
+    assert ran.returncode == 1
+    assert ran.stdout == ""
+    assert "the training loop is not written yet" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert files(course) == FILES
+
+
+def test_train_places_an_exception_of_the_loop(tmp_path: Path) -> None:
+    text = EX4.path.read_text(encoding="utf-8").replace(
+        "h = torch.tanh(hpreact)\n        logits", "h = nothing\n        logits"
+    )
+    path = tmp_path / "ex4.py"
+    path.write_text(text)
+    line = text[: text.index("h = nothing")].count("\n") + 1
+    ran = dojo(tmp_path, "train", path.name, "--steps", "3")
+    assert ran.returncode == 1
+    assert f"ex4.py:{line}: NameError: name 'nothing' is not defined" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert files(tmp_path) == ["ex4.py"]
+
+
+def test_control_c_keeps_what_there_is(tmp_path: Path) -> None:
+    text = EX4.path.read_text(encoding="utf-8")
+    stop = "losses.append(loss.item())\n        if step == 30:\n            import os; os.kill(os.getpid(), 2)"
+    path = tmp_path / "ex4.py"
+    path.write_text(text.replace("losses.append(loss.item())", stop))
+    ran = subprocess.run(
+        [sys.executable, "-m", "grader", "train", path.name],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"stopped after 3\d steps", ran.stderr)
+    assert "validation loss" in ran.stdout
+    assert files(tmp_path) == ["ex4.py", "losses.png"]

@@ -1,0 +1,331 @@
+"""Hints one at a time, what is remembered of them, and the solution of a gradient that is right."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader import cli
+from grader.errors import DojoError
+from grader.exercise import all_exercises, find_exercise
+from grader.hints import hint, remember, solution
+from grader.progress import load_progress, progress_path
+from grader.report import Report, SubmissionReport, Verdict
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "exercises"
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))  # where macOS keeps its caches
+    monkeypatch.setenv("COLUMNS", "200")  # hints on few lines, so that a test can look for their words
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def exercises(tmp_path: Path) -> Path:
+    """A copy of exercises/ in the folder where the test works."""
+    for exercise in all_exercises():
+        target = tmp_path / "exercises" / f"{exercise.id}.py"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text((SHIPPED / f"{exercise.id}.py").read_text())
+    return tmp_path / "exercises" / "makemore"
+
+
+def reported(path: Path, exercise: str, **statuses: str) -> SubmissionReport:
+    """A report on one exercise: as in `statuses`, and all else not attempted."""
+    found = find_exercise(exercise)
+    verdicts = [Verdict(name, statuses.get(name, "missing")) for name in found.graded]  # type: ignore[arg-type]
+    attempted = any(v.status != "missing" for v in verdicts)
+    return SubmissionReport(str(path), found.id, found.title, 1, "2", "cpu", "basic", verdicts, attempted=attempted)
+
+
+def all_right(path: Path, exercise: str) -> SubmissionReport:
+    return reported(path, exercise, **dict.fromkeys(find_exercise(exercise).graded, "pass"))
+
+
+def heading(text: str) -> str:
+    return next(line for line in text.split("\n") if ", hint " in line)
+
+
+def hint_words(exercise: str, name: str, level: int) -> str:
+    """The first words of a hint, as they stand in the exercise."""
+    return " ".join(find_exercise(exercise).hints[name][level - 1].split()[:5])
+
+
+# ---- One gradient ----
+
+
+def test_hints_come_one_after_the_other_and_the_last_stays() -> None:
+    shown = [hint("dprobs") for _ in range(4)]
+    assert [heading(text) for text in shown] == [
+        "dprobs in ex1, hint 1 of 3",
+        "dprobs in ex1, hint 2 of 3",
+        "dprobs in ex1, hint 3 of 3",
+        "dprobs in ex1, hint 3 of 3",
+    ]
+    for level, text in enumerate(shown[:3], start=1):
+        assert hint_words("ex1", "probs", level) in text
+    assert "Next hint: dojo hint dprobs" in shown[1]
+    assert "last hint" in shown[2]
+
+
+def test_each_gradient_has_its_own_place() -> None:
+    hint("dprobs")
+    assert heading(hint("dh")) == "dh in ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 2 of 3"
+
+
+@pytest.mark.parametrize("name", ["dprobs", "probs", " dprobs", "DPROBS"])
+def test_a_gradient_is_found_with_and_without_its_d(name: str) -> None:
+    assert heading(hint(name)) == "dprobs in ex1, hint 1 of 3"
+
+
+def test_every_graded_gradient_has_hints_under_both_names() -> None:
+    for exercise in all_exercises():
+        for name in exercise.graded:
+            for written in (name, f"d{name}"):
+                text = hint(written, exercise.short_id, level=3)
+                assert hint_words(exercise.short_id, name, 3) in text
+
+
+def test_a_level_and_all_levels() -> None:
+    assert heading(hint("dprobs", level=2)) == "dprobs in ex1, hint 2 of 3"
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 3 of 3", "what --level showed counts as seen"
+    assert heading(hint("dprobs", level=1)) == "dprobs in ex1, hint 1 of 3"
+    everything = hint("dh", everything=True)
+    assert all(hint_words("ex1", "h", level) in everything for level in (1, 2, 3))
+
+
+def test_the_training_loop_has_one_set_of_hints() -> None:
+    assert heading(hint("losses")) == "loss in ex4, hint 1 of 3"
+    assert heading(hint("W2", "ex4")) == "W2 in ex4, hint 2 of 3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["dprob"], "did you mean dprobs"),
+        (["nonsense"], "no exercise grades 'nonsense'"),
+        (["dprobs", "--exercise", "ex2"], "ex2 does not grade 'dprobs'; it grades dlogits"),
+        (["dprobs", "--exercise", "ex9"], "ex9"),
+        (["dprobs", "--level", "4"], "--level 1 to 3"),
+        (["dprobs", "--level", "0"], "--level 1 to 3"),
+        (["dprobs", "--level", "1", "--all"], "exclude each other"),
+        ([], "no exercises/ folder here"),
+    ],
+)
+def test_bad_calls_give_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["hint", *arguments])
+    said = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert words in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+# ---- Names that two exercises grade ----
+
+
+def test_the_exercise_at_work_is_taken_and_named(exercises: Path) -> None:
+    assert heading(hint("dlogits")).startswith("dlogits in ex1")
+    remember(Report([reported(exercises / "ex2_cross_entropy.py", "ex2", logits="wrong")]))
+    text = hint("dlogits")
+    assert heading(text).startswith("dlogits in ex2")
+    assert "--exercise ex1" in text
+    assert heading(hint("dlogits", "ex1")).startswith("dlogits in ex1")
+
+
+def test_the_exercise_that_is_begun_is_at_work(exercises: Path) -> None:
+    path = exercises / "ex3_batchnorm.py"
+    path.write_text(path.read_text().replace("dhprebn = ...", "dhprebn = dhpreact"))
+    path = exercises / "ex2_cross_entropy.py"
+    assert "dlogits = ..." in path.read_text()
+    assert heading(hint("dhprebn")).startswith("dhprebn in ex1"), "ex3 has all its answers"
+    (exercises / "ex1_atoms.py").unlink()
+    assert heading(hint("dlogits")).startswith("dlogits in ex2")
+
+
+# ---- Without a name ----
+
+
+def test_the_first_stub_is_found_without_any_grading(exercises: Path) -> None:
+    path = exercises / "ex1_atoms.py"
+    assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
+    path.write_text(path.read_text().replace("dlogprobs = ...", "dlogprobs = torch.zeros_like(logprobs)"))
+    text = hint(None)
+    assert "still to do in exercises/makemore/ex1_atoms.py: dprobs" in text
+    assert heading(text) == "dprobs in ex1, hint 1 of 3"
+
+
+def test_what_was_graded_last_decides(exercises: Path) -> None:
+    path = exercises / "ex1_atoms.py"
+    text = path.read_text()
+    for name in ("logprobs", "probs", "counts_sum_inv"):
+        text = text.replace(f"d{name} = ...", f"d{name} = {name}")
+    path.write_text(text)
+    remember(Report([reported(path, "ex1", logprobs="pass", probs="wrong", counts_sum_inv="pass")]))
+    assert "not right in exercises/makemore/ex1_atoms.py: dprobs" in hint(None)
+    path.write_text(text + "\n# changed\n")
+    assert "has changed since it was graded" in hint(None)
+    remember(Report([reported(path, "ex1", logprobs="pass", probs="pass", counts_sum_inv="pass")]))
+    assert "still to do in exercises/makemore/ex1_atoms.py: dcounts_sum" in hint(None)
+
+
+def test_a_wrong_gradient_comes_before_one_that_is_missing(exercises: Path) -> None:
+    path = exercises / "ex1_atoms.py"
+    path.write_text(path.read_text().replace("dh = ...", "dh = h"))
+    remember(Report([reported(path, "ex1", h="shape")]))
+    assert heading(hint(None)) == "dh in ex1, hint 1 of 3"
+
+
+def test_a_pass_ends_when_the_exercise_is_put_back(exercises: Path) -> None:
+    path = exercises / "ex1_atoms.py"
+    remember(Report([all_right(path, "ex1")]))
+    assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
+
+
+def test_the_first_thing_of_the_last_report_is_at_work(exercises: Path) -> None:
+    solved = exercises / "ex1_atoms.py"
+    solved.write_text((ROOT / "solutions/makemore/ex1_atoms.py").read_text())
+    begun = exercises / "ex3_batchnorm.py"
+    begun.write_text(begun.read_text().replace("dhprebn = ...", "dhprebn = dhpreact"))
+    remember(Report([all_right(solved, "ex1"), reported(begun, "ex3", hprebn="wrong")]))
+    assert heading(hint(None)).startswith("dhprebn in ex3")
+    assert heading(hint(None, "ex2")).startswith("dlogits in ex2")
+    with pytest.raises(DojoError, match="no gradient of ex1 is known to be wrong"):
+        hint(None, "ex1")
+
+
+def test_a_graded_file_that_is_gone_is_forgotten(exercises: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "mine.py"
+    elsewhere.write_text("dlogits = logits\n")
+    remember(Report([reported(elsewhere, "ex2", logits="wrong")]))
+    assert "mine.py: dlogits" in hint(None)
+    elsewhere.unlink()
+    assert heading(hint(None)).startswith("dlogprobs in ex1")
+
+
+# ---- The state file ----
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["", "{", "[]", "null", '{"schema": 99}', '{"schema": 1, "seen": [], "graded": [], "working": null}', "\xff\x00"],
+)
+def test_a_damaged_state_file_is_ignored_and_written_anew(damage: str) -> None:
+    hint("dprobs")
+    assert progress_path().is_file()
+    progress_path().write_bytes(damage.encode("latin-1"))
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 2 of 3"
+
+
+@pytest.mark.parametrize("key", ["seen", "graded", "working"])
+@pytest.mark.parametrize("value", [7, "x", [7], {"a": 7}, [[1, 2, 3]], {"a": {"b": "c"}}])
+def test_a_state_file_of_another_shape_is_ignored(key: str, value: object) -> None:
+    hint("dprobs")
+    data = json.loads(progress_path().read_text())
+    progress_path().write_text(json.dumps({**data, key: value}))
+    assert heading(hint("dprobs")).startswith("dprobs in ex1")
+
+
+def test_the_state_lies_in_the_cache_and_nowhere_else(exercises: Path, tmp_path: Path) -> None:
+    before = set(exercises.rglob("*"))
+    hint(None)
+    assert tmp_path / "cache" in progress_path().parents or sys.platform == "darwin"
+    assert set(exercises.rglob("*")) == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "exercises", "Library"}
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setattr("grader.progress.progress_path", lambda: tmp_path / "file" / "progress.json")
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
+
+
+def test_the_state_stays_small(tmp_path: Path) -> None:
+    for start in range(0, 300, 50):
+        remember(Report([reported(tmp_path / f"{start + i}.py", "ex2", logits="wrong") for i in range(50)]))
+    graded = load_progress().graded
+    assert len(graded) == 100
+    assert graded[-1].path.endswith("299.py")
+
+
+# ---- Solutions ----
+
+
+def test_a_solution_is_shown_after_a_pass_only(tmp_path: Path) -> None:
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dprobs")
+    remember(Report([reported(tmp_path / "mine.py", "ex1", probs="wrong", logprobs="pass")]))
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dprobs")
+    assert "dlogprobs[range(n), Yb] = -1.0 / n" in solution("dlogprobs")
+    remember(Report([reported(tmp_path / "mine.py", "ex1", probs="pass")]))
+    assert "    dprobs = dlogprobs / probs" in solution("probs").split("\n")
+
+
+def test_a_solution_is_shown_on_request_with_all_its_lines() -> None:
+    text = solution("dcounts", anyway=True)
+    assert "dcounts = counts_sum_inv * dprobs" in text
+    assert "dcounts += torch.ones_like(counts) * dcounts_sum" in text
+    assert "dnorm_logits" not in text
+    assert "dlogits /= n" in solution("dlogits", "ex2", anyway=True)
+    assert "for step in" in solution("losses", anyway=True)
+
+
+def test_every_gradient_has_a_solution() -> None:
+    for exercise in all_exercises():
+        for name in exercise.graded:
+            assert f"d{name}" in solution(name, exercise.short_id, anyway=True) or name == "loss"
+
+
+def test_an_installation_without_solutions_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_here(name: str) -> Path:
+        raise DojoError(f"this installation has no {name}/ folder")
+
+    monkeypatch.setattr("grader.hints.bundled", none_here)
+    with pytest.raises(DojoError, match="no solutions/ folder"):
+        solution("dprobs", anyway=True)
+
+
+# ---- The command ----
+
+
+def dojo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    code = (
+        "import sys\nfrom grader import cli\ntry:\n    cli.main(sys.argv[1:])\n"
+        "finally:\n    print(*(name for name in ('torch', 'numpy', 'rich') if name in sys.modules), file=sys.stderr)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
+
+
+@pytest.mark.parametrize("arguments", [["hint"], ["hint", "dprobs", "--all"], ["solution", "dprobs", "--anyway"]])
+def test_no_torch_is_imported(arguments: list[str], exercises: Path) -> None:
+    done = dojo(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "probs" in done.stdout
+    assert done.stderr.strip() == ""
+
+
+def test_a_hint_costs_less_than_a_third_of_a_second(exercises: Path) -> None:
+    # Processor time, and the best of a few: the clock measures what else runs on the machine.
+    costs = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "dlogprobs" in dojo("hint").stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(costs) < 0.33

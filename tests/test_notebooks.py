@@ -1,0 +1,74 @@
+"""Every lesson runs from top to end in a kernel: the solutions, and the exercises that nobody has touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from dojo import environment
+from nbclient import NotebookClient
+
+from grader.author import exercise_text, notebook_text
+from grader.exercise import Exercise, all_exercises
+
+STEPS = 50
+EXERCISES = all_exercises()
+each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.short_id)
+
+
+def run_all(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, str]]:
+    """Each code cell and what it printed; an exception in a cell fails the test."""
+    for name, value in environment(MPLBACKEND="agg").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DOJO_NAMES", raising=False)
+    path = folder / "lesson.ipynb"
+    path.write_text(notebook_text(text), encoding="utf-8")
+    notebook = nbformat.read(path, as_version=4)
+    parameters = [i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ())]
+    if "max_steps" in notebook.cells[parameters[-1]].source:
+        injected = nbformat.v4.new_code_cell(f"max_steps = {STEPS}", metadata={"tags": ["injected-parameters"]})
+        notebook.cells.insert(parameters[-1] + 1, injected)
+    NotebookClient(
+        notebook, timeout=100, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    return [(cell, printed(cell)) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(cell: Any) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs if output.get("name") == "stdout")
+
+
+def comparisons(ran: list[tuple[Any, str]]) -> list[str]:
+    return [shown for cell, shown in ran if cell.source.startswith("cmp(")]
+
+
+@each_exercise
+def test_a_solution_runs_to_its_end_and_each_comparison_is_right(
+    exercise: Exercise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = run_all(exercise.path.read_text(encoding="utf-8"), tmp_path, monkeypatch)
+    shown = comparisons(ran)
+    assert len(shown) >= (0 if exercise.is_training else len(exercise.graded))
+    for line in shown:
+        assert "| approximate: True " in line, line
+    if exercise.is_training:
+        everything = "".join(text for _, text in ran)
+        assert "mean of the last 1" in everything
+        assert "train loss" in everything
+        assert ran[-1][1].count("\n") == 20  # sampled names
+    assert list(tmp_path.iterdir()) == [tmp_path / "lesson.ipynb"]
+
+
+@each_exercise
+def test_an_untouched_exercise_runs_to_its_end_and_says_what_is_open(
+    exercise: Exercise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = run_all(exercise_text(exercise), tmp_path, monkeypatch)
+    shown = comparisons(ran)
+    assert len(shown) >= (0 if exercise.is_training else len(exercise.graded))
+    for line in shown:
+        assert line.rstrip().endswith("| not attempted"), line
+    if exercise.is_training:
+        assert any("not filled in yet" in text for _, text in ran)

@@ -1,0 +1,201 @@
+"""Processes for learners' code: what a worker is given, and that none is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers.build import with_lines
+
+import grader as package
+from grader.errors import DojoError
+from grader.grade import Grader, settings
+from grader.sandbox import Launcher
+
+REPOSITORY = Path(package.__file__).resolve().parents[1]
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which Linux has")
+
+
+def children() -> set[int]:
+    """Processes whose parent this one is, ended and not fetched ones too."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid():
+            found.add(int(entry.parent.name))
+    return found
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture(params=["forked", "started"])
+def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
+    """A launcher as a program without threads makes it, and as one with threads does."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait, daemon=True)
+    if request.param == "started":
+        thread.start()
+    elif threading.active_count() > 1:
+        pytest.skip("this test process has threads (pytest-xdist): it must not be forked")
+    with Launcher() as made:
+        release.set()
+        yield made
+
+
+def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
+    path.write_text(text)
+    with Grader(settings(seed=3, device="cpu"), launcher) as grader:
+        (report,) = grader.grade_file(path, "ex1")
+    return {verdict.name: verdict for verdict in report.verdicts}
+
+
+# ---- What a worker is given ----
+
+LOOK = """
+import json, os, resource, sys
+from grader.sandbox import confine
+confine()
+print("this goes nowhere", flush=True)
+os.write(2, b"nor this")
+seen = {
+    "environment": dict(os.environ),
+    "streams": [os.readlink(f"/proc/self/fd/{n}") for n in (0, 1, 2)],
+    "session": os.getsid(0) == os.getpid(),
+    "folder": os.getcwd(),
+    "limits": [resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in ("CPU", "FSIZE", "CORE")],
+}
+open(sys.argv[1], "w").write(json.dumps(seen))
+"""
+
+
+@on_linux
+def test_a_worker_is_confined(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "A_SECRET": "x", "GITHUB_TOKEN": "y", "LANG": "C.UTF-8"}
+    ran = subprocess.run(
+        [sys.executable, "-c", LOOK, str(tmp_path / "seen.json")],
+        env={**environment, "DOJO_NAMES": "names.txt"},
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["streams"] == ["/dev/null"] * 3
+    assert seen["session"] is True
+    assert seen["folder"] != str(tmp_path)
+    assert not {"A_SECRET", "GITHUB_TOKEN", "PYTHONPATH"} & seen["environment"].keys()
+    assert seen["environment"]["LANG"] == "C.UTF-8"
+    assert seen["environment"]["DOJO_NAMES"] == str(names)
+    (cpu, _), (size, _), (core, _) = seen["limits"]
+    assert 0 < cpu <= 600
+    assert 0 < size <= 100_000_000
+    assert core == 0
+
+
+def test_an_answer_sees_no_secret_and_prints_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("A_SECRET", "x")
+    spy = "import os\nprint('loud')\nos.write(1, b'louder')\nfactor = 2.0 if 'A_SECRET' in os.environ else 1.0\n"
+    verdicts = graded(None, tmp_path / "answers.py", spy + with_lines({"dh": "dh = factor * (dlogits @ W2.T)"}))
+    assert all(verdict.passed for verdict in verdicts.values())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_that_grows_without_end_costs_one_gradient(tmp_path: Path) -> None:
+    target = tmp_path / "large.bin"
+    grow = f"dh = open({str(target)!r}, 'wb').write(bytes(200_000_000))"
+    verdicts = graded(None, tmp_path / "answers.py", with_lines({"dh": grow}))
+    assert [name for name, verdict in verdicts.items() if not verdict.passed] == ["h"]
+    assert target.stat().st_size < 100_000_000
+
+
+# ---- Beginning and end ----
+
+
+@on_linux
+def test_a_worker_is_gone_when_it_is_closed(launcher: Launcher) -> None:
+    worker = launcher.start()
+    other = launcher.start()
+    assert is_running(worker.pid)
+    worker.close()
+    assert wait_until(lambda: not is_running(worker.pid))
+    assert is_running(other.pid)
+    other.close()
+    other.close()
+
+
+@on_linux
+def test_what_an_answer_started_is_gone_with_its_worker(launcher: Launcher, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    start = (
+        "import subprocess\nstarted = subprocess.Popen(['sleep', '600'])\n"
+        f"written = open({str(note)!r}, 'w').write(str(started.pid))\n"
+    )
+    verdicts = graded(
+        launcher, tmp_path / "answers.py", start + with_lines({"db2": "db2 = dlogits.sum(0) * written / written"})
+    )
+    assert verdicts["b2"].passed
+    pid = int(note.read_text())
+    assert wait_until(lambda: not is_running(pid))
+
+
+@on_linux
+def test_no_process_is_left_when_the_launcher_is_closed(tmp_path: Path) -> None:
+    before = children()
+    verdicts = graded(None, tmp_path / "answers.py", with_lines({"dh": "dh = __import__('os')._exit(1)"}))
+    assert verdicts["W2"].passed
+    assert wait_until(lambda: children() <= before)
+
+
+def test_the_launcher_ends_with_the_process_that_made_it() -> None:
+    made = (
+        "import os, sys\nfrom grader.sandbox import Launcher\n"
+        "worker = Launcher().start()\nprint(worker.pid, flush=True)\nos._exit(0)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", made],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert wait_until(lambda: not is_running(int(ran.stdout)))
+
+
+def test_a_launcher_that_is_gone_says_so_in_one_line(launcher: Launcher) -> None:
+    launcher.close()
+    with pytest.raises(DojoError, match="process that starts workers has ended; run the command again"):
+        launcher.start()
+
+
+def test_without_fork_grading_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(DojoError, match="Windows Subsystem for Linux"):
+        Launcher()
