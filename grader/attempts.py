@@ -48,11 +48,11 @@ class Analysis:
 
     def gradients_read(self, index: int) -> set[str]:
         found = self.effects[index]
-        return {self.names.by_name[name] for name in found.reads | found.fields if name in self.names.by_name}
+        return self.names.named_by(found.reads | found.fields, found.fields)
 
-    def writes_gradient(self, index: int) -> bool:
+    def gradients_written(self, index: int) -> set[str]:
         found = self.effects[index]
-        return bool((found.writes | found.fields) & self.names.by_name.keys())
+        return self.names.named_by(found.writes | found.fields, found.fields)
 
 
 def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
@@ -60,7 +60,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     exercises = list(exercises)
     gradients = [e for e in exercises if not e.is_training]
     tensors = {name for e in gradients for name in (*e.graded, *e.given)}
-    forward = tensors | {e.atoms[-1].name for e in exercises}
+    forward = tensors | {e.atoms[-1].name for e in exercises if e.atoms}
     body = [statement.node for statement in source.statements]
     mutated = mutated_arguments(body)
     effects = [statement_effects(node, mutated) for node in body]

@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 
 from grader.bundle import bundled
+from grader.errors import DojoError
 from grader.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
 from grader.files import write_atomically
 from grader.source import Cell, percent_cells
@@ -26,6 +27,8 @@ def exercise_text(exercise: Exercise) -> str:
     """The solution's file with stubs for answers and hints folded away; all else to the letter."""
     text = exercise.path.read_text(encoding="utf-8")
     starts = [found.start() for found in _MARK.finditer(text)]
+    if not starts:
+        raise DojoError(f"{exercise.path}: holds no cell; a cell begins with `# %%`")
     parts = [text[: starts[0]]]
     names: list[str] = []
     level = 0

@@ -60,6 +60,8 @@ def grade(
         raise DojoError(f"format {output_format!r} is unknown; choose one of: {', '.join(FORMAT_NAMES)}")
     if exercise is not None:
         find_exercise(exercise)
+    if output is not None and output.is_dir():
+        raise DojoError(f"{output}: is a folder; name a file to write to")
     if output is not None and not output.absolute().parent.is_dir():
         raise DojoError(f"{output}: there is no folder {output.parent} to write it to")
     _use_names(names)

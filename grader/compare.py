@@ -10,9 +10,9 @@ from torch import Tensor
 LIMITS = {
     # dtype: largest |yours - true| over largest |true| that still is rounding.
     # Measured noise of right answers (40 rewritings, 20 seeds): float64 8e-15, float32 6e-7 on a CPU.
-    # Smallest real mistake in the tests: 8e-6 (the 1e-5 left out of dbnvar).
+    # Smallest real mistake in the tests: the 1e-5 left out of batchnorm, 2.9e-6 at the least over 200 seeds.
     torch.float64: 1e-9,
-    torch.float32: 3e-6,
+    torch.float32: 2e-6,
 }
 """Relative limits by dtype. Nothing else in the project decides what counts as equal."""
 

@@ -64,6 +64,7 @@ class _Collector(ast.NodeVisitor):
         self.mutated_arguments = mutated_arguments
         self.hidden: list[set[str]] = []
         self.assigned: list[set[str]] = []
+        self.statement_call: ast.expr | None = None
 
     def _read(self, name: str) -> None:
         if not any(name in names for names in (*self.hidden, *self.assigned)):
@@ -78,6 +79,10 @@ class _Collector(ast.NodeVisitor):
             self._read(node.id)
         else:
             self._write(node.id)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        self.statement_call = node.value
+        self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         root = root_name(node.target)
@@ -104,7 +109,7 @@ class _Collector(ast.NodeVisitor):
         outer, self.effects.writes = self.effects.writes, set()
         self._visit_block(node.body, set(targets))
         inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
-        changed = inner - {name for child in node.body for name in assigned_names(child)}
+        changed = inner.difference(*(rebound_names(child) for child in node.body))
         if targets & changed:  # the items are parts of what is iterated over, and are changed in place
             for leaf in ast.walk(node.iter):
                 if isinstance(leaf, ast.Name):
@@ -150,7 +155,8 @@ class _Collector(ast.NodeVisitor):
             mutated.add(0)
         if isinstance(function, ast.Attribute):
             in_place = function.attr.endswith("_") and not function.attr.startswith("_")
-            if in_place or function.attr in _MUTATING_METHODS or SELF in mutated:
+            thrown_away = node is self.statement_call
+            if in_place or (thrown_away and function.attr in _MUTATING_METHODS) or SELF in mutated:
                 self._write(root)
         for position, argument in enumerate(node.args):
             if position in mutated:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from grader.instrument import drop_inert_calls
 
@@ -14,12 +15,22 @@ _AUTOGRAD = frozenset(
         *("set_grad_enabled", "autograd", "func", "functorch", "ops", "vjp", "jvp", "jacrev", "jacfwd"),
     }
 )
+_KERNELS = ("_backward", "_backward_data")
+"""How the kernels that autograd itself calls are named: `torch.ops.aten.tanh_backward`."""
 _OFF = "set_grad_enabled(False)"
 _AUTOGRAD_NAMES = frozenset({"autograd", "vjp", "jvp", "jacrev", "jacfwd", "functorch"})
 
 
-def autograd_use(node: ast.AST, own_functions: Collection[str] = ()) -> str | None:
-    """How `node` takes gradients from autograd, as the learner wrote it; None where it does not.
+@dataclass(frozen=True)
+class AutogradUse:
+    """How a statement takes gradients from autograd, as the learner wrote it, and on which line of its cell."""
+
+    door: str
+    line: int
+
+
+def autograd_use(node: ast.stmt, own_functions: Collection[str] = ()) -> AutogradUse | None:
+    """The first way in which `node` takes gradients from autograd; None where it does not.
 
     `own_functions` are names that the submission defines itself: its own `backward` is no autograd.
     """
@@ -28,27 +39,36 @@ def autograd_use(node: ast.AST, own_functions: Collection[str] = ()) -> str | No
     switched_off = {
         id(leaf.func) for leaf in ast.walk(node) if isinstance(leaf, ast.Call) and ast.unparse(leaf).endswith(_OFF)
     }
-    for leaf in ast.walk(node):
-        if id(leaf) in switched_off:
-            continue
-        if isinstance(leaf, ast.Attribute) and leaf.attr in _AUTOGRAD and isinstance(leaf.ctx, ast.Load):
-            own = leaf.attr in own_functions
-            if not own and (leaf.attr not in {"func", "ops"} or _is_torch(leaf.value)):
-                return f".{leaf.attr}"
-        elif isinstance(leaf, ast.Name) and leaf.id in _AUTOGRAD_NAMES - set(own_functions):
-            return leaf.id
-        elif isinstance(leaf, ast.keyword) and leaf.arg == "requires_grad":
-            if not (isinstance(leaf.value, ast.Constant) and leaf.value.value is False):
-                return "requires_grad"
-        elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Name) and leaf.func.id == "getattr":
-            asked = {argument.value for argument in leaf.args if isinstance(argument, ast.Constant)}
-            if asked & _AUTOGRAD:
-                return ast.unparse(leaf)
-        elif isinstance(leaf, (ast.Import, ast.ImportFrom)):
-            module = getattr(leaf, "module", "") or ""
-            parts = {part for name in [module, *(a.name for a in leaf.names)] for part in name.split(".")}
-            if parts & {"autograd", "func", "functorch", "_C"}:
-                return ast.unparse(leaf)
+    for find in (_door, _kernel):
+        for leaf in ast.walk(node):
+            door = None if id(leaf) in switched_off else find(leaf, own_functions)
+            if door is not None:
+                return AutogradUse(door, getattr(leaf, "lineno", node.lineno))
+    return None
+
+
+def _kernel(leaf: ast.AST, own_functions: Collection[str]) -> str | None:
+    if isinstance(leaf, ast.Attribute) and leaf.attr.endswith(_KERNELS) and leaf.attr not in own_functions:
+        return f".{leaf.attr}"
+    return None
+
+
+def _door(leaf: ast.AST, own_functions: Collection[str]) -> str | None:
+    if isinstance(leaf, ast.Attribute) and leaf.attr in _AUTOGRAD and isinstance(leaf.ctx, ast.Load):
+        own = leaf.attr in own_functions
+        return f".{leaf.attr}" if not own and (leaf.attr not in {"func", "ops"} or _is_torch(leaf.value)) else None
+    if isinstance(leaf, ast.Name) and leaf.id in _AUTOGRAD_NAMES - set(own_functions):
+        return leaf.id
+    if isinstance(leaf, ast.keyword) and leaf.arg == "requires_grad":
+        off = isinstance(leaf.value, ast.Constant) and leaf.value.value is False
+        return None if off else "requires_grad"
+    if isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Name) and leaf.func.id == "getattr":
+        asked = {argument.value for argument in leaf.args if isinstance(argument, ast.Constant)}
+        return ast.unparse(leaf) if asked & _AUTOGRAD else None
+    if isinstance(leaf, (ast.Import, ast.ImportFrom)):
+        module = getattr(leaf, "module", "") or ""
+        parts = {part for name in [module, *(a.name for a in leaf.names)] for part in name.split(".")}
+        return ast.unparse(leaf) if parts & {"autograd", "func", "functorch", "_C"} else None
     return None
 
 

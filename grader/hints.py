@@ -29,7 +29,6 @@ class Open:
     name: str
     path: Path
     wrong: bool
-    begun: bool
 
 
 def hint(variable: str | None, asked: str | None = None, level: int | None = None, everything: bool = False) -> str:
@@ -117,16 +116,14 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open:
     Raises:
         DojoError: nothing is known, or nothing is left.
     """
-    found: list[Open] = []
+    first: Open | None = None
     for path, exercise in _places(progress, asked):
-        opened = _first_open_in(path, exercise, progress)
-        if opened and progress.working == (str(path.resolve()), opened.exercise.id):
-            return opened
-        if opened:
-            found.append(opened)
-    chosen = next((o for o in found if o.wrong), None) or next((o for o in found if o.begun), None)
-    if chosen or found:
-        return chosen or found[0]
+        found = _first_open_in(path, exercise, progress)
+        if found and (found.wrong or not progress.graded or progress.working == (str(path.resolve()), exercise.id)):
+            return found
+        first = first or found
+    if first:
+        return first
     if not Path("exercises").is_dir():
         raise DojoError(
             "nothing was graded yet and there is no exercises/ folder here; name a gradient, such as dprobs"
@@ -140,7 +137,7 @@ def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, 
     if progress.working is not None:
         path, working = Path(progress.working[0]), progress.working[1]
         known = next((e for e in all_exercises() if e.id == working), None)
-        if path.is_file() and known is not None and asked in (None, known):
+        if known is not None and asked in (None, known):
             yield path, known
     for exercise in all_exercises():
         path = Path("exercises") / f"{exercise.id}.py"
@@ -160,7 +157,7 @@ def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open |
     wrong = [n for n in left if n not in stubs and statuses.get(n, "missing") != "missing"]
     if not left:
         return None
-    return Open(exercise, (wrong or left)[0], path, bool(wrong), len(stubs) < len(exercise.graded))
+    return Open(exercise, (wrong or left)[0], path, bool(wrong))
 
 
 def _has_answer(part: Part, name: str) -> bool:

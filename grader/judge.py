@@ -170,7 +170,8 @@ class Judge:
                     running = _as_int(message.get("step"))
                 case "done":
                     found = message.get("forward_differs")
-                    self.forward_differs = found if isinstance(found, list) else []
+                    if truth.world.decides and isinstance(found, list):
+                        self.forward_differs = found
                     return answers
                 case "value":
                     tensor = message.get("tensor")
@@ -226,6 +227,7 @@ class Judge:
             "index": step.index,
             "text": step.statement.text,
             "line": step.statement.line,
+            "text_line": step.statement.text_line,
             "writes": step.writes,
             "hand_over": {t: place for t, place in step.hand_over.items() if t not in self.lost},
             "hooks": sorted(step.hooks - self.lost.keys()),

@@ -47,6 +47,14 @@ class Names:
             else:
                 return None
 
+    def named_by(self, names: Iterable[str], fields: Iterable[str]) -> set[str]:
+        """The tensors whose gradients these names, attributes and keys hold."""
+        found = {self.by_name[name] for name in names if name in self.by_name}
+        if self.by_place:
+            places = (place for name in fields for place in (f"[{name!r}]", f".{name}"))
+            found |= {self.by_place[place] for place in places if place in self.by_place}
+        return found
+
     def written(self, statement: ast.AST) -> dict[str, str]:
         """tensor -> expression, for each gradient that is stored to or changed in place below `statement`."""
         found: dict[str, str] = {}

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from grader.attempts import Analysis, Attempt
 from grader.effects import Effects
 from grader.exercise import DTYPE, Exercise
-from grader.forbidden import autograd_use
+from grader.forbidden import AutogradUse, autograd_use
 from grader.naming import Names
 from grader.scopes import FUNCTIONS, functions_in
 from grader.source import Statement
@@ -40,7 +40,7 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     attempts: dict[str, Attempt] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    forbidden: dict[str, tuple[Statement, str]] = field(default_factory=dict)
+    forbidden: dict[str, tuple[Statement, AutogradUse]] = field(default_factory=dict)
     places_inside: dict[str, str] = field(default_factory=dict)
     names: Names = field(default_factory=lambda: Names({}))
     slices: dict[str, set[int]] = field(default_factory=dict)
@@ -161,8 +161,8 @@ class _Planner:
         forbidden = {}
         for tensor, kept in slices.items():
             for index in sorted(kept):
-                if (door := autograd_use(self.analysis.statements[index].node, self.own_functions)) is not None:
-                    forbidden[tensor] = (self.analysis.statements[index], door)
+                if (use := autograd_use(self.analysis.statements[index].node, self.own_functions)) is not None:
+                    forbidden[tensor] = (self.analysis.statements[index], use)
         barred = {index for tensor in forbidden for index in self.attempts[tensor].writers}
         barred -= {index for tensor, a in self.attempts.items() if tensor not in forbidden for index in a.writers}
         kept = set().union(*slices.values()) - barred if slices else set()

@@ -61,7 +61,8 @@ class Launcher:
         self._socket = ours
         if threading.active_count() == 1 and sys.platform == "linux":
             self._process = None
-            if _fork() == 0:
+            self._pid = _fork()
+            if self._pid == 0:
                 ours.close()
                 _serve_forks(theirs)
         else:  # a process with threads must not be forked: start a fresh one
@@ -94,6 +95,9 @@ class Launcher:
         self._socket.close()
         if self._process is not None:
             self._process.wait(timeout=10)
+        else:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
 
     def __enter__(self) -> Launcher:
         return self

@@ -22,6 +22,7 @@ MAX_BYTES = 20_000_000
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
+_WRAPPER = "if 1:"
 _TIMED = re.compile(r"^(\s*)%time\s+(?=\S)")
 _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
@@ -69,24 +70,31 @@ class Statement:
 
     @cached_property
     def text(self) -> str:
-        """Source that compiles on its own; its first line is `line`."""
-        dedented = self._dedented()
-        try:
-            (same,) = ast.parse(dedented).body
-            if ast.dump(same) == ast.dump(self.node):
-                return dedented
-        except (SyntaxError, ValueError):
-            pass  # tabs, hanging lines or comments at the margin: indentation alone cannot be undone
+        """Source that compiles on its own; its first line is `text_line`."""
+        for text in (textwrap.dedent(self._lines), f"{_WRAPPER}\n{self._lines}"):
+            try:
+                (node,) = ast.parse(text).body
+            except (SyntaxError, ValueError):
+                continue  # tabs, hanging lines or comments at the margin: indentation alone cannot be undone
+            wrapped = text.startswith(_WRAPPER) and isinstance(node, ast.If)
+            if ast.dump(node.body[0] if wrapped else node) == ast.dump(self.node):  # type: ignore[attr-defined]
+                return text
         return ast.unparse(self.node)
 
-    def _dedented(self) -> str:
+    @property
+    def text_line(self) -> int:
+        """The line number of the first line of `text`."""
+        return self.line - 1 if self.text.startswith(_WRAPPER) else self.line
+
+    @cached_property
+    def _lines(self) -> str:
+        """The statement's lines as they stand, less what is before and after it on its first and last line."""
         lines = self.cell.text.split("\n")[self._first_line - 1 : self.node.end_lineno]
-        encoded = lines[-1].encode()[: self.node.end_col_offset]
-        lines[-1] = encoded.decode()
+        lines[-1] = lines[-1].encode()[: self.node.end_col_offset].decode()
         if self._first_line == self.node.lineno and self.node.col_offset:
-            kept = lines[0].encode()[self.node.col_offset :].decode()
-            lines[0] = " " * self.node.col_offset + kept
-        return textwrap.dedent("\n".join(lines))
+            indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+            lines[0] = indent + lines[0].encode()[self.node.col_offset :].decode()
+        return "\n".join(lines)
 
     def line_text(self, line: int) -> str:
         """The learner's text at `line`, stripped."""
@@ -244,6 +252,9 @@ def _parse_cell(cell: Cell) -> tuple[ast.Module, Cell, list[BadLine]]:
 
 
 def _bad_line_index(error: Exception, lines: list[str]) -> int:
+    null = next((index for index, line in enumerate(lines) if "\0" in line), None)
+    if null is not None:
+        return null
     index = min(max((getattr(error, "lineno", None) or 1) - 1, 0), len(lines) - 1)
     while index > 0 and not lines[index].strip():
         index -= 1
@@ -253,7 +264,11 @@ def _bad_line_index(error: Exception, lines: list[str]) -> int:
 
 
 def _without_magics(lines: list[str]) -> list[str]:
-    timed = [_TIMED.sub(r"\1", line) for line in lines]
+    timed: list[str] = []
+    for line in lines:
+        above = next((text for text in reversed(timed) if text.strip()), "")
+        in_block = above.rstrip().endswith(":") or above[:1].isspace()
+        timed.append(_TIMED.sub(r"\1" if in_block else "", line))
     return ["" if _MAGIC_LINE.match(line) else line for line in timed]
 
 

@@ -85,15 +85,10 @@ def _among_many(analysis: Analysis, attempt: Attempt) -> bool:
 def _goes_on(analysis: Analysis, attempt: Attempt, until: int) -> bool:
     """True where another gradient is computed from this one before statement `until`."""
     return any(
-        attempt.tensor in analysis.gradients_read(index) and analysis.writes_gradient(index)
+        attempt.tensor in analysis.gradients_read(index) and analysis.gradients_written(index) - {attempt.tensor}
         for index in range(attempt.writers[-1] + 1, until)
-        if index not in analysis.training and _writes_other(analysis, index, attempt.tensor)
+        if index not in analysis.training
     )
-
-
-def _writes_other(analysis: Analysis, index: int, tensor: str) -> bool:
-    written = analysis.effects[index].writes | analysis.effects[index].fields
-    return any(analysis.names.by_name.get(name, tensor) != tensor for name in written)
 
 
 def stage_numbers(source: Source) -> list[int | None]:

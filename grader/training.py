@@ -50,10 +50,12 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, see
 def _uses_autograd(plan: TrainingPlan, part: Part, report: SubmissionReport) -> bool:
     own = {function.name for function in functions_in(s.node for s in part.analysis.statements)}
     for statement in plan.statements:
-        if (door := autograd_use(statement.node, own)) is not None:
+        if (use := autograd_use(statement.node, own)) is not None:
+            line = statement.cell.line + use.line - 1
             for verdict in report.verdicts:
+                place(verdict, statement, line)
                 verdict.status, verdict.mistake = "forbidden", "autograd-update"
-                verdict.message = f"line {statement.line}: the loop takes gradients from autograd ({door})."
+                verdict.message = f"line {line}: the loop takes gradients from autograd ({use.door})."
             return True
     return False
 

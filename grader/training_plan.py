@@ -61,6 +61,7 @@ class TrainingPlan:
                     "index": index,
                     "text": statement.text,
                     "line": statement.line,
+                    "text_line": statement.text_line,
                     "writes": list(self.exercise.graded) if index == self.indexes[-1] else [],
                     "loops": [statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, [])],
                 }

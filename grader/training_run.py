@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from grader.exercise import Exercise
+from grader.instrument import drop_inert_calls
 from grader.stand_ins import ProgressStandIn, stand_ins
 from grader.wire import receive_tensors, send_message, send_tensors
 from grader.world import namespace_of
@@ -30,6 +31,7 @@ def chosen_steps(count: int) -> list[int]:
 
 def hook_loops(tree: ast.Module, lines: Sequence[int]) -> None:
     """Let the `for` loops that begin on `lines` take their steps from `STEPS`."""
+    drop_inert_calls(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.For) and node.lineno in lines:
             hooked = ast.parse(f"{STEPS}(0)", mode="eval").body

@@ -55,11 +55,11 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
     """The verdict before anything ran: where the attempt stands, or that there is none."""
     verdict = Verdict(name)
     if name in plan.forbidden:
-        statement, door = plan.forbidden[name]
-        place(verdict, statement, statement.line)
+        statement, use = plan.forbidden[name]
+        place(verdict, statement, statement.cell.line + use.line - 1)
         verdict.status, verdict.mistake = "forbidden", "autograd"
         verdict.message = (
-            f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
+            f"This takes the gradient from PyTorch's autograd ({use.door}). Work it out from the upstream gradient."
         )
         return verdict
     attempt = plan.attempts.get(name)

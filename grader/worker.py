@@ -122,16 +122,17 @@ class Run:
             scope = dict(self.namespace)
             try:
                 exec(compile(check["text"], SUBMISSION, "exec"), scope)
-                same = all(self._same(name, scope[name]) for name in check["names"])
+                tensors = [name for name in check["names"] if isinstance(scope[name], Tensor)]
+                same = all(self._same(name, scope[name]) for name in tensors)
             except BaseException:
                 continue  # a forward line that does not run alone proves nothing
             if not same:
                 lines.append(check["index"])
         return lines
 
-    def _same(self, name: str, value: Any) -> bool:
+    def _same(self, name: str, value: Tensor) -> bool:
         ours = self.pristine[name][0]
-        if not isinstance(value, Tensor) or value.shape != ours.shape:
+        if value.shape != ours.shape:
             return False
         return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
 
@@ -146,7 +147,7 @@ class Run:
             for tensor, truth in truths.items():
                 self._put_back(tensor, truth)
             for text in statements:
-                if run_statement({"text": text, "line": 1}, self.namespace, lambda _: None) is not None:
+                if run_statement({"text": text, "text_line": 1}, self.namespace, lambda _: None) is not None:
                     break
             else:
                 with contextlib.suppress(Exception):
@@ -224,7 +225,7 @@ def run_statement(
 ) -> dict[str, Any] | None:
     """Run one statement; whatever it raises comes back as a description."""
     try:
-        tree = ast.increment_lineno(ast.parse(step["text"]), step["line"] - 1)
+        tree = ast.increment_lineno(ast.parse(step["text"]), step["text_line"] - 1)
         rewrite(tree)
         exec(compile(tree, SUBMISSION, "exec"), namespace)
     except BaseException as error:

@@ -207,6 +207,7 @@ def test_check_reports_each_problem_once(tree: Path) -> None:
     (tree / "exercises/makemore/ex9_stray.py").write_text("dh = ...\n")
     ran = author(tree, "check")
     assert ran.returncode == 1
+    assert ran.stderr == ""
     *problems, summary = ran.stdout.strip().split("\n")
     for said in (
         "exercises/makemore/ex1_atoms.py: differs from what solutions/ gives",

@@ -33,9 +33,7 @@ SIZES = st.fixed_dictionaries(
 few_examples = settings(derandomize=True, max_examples=8, deadline=None)
 
 
-def differentiated(
-    exercise: Exercise, parameters: dict[str, Any]
-) -> tuple[dict[str, Any], Forward, Gradients]:
+def differentiated(exercise: Exercise, parameters: dict[str, Any]) -> tuple[dict[str, Any], Forward, Gradients]:
     namespace = namespace_of(exercise, {"dtype": "float64", **parameters})
     forward = cut_forward(exercise, namespace)
     return namespace, forward, backpropagate(forward)
@@ -77,9 +75,7 @@ def test_shares_of_the_paths_add_up_to_the_total(name: str, sizes: dict[str, int
     assert {n for n in exercise.graded if len(gradients.shares[n]) > 1} == TWICE_USED[name]
     for tensor in exercise.graded:
         shares = list(gradients.shares[tensor].values())
-        assert largest(sum(shares[1:], shares[0]) - gradients.total[tensor]) <= 1e-14 * gradients.scale(
-            tensor
-        )
+        assert largest(sum(shares[1:], shares[0]) - gradients.total[tensor]) <= 1e-14 * gradients.scale(tensor)
 
 
 def test_the_shares_carry_the_names_of_the_atoms_they_come_through() -> None:
@@ -179,9 +175,7 @@ def test_other_data_differs_and_follows_from_the_seed() -> None:
         assert first.gradients.total[name].dtype is torch.float64
         assert torch.equal(first.gradients.total[name], again.gradients.total[name])
         assert not torch.equal(first.gradients.total[name], other.gradients.total[name])
-    first_batch, other_batch = (
-        namespace_of(EX1, world.parameters)["ix"] for world in (first.world, other.world)
-    )
+    first_batch, other_batch = (namespace_of(EX1, world.parameters)["ix"] for world in (first.world, other.world))
     assert not torch.equal(first_batch, other_batch)
 
 

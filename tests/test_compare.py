@@ -156,9 +156,7 @@ ORDERED = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("value", "status", "mistake"), [pytest.param(*row[1:], id=row[0]) for row in ORDERED]
-)
+@pytest.mark.parametrize(("value", "status", "mistake"), [pytest.param(*row[1:], id=row[0]) for row in ORDERED])
 def test_judged_in_order(grade_text: Any, value: str, status: str, mistake: str | None) -> None:
     (report,) = grade_text(f"dbnbias = {value}\n", exercise="ex1")
     (verdict,) = [verdict for verdict in report.verdicts if verdict.name == "bnbias"]

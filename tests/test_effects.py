@@ -7,21 +7,14 @@ from textwrap import dedent
 
 import pytest
 
-from grader.effects import (
-    Effects,
-    assigned_names,
-    field_name,
-    local_names,
-    mutated_argument_positions,
-    root_name,
-    statement_effects,
-)
+from grader.effects import Effects, mutated_arguments, statement_effects
+from grader.scopes import assigned_names, field_name, local_names, root_name
 
 
 def effects(text: str) -> Effects:
     """The effects of the last statement; the functions above it are known, as they are in a file."""
     body = ast.parse(dedent(text)).body
-    return statement_effects(body[-1], mutated_argument_positions(body))
+    return statement_effects(body[-1], mutated_arguments(body))
 
 
 def words(text: str) -> set[str]:
@@ -51,7 +44,10 @@ PLAIN = [
     ("import torch.nn as nn, math", "", "nn math", "nn math"),
     ("from torch.nn import functional as F", "", "F", "F"),
     ("print(y := x)", "print x", "y", ""),
-    ("for i in xs:\n    s += i", "xs s i", "i s", ""),
+    ("for i in xs:\n    s += i", "xs s", "i s", ""),
+    ("for p in parameters:\n    p -= q", "parameters q", "p parameters", ""),
+    ("for i in xs:\n    t = i\n    s += t", "xs s", "i s t", ""),
+    ("if k:\n    t = a\n    s = t", "k a", "t s", ""),
     ("with a as b:\n    c = d", "a d", "b c", ""),
     ("try:\n    a = b\nexcept E as e:\n    pass", "b E", "a e", ""),
     ("a = [x * k for x in xs if x]", "xs k", "a", "a"),
@@ -91,18 +87,33 @@ def test_arguments_that_an_own_method_changes_are_counted_without_self() -> None
         net.scatter(dC, ix)
     """)
     assert found.writes == {"dC"}
-    assert "net" in found.calls
+    assert found.calls == {"scatter"}
+
+
+def test_a_method_that_changes_its_object_writes_that_object() -> None:
+    found = effects("""
+        class Net:
+            def backward(self, d):
+                self.dh = d
+        net.backward(dlogits)
+    """)
+    assert found.writes == {"net"}
+
+
+def test_arguments_by_name_are_changed_too() -> None:
+    found = effects("def scatter(table, rows):\n    table[rows] += 1\nscatter(rows=ix, table=dC)")
+    assert found.writes == {"dC"}
 
 
 def test_an_argument_that_is_only_rebound_is_not_changed() -> None:
     assert effects("def half(t):\n    t = 1\n    return t\na = half(dh)").writes == {"a"}
 
 
-def test_fields_that_are_stored_to_are_known_by_name() -> None:
+def test_fields_are_known_by_name() -> None:
     assert effects("grads['h'] = x").fields == {"h"}
     assert effects("self.dh = x").fields == {"dh"}
     assert effects("grads[k] = x").fields == set()
-    assert effects("print(grads['h'], self.dh)").fields == set()
+    assert effects("print(grads['h'], self.dh)").fields == {"h", "dh"}
 
 
 @pytest.mark.parametrize(

@@ -182,9 +182,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 @pytest.mark.usefixtures("root_of_two_tracks")
 def test_a_name_that_two_tracks_share_is_ambiguous() -> None:
-    with pytest.raises(
-        DojoError, match="'ex1' is ambiguous; choose one of: linear/ex1_line, makemore/ex1_atoms"
-    ):
+    with pytest.raises(DojoError, match="'ex1' is ambiguous; choose one of: linear/ex1_line, makemore/ex1_atoms"):
         find_exercise("ex1")
     assert find_exercise("ex1_line").id == "linear/ex1_line"
 

@@ -101,6 +101,7 @@ def test_a_level_and_all_levels() -> None:
     assert heading(hint("dprobs", level=2)) == "dprobs in ex1, hint 2 of 3"
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 3 of 3", "what --level showed counts as seen"
     assert heading(hint("dprobs", level=1)) == "dprobs in ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 3 of 3", "an earlier one does not start anew"
     everything = hint("dh", everything=True)
     assert all(hint_words("ex1", "h", level) in everything for level in (1, 2, 3))
 
@@ -206,12 +207,49 @@ def test_the_first_thing_of_the_last_report_is_at_work(exercises: Path) -> None:
         hint(None, "ex1")
 
 
+@pytest.mark.parametrize("last", ["pass", "wrong", "missing"])
+@pytest.mark.parametrize("middle", ["pass", "wrong", "missing"])
+@pytest.mark.parametrize("first", ["pass", "wrong", "missing"])
+def test_a_hint_is_for_what_the_report_names_first(first: str, middle: str, last: str, exercises: Path) -> None:
+    from grader.render.terminal import first_thing
+
+    report = Report(
+        [
+            reported(exercises / "ex2_cross_entropy.py", "ex2", logits=first),
+            reported(exercises / "ex1_atoms.py", "ex1", probs=middle, h="pass"),
+            reported(exercises / "ex3_batchnorm.py", "ex3", hprebn=last),
+        ]
+    )
+    for submission in report.submissions:  # each has the answers that were graded
+        path, text = Path(submission.path), Path(submission.path).read_text()
+        for verdict in submission.verdicts:
+            if verdict.status != "missing":
+                text = text.replace(f"d{verdict.name} = ...", f"d{verdict.name} = {verdict.name}")
+        path.write_text(text)
+    remember(report)
+    named = first_thing(report)
+    assert named is not None
+    assert heading(hint(None)).startswith(f"d{named[1].name} in {find_exercise(named[0].exercise).short_id},")
+
+
+def test_after_the_last_report_what_was_wrong_earlier_comes_before_stubs(exercises: Path) -> None:
+    begun = exercises / "ex3_batchnorm.py"
+    begun.write_text(begun.read_text().replace("dhprebn = ...", "dhprebn = dhpreact"))
+    remember(Report([reported(begun, "ex3", hprebn="wrong")]))
+    solved = exercises / "ex1_atoms.py"
+    solved.write_text((ROOT / "solutions/makemore/ex1_atoms.py").read_text())
+    remember(Report([all_right(solved, "ex1")]))
+    assert heading(hint(None)).startswith("dhprebn in ex3")
+
+
 def test_a_graded_file_that_is_gone_is_forgotten(exercises: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "mine.py"
     elsewhere.write_text("dlogits = logits\n")
     remember(Report([reported(elsewhere, "ex2", logits="wrong")]))
     assert "mine.py: dlogits" in hint(None)
+    assert heading(hint("dlogits")).startswith("dlogits in ex2")
     elsewhere.unlink()
+    assert heading(hint("dlogits")).startswith("dlogits in ex1")
     assert heading(hint(None)).startswith("dlogprobs in ex1")
 
 

@@ -97,19 +97,18 @@ def test_cells_of_a_marimo_app_are_opened_and_their_returns_dropped() -> None:
     ]
 
 
-def test_markdown_gives_context_to_the_statements_below_it() -> None:
-    source = parsed("# %%\nx = 1\n# %% [markdown]\n# ## Exercise 2\n# %%\ny = 2\n")
-    assert [("Exercise 2" in s.context) for s in source.statements] == [False, True]
-
-
 @pytest.mark.parametrize(
     "magic",
-    "%matplotlib inline|!pip install x|names = !ls|torch.sum?|?torch.sum|  %time foo|%%time".split("|"),
+    "%matplotlib inline|!pip install x|names = !ls|torch.sum?|?torch.sum|  %who|%%time".split("|"),
 )
 def test_a_magic_costs_nothing_but_itself(magic: str) -> None:
     source = parsed(f"{magic}\nx = 1\ny = 7 % 4\n")
     assert lined(source) == [(2, "x = 1"), (3, "y = 7 % 4")]
     assert source.bad_lines == ()
+
+
+def test_a_statement_that_is_timed_is_read() -> None:
+    assert lined(parsed("x = 1\n%time y = 2\n.shape\n")) == [(1, "x = 1"), (2, "y = 2")]
 
 
 def test_a_cell_of_another_language_is_left_out() -> None:
@@ -207,6 +206,12 @@ def test_what_stands_further_left_than_its_block_compiles(inner: str) -> None:
     assert "x" in namespace
 
 
+def test_lines_inside_a_statement_of_a_block_keep_their_numbers() -> None:
+    (statement,) = parsed("with torch.no_grad():\n    for i in range(3):\n# further left\n\n        x = i\n").statements
+    (loop,) = (node for node in ast.walk(ast.parse(statement.text)) if isinstance(node, ast.For))
+    assert (statement.line, statement.text_line + loop.body[0].lineno - 1) == (2, 5)
+
+
 # ---- The text of a statement ----
 
 
@@ -291,7 +296,7 @@ def test_lines_of_a_notebook_count_in_their_cell(save: Save) -> None:
     found = [(s.cell.number, s.line, s.text, s.cell.tags) for s in source.statements]
     assert found == [(2, 1, "x = 1", ("backward",)), (2, 2, "y = 2", ("backward",)), (3, 3, "z = 3", ())]
     assert [(bad.cell, bad.line, bad.text) for bad in source.bad_lines] == [(3, 4, ".shape")]
-    assert "Exercise 1" in source.statements[0].context
+    assert [cell.kind for cell in source.cells] == ["markdown", "code", "code"]
 
 
 @pytest.mark.parametrize(

@@ -289,3 +289,24 @@ def test_backward_beside_the_answers_in_one_function_costs_nothing(grade_text: G
     body = "loss.backward()\nprint(logits.grad.abs())\n" + with_lines(cmp="under")
     (report,) = grade_text(under("def main():", body) + "\n\nmain()\n", exercise="ex1")
     assert report.score == 26
+
+
+OWN_LAYER = """\
+class Layer:
+    def backward(self, d):
+        self.dW = h.T @ d
+
+
+def main():
+    layer = Layer()
+    layer.backward(dlogits)
+    dW2 = layer.dW
+    return dW2
+
+
+dW2 = main()
+"""
+
+
+def test_an_own_method_called_backward_is_run(ex1: Any) -> None:
+    assert others_pass(ex1(dW2=OWN_LAYER))

@@ -143,7 +143,7 @@ def names(node: ast.AST, at: Statement) -> Found:
         yield "misspelt", ast.Name(node.id + "_", ast.Load())
 
 
-def reductions(node: ast.AST, at: Statement) -> Found:
+def reductions(node: ast.AST, _: Statement) -> Found:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return
     called_on, keywords, name = node.func.value, {k.arg for k in node.keywords}, node.func.attr
@@ -186,9 +186,9 @@ def shapes(node: ast.AST, at: Statement) -> Found:
         yield "transpose", ast.BinOp(node.right, ast.MatMult(), node.left)
         yield "transpose", ast.BinOp(left, ast.MatMult(), node.right)
         yield "transpose", ast.BinOp(node.left, ast.MatMult(), right)
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        if len(at.scope.shapes.get(node.targets[0].id, ())) == 2 and "zeros_like" not in _text(node.value):
-            yield "transpose", ast.Assign(node.targets, ast.Attribute(node.value, "T", ast.Load()))
+    two = isinstance(node, ast.Assign) and len(at.scope.shapes.get(_text(node.targets[0]), ())) == 2
+    if two and "zeros_like" not in _text(node.value):
+        yield "transpose", ast.Assign(node.targets, ast.Attribute(node.value, "T", ast.Load()))
     if isinstance(node, ast.Call) and called(node) == "view":
         inside = node.func.value
         index = at.scope.shapes.get(_text(inside)) is None
@@ -203,7 +203,7 @@ def shapes(node: ast.AST, at: Statement) -> Found:
             yield "shape-index", ast.Subscript(node.value, ast.Constant(other), node.ctx)
 
 
-def calls(node: ast.AST, at: Statement) -> Found:
+def calls(node: ast.AST, _: Statement) -> Found:
     if not isinstance(node, ast.Call):
         return
     text, name = _text(node), called(node)
@@ -235,12 +235,12 @@ def assignments(node: ast.AST, at: Statement) -> Found:
         yield "invert-constant", ast.AugAssign(node.target, ast.Mult(), node.value)
     if isinstance(node, ast.Assign):
         yield "add-to-nothing", ast.AugAssign(node.targets[0], ast.Add(), node.value)
-    if isinstance(node, (ast.Assign, ast.AugAssign)) and "zeros_like" not in _text(node.value):
-        if isinstance(getattr(node, "op", ast.Add()), (ast.Add, ast.Sub)):
-            for kind, new in _grown(node, at):
-                made = copy.copy(node)
-                made.value = new
-                yield kind, made
+    adds = isinstance(getattr(node, "op", ast.Add()), (ast.Add, ast.Sub))
+    if adds and isinstance(node, (ast.Assign, ast.AugAssign)) and "zeros_like" not in _text(node.value):
+        for kind, new in _grown(node, at):
+            made = copy.copy(node)
+            made.value = new
+            yield kind, made
     if isinstance(node, ast.Expr) and "index_add_" in _text(node):
         call = node.value
         for sign in ("=", "+="):
@@ -260,7 +260,7 @@ def _grown(node: ast.Assign | ast.AugAssign, at: Statement) -> Found:
         yield "coarse", expression(f"({_text(node.value)}).bfloat16().to(C.dtype)")
 
 
-def indexes(node: ast.AST, at: Statement) -> Found:
+def indexes(node: ast.AST, _: Statement) -> Found:
     if not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple)):
         return
     first, second = map(_text, node.slice.elts)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from grader.grade import Grader, settings
 from grader.report import SubmissionReport
 from tests.mutation.equivalence import Outcome, weigh
@@ -143,6 +145,7 @@ def grade_one(grader: Grader, exercise: str, text: str) -> tuple[Said, ...]:
 
 def grade_all(mutants: Sequence[Mutant], processes: int = 2) -> list[Graded]:
     """Grade mutants in processes of their own, each with its own warm grader."""
+    torch.set_num_threads(1)
     jobs = [(mutant.exercise, mutant.text) for mutant in mutants]
     with multiprocessing.get_context("spawn").Pool(processes, _start) as pool:
         said = pool.imap(_grade, jobs, chunksize=8)

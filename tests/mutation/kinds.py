@@ -119,6 +119,7 @@ ALSO_TRUE: dict[str, frozenset[str]] = {
 """Ids that are true of a kind and say less than its own: neither right nor wrong."""
 
 WHY_EQUAL: dict[str, str] = {
+    "another order": "it reads a gradient that is begun further down; right if the cells stood in another order",
     "clone": "the copy guards the other name, and no later line reads it",
     "add-keepdim": "the sum is broadcast against the rows again in the same line",
     "dimension-alias": "the same dimension counted from the end",

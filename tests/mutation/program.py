@@ -102,7 +102,7 @@ def shapes_of(program: Program) -> Shapes:
         values[gradient] = torch.zeros_like(values[gradient[1:]])
     with torch.no_grad():
         if program.head:
-            values["tqdm"] = lambda steps: [0]
+            values["tqdm"] = lambda _: [0]
             exec(joined(program, []), values)
         else:
             for _, text in ordered(program, []):

@@ -104,7 +104,8 @@ def listed(
 def equal(found: Iterable[Graded]) -> str:
     groups: dict[str, list[Graded]] = defaultdict(list)
     for graded in found:
-        groups[graded.mutant.kind].append(graded)
+        moved = "another order" in graded.outcome.facts
+        groups["another order" if moved else graded.mutant.kind].append(graded)
     lines = [f"\n== right after all: {sum(map(len, groups.values()))}"]
     for kind, members in sorted(groups.items()):
         lines.append(f"-- {kind} ({len(members)}): {WHY_EQUAL.get(kind, 'it gives the same numbers')}")
