@@ -21,7 +21,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .NOTPARALLEL:
 MAKEOVERRIDES = # what is set for this make is not for one that a test calls
-.PHONY: help setup grade watch hint train lab test lint types check exercises bench picture clean FORCE
+.PHONY: help setup grade watch hint train lab test lint types check exercises bench mutants picture clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ check: $(DEV) ## prove the content: derived files have no diff, every stub fails
 
 bench: $(DEV) ## measure speed, as ratios within one run
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+mutants: $(DEV) ## prove the grader on wrong answers by the hundred (some minutes)
+	@$(BIN)/python -m tests.mutation.report $(ARGS)
 
 picture: $(DEV) ## draw the README's picture of a graded run
 	@$(BIN)/python docs/picture.py $(ARGS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing.connection import Connection
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from grader.describe import SUBMISSION, describe_exception, describe_value
 from grader.exercise import Exercise, find_exercise, track_of
 from grader.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.naming import Names
@@ -21,10 +21,6 @@ from grader.stand_ins import stand_ins
 from grader.training_run import TrainingRun, hook_loops
 from grader.wire import receive_message, receive_tensors, send_message, send_tensors
 from grader.world import namespace_of, use_exact_arithmetic
-
-SUBMISSION = "<submission>"
-MAX_ELEMENTS = 2_000_000
-_MAX_TEXT = 300
 
 
 class Float64Islands(TorchFunctionMode):
@@ -231,40 +227,6 @@ def run_statement(
     except BaseException as error:
         return describe_exception(error)
     return None
-
-
-def describe_value(value: Any) -> tuple[dict[str, Any], Tensor | None]:
-    """What a candidate is, in words; and its numbers where it is a dense tensor of a sane size."""
-    if not isinstance(value, Tensor):
-        kind = "stub" if value is ... or value is None else "object"
-        return {"kind": kind, "type": type(value).__name__[:60]}, None
-    words = {
-        "kind": "tensor",
-        "shape": list(value.shape),
-        "dtype": str(value.dtype).removeprefix("torch."),
-        "device": value.device.type,
-        "layout": str(value.layout).removeprefix("torch."),
-    }
-    dense = value.layout == torch.strided and not value.is_nested and value.device.type != "meta"
-    if not dense or value.numel() > MAX_ELEMENTS or value.is_complex():
-        return words, None
-    return words, value.detach()
-
-
-def describe_exception(error: BaseException) -> dict[str, Any]:
-    """Type, text and the submission's line of an exception."""
-    line = None
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_filename == SUBMISSION:
-            line = number
-    if isinstance(error, SyntaxError) and error.filename in (SUBMISSION, "<unknown>"):
-        line = error.lineno
-    try:
-        text = str(error)
-    except Exception:
-        text = ""
-    name = getattr(error, "name", None) if isinstance(error, NameError) else None
-    return {"type": type(error).__name__[:60], "text": text[:_MAX_TEXT], "line": line, "name": name}
 
 
 def _run_training(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from answers.build import with_lines
 
 import grader as package
 from grader.errors import DojoError
-from grader.grade import Grader, settings
+from grader.grade import Grader, Settings, settings
 from grader.sandbox import Launcher
 
 REPOSITORY = Path(package.__file__).resolve().parents[1]
@@ -193,6 +193,15 @@ def test_a_launcher_that_is_gone_says_so_in_one_line(launcher: Launcher) -> None
     launcher.close()
     with pytest.raises(DojoError, match="process that starts workers has ended; run the command again"):
         launcher.start()
+
+
+def test_grading_on_cuda_forks_from_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    # CUDA cannot be used in a process that was forked after torch.cuda.is_available() was asked.
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("this process was forked"))
+    with Grader(Settings(seed=1, device="cuda")) as made:
+        worker = made.launcher.start()
+        assert is_running(worker.pid)
+        worker.close()
 
 
 def test_without_fork_grading_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

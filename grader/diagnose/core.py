@@ -78,6 +78,14 @@ class Mismatch:
             if isinstance(value, Tensor) and value.is_floating_point() and not name.startswith("_")
         }
 
+    def on_path(self, path: Path) -> str:
+        """ "" for a tensor with one path, else " on the path through Y"."""
+        return f" on the path through {path.through}" if len(self.paths) > 1 else ""
+
+    def line_of(self, path: Path) -> str:
+        """The forward line of a path's atom, as code."""
+        return f"`{self.atoms[path.through].text}`"
+
     def same(self, value: Tensor, other: Tensor | None = None) -> bool:
         """True where two tensors have one shape and, up to rounding at the truth's scale, one set of numbers."""
         other = self.truth if other is None else other

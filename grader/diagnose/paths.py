@@ -22,17 +22,9 @@ from grader.diagnose.core import (
     shape_text,
     without_small_constants,
 )
+from grader.diagnose.routing import misplaced, overwritten_rows, wrong_route
 
 _POWERS = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
-
-
-def _place(mismatch: Mismatch, path: Path) -> str:
-    """ "" for a tensor with one path, else " on the path through Y"."""
-    return f" on the path through {path.through}" if len(mismatch.paths) > 1 else ""
-
-
-def _read(mismatch: Mismatch, path: Path) -> str:
-    return f"`{mismatch.atoms[path.through].text}`"
 
 
 def missing_path(mismatch: Mismatch, path: Path) -> Diagnosis | None:
@@ -41,7 +33,7 @@ def missing_path(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-path",
-        f"The path through {path.through} is missing: {_read(mismatch, path)} reads {mismatch.name} too. "
+        f"The path through {path.through} is missing: {mismatch.line_of(path)} reads {mismatch.name} too. "
         f"A tensor that is used {len(mismatch.paths)} times gets the sum of {len(mismatch.paths)} gradients.",
     )
 
@@ -81,8 +73,8 @@ def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None
         how = "unchanged" if abs(factor - 1) < SAME_FACTOR else f"times {factor:.6g} only"
         return Diagnosis(
             "missing-local-derivative",
-            f"d{path.through} is passed on {how}{_place(mismatch, path)}. The local derivative of "
-            f"{_read(mismatch, path)} is missing.",
+            f"d{path.through} is passed on {how}{mismatch.on_path(path)}. The local derivative of "
+            f"{mismatch.line_of(path)} is missing.",
         )
     return None
 
@@ -111,7 +103,7 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-upstream",
-        f"This is the local derivative of {_read(mismatch, path)} alone{_place(mismatch, path)}. The chain rule "
+        f"This is the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
         f"multiplies it by what flows in from above, d{path.through} {shape_text(above.shape)}.",
     )
 
@@ -149,7 +141,7 @@ def missing_epsilon(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-epsilon",
-        f"Right but for the small constant that the forward line {_read(mismatch, path)} adds.",
+        f"Right but for the small constant that the forward line {mismatch.line_of(path)} adds.",
     )
 
 
@@ -166,7 +158,7 @@ def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             if common_factor(local, path.share) is None and common_factor(path.found, local) is not None:
                 return Diagnosis(
                     "wrong-power",
-                    f"The exponent is off{_place(mismatch, path)}. Derive {_read(mismatch, path)} again: which "
+                    f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again: which "
                     "power of which tensor is its local derivative?",
                 )
     return None
@@ -221,7 +213,7 @@ def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | 
     if any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
         return Diagnosis(
             "wrong-power",
-            f"The exponent is off{_place(mismatch, path)}. Derive {_read(mismatch, path)} again.",
+            f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again.",
         )
     return None
 
@@ -244,8 +236,8 @@ def _function_of(mismatch: Mismatch, atom: str) -> str | None:
 def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diagnosis:
     return Diagnosis(
         "wrong-forward-value",
-        f"The local derivative of {_read(mismatch, path)} is taken at {read}, not at {meant}"
-        f"{_place(mismatch, path)}. Which forward tensors does it depend on?",
+        f"The local derivative of {mismatch.line_of(path)} is taken at {read}, not at {meant}"
+        f"{mismatch.on_path(path)}. Which forward tensors does it depend on?",
     )
 
 
@@ -260,101 +252,10 @@ def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
             return Diagnosis(
                 "wrong-upstream",
-                f"{name} is read where d{path.through} flows in{_place(mismatch, path)}: "
-                f"{_read(mismatch, path)} passes its own gradient back.",
+                f"{name} is read where d{path.through} flows in{mismatch.on_path(path)}: "
+                f"{mismatch.line_of(path)} passes its own gradient back.",
             )
     return None
-
-
-def overwritten_rows(mismatch: Mismatch, path: Path) -> Diagnosis | None:
-    """Scattered rows overwrite each other instead of adding up."""
-    index = _index_of(mismatch, path.through)
-    if index is None or path.share.dim() < 1:
-        return None
-    above = mismatch.gradients.upstream[path.through].reshape(-1, *path.share.shape[1:])
-    rows = index.reshape(-1)
-    if above.shape[0] != rows.shape[0]:
-        return None
-    repeated = [int(row) for row in torch.unique(rows) if int((rows == row).sum()) > 1]
-    for row in range(path.share.shape[0]):
-        found = path.found[row]
-        given = above[rows == row]
-        if row in repeated:
-            if not any(mismatch.same(found, one) for one in given):
-                return None
-        elif not mismatch.same(found, path.share[row]):
-            return None
-    if not repeated:
-        return None
-    return Diagnosis(
-        "overwritten-rows",
-        f"Rows of d{mismatch.name} that are used more than once hold one contribution, not the sum. Indexed "
-        "assignment, and += with an index tensor, keep only one of several writes to a row.",
-    )
-
-
-def _index_of(mismatch: Mismatch, atom: str) -> Tensor | None:
-    """The index tensor of an atom such as `emb = C[Xb]`."""
-    node = ast.parse(mismatch.atoms[atom].text).body[0]
-    value = node.value if isinstance(node, ast.Assign) else None
-    if not (isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Name)):
-        return None
-    index = mismatch.forward.values.get(value.slice.id)
-    return index if isinstance(index, Tensor) and not index.is_floating_point() else None
-
-
-def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
-    """The right numbers in other places: routed along the wrong index, or reshaped in another order."""
-    if mismatch.same(path.found, path.share) or path.found.numel() < 2:
-        return None
-    if not mismatch.same(path.found.flatten().sort().values, path.share.flatten().sort().values):
-        return None
-    if _selects(mismatch, path.through):
-        return Diagnosis(
-            "wrong-row-or-column",
-            f"The right numbers in the wrong places{_place(mismatch, path)}. {_read(mismatch, path)} picks "
-            "elements by index: the gradient goes back to exactly those.",
-        )
-    return Diagnosis(
-        "wrong-reshape",
-        f"The right numbers in another order{_place(mismatch, path)}. {_read(mismatch, path)} does not move "
-        "any element; neither should the way back.",
-    )
-
-
-def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
-    """The right values, but not at the elements that were picked."""
-    if not _selects(mismatch, path.through) or float(path.found.abs().max()) == 0.0:
-        return None
-    values, rounded = _distinct(path.share), _distinct(path.found)
-    same_sums = path.share.dim() == 2 and any(
-        mismatch.same(path.found.sum(dimension), path.share.sum(dimension)) for dimension in (0, 1)
-    )
-    few = len(values) <= path.share.numel() // 2
-    if not (same_sums or (few and all(any(_close(value, v) for v in values) for value in rounded))):
-        return None
-    return Diagnosis(
-        "wrong-row-or-column",
-        f"The right numbers in the wrong places{_place(mismatch, path)}. {_read(mismatch, path)} picks "
-        "elements: the gradient goes back to exactly those.",
-    )
-
-
-def _distinct(value: Tensor) -> list[float]:
-    return [float(number) for number in torch.unique(value)]
-
-
-def _close(value: float, other: float) -> bool:
-    return abs(value - other) <= 1e-9 * max(abs(value), abs(other))
-
-
-def _selects(mismatch: Mismatch, atom: str) -> bool:
-    """True for an atom that picks elements: indexing, or max."""
-    text = ast.parse(mismatch.atoms[atom].text)
-    return any(
-        isinstance(leaf, ast.Subscript) or (isinstance(leaf, ast.Attribute) and leaf.attr in {"max", "min", "amax"})
-        for leaf in ast.walk(text)
-    )
 
 
 PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (

@@ -218,10 +218,10 @@ def calls(node: ast.AST, _: Statement) -> Found:
     elif name == "one_hot":
         yield "num-classes", _call(node, keywords=[])
     elif name == "softmax":
-        for other in ("F.log_softmax", "F.normalize"):
-            yield "other-function", _call(node, func=expression(other))
-        for other in ("torch.sigmoid", "torch.exp"):
-            yield "other-function", _call(node, func=expression(other), args=node.args[:1])
+        yield "other-function", _call(node, func=expression("F.log_softmax"))
+        yield "other-function", _call(node, func=expression("torch.exp"), args=node.args[:1])
+        yield "foreign-function", _call(node, func=expression("F.normalize"))
+        yield "foreign-function", _call(node, func=expression("torch.sigmoid"), args=node.args[:1])
     elif name == "index_add_":
         yield "rows", _call(node, func=expression(text.split(".")[0] + ".index_copy_"))
         yield "sign", _call(node, keywords=[ast.keyword("alpha", ast.Constant(-1))])

@@ -12,11 +12,12 @@ import torch
 
 from grader.grade import Grader, settings
 from grader.report import SubmissionReport
-from tests.mutation.equivalence import Outcome, weigh
+from tests.mutation.equivalence import Outcome, Standing, weigh
 from tests.mutation.kinds import ALSO_TRUE, NEUTRAL
 from tests.mutation.mutate import TRAINING, Mutant
 
 SEED = 20
+_STANDINGS: tuple[Standing, ...] = ("wrong", "note", "equal", "either")
 _FROM_THE_LOSS = ("loss", "W2", "b2", "bngain", "bnbias", "W1", "b1", "C")
 
 
@@ -84,11 +85,12 @@ class Figures:
     wrong: list[Graded]
     notes: list[Graded]
     equal: list[Graded]
+    either: list[Graded]
 
     @classmethod
     def of(cls, graded: Sequence[Graded]) -> Figures:
-        by = {s: [g for g in graded if g.outcome.standing == s] for s in ("wrong", "note", "equal")}
-        return cls(len(graded), by["wrong"], by["note"], by["equal"])
+        by = {s: [g for g in graded if g.outcome.standing == s] for s in _STANDINGS}
+        return cls(len(graded), *by.values())
 
     @property
     def accepted(self) -> list[Graded]:

@@ -62,6 +62,7 @@ KINDS: dict[str, frozenset[str] | None] = {
     "other-reduction": None,
     "minimum": _ids("wrong-row-or-column vanishing"),
     "other-function": _ids("wrong-function wrong-forward-value missing-softmax missing-factor"),
+    "foreign-function": None,
     "transpose": _ids("transposed"),
     "reshape": _ids("wrong-reshape wrong-row-or-column"),
     "index": _ids("wrong-row-or-column"),
@@ -119,7 +120,6 @@ ALSO_TRUE: dict[str, frozenset[str]] = {
 """Ids that are true of a kind and say less than its own: neither right nor wrong."""
 
 WHY_EQUAL: dict[str, str] = {
-    "another order": "it reads a gradient that is begun further down; right if the cells stood in another order",
     "clone": "the copy guards the other name, and no later line reads it",
     "add-keepdim": "the sum is broadcast against the rows again in the same line",
     "dimension-alias": "the same dimension counted from the end",

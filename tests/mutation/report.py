@@ -44,9 +44,10 @@ def main() -> None:
 def figures(title: str, found: Figures) -> str:
     wrong, nameable = len(found.wrong), len(found.nameable)
     raised = sum(g.raised for g in found.wrong)
+    right = f"{len(found.equal)} are right after all, {len(found.notes)} for this loss"
     return "\n".join(
         [
-            f"{title}: {found.total} mutants; {len(found.equal)} are right after all, {len(found.notes)} for this loss",
+            f"{title}: {found.total} mutants; {right}, {len(found.either)} in another order of the cells",
             f"  refused        {wrong - len(found.accepted)} of {wrong}",
             f"  blamed exactly {found.blamed_share:.1%} ({len(found.misblamed)} not)",
             f"  named rightly  {found.named_share:.1%} of the {nameable} whose kind has an id; {raised} more raise",
@@ -72,6 +73,7 @@ def details(found: Figures) -> str:
             listed("blamed otherwise", found.misblamed, expected),
             listed("named wrongly", found.misnamed),
             listed("not named", found.unnamed),
+            listed("undefined from top to bottom, right in another order of the cells", found.either),
             equal(found.equal),
         ]
     )
@@ -104,8 +106,7 @@ def listed(
 def equal(found: Iterable[Graded]) -> str:
     groups: dict[str, list[Graded]] = defaultdict(list)
     for graded in found:
-        moved = "another order" in graded.outcome.facts
-        groups["another order" if moved else graded.mutant.kind].append(graded)
+        groups[graded.mutant.kind].append(graded)
     lines = [f"\n== right after all: {sum(map(len, groups.values()))}"]
     for kind, members in sorted(groups.items()):
         lines.append(f"-- {kind} ({len(members)}): {WHY_EQUAL.get(kind, 'it gives the same numbers')}")

@@ -1,0 +1,139 @@
+"""Each detector names its own mistake, in words that name this answer's tensors; right answers get none."""
+
+from __future__ import annotations
+
+import pytest
+from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, with_lines
+
+from grader.diagnose import explain_exception
+from grader.report import Verdict
+
+ATOMS = [
+    ("sign", "dh", "dh = -dlogits @ W2.T", "wrong sign"),
+    ("scale", "dbnmeani", "dbnmeani = -dbndiff.mean(0, keepdim=True)", "1/n times"),
+    ("scale", "dbndiff2", "dbndiff2 = 1.0 / n * torch.ones_like(bndiff2) * dbnvar", "n-1"),
+    ("missing-keepdim", "dbnmeani", "dbnmeani = -dbndiff.sum(0)", "(64,), bnmeani is (1, 64)"),
+    ("extra-keepdim", "db2", "db2 = dlogits.sum(0, keepdim=True)", "(1, 27), b2 is (27,)"),
+    ("missing-sum", "dbngain", "dbngain = bnraw * dhpreact", "summed over dimension 0"),
+    ("wrong-dimension", "dcounts_sum_inv", "dcounts_sum_inv = (counts * dprobs).sum(0, keepdim=True)", "dimension 0"),
+    ("missing-broadcast", "dbndiff2", "dbndiff2 = 1.0 / (n - 1) * dbnvar", "(1, 64), bndiff2 is (32, 64)"),
+    ("transposed", "dW2", "dW2 = dlogits.T @ h", "(27, 64), W2 is (64, 27)"),
+    ("wrong-reshape", "demb", "demb = dembcat", "(32, 30), emb is (32, 3, 10)"),
+    ("missing-path", "dcounts", "dcounts = counts_sum_inv * dprobs", "through counts_sum is missing"),
+    ("path-twice", "dhprebn", "dhprebn = dbndiff.clone()\ndhprebn += dbndiff\ndhprebn += dbnmeani / n", "bndiff is counted"),
+    ("path-scaled", "dhprebn", "dhprebn = dbndiff.clone()\ndhprebn += dbnmeani", "through bnmeani"),
+    ("missing-local-derivative", "dbnraw", "dbnraw = dhpreact.clone()", "dhpreact is passed on unchanged"),
+    ("missing-upstream", "dhpreact", "dhpreact = 1.0 - h**2", "dh (32, 64)"),
+    ("stale-upstream", "dembcat", None, "dhprebn is read before it is finished"),
+    ("missing-epsilon", "dbnvar", "dbnvar = -0.5 * bnvar**-1.5 * dbnvar_inv", "small constant"),
+    ("wrong-power", "dbnvar", "dbnvar = -0.5 * (bnvar + 1e-5) ** -0.5 * dbnvar_inv", "power"),
+    ("wrong-forward-value", "dhpreact", "dhpreact = (1.0 - hpreact**2) * dh", "at hpreact, not at h"),
+    ("wrong-upstream", "dprobs", "dprobs = logprobs / probs", "logprobs is read where dlogprobs"),
+    ("overwritten-rows", "dC", "dC = torch.zeros_like(C)\ndC[Xb.view(-1)] += demb.view(-1, demb.shape[-1])", "more than once"),
+    ("wrong-row-or-column", "dlogprobs", "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n", "wrong places"),
+    ("not-finite", "dlogits", "dlogits = dnorm_logits / 0.0", "nan or infinite"),
+    ("precision", "dh", "dh = (dlogits.half() @ W2.T.half()).to(W2.dtype)", "rounding"),
+    ("zero", "dh", "dh = torch.zeros_like(h)", "all zeros"),
+    ("vanishing", "db1", "db1 = torch.zeros_like(b1)", "true gradient of b1 is zero"),
+    ("sign", "dlogit_maxes", "dlogit_maxes = dnorm_logits.sum(1, keepdim=True)", "wrong sign"),
+    ("autograd", "dh", "dh = h.grad", ".grad"),
+    ("undefined-name", "dh", "dh = dlogits @ W3.T", "'W3'"),
+    ("exception", "dh", "dh = dlogits @ W2", "(32, 27) @ (64, 27) needs 27 = 64"),
+    ("not-a-tensor", "dh", "dh = (dlogits @ W2.T).tolist()", "list"),
+]
+
+
+def blamed(reports) -> Verdict:
+    (report,) = reports
+    (verdict,) = (verdict for verdict in report.verdicts if not verdict.passed)
+    return verdict
+
+
+@pytest.mark.parametrize(("mistake", "name", "lines", "words"), ATOMS, ids=lambda value: None)
+def test_each_mistake_has_its_name(mistake: str, name: str, lines: str | None, words: str, grade_text) -> None:
+    if lines is None:  # dembcat is read before the last line of dhprebn
+        replaced = {
+            "dhprebn": "dhprebn = dbndiff.clone()\ndembcat = dhprebn @ W1.T\ndhprebn += 1.0 / n * dbnmeani",
+            "dembcat": "pass",
+        }
+    else:
+        replaced = {name: lines}
+    verdict = blamed(grade_text(with_lines(replaced), exercise="ex1"))
+    assert (f"d{verdict.name}", verdict.mistake) == (name, mistake)
+    assert words in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("mistake", "old", "new"),
+    [
+        ("wrong-dimension", "F.softmax(logits, 1)", "F.softmax(logits, 0)"),
+        ("scale", "dlogits /= n", "pass"),
+        ("missing-label", "dlogits[range(n), Yb] -= 1", "pass"),
+        ("wrong-label-term", "-= 1", "= -1"),
+        ("wrong-row-or-column", "dlogits[range(n), Yb] -= 1", "dlogits[:, Yb] -= 1"),
+        ("missing-factor", "F.softmax(logits, 1)", "logits.exp()"),
+        (
+            "mixed-exponentials",
+            "F.softmax(logits, 1)",
+            "logits.exp() / (logits - logits.max(1, keepdim=True).values).exp().sum(1, keepdim=True)",
+        ),
+        ("exception", "-= 1", "-= F.one_hot(Yb)[:, :3]"),
+    ],
+)
+def test_slips_of_cross_entropy(mistake: str, old: str, new: str, grade_text) -> None:
+    verdict = blamed(grade_text(SOFTMAX_MINUS_ONE.replace(old, new, 1), exercise="ex2"))
+    assert verdict.mistake == mistake
+
+
+@pytest.mark.parametrize(
+    ("mistake", "old", "new", "words"),
+    [
+        ("path-scaled", "n / (n - 1)", "1", "n and n-1 are mixed up"),
+        ("missing-path", "- dhpreact.sum(0) ", "", "through bnmeani"),
+        ("missing-path", "- n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0)", "", "through bndiff2"),
+        ("missing-factor", "bngain * ", "", "bngain"),
+        ("wrong-forward-value", "bnvar_inv / n", "bnvar / n", "bnvar"),
+        ("missing-epsilon", "bnvar_inv / n", "bnvar**-0.5 / n", "small constant"),
+    ],
+)
+def test_slips_of_batchnorm(mistake: str, old: str, new: str, words: str, grade_text) -> None:
+    assert old in BATCHNORM_IN_ONE
+    verdict = blamed(grade_text(BATCHNORM_IN_ONE.replace(old, new, 1), exercise="ex3"))
+    assert verdict.mistake == mistake
+    assert words in verdict.message
+
+
+def test_hpreact_for_dhpreact(grade_text) -> None:
+    verdict = blamed(grade_text(BATCHNORM_IN_ONE.replace("dhpreact", "hpreact"), exercise="ex3"))
+    assert verdict.mistake == "wrong-upstream"
+    assert "hpreact is read where the gradient dhpreact belongs" in verdict.message
+
+
+def test_where_nothing_fits_the_figures_are_given(grade_text) -> None:
+    verdict = blamed(grade_text(with_lines({"dh": "dh = torch.sin(dlogits @ W2.T * 7) + 0.1"}), exercise="ex1"))
+    assert verdict.mistake == "wrong-values"
+    assert "of the elements are right" in verdict.message
+    assert verdict.details is not None
+    errors = verdict.details.largest_errors
+    assert 1 <= len(errors) <= 6
+    assert abs(errors[0].yours - errors[0].true) >= abs(errors[-1].yours - errors[-1].true)
+
+
+def test_an_edit_of_one_token_explains_what_no_detector_knows(grade_text) -> None:
+    wrong = BATCHNORM_IN_ONE.replace("n * dhpreact -", "n * hpreact -")
+    verdict = blamed(grade_text(wrong, exercise="ex3"))
+    assert verdict.mistake == "wrong-upstream"
+    assert "hpreact is read where another gradient of the same shape belongs" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The size of tensor a (27) must match the size of tensor b (64) at non-singleton dimension 1", "27 against 64"),
+        ("shape '[32, 5]' is invalid for input of size 960", "960 numbers"),
+        ("unsupported operand type(s) for *: 'Tensor' and 'ellipsis'", "still `...`"),
+        ("something new\nin two lines", "RuntimeError: something new in two lines"),
+    ],
+)
+def test_exceptions_in_the_words_of_the_exercise(text: str, words: str) -> None:
+    assert words in explain_exception("RuntimeError", text)
