@@ -85,6 +85,14 @@ class Exercise:
     def forward_names(self) -> tuple[str, ...]:
         return tuple(name for atom in self.atoms for name in atom.binds)
 
+    def fed_by(self, name: str) -> set[str]:
+        """The tensors that are computed from `name`, directly or not."""
+        reached = {name}
+        for atom in self.atoms:
+            if reached & set(atom.reads):
+                reached.update(atom.binds)
+        return reached - {name}
+
     @cached_property
     def parameter_values(self) -> dict[str, object]:
         """The literals of the `parameters` cells: sizes, seed, device, dtype."""

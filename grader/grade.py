@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from grader.autograd import Forward, Gradients, cut_forward, whole_backward
+from grader.autograd import Forward, Gradients, whole_backward
 from grader.diagnose import UNEXPLAINED
 from grader.errors import DojoError
 from grader.judge import Answer, Judge, Truth, find_truth
@@ -28,6 +28,9 @@ from grader.world import (
     random_upstream,
     use_exact_arithmetic,
 )
+
+MOST_REPAIRS, MOST_VARIANTS = 3, 360
+"""How many gradients of one submission, and how many edits of their lines in all, are tried for an explanation."""
 
 
 @dataclass(frozen=True)
@@ -120,45 +123,50 @@ class Grader:
                     right = self._right_from_further_up(judge, verdict)
                 add_probe(verdict, plan, vanishes, probed, right)
                 add_sizes(verdict, _evidence(verdict, *sizes), self.settings.strict_sizes)
-            for verdict in report.verdicts:
-                if verdict.mistake in UNEXPLAINED and verdict.name in plan.attempts:
-                    self._explain_by_repair(judge, verdict)
+            puzzling = [v for v in report.verdicts if v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside]
+            if puzzling:
+                self._explain_by_repair(judge, puzzling)
             self._note_forward(judge, plan, report)
         finally:
             judge.close()
 
-    def _explain_by_repair(self, judge: Judge, verdict: Verdict) -> None:
-        """Where no detector knows the numbers: is there a one-token edit of the line that makes it right?"""
-        plan, seed, device = judge.plan, self.settings.seed, self.settings.device
-        attempt = plan.attempts[verdict.name]
-        if attempt.inside:
-            return
-        probing = verdict.mistake == "vanishing"
-        world = (random_upstream if probing else other_data)(seed, device, f"repair:{verdict.name}")
-        forward = cut_forward(plan.exercise, namespace_of(plan.exercise, world.parameters))
-        tried = variants([plan.statements[i].text for i in attempt.writers], _vocabulary(plan, forward))
-        right = judge.right_variants(verdict.name, [variant.statements for variant in tried], world)
-        explanations = dict.fromkeys(tried[number].diagnosis for number in right)
-        if explanations:
-            first, *others = explanations
-            verdict.mistake = first.mistake
-            verdict.message = " Or: ".join(d.message for d in (first, *others[:1])) + " " + verdict.message
+    def _explain_by_repair(self, judge: Judge, verdicts: Sequence[Verdict]) -> None:
+        """Where no detector knows the numbers: is there a one-token edit of the lines that makes them right?"""
+        plan = judge.plan
+        truth = find_truth(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
+        vocabulary = _vocabulary(plan, truth.forward)
+        for verdict in verdicts[:MOST_REPAIRS]:
+            lines = [plan.statements[i].text for i in plan.attempts[verdict.name].writers]
+            tried = variants(lines, vocabulary, MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
+            right = judge.right_variants(verdict.name, [variant.statements for variant in tried], truth)
+            explanations = list(dict.fromkeys(tried[number].diagnosis for number in right))
+            if explanations:
+                verdict.mistake = explanations[0].mistake
+                said = " Or: ".join(diagnosis.message for diagnosis in explanations[:2])
+                verdict.message = f"{said} {verdict.message}"
 
     def _right_from_further_up(self, judge: Judge, verdict: Verdict) -> bool:
         """Probe again with the random gradients further up, for answers that skip named tensors.
 
         `-(counts * dcounts).sum(1, keepdim=True)` never reads dnorm_logits and is right all the same.
         """
-        exercise, seed, device = judge.plan.exercise, self.settings.seed, self.settings.device
-        above = list(exercise.graded[: exercise.graded.index(verdict.name)])
+        plan, seed, device = judge.plan, self.settings.seed, self.settings.device
+        exercise, attempt = plan.exercise, plan.attempts[verdict.name]
+        lines = [plan.statements[index].text for index in attempt.writers]
+        above = [name for name in exercise.graded if name in exercise.fed_by(verdict.name)]
         chained: frozenset[str] = frozenset()
         while above:
             chained |= {above.pop()}
             world = random_upstream(seed, device, f"{verdict.name}:{len(above)}")
-            if find_truth(exercise, world, chained).gradients.vanishes(verdict.name):
+            truth = find_truth(exercise, world, chained)
+            if truth.gradients.vanishes(verdict.name):
                 return False
-            answers, truth = judge.run(world, chained)
-            if _evidence(verdict, answers, truth).right(verdict.name):
+            if attempt.inside or not attempt.place.isidentifier():
+                answers, truth = judge.run(world, chained)
+                right = _evidence(verdict, answers, truth).right(verdict.name)
+            else:
+                right = bool(judge.right_variants(verdict.name, [lines], truth))
+            if right:
                 return True
         return False
 

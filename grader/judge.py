@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ STATEMENT_SECONDS = 10.0
 """How long one statement may take; the double loop over C takes 0.005."""
 
 SETUP_SECONDS = 120.0
+_WORD = re.compile(r"\w+")
 SUBMISSION_SECONDS = 60.0
 
 
@@ -65,6 +67,10 @@ class Truth:
     gradients: Gradients
     put_back: dict[str, Tensor]
     forward: Forward
+
+    @property
+    def device(self) -> str:
+        return str(self.world.parameters.get("device", "cpu"))
 
 
 class StepFailed(Exception):
@@ -124,24 +130,26 @@ class Judge:
                 continue
             return self._with_lost(answers), truth
 
-    def right_variants(self, tensor: str, texts: Sequence[Sequence[str]], world: World) -> list[int]:
-        """Which variants of the answer for `tensor` give its true gradient in `world`."""
+    def right_variants(self, tensor: str, texts: Sequence[Sequence[str]], truth: Truth) -> list[int]:
+        """Which variants of the answer for `tensor`, each a list of statements, give its true gradient."""
         attempt = self.plan.attempts[tensor]
+        if not attempt.place.isidentifier():
+            return []
         helpers = self.plan.slices[tensor] - set(attempt.writers)
         steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
-        request = self._request(world) | {"steps": steps, "variants": texts, "place": attempt.place}
-        worker = self.launcher.start()
+        request = self._request(truth.world) | {"steps": steps, "variants": texts, "place": attempt.place}
+        words = set(_WORD.findall("\n".join([*(step["text"] for step in steps), *(t for text in texts for t in text)])))
+        read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
+        self.worker = self.worker or self.launcher.start()
         try:
-            send_message(worker.connection, request)
-            truth = find_truth(self.plan.exercise, world)
-            next_message(worker, time.monotonic() + SETUP_SECONDS)
-            send_tensors(worker.connection, {n: t for n, t in truth.put_back.items() if n != tensor})
-            next_message(worker, time.monotonic() + STATEMENT_SECONDS)
-            found = receive_tensors(worker.connection, str(world.parameters.get("device", "cpu")))
+            send_message(self.worker.connection, request)
+            self._next(self.worker, SETUP_SECONDS, None)
+            send_tensors(self.worker.connection, {n: t for n, t in truth.put_back.items() if n in read - {tensor}})
+            self._next(self.worker, STATEMENT_SECONDS, None)
+            found = receive_tensors(self.worker.connection, truth.device)
         except (StepFailed, OSError, EOFError, WireError):
+            self.close()
             return []
-        finally:
-            worker.close()
         true, scale = truth.gradients.total[tensor], truth.gradients.scale(tensor)
         return sorted(
             int(number)
@@ -194,8 +202,7 @@ class Judge:
         value = None
         if message.get("payload"):
             try:
-                device = str(truth.world.parameters.get("device", "cpu"))
-                value = receive_tensors(worker.connection, device)["value"]
+                value = receive_tensors(worker.connection, truth.device)["value"]
             except (EOFError, WireError, KeyError):
                 raise StepFailed(running, "crash") from None
         words = message.get("value")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from grader.diagnose.core import Diagnosis
 
-MAX_VARIANTS = 400
 _CONSTANTS = (0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2)
 _COARSE_CASTS = frozenset({"half", "bfloat16", "float"})
 _REDUCTIONS = frozenset({"sum", "mean", "max", "softmax", "log_softmax", "one_hot", "amax"})
@@ -41,20 +42,24 @@ class Vocabulary:
         return [other for other, theirs in self.shapes.items() if theirs == shape and other != name]
 
 
-def variants(statements: Sequence[str], words: Vocabulary) -> list[Variant]:
-    """Every edit of one token in one of `statements`, most telling first, at most `MAX_VARIANTS`."""
-    found = []
-    for position, text in enumerate(statements):
-        for edited, diagnosis in _edits(text, words):
-            changed = (*statements[:position], edited, *statements[position + 1 :])
-            found.append(Variant(changed, diagnosis))
-        if len(statements) > 1 and position:
-            fewer = (*statements[:position], *statements[position + 1 :])
-            found.append(Variant(fewer, Diagnosis("path-twice", f"`{_short(text)}` adds what is there already.")))
-    return found[:MAX_VARIANTS]
+def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Variant]:
+    """Edits of one token in one of `statements`, most telling first, at most `most` of them."""
+    return list(itertools.islice(_variants(statements, words), most))
 
 
-_Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST | None, Diagnosis]]]
+def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]:
+    for position, text in enumerate(statements[1:], start=1):
+        fewer = (*statements[:position], *statements[position + 1 :])
+        yield Variant(fewer, Diagnosis("path-twice", f"`{_short(text)}` adds what is there already."))
+    edits = [_edits(text, words) for text in statements]
+    for round_of_edits in itertools.zip_longest(*edits):
+        for position, found in enumerate(round_of_edits):
+            if found is not None:
+                changed = (*statements[:position], found[0], *statements[position + 1 :])
+                yield Variant(changed, found[1])
+
+
+_Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
 
 
 def _edits(text: str, words: Vocabulary) -> Iterator[tuple[str, Diagnosis]]:
@@ -62,26 +67,25 @@ def _edits(text: str, words: Vocabulary) -> Iterator[tuple[str, Diagnosis]]:
         tree = ast.parse(text)
     except SyntaxError:
         return
-    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.expr, ast.stmt, ast.keyword))]
+    places = list(_places(tree))
     for edit in _EDITS:
-        for index, node in enumerate(nodes):
+        for node, put in places:
             for replacement, diagnosis in edit(node, words):
-                yield _replaced(tree, nodes, index, replacement), diagnosis
+                put(replacement)
+                yield ast.unparse(ast.fix_missing_locations(tree)), diagnosis
+                put(node)
 
 
-def _replaced(tree: ast.Module, nodes: Sequence[ast.AST], index: int, replacement: ast.AST | None) -> str:
-    """The program with one node replaced; None removes a keyword."""
-    memo: dict[int, object] = {}
-    fresh = copy.deepcopy(tree, memo)
-    target = memo[id(nodes[index])]
-    for parent in ast.walk(fresh):
+def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
+    """Each expression and statement of a tree, with what puts another in its place."""
+    for parent in ast.walk(tree):
         for field, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, field, replacement)
-            elif isinstance(value, list) and any(item is target for item in value):
-                kept = [replacement if item is target else item for item in value]
-                setattr(parent, field, [item for item in kept if item is not None])
-    return ast.unparse(ast.fix_missing_locations(fresh))
+            if isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, (ast.expr, ast.stmt, ast.keyword)):
+                        yield item, partial(value.__setitem__, index)
+            elif isinstance(value, (ast.expr, ast.stmt)):
+                yield value, partial(setattr, parent, field)
 
 
 def _short(text: str) -> str:

@@ -17,6 +17,9 @@ from grader.exercise import Atom
 SAME_FACTOR = 1e-9
 """Relative spread within which numbers count as one constant; float64 leaves 1e-15."""
 
+_LOOSE = 50
+"""A factor found in float32 is that much less exact than one element: it may be that of a small share."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -41,13 +44,19 @@ class Path:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A candidate that is not the true gradient of `name`, and what is known of that tensor. All float64."""
+    """A candidate that is not the true gradient of `name`, and what is known of that tensor. All float64.
+
+    `limit` is what counts as rounding. A candidate that was computed in float32 needs a wider one; its noise is
+    then measured against its own largest element too. `measure` takes the place of the truth's own scale.
+    """
 
     name: str
     candidate: Tensor
     gradients: Gradients
     forward: Forward
     handed: frozenset[str] = frozenset()
+    limit: float = SAME_FACTOR
+    measure: float | None = None
 
     @property
     def truth(self) -> Tensor:
@@ -55,7 +64,14 @@ class Mismatch:
 
     @cached_property
     def scale(self) -> float:
-        return self.gradients.scale(self.name)
+        return self.gradients.scale(self.name) if self.measure is None else self.measure
+
+    @cached_property
+    def noise(self) -> float:
+        """How far off an element may be by rounding alone, where the limit is wider than float64's; else 0."""
+        if self.limit <= SAME_FACTOR:
+            return 0.0
+        return self.limit * max(self.scale, float(self.candidate.abs().max()) if self.candidate.numel() else 0.0)
 
     @cached_property
     def atoms(self) -> dict[str, Atom]:
@@ -91,7 +107,17 @@ class Mismatch:
         other = self.truth if other is None else other
         if value.shape != other.shape or not bool(torch.isfinite(value).all()):
             return False
-        return compare(value.to(other.dtype), other, self.scale).right
+        found = compare(value.to(other.dtype), other, self.scale)
+        return found.error <= self.limit or found.maxdiff <= self.noise
+
+    def factor(self, value: Tensor, other: Tensor) -> float | None:
+        """k where `value`, which was made from the candidate, is k * other up to rounding; else None."""
+        return common_factor(value, other, self.limit, self.noise)
+
+    def is_factor(self, factor: float, value: float) -> bool:
+        """True where a factor that was found is `value` up to rounding."""
+        limit = self.limit if self.limit <= SAME_FACTOR else _LOOSE * self.limit
+        return abs(factor - value) <= limit * abs(value)
 
     def pull_back(self, atom: str, above: Tensor) -> Tensor | None:
         """What an upstream gradient `above` of `atom` gives for this tensor; None where shapes do not fit."""
@@ -127,14 +153,20 @@ def without_small_constants(text: str) -> ast.Module | None:
     return tree if small else None
 
 
-def common_factor(value: Tensor, other: Tensor) -> float | None:
-    """k where value = k * other up to rounding; None where there is no such k or `other` is zero."""
+def common_factor(value: Tensor, other: Tensor, limit: float = SAME_FACTOR, noise: float = 0.0) -> float | None:
+    """k where value = k * other up to rounding; None where there is no such k or `other` is zero.
+
+    With `noise`, an element of `value` may be that far off, and a `value` that is nothing else has no factor.
+    """
     square = float((other * other).sum())
     if value.shape != other.shape or square == 0.0:
         return None
     factor = float((value * other).sum()) / square
     spread = float((value - factor * other).abs().max())
-    return factor if spread <= SAME_FACTOR * float(value.abs().max()) else None
+    largest = float(value.abs().max())
+    if noise and largest <= noise:
+        return None
+    return factor if spread <= max(limit * largest, noise) else None
 
 
 def named_factor(factor: float, mismatch: Mismatch) -> str | None:
@@ -148,8 +180,8 @@ def named_factor(factor: float, mismatch: Mismatch) -> str | None:
     for size in sorted(sizes - {n, 2, 3, 4}):
         known |= {f"{size} (a size)": float(size), f"1/{size} (one over a size)": 1 / size}
     for name, value in known.items():
-        if abs(factor - value) <= SAME_FACTOR * abs(value):
+        if mismatch.is_factor(factor, value):
             return name
-        if abs(factor + value) <= SAME_FACTOR * abs(value):
+        if mismatch.is_factor(-factor, value):
             return f"-{name}"
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from grader.diagnose.core import Diagnosis, Mismatch, common_factor
+from grader.diagnose.core import Diagnosis, Mismatch
 
 
 def cross_entropy(mismatch: Mismatch) -> Diagnosis | None:
@@ -18,7 +18,7 @@ def cross_entropy(mismatch: Mismatch) -> Diagnosis | None:
         return None
     logits = mismatch.forward.values[mismatch.name]
     for value, diagnosis in _slips(mismatch.name, logits, labels):
-        factor = common_factor(mismatch.candidate, value)
+        factor = mismatch.factor(mismatch.candidate, value)
         if factor is not None and abs(factor) > 0:
             return diagnosis
     return _wrong_label_term(mismatch, logits.softmax(1), labels)
@@ -31,14 +31,14 @@ def _wrong_label_term(mismatch: Mismatch, softmax: Tensor, labels: Tensor) -> Di
     at_labels = torch.zeros_like(softmax, dtype=torch.bool)
     at_labels[torch.arange(n, device=labels.device), labels] = True
     elsewhere = taken[~at_labels]
-    if float(elsewhere.abs().max()) <= 1e-9:
+    if float(elsewhere.abs().max()) <= mismatch.limit:
         return Diagnosis(
             "wrong-label-term",
             "Right but at the labels. From the softmax of each row, one is taken away at the label, once, before "
             "the division by n.",
         )
     rounded = elsewhere.round()
-    if float((elsewhere - rounded).abs().max()) <= 1e-9:
+    if float((elsewhere - rounded).abs().max()) <= mismatch.limit:
         return Diagnosis(
             "wrong-row-or-column",
             "The one is taken away at other places than the labels. Each row has one label: pair the row numbers "

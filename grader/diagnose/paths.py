@@ -52,8 +52,8 @@ def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """This path's share times a constant."""
     if len(mismatch.paths) < 2:
         return None
-    factor = common_factor(path.found, path.share)
-    if factor is None or abs(factor - 1) < 1e-9 or abs(factor) < 1e-9:
+    factor = mismatch.factor(path.found, path.share)
+    if factor is None or mismatch.is_factor(factor, 1) or abs(factor) < SAME_FACTOR:
         return None
     name = named_factor(factor, mismatch) or f"{factor:.6g}"
     if name == "-1":
@@ -68,9 +68,9 @@ def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None
     if above.shape != path.share.shape:
         passed = list(_fitted(above, path.share.shape))
     for value in passed:
-        if common_factor(path.share, value) is not None or (factor := common_factor(path.found, value)) is None:
+        if common_factor(path.share, value) is not None or (factor := mismatch.factor(path.found, value)) is None:
             continue
-        how = "unchanged" if abs(factor - 1) < SAME_FACTOR else f"times {factor:.6g} only"
+        how = "unchanged" if mismatch.is_factor(factor, 1) else f"times {factor:.6g} only"
         return Diagnosis(
             "missing-local-derivative",
             f"d{path.through} is passed on {how}{mismatch.on_path(path)}. The local derivative of "
@@ -99,7 +99,7 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative alone."""
     above = mismatch.gradients.upstream[path.through]
     local = mismatch.pull_back(path.through, torch.ones_like(above))
-    if local is None or common_factor(path.share, local) is not None or common_factor(path.found, local) is None:
+    if local is None or common_factor(path.share, local) is not None or mismatch.factor(path.found, local) is None:
         return None
     return Diagnosis(
         "missing-upstream",
@@ -155,7 +155,7 @@ def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             local = base**power * above
             if local.shape != path.share.shape or not bool(torch.isfinite(local).all()):
                 continue
-            if common_factor(local, path.share) is None and common_factor(path.found, local) is not None:
+            if common_factor(local, path.share) is None and mismatch.factor(path.found, local) is not None:
                 return Diagnosis(
                     "wrong-power",
                     f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again: which "

@@ -75,7 +75,7 @@ def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         mismatch.same(path.found.sum(dimension), path.share.sum(dimension)) for dimension in (0, 1)
     )
     few = len(values) <= path.share.numel() // 2
-    if not (same_sums or (few and all(any(_close(value, v) for v in values) for value in rounded))):
+    if not (same_sums or (few and all(any(_close(value, v, mismatch.limit) for v in values) for value in rounded))):
         return None
     return Diagnosis(
         "wrong-row-or-column",
@@ -88,8 +88,8 @@ def _distinct(value: Tensor) -> list[float]:
     return [float(number) for number in torch.unique(value)]
 
 
-def _close(value: float, other: float) -> bool:
-    return abs(value - other) <= 1e-9 * max(abs(value), abs(other))
+def _close(value: float, other: float, limit: float) -> bool:
+    return abs(value - other) <= limit * max(abs(value), abs(other))
 
 
 def _selects(mismatch: Mismatch, atom: str) -> bool:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -28,6 +29,8 @@ _CAUSES = {
     "2": "Is it counted twice?",
     "1/2": "A factor 2 is missing: the derivative of a square has one.",
 }
+Numbers = npt.NDArray[np.float64]
+
 _POWERS = (-1.0, 1.0, -2.0, 2.0, -0.5, 0.5)
 _HALF_PRECISION = 2.0**-6
 """A few roundings of bfloat16, the coarsest dtype that people use."""
@@ -65,7 +68,7 @@ def sign(mismatch: Mismatch) -> Diagnosis | None:
 
 def scale(mismatch: Mismatch) -> Diagnosis | None:
     """A constant times the truth."""
-    factor = common_factor(mismatch.candidate, mismatch.truth)
+    factor = mismatch.factor(mismatch.candidate, mismatch.truth)
     if factor is None or abs(factor) < SAME_FACTOR:
         return None
     name = named_factor(factor, mismatch)
@@ -100,17 +103,49 @@ def other_factor(mismatch: Mismatch) -> Diagnosis | None:
         if mismatch.same(mismatch.candidate, mismatch.truth * without / factors[name]):
             atom = mismatch.atoms[name]
             return Diagnosis("missing-epsilon", f"Right but for the small constant that `{atom.text}` adds.")
+    sample = _Sample(mismatch)
     for name, value in factors.items():
         for power in _POWERS:
-            if common_factor(mismatch.candidate, mismatch.truth * value**power) is None:
+            if not sample.constant_over(value, power):
+                continue
+            if mismatch.factor(mismatch.candidate, mismatch.truth * value**power) is None:
                 continue
             if power < 0:
                 return Diagnosis("missing-factor", f"A factor is missing: {name} to the power {-power:g}.")
             return Diagnosis("extra-factor", f"A factor too many: {name} to the power {power:g}.")
     for (meant, right), (read, wrong) in itertools.permutations(factors.items(), 2):
+        if not sample.equal_over(wrong, right):
+            continue
         if mismatch.same(mismatch.candidate, mismatch.truth * wrong / right):
             return Diagnosis("wrong-forward-value", f"{read} stands as a factor where {meant} belongs.")
     return None
+
+
+class _Sample:
+    """Three elements of a mismatch, to rule a factor out before all elements are looked at."""
+
+    def __init__(self, mismatch: Mismatch) -> None:
+        true = mismatch.truth.flatten()
+        self.positions = true.abs().topk(min(3, true.numel())).indices
+        self.ratios = self._picked(mismatch.candidate) / self._picked(mismatch.truth)
+        self.limit = max(1e-6, 100 * mismatch.noise / mismatch.scale)
+
+    def _picked(self, value: Tensor) -> Numbers:
+        picked: Numbers = value.flatten()[self.positions].double().cpu().numpy()
+        return picked
+
+    def constant_over(self, value: Tensor, power: float) -> bool:
+        """True where candidate / (truth * value**power) is one number at the sampled elements."""
+        with np.errstate(all="ignore"):
+            return self._constant(self.ratios / self._picked(value) ** power)
+
+    def equal_over(self, above: Tensor, below: Tensor) -> bool:
+        """True where candidate = truth * above / below at the sampled elements."""
+        with np.errstate(all="ignore"):
+            return bool(np.allclose(self.ratios, self._picked(above) / self._picked(below), rtol=self.limit, atol=0.0))
+
+    def _constant(self, found: Numbers) -> bool:
+        return bool(np.isfinite(found).all()) and bool(np.ptp(found) <= self.limit * abs(found[0]))
 
 
 def _without_small_constants(mismatch: Mismatch, factors: Collection[str]) -> Iterator[tuple[str, Tensor]]:
@@ -143,8 +178,8 @@ def unfinished_route(mismatch: Mismatch) -> Diagnosis | None:
                 f"The term that comes back through {through} is missing: "
                 f"`{mismatch.atoms[through].text}` depends on {mismatch.name} too.",
             )
-        factor = common_factor(found, share)
-        if factor is None or abs(factor - 1) < SAME_FACTOR:
+        factor = mismatch.factor(found, share)
+        if factor is None or mismatch.is_factor(factor, 1):
             continue
         name = named_factor(factor, mismatch) or f"{factor:.6g}"
         if name == "-1":
@@ -168,13 +203,15 @@ def _routes(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
             reached.add(atom.name)
     for through in between:
         route = mismatch.carry_back({through: mismatch.gradients.upstream[through]}, between)
-        if route is None or mismatch.same(route) or float(route.abs().max()) <= 1e-9 * mismatch.scale:
+        if route is None or mismatch.same(route) or float(route.abs().max()) <= mismatch.limit * mismatch.scale:
             continue
         yield through, route
 
 
 def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:
     """For a formula that spans several atoms: right, but begun from another tensor than the gradient given."""
+    if mismatch.gradients.shares[mismatch.name].keys() <= mismatch.handed:
+        return None
     for start in mismatch.handed - {mismatch.name}:
         above = mismatch.gradients.upstream.get(start)
         for other, value in mismatch.forward_tensors.items():
@@ -190,7 +227,7 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
     """How far off, where the largest error sits, and what share of the elements is right."""
     truth, candidate = mismatch.truth.double(), mismatch.candidate
     difference = (candidate - truth).abs()
-    right = float((difference <= 1e-9 * mismatch.scale).double().mean())
+    right = float((difference <= mismatch.limit * mismatch.scale).double().mean())
     flat = int(difference.argmax())
     index = np.unravel_index(flat, tuple(truth.shape))  # torch's own loads sympy: 0.3 s
     where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
