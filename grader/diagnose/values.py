@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -113,10 +112,8 @@ def other_factor(mismatch: Mismatch) -> Diagnosis | None:
             if power < 0:
                 return Diagnosis("missing-factor", f"A factor is missing: {name} to the power {-power:g}.")
             return Diagnosis("extra-factor", f"A factor too many: {name} to the power {power:g}.")
-    for (meant, right), (read, wrong) in itertools.permutations(factors.items(), 2):
-        if not sample.equal_over(wrong, right):
-            continue
-        if mismatch.same(mismatch.candidate, mismatch.truth * wrong / right):
+    for meant, read in sample.replacements(factors):
+        if mismatch.same(mismatch.candidate, mismatch.truth * factors[read] / factors[meant]):
             return Diagnosis("wrong-forward-value", f"{read} stands as a factor where {meant} belongs.")
     return None
 
@@ -137,15 +134,18 @@ class _Sample:
     def constant_over(self, value: Tensor, power: float) -> bool:
         """True where candidate / (truth * value**power) is one number at the sampled elements."""
         with np.errstate(all="ignore"):
-            return self._constant(self.ratios / self._picked(value) ** power)
-
-    def equal_over(self, above: Tensor, below: Tensor) -> bool:
-        """True where candidate = truth * above / below at the sampled elements."""
-        with np.errstate(all="ignore"):
-            return bool(np.allclose(self.ratios, self._picked(above) / self._picked(below), rtol=self.limit, atol=0.0))
-
-    def _constant(self, found: Numbers) -> bool:
+            found = self.ratios / self._picked(value) ** power
         return bool(np.isfinite(found).all()) and bool(np.ptp(found) <= self.limit * abs(found[0]))
+
+    def replacements(self, factors: Mapping[str, Tensor]) -> list[tuple[str, str]]:
+        """Pairs (meant, read) with candidate = truth * read / meant at the sampled elements."""
+        if len(factors) < 2:
+            return []
+        names, picked = list(factors), np.stack([self._picked(value) for value in factors.values()])
+        with np.errstate(all="ignore"):
+            off = abs(self.ratios * picked[:, None] - picked[None])
+            equal = (off <= self.limit * abs(picked[None])).all(axis=2)
+        return [(names[i], names[j]) for i, j in zip(*equal.nonzero(), strict=True) if i != j]
 
 
 def _without_small_constants(mismatch: Mismatch, factors: Collection[str]) -> Iterator[tuple[str, Tensor]]:
