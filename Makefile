@@ -3,11 +3,13 @@
 #
 # PYTHON=python3.12   makes .venv with that Python (3.10 or newer) and not with the first one found
 # ARGS='...'          is handed on: make grade ARGS='--exercise makemore/ex1_atoms'
+# REPO=owner/name     is where on GitHub the badges of `make notebooks` point to
 # STRICT=1            makes `make grade` fail unless all is right; CI=true, as every CI sets it, does the same
 
 PYTHON ?=
 ARGS    =
 STRICT  = $(CI)
+REPO    = $(DOJO_REPO)
 
 VENV      := .venv
 BIN       := $(VENV)/bin
@@ -21,7 +23,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .NOTPARALLEL:
 MAKEOVERRIDES = # what is set for this make is not for one that a test calls
-.PHONY: help setup grade watch hint train lab test lint types check exercises bench mutants picture clean FORCE
+.PHONY: help setup grade watch hint train lab test lint types check exercises notebooks bench mutants picture clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -44,8 +46,11 @@ hint: $(INSTALLED) ## the next hint for the first gradient that is not right (AR
 train: $(INSTALLED) ## run your own training loop (exercise 4) in full, and sample names
 	@$(BIN)/dojo train $(ARGS)
 
-lab: $(LAB) ## open notebooks/ in JupyterLab
-	@$(BIN)/jupyter lab $(ARGS) notebooks/
+# jupytext's extension takes the newer of two files when a notebook is opened. So `dojo sync` goes first, and no
+# lab starts where both have changed; afterwards it notes what both agreed on. Ctrl-C ends the lab, not the recipe.
+lab: $(LAB) ## open notebooks/ in JupyterLab, in step with exercises/
+	@$(BIN)/dojo sync && { trap : INT; $(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS); \
+	$(BIN)/dojo sync; }
 
 # ---- For authors and developers ----
 
@@ -60,6 +65,9 @@ types: $(DEV) ## mypy, strict for grader/
 
 exercises: $(DEV) ## derive exercises/ and notebooks/ from solutions/
 	@$(BIN)/dojo author build $(ARGS)
+
+notebooks: $(DEV) ## the same with "Open in Colab" badges (REPO=owner/name; pyproject.toml has the default)
+	@DOJO_REPO='$(REPO)' $(BIN)/dojo author build $(ARGS)
 
 check: $(DEV) ## prove the content: derived files have no diff, every stub fails, every solution passes
 	@$(BIN)/dojo author check $(ARGS)

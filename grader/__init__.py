@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grader.graph import show_graph
     from grader.names import build_dataset, load_names, split_names
     from grader.notebook import cmp
 
 __version__ = "0.1.0"
-__all__ = ["build_dataset", "cmp", "load_names", "split_names"]
+__all__ = ["build_dataset", "cmp", "load_names", "show_graph", "split_names"]
 
 _HOMES = {
     "build_dataset": "grader.names",
     "cmp": "grader.notebook",
     "load_names": "grader.names",
+    "show_graph": "grader.graph",
     "split_names": "grader.names",
 }
 

@@ -7,10 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import jupytext
-import nbformat
-
 from grader.bundle import bundled
+from grader.colab import badge, setup_cell
 from grader.errors import DojoError
 from grader.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
 from grader.files import write_atomically
@@ -24,7 +22,7 @@ NOTEBOOK_METADATA = {
 
 
 def exercise_text(exercise: Exercise) -> str:
-    """The solution's file with stubs for answers and hints folded away; all else to the letter."""
+    """The solution's file with stubs for answers, hints folded away and what Colab needs; all else to the letter."""
     text = exercise.path.read_text(encoding="utf-8")
     starts = [found.start() for found in _MARK.finditer(text)]
     if not starts:
@@ -43,7 +41,11 @@ def exercise_text(exercise: Exercise) -> str:
             names, level = stub_names(exercise, cell), 0
             part = part.split("\n", 1)[0] + "\n" + "".join(f"{name} = ...\n" for name in names) + "\n"
         parts.append(part)
-    return "".join(parts).rstrip("\n") + "\n"
+    first = 1 + parts[1].startswith("# %% [markdown]")
+    if first == 2:
+        parts[1] = _with_badge(parts[1], badge(exercise.id))
+    parts[first - 1] = parts[first - 1].rstrip("\n") + "\n\n"
+    return "".join([*parts[:first], setup_cell(), "\n", *parts[first:]]).rstrip("\n") + "\n"
 
 
 def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
@@ -57,6 +59,9 @@ def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
 
 def notebook_text(text: str) -> str:
     """The notebook of an exercise's text: stable cell ids, no outputs, answers and hints tagged as there."""
+    import jupytext  # it costs 0.2 s, and `dojo grade` needs only the texts
+    import nbformat
+
     notebook = jupytext.reads(text, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
@@ -96,6 +101,14 @@ def build() -> list[Path]:
             write_atomically(path, text)
             written.append(path.relative_to(root))
     return written
+
+
+def _with_badge(part: str, line: str | None) -> str:
+    """The first cell with the badge below its heading."""
+    if line is None:
+        return part
+    mark, heading, rest = part.split("\n", 2)
+    return f"{mark}\n{heading}\n#\n# {line}\n{rest}"
 
 
 def _folded(part: str, cell: Cell, name: str, level: int) -> str:

@@ -52,6 +52,7 @@ def grade(
     """Grade files, each gradient on its own."""
     from grader.exercise import find_exercise
     from grader.hints import remember
+    from grader.pairs import latest
     from grader.render import FORMAT_NAMES, FORMATS
     from grader.source import read_source
     from grader.submission import find_parts, submission_files
@@ -66,6 +67,7 @@ def grade(
         raise DojoError(f"{output}: there is no folder {output.parent} to write it to")
     _use_names(names)
     files = [file for path in paths or [_default_path()] for file in submission_files(path)]
+    files = latest(files, named=paths or [], say=lambda line: typer.echo(f"dojo: {line}", err=True))
     parts = [part for file in files for part in find_parts(read_source(file), exercise)]
 
     # torch takes a second to load: bad input has been told by now.
@@ -174,6 +176,19 @@ def reset(
     from grader.copies import reset_exercise
 
     reset_exercise(exercise, folder, confirm=(lambda _: True) if yes else typer.confirm)
+
+
+@app.command()
+def sync(
+    folder: Annotated[Path, typer.Argument(help="The folder with exercises/ and notebooks/.", metavar="DIR")] = Path(),
+    keep: Annotated[
+        list[Path] | None, typer.Option(help="Where both changed, go on with this one.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Bring exercises/ and notebooks/ in step; of two that both changed neither is touched."""
+    from grader.sync import sync as sync_pairs
+
+    raise typer.Exit(sync_pairs(folder, keep or [], typer.echo))
 
 
 @data_app.command("fetch")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import torch
 
-from grader.autograd import Forward, Gradients, whole_backward
+from grader.autograd import Gradients, whole_backward
 from grader.diagnose import UNEXPLAINED
 from grader.errors import DojoError
 from grader.judge import Answer, Judge, Truth, find_truth
 from grader.plan import Plan, make_plan
-from grader.repair import Vocabulary, variants
+from grader.repair import explain, variants, vocabulary_of
 from grader.report import Report, SubmissionReport, Verdict
 from grader.sandbox import ISOLATION, Launcher
 from grader.source import read_source
@@ -134,16 +134,14 @@ class Grader:
         """Where no detector knows the numbers: is there a one-token edit of the lines that makes them right?"""
         plan = judge.plan
         truth = find_truth(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
-        vocabulary = _vocabulary(plan, truth.forward)
+        vocabulary = vocabulary_of(plan.exercise, truth.forward, {*plan.exercise.graded, *plan.exercise.given})
         for verdict in verdicts[:MOST_REPAIRS]:
-            lines = [plan.statements[i].text for i in plan.attempts[verdict.name].writers]
+            lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
             tried = variants(lines, vocabulary, MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
             right = judge.right_variants(verdict.name, [variant.statements for variant in tried], truth)
-            explanations = list(dict.fromkeys(tried[number].diagnosis for number in right))
-            if explanations:
-                verdict.mistake = explanations[0].mistake
-                said = " Or: ".join(diagnosis.message for diagnosis in explanations[:2])
-                verdict.message = f"{said} {verdict.message}"
+            found = explain(verdict.message, [tried[number].diagnosis for number in right])
+            if found is not None:
+                verdict.mistake, verdict.message = found.mistake, found.message
 
     def _right_from_further_up(self, judge: Judge, verdict: Verdict) -> bool:
         """Probe again with the random gradients further up, for answers that skip named tensors.
@@ -152,7 +150,7 @@ class Grader:
         """
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
         exercise, attempt = plan.exercise, plan.attempts[verdict.name]
-        lines = [plan.statements[index].text for index in attempt.writers]
+        lines = [plan.statements[index].text for index in plan.lines_of(verdict.name)]
         above = [name for name in exercise.graded if name in exercise.fed_by(verdict.name)]
         chained: frozenset[str] = frozenset()
         while above:
@@ -188,19 +186,6 @@ class Grader:
                     f"line {statement.line}: your forward pass computes {', '.join(names[index])} otherwise "
                     "than the exercise does; gradients are judged against the exercise's."
                 )
-
-
-def _vocabulary(plan: Plan, forward: Forward) -> Vocabulary:
-    tensors = {
-        name: tuple(value.shape)
-        for name, value in forward.values.items()
-        if isinstance(value, torch.Tensor) and value.is_floating_point()
-    }
-    known = [name for name in (*plan.exercise.graded, *plan.exercise.given) if name in tensors]
-    gradients = {f"d{name}": tensors[name] for name in known}
-    named = {*plan.exercise.forward_names, *plan.exercise.network_names}
-    shapes = {name: shape for name, shape in tensors.items() if name in named} | gradients
-    return Vocabulary(shapes, frozenset(gradients))
 
 
 def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evidence:

@@ -12,11 +12,11 @@ from pathlib import Path
 from grader.bundle import bundled
 from grader.errors import DojoError
 from grader.exercise import Exercise, all_exercises, find_exercise
-from grader.progress import Progress, load_progress, remember, save_progress
+from grader.memory import Progress, load_progress, remember, save_progress
 from grader.source import read_source
 from grader.submission import Part, find_parts
 
-__all__ = ["first_not_right", "gradient_name", "hint", "next_hint", "remember", "solution"]
+__all__ = ["find_gradient", "first_not_right", "gradient_name", "hint", "next_hint", "remember", "solution"]
 
 _WIDEST = 100
 
@@ -72,6 +72,16 @@ def next_hint(exercise: Exercise, name: str) -> str:
     text = _show(exercise, name, _next_level(exercise, name, progress), progress)
     save_progress(progress)
     return text
+
+
+def find_gradient(variable: str, here: Exercise | None = None) -> tuple[Exercise, str]:
+    """The exercise and the tensor that `variable` means; `here` is the exercise to look in first.
+
+    Raises:
+        DojoError: no exercise grades it.
+    """
+    name = _tensor(variable, here) if here is not None else None
+    return (here, name) if here is not None and name is not None else _find(variable, None, load_progress())
 
 
 def solution(variable: str, asked: str | None = None, anyway: bool = False) -> str:

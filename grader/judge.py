@@ -135,9 +135,10 @@ class Judge:
         attempt = self.plan.attempts[tensor]
         if not attempt.place.isidentifier():
             return []
-        helpers = self.plan.slices[tensor] - set(attempt.writers)
+        helpers = self.plan.slices[tensor] - set(self.plan.lines_of(tensor))
         steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
         request = self._request(truth.world) | {"steps": steps, "variants": texts, "place": attempt.place}
+        request["fresh"] = [name for name, held in self.plan.aliases.items() if held == tensor]
         words = set(_WORD.findall("\n".join([*(step["text"] for step in steps), *(t for text in texts for t in text)])))
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
         self.worker = self.worker or self.launcher.start()

@@ -14,11 +14,14 @@ from grader.effects import Effects
 from grader.exercise import DTYPE, Exercise
 from grader.forbidden import AutogradUse, autograd_use
 from grader.naming import Names
-from grader.scopes import FUNCTIONS, functions_in
+from grader.scopes import FUNCTIONS, called_name, functions_in
 from grader.source import Statement
 
 PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
 """What every submission finds defined, whether it imports it or not."""
+
+
+_PLAIN_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For)
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,15 @@ class Plan:
     places_inside: dict[str, str] = field(default_factory=dict)
     names: Names = field(default_factory=lambda: Names({}))
     slices: dict[str, set[int]] = field(default_factory=dict)
+    reads: dict[str, frozenset[str]] = field(default_factory=dict)
+    unsized_one_hot: dict[str, tuple[Statement, int]] = field(default_factory=dict)
     forward_lines: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     statements: Sequence[Statement] = ()
+
+    def lines_of(self, tensor: str) -> list[int]:
+        """The statements that make up an answer: those that write it and what they need, definitions left out."""
+        kept = self.slices[tensor]
+        return [s.index for s in self.steps if s.index in kept and isinstance(s.statement.node, _PLAIN_STATEMENTS)]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -181,9 +191,28 @@ class _Planner:
             places_inside=hooked,
             names=self.analysis.names,
             slices=slices,
+            reads={tensor: self._reads(kept) for tensor, kept in slices.items()},
+            unsized_one_hot=self._unsized_one_hot(slices),
             forward_lines=self._own_forward_lines(kept),
             statements=self.analysis.statements,
         )
+
+    def _reads(self, kept: Iterable[int]) -> frozenset[str]:
+        indexes = list(kept)
+        gradients = {f"d{tensor}" for index in indexes for tensor in self.analysis.gradients_read(index)}
+        return frozenset(gradients).union(*(self.analysis.effects[index].reads for index in indexes))
+
+    def _unsized_one_hot(self, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, int]]:
+        """The gradients that use `one_hot` without num_classes: its width then depends on the batch."""
+        found = {}
+        for tensor, kept in slices.items():
+            for index in kept:
+                statement = self.analysis.statements[index]
+                for leaf in ast.walk(statement.node):
+                    unsized = isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot" and len(leaf.args) < 2
+                    if isinstance(leaf, ast.Call) and unsized and not leaf.keywords:
+                        found[tensor] = (statement, statement.cell.line + leaf.lineno - 1)
+        return found
 
     def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
         """Statements above the first gradient that write a forward tensor unlike the exercise does."""

@@ -8,13 +8,17 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from grader.diagnose.core import Diagnosis
+from torch import Tensor
 
-_CONSTANTS = (0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2)
+from grader.autograd import Forward
+from grader.diagnose.core import Diagnosis
+from grader.exercise import Exercise
+
+_CONSTANTS = (0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2, 1e-5, 0)
 _COARSE_CASTS = frozenset({"half", "bfloat16", "float"})
 _REDUCTIONS = frozenset({"sum", "mean", "max", "softmax", "log_softmax", "one_hot", "amax"})
 
@@ -40,6 +44,27 @@ class Vocabulary:
         if shape is None:
             return []
         return [other for other, theirs in self.shapes.items() if theirs == shape and other != name]
+
+
+def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str]) -> Vocabulary:
+    """The tensors that a line of an answer may name: those of the forward pass, and the gradients of `graded`."""
+    named = {*exercise.forward_names, *exercise.network_names, *exercise.setup_names}
+    shapes = {
+        name: tuple(value.shape)
+        for name, value in forward.values.items()
+        if name in named and isinstance(value, Tensor) and value.is_floating_point()
+    }
+    gradients = {f"d{name}": shapes[name] for name in graded if name in shapes}
+    return Vocabulary(shapes | gradients, frozenset(gradients))
+
+
+def explain(verdict_message: str, found: Sequence[Diagnosis]) -> Diagnosis | None:
+    """One diagnosis from the edits that make an answer right: the first two are told, before the figures."""
+    several = list(dict.fromkeys(found))
+    if not several:
+        return None
+    said = " Or: ".join(diagnosis.message for diagnosis in several[:2])
+    return Diagnosis(several[0].mistake, f"{said} {verdict_message}")
 
 
 def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Variant]:
@@ -116,6 +141,8 @@ def _other_name(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Dia
 def _exponent(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)):
         return
+    said = f"`{_short(ast.unparse(node))}` is not the whole local derivative."
+    yield ast.BinOp(ast.Constant(1.0), ast.Sub(), node), Diagnosis("wrong-power", said)
     for power in (*_CONSTANTS, 3, -3):
         changed = ast.BinOp(node.left, ast.Pow(), ast.Constant(power))
         said = f"The exponent {ast.unparse(node.right)} is wrong. Derive the forward line by the power rule again."
@@ -135,6 +162,16 @@ def _dimension(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosi
                     said = f"{node.func.attr} runs over dimension {argument.value:d}. Which dimension is meant?"
                     changed = ast.Call(node.func, args, node.keywords)
                     yield changed, Diagnosis("wrong-dimension", said)
+        if node.func.attr == "sum" and not node.args and not node.keywords:
+            for other in (0, 1):
+                keywords = [ast.keyword("keepdim", ast.Constant(True))]
+                changed = ast.Call(node.func, [ast.Constant(other)], keywords)
+                said = f"`{_short(ast.unparse(node))}` sums over everything. Over which dimension is the sum meant?"
+                yield changed, Diagnosis("wrong-dimension", said)
+        if node.func.attr == "mean":
+            summed = ast.Attribute(node.func.value, "sum", ast.Load())
+            said = "A mean stands where the broadcast calls for a sum."
+            yield ast.Call(summed, node.args, node.keywords), Diagnosis("scale", said)
     if isinstance(node, ast.keyword) and node.arg == "dim" and isinstance(node.value, ast.Constant):
         for other in {0, 1} - {node.value.value}:
             said = f"{ast.unparse(node)}: which dimension is meant?"
@@ -214,6 +251,9 @@ def _factor(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]
             yield node.right, Diagnosis("extra-factor", f"The factor {ast.unparse(node.left)} is too much.")
         said = f"{ast.unparse(node.right)} is a factor too many."
         yield node.left, Diagnosis("extra-factor", said)
+        if isinstance(node.op, ast.Div):
+            said = f"The fraction `{_short(ast.unparse(node))}` is upside down."
+            yield ast.BinOp(node.right, ast.Div(), node.left), Diagnosis("wrong-power", said)
         other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
         said = f"Multiplied where it should be divided, or the other way round: {ast.unparse(node.right)}."
         yield ast.BinOp(node.left, other, node.right), Diagnosis("wrong-power", said)
@@ -226,7 +266,8 @@ def _cast(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
 
 
 def _reduction(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
-    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+    product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+    if not isinstance(node, ast.expr) or not (product or _loaded(node)):
         return
     for dimension in (0, 1):
         method = ast.Attribute(node, "sum", ast.Load())

@@ -6,7 +6,7 @@ import time
 
 from torch import Tensor
 
-from grader.diagnose import Diagnosis, Mismatch, diagnose
+from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose
 from grader.exercise import Exercise
 from grader.forbidden import autograd_use
 from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, next_message
@@ -15,6 +15,7 @@ from grader.sandbox import Launcher, Worker
 from grader.scopes import functions_in
 from grader.submission import Part
 from grader.training_plan import TrainingPlan, plan_training
+from grader.training_repair import repair_line
 from grader.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step
 from grader.verdicts import explain_failure, place
 from grader.wire import WireError, receive_tensors, send_message, send_tensors
@@ -36,6 +37,7 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, see
     decisive = _run(launcher, plan, other_data(seed, device))
     shown = _run(launcher, plan, as_written(device))
     sizes = _run(launcher, plan, other_sizes(exercise, seed, device))
+    _repair_culprit(launcher, plan, decisive, other_data(seed, device))
     for verdict in report.verdicts:
         _decide(verdict, decisive, plan)
         if verdict.name in shown.maxdiff:
@@ -45,6 +47,19 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, see
             verdict.mistake = "hardcoded-size"
             verdict.message = "Right, but only at these sizes: a number such as 32, 200 or 27 is written into the loop."
     _note_first_departure(report, decisive, exercise)
+
+
+def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, world: World) -> None:
+    """Where no detector knows what is wrong with the first gradient that departs, try edits of its line."""
+    departed = next((step for step in outcome.steps if step.departed), None)
+    if departed is None or departed.culprit is None:
+        return
+    gradient, found = departed.culprit
+    if found.mistake in UNEXPLAINED and gradient.startswith("d"):
+        better = repair_line(launcher, plan, gradient, found.message, world)
+        for step in outcome.steps:
+            if better is not None and step.culprit is not None and step.culprit[0] == gradient:
+                step.culprit = gradient, better
 
 
 def _uses_autograd(plan: TrainingPlan, part: Part, report: SubmissionReport) -> bool:

@@ -111,6 +111,13 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) ->
         _explain(verdict, plan, *((probe, decisive) if finite else (decisive,)))
         return
     verdict.status = "pass"
+    if name in plan.unsized_one_hot:
+        place(verdict, *plan.unsized_one_hot[name])
+        verdict.status, verdict.mistake = "wrong", "one-hot-classes"
+        verdict.message = (
+            "Right on this batch by luck: without num_classes, one_hot makes as many columns as the largest index "
+            "of the batch asks for. Give it the size of the dimension."
+        )
 
 
 def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
@@ -132,6 +139,9 @@ def add_probe(verdict: Verdict, plan: Plan, vanishes: bool, probe: Evidence, pro
     if not verdict.passed or probe_right:
         return
     name = verdict.name
+    if probe.answer.failure is not None:
+        explain_failure(verdict, plan.statements[plan.attempts[name].writers[-1]], probe.answer.failure)
+        return
     if vanishes:
         verdict.status = "wrong"
         _explain(verdict, plan, probe)
@@ -168,7 +178,9 @@ def _explain(verdict: Verdict, plan: Plan, *evidence: Evidence) -> None:
         value = piece.answer.value
         if value is None or piece.right(verdict.name):
             continue
-        found = diagnose(Mismatch(verdict.name, value.double(), piece.truth.gradients, piece.truth.forward, handed))
+        reads = plan.reads.get(verdict.name)
+        truth = piece.truth
+        found = diagnose(Mismatch(verdict.name, value.double(), truth.gradients, truth.forward, handed, reads=reads))
         verdict.mistake, verdict.message = found.mistake, found.message
         if found.mistake not in UNEXPLAINED:
             return

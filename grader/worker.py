@@ -140,6 +140,8 @@ class Run:
         values: dict[str, Tensor] = {}
         for number, statements in enumerate(self.request["variants"]):
             self._restore()
+            for name in self.request["fresh"]:
+                self.namespace.pop(name, None)
             for tensor, truth in truths.items():
                 self._put_back(tensor, truth)
             for text in statements:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,18 +16,29 @@ from dojo import REPOSITORY, dojo
 
 from grader import author_check
 from grader.author import derived_files, exercise_text, notebook_text, pristine_exercises
+from grader.colab import repository, setup_cell
+from grader.errors import DojoError
 from grader.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, find_exercise, read_exercise
-from grader.source import percent_cells
+from grader.source import Cell, percent_cells
 
 EXERCISES = all_exercises()
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.short_id)
 
 
+def lesson_cells(text: str) -> list[Cell]:
+    """The cells of an exercise's text, less the one that only Google Colab needs."""
+    return [cell for cell in percent_cells(text) if "colab" not in cell.tags]
+
+
 def as_exercise(text: str, tmp_path: Path) -> Exercise:
     path = tmp_path / "track" / "derived.py"
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
     return read_exercise(path, tmp_path)
+
+
+def without_colab(cells: list[Cell]) -> list[Cell]:
+    return [cell for cell in cells if "colab" not in cell.tags]
 
 
 # ---- Exercises ----
@@ -34,7 +46,7 @@ def as_exercise(text: str, tmp_path: Path) -> Exercise:
 
 @each_exercise
 def test_answers_become_stubs_and_nothing_else_changes(exercise: Exercise) -> None:
-    derived = percent_cells(exercise_text(exercise))
+    derived = without_colab(percent_cells(exercise_text(exercise)))
     assert [(c.kind, c.tags) for c in derived] == [(c.kind, c.tags) for c in exercise.cells]
     stubs = []
     for ours, theirs in zip(exercise.cells, derived, strict=True):
@@ -42,10 +54,62 @@ def test_answers_become_stubs_and_nothing_else_changes(exercise: Exercise) -> No
             lines = theirs.text.rstrip().split("\n")
             assert all(line.endswith(" = ...") for line in lines), lines
             stubs += [line.removesuffix(" = ...") for line in lines]
+        elif ours is exercise.cells[0]:  # a badge may stand below its heading
+            assert set(ours.text.split("\n")) <= set(theirs.text.split("\n"))
         elif "hint" not in ours.tags:
             assert theirs.text == ours.text
     wanted = ["losses"] if exercise.is_training else [f"d{name}" for name in exercise.graded]
     assert list(dict.fromkeys(stubs)) == wanted
+
+
+@each_exercise
+def test_the_cell_for_colab_stands_below_the_title_and_does_nothing_elsewhere(exercise: Exercise) -> None:
+    title, colab, *rest = percent_cells(exercise_text(exercise))
+    assert (title.kind, colab.kind, colab.tags) == ("markdown", "code", ("colab",))
+    assert without_colab(rest) == rest
+    names: dict[str, object] = {}
+    exec(colab.text, names)
+    assert names.keys() - {"__builtins__"} == {"sys"}
+    assert colab.text.count("%pip install -q --no-deps backprop-dojo ") == 1
+
+
+def test_colab_gets_every_light_dependency_and_never_torch() -> None:
+    (light,) = re.findall(r'light = "(.*)"\.split', setup_cell())
+    (listed,) = re.findall(
+        r"^dependencies = \[\n(.*?)^\]", (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL
+    )
+    names = set(re.findall(r'^ +"([\w-]+)', listed, re.MULTILINE))
+    assert {"torch", "numpy", "matplotlib"} < names
+    expected = names - {"torch", "numpy", "matplotlib"}
+    assert {name.replace("_", "-") for name in light.split()} == expected | {"mdit-py-plugins"}
+
+
+@each_exercise
+def test_the_badge_is_there_where_the_project_has_an_address(
+    exercise: Exercise, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DOJO_REPO", raising=False)
+    plain = exercise_text(exercise)
+    if repository() is None:
+        assert "colab.research.google.com" not in plain
+    for wish in ("ada/dojo", "https://github.com/ada/dojo", "git@github.com:ada/dojo.git"):
+        monkeypatch.setenv("DOJO_REPO", wish)
+        text = exercise_text(exercise)
+        first, *_ = percent_cells(text)
+        heading, blank, line, *_ = first.text.split("\n")
+        assert heading.startswith("# Exercise")
+        assert blank == ""
+        assert line.startswith("[![Open in Colab](")
+        assert f"/github/ada/dojo/blob/main/notebooks/{exercise.id}.ipynb)" in line
+        derived = as_exercise(text, tmp_path / wish.replace("/", "_"))
+        assert derived.title == exercise.title
+
+
+def test_a_repository_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wish in ("dojo", "https://example.org/a/b", "a/b/c", 'a/b") evil'):
+        monkeypatch.setenv("DOJO_REPO", wish)
+        with pytest.raises(DojoError, match="owner/name"):
+            repository()
 
 
 @each_exercise
@@ -92,6 +156,7 @@ def test_an_exercise_asks_what_its_solution_asks(exercise: Exercise, tmp_path: P
 def test_a_notebook_is_valid_and_the_same_each_time(exercise: Exercise) -> None:
     text = exercise_text(exercise)
     written = notebook_text(text)
+    assert jupytext.reads(written, fmt="ipynb").cells[1].source.count("\n    %pip ") == 1
     assert written == notebook_text(text)
     notebook = nbformat.reads(written, as_version=4)
     nbformat.validate(notebook)
@@ -112,7 +177,7 @@ def test_a_notebook_holds_the_cells_of_its_exercise(exercise: Exercise) -> None:
     assert [(c.cell_type, tuple(c.metadata.get("tags", ()))) for c in notebook.cells] == [
         (c.kind, c.tags) for c in cells
     ]
-    assert [c.source.strip() for c in notebook.cells] == [c.text.strip() for c in cells]
+    assert [c.source.strip() for c in notebook.cells] == [c.text.strip().replace("# %pip", "%pip") for c in cells]
 
 
 def test_an_edit_of_one_cell_leaves_the_ids_of_the_others() -> None:

@@ -15,7 +15,7 @@ from grader import cli
 from grader.errors import DojoError
 from grader.exercise import all_exercises, find_exercise
 from grader.hints import hint, remember, solution
-from grader.progress import load_progress, progress_path
+from grader.memory import load_progress, progress_path
 from grader.report import Report, SubmissionReport, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -287,7 +287,7 @@ def test_the_state_lies_in_the_cache_and_nowhere_else(exercises: Path, tmp_path:
 
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("grader.progress.progress_path", lambda: tmp_path / "file" / "progress.json")
+    monkeypatch.setattr("grader.memory.progress_path", lambda: tmp_path / "file" / "progress.json")
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
 

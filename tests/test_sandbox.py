@@ -189,6 +189,21 @@ def test_the_launcher_ends_with_the_process_that_made_it() -> None:
     assert wait_until(lambda: not is_running(int(ran.stdout)))
 
 
+def test_launchers_end_in_any_order() -> None:
+    made = (
+        "from grader.sandbox import Launcher\nfirst, second = Launcher(), Launcher()\n"
+        "first.close()\nsecond.start().close()\nsecond.close()\nprint('both ended')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", made],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.stdout == "both ended\n", ran.stderr
+
+
 def test_a_launcher_that_is_gone_says_so_in_one_line(launcher: Launcher) -> None:
     launcher.close()
     with pytest.raises(DojoError, match="process that starts workers has ended; run the command again"):

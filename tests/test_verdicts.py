@@ -308,5 +308,9 @@ dW2 = main()
 """
 
 
-def test_an_own_method_called_backward_is_run(ex1: Any) -> None:
-    assert others_pass(ex1(dW2=OWN_LAYER))
+@pytest.mark.parametrize("argument", ["dlogits", ""], ids=["with a gradient", "without one"])
+def test_an_own_method_called_backward_is_run(ex1: Any, argument: str) -> None:
+    text = OWN_LAYER
+    if not argument:
+        text = text.replace("(self, d)", "(self)").replace("@ d\n", "@ dlogits\n")
+    assert others_pass(ex1(dW2=text.replace("backward(dlogits)", f"backward({argument})")))

@@ -48,6 +48,7 @@ class Mismatch:
 
     `limit` is what counts as rounding. A candidate that was computed in float32 needs a wider one; its noise is
     then measured against its own largest element too. `measure` takes the place of the truth's own scale.
+    `reads` are the names that the learner's lines read, where they are known.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Mismatch:
     handed: frozenset[str] = frozenset()
     limit: float = SAME_FACTOR
     measure: float | None = None
+    reads: frozenset[str] | None = None
 
     @property
     def truth(self) -> Tensor:
@@ -93,6 +95,10 @@ class Mismatch:
             for name, value in self.forward.values.items()
             if isinstance(value, Tensor) and value.is_floating_point() and not name.startswith("_")
         }
+
+    def may_read(self, name: str) -> bool:
+        """False where it is known that the learner's lines do not read `name`."""
+        return self.reads is None or name in self.reads
 
     def on_path(self, path: Path) -> str:
         """ "" for a tensor with one path, else " on the path through Y"."""

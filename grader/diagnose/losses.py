@@ -19,7 +19,7 @@ def cross_entropy(mismatch: Mismatch) -> Diagnosis | None:
     logits = mismatch.forward.values[mismatch.name]
     for value, diagnosis in _slips(mismatch.name, logits, labels):
         factor = mismatch.factor(mismatch.candidate, value)
-        if factor is not None and abs(factor) > 0:
+        if factor is not None and factor > 0:
             return diagnosis
     return _wrong_label_term(mismatch, logits.softmax(1), labels)
 

@@ -111,7 +111,7 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 def stale_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """Right if the upstream gradient is read before its last path was added."""
     shares = mismatch.gradients.shares.get(path.through, {})
-    if len(shares) < 2 or path.through not in mismatch.handed:
+    if len(shares) < 2 or path.through not in mismatch.handed or not mismatch.may_read(f"d{path.through}"):
         return None
     above = mismatch.gradients.upstream[path.through]
     for missing, share in shares.items():
@@ -187,7 +187,7 @@ def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     above = mismatch.gradients.upstream[path.through]
     for name, leaf in mismatch.forward.inputs[path.through].items():
         for other, value in mismatch.forward_tensors.items():
-            if other == name or value.shape != leaf.shape:
+            if other == name or value.shape != leaf.shape or not mismatch.may_read(other):
                 continue
             try:
                 output, leaves = mismatch.forward.rerun(atom, {name: value})
@@ -207,7 +207,12 @@ def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | 
     if rule is None:
         return None
     for other, value in mismatch.forward_tensors.items():
-        if value.shape == above.shape and other != path.through and mismatch.same(path.found, rule(value) * above):
+        if (
+            value.shape == above.shape
+            and other != path.through
+            and mismatch.may_read(other)
+            and mismatch.same(path.found, rule(value) * above)
+        ):
             return _other_tensor(mismatch, path, other, path.through)
     result = mismatch.forward.values[path.through]
     if any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
@@ -244,9 +249,12 @@ def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diag
 def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The right local derivative times another tensor than the upstream gradient."""
     above = mismatch.gradients.upstream[path.through]
-    others = {f"d{name}": value for name, value in mismatch.gradients.total.items()} | mismatch.forward_tensors
+    gradients = mismatch.gradients.total | mismatch.gradients.upstream
+    others = {f"d{name}": value for name, value in gradients.items()} | mismatch.forward_tensors
     for name, value in others.items():
         if value.shape != above.shape or name == f"d{path.through}" or mismatch.same(value, above):
+            continue
+        if not mismatch.may_read(name):
             continue
         there = mismatch.pull_back(path.through, value)
         if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):

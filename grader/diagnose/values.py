@@ -111,8 +111,12 @@ def other_factor(mismatch: Mismatch) -> Diagnosis | None:
                 continue
             if power < 0:
                 return Diagnosis("missing-factor", f"A factor is missing: {name} to the power {-power:g}.")
+            if not mismatch.may_read(name):
+                continue
             return Diagnosis("extra-factor", f"A factor too many: {name} to the power {power:g}.")
     for meant, read in sample.replacements(factors):
+        if not mismatch.may_read(read):
+            continue
         if mismatch.same(mismatch.candidate, mismatch.truth * factors[read] / factors[meant]):
             return Diagnosis("wrong-forward-value", f"{read} stands as a factor where {meant} belongs.")
     return None
@@ -215,7 +219,7 @@ def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:
     for start in mismatch.handed - {mismatch.name}:
         above = mismatch.gradients.upstream.get(start)
         for other, value in mismatch.forward_tensors.items():
-            if above is None or value.shape != above.shape:
+            if above is None or value.shape != above.shape or not mismatch.may_read(other):
                 continue
             found = mismatch.carry_back({start: value}, mismatch.atoms)
             if found is not None and mismatch.same(found, mismatch.candidate):

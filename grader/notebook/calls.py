@@ -1,0 +1,93 @@
+"""`cmp`, `progress` and `hint`, as learners call them."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from grader import hints
+from grader.errors import DojoError
+from grader.exercise import Exercise
+from grader.notebook import cards, screen
+from grader.notebook.judging import Judgement, judge
+from grader.notebook.tracker import TRACKER
+from grader.notebook.truth import exercise_in
+
+
+def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
+    """Compare `d` with the true gradient `t.grad` and print the lecture's line; in a notebook also say what is wrong.
+
+    Shapes are compared first, without broadcasting; a stub (`...`) is "not attempted". Returns True where
+    `d` is right: equal up to rounding, measured against the largest element of the true gradient.
+    """
+    namespace = sys._getframe(1).f_globals
+    exercise = exercise_in(namespace, name)
+    earlier = TRACKER.earlier.get(exercise.id) if exercise is not None else None
+    judged = judge(name, d, t, namespace, earlier)
+    _show(judged)
+    TRACKER.record(judged)
+    return judged.verdict.passed
+
+
+def progress() -> None:
+    """The gradients of the exercise in this notebook along its computation graph, each marked by its state.
+
+    The picture changes in place as `cmp` is called. Outside of a notebook it is a list.
+    """
+    namespace = sys._getframe(1).f_globals
+    exercise = _exercise_here(namespace)
+    if exercise is None:
+        print("Nothing to show yet: run the cells of the setup and of the forward pass first.")
+        return
+    earlier = TRACKER.earlier.get(exercise.id)
+    for name in exercise.graded:
+        if f"d{name}" in namespace:
+            TRACKER.record(judge(name, namespace[f"d{name}"], namespace[name], namespace, earlier))
+    TRACKER.show(exercise)
+
+
+def hint(variable: str | None = None) -> None:
+    """Show the next hint of a gradient, such as `hint("dprobs")`; without a name, of the first that is not right."""
+    namespace = sys._getframe(1).f_globals
+    exercise = _exercise_here(namespace)
+    try:
+        found, name = _wanted(variable, exercise)
+        text = hints.next_hint(found, name)
+    except DojoError as problem:
+        print(problem)
+        return
+    if not screen.in_notebook():
+        print(text)
+        return
+    heading, _, body = text.partition("\n")
+    screen.show(text, markdown=f"**{heading}**\n\n{textwrap.dedent(body).strip()}")
+
+
+def _wanted(variable: str | None, exercise: Exercise | None) -> tuple[Exercise, str]:
+    if variable is not None:
+        return hints.find_gradient(variable, exercise)
+    if exercise is None:
+        raise DojoError('name a gradient, such as hint("dprobs")')
+    states = TRACKER.all_states(exercise)
+    left = [name for name, state in states.items() if state != "pass"]
+    if not left:
+        raise DojoError(f"every gradient of {exercise.short_id} is right; name the one to read about")
+    return exercise, left[0]
+
+
+def _exercise_here(namespace: Mapping[str, Any]) -> Exercise | None:
+    """The exercise that a namespace holds; where two fit equally, the one that `cmp` was last called for."""
+    return exercise_in(namespace, None, TRACKER.latest)
+
+
+def _show(judged: Judgement) -> None:
+    """The lecture's line; in a notebook a right one is one line, and a wrong one is followed by a card."""
+    if not screen.in_notebook() or judged.verdict.status == "missing":
+        print(judged.line)
+    elif judged.verdict.passed:
+        screen.show(judged.line, html=cards.one_line(judged))
+    else:
+        print(judged.line)
+        screen.show(f"d{judged.verdict.name}: {judged.words}. {judged.verdict.message}", html=cards.card(judged))

@@ -1,0 +1,100 @@
+"""What a notebook shows beside the lecture's line, as HTML: no script, no style sheet, nothing unescaped.
+
+Text has the front end's own colour, so it is readable on light and dark; a mark and words say what colour says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from html import escape
+
+from torch import Tensor
+
+from grader.diagnose import shape_text
+from grader.graph_marks import STATES, State, state_of
+from grader.notebook.judging import Judgement
+from grader.notebook.maps import heat_map
+
+_UNKNOWN = State("?", "not judged", "#8b949e")
+_MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace)"
+
+
+def one_line(judged: Judgement) -> str:
+    """A right gradient: a mark, the verdict and the lecture's figures in one line; what else is known below it."""
+    state, name = STATES["pass"], f"d{judged.verdict.name}"
+    figures = escape(judged.line.partition("| ")[2])
+    notes = "".join(f'<div style="opacity:.85;margin-left:1.6em">{_text(note)}</div>' for note in judged.notes)
+    return _frame(
+        judged,
+        state,
+        f"{_mark(state)} <b>{escape(name)}</b> {escape(judged.words)} "
+        f'<span style="{_MONO};font-size:.92em;opacity:.85">| {figures}</span>{notes}',
+    )
+
+
+def card(judged: Judgement) -> str:
+    """A gradient that is not right: the verdict, shapes, how far off, why, and where."""
+    state = _UNKNOWN if judged.state is None else state_of(judged.state)
+    verdict = judged.verdict
+    kind = f' <span style="opacity:.75">[{escape(verdict.mistake)}]</span>' if verdict.mistake else ""
+    parts = [f"<div>{_mark(state)} <b>{escape(f'd{verdict.name}')}</b>: {escape(judged.words)}{kind}</div>"]
+    if facts := list(_facts(judged)):
+        parts.append(f'<div style="{_MONO};font-size:.92em;margin:.2em 0">{"<br>".join(map(escape, facts))}</div>')
+    parts.append(f'<div style="max-width:60em">{_text(verdict.message)}</div>')
+    parts += [f'<div style="max-width:60em;opacity:.85">{_text(note)}</div>' for note in judged.notes]
+    parts.append(_maps(judged))
+    return _frame(judged, state, "".join(parts))
+
+
+def _facts(judged: Judgement) -> Iterable[str]:
+    details, name = judged.verdict.details, judged.verdict.name
+    if details is None:
+        return
+    if details.your_shape is not None:
+        yours = shape_text(details.your_shape)
+        yield f"shape   yours {yours}, {name} {shape_text(details.shape)}".replace("   ", "\u2003")
+    if details.error is not None and judged.limit is not None:
+        scale = "of the largest element of the true gradient"
+        yield f"error   {details.error:.1e} {scale}; up to {judged.limit:.0e} is rounding".replace("   ", "\u2003")
+
+
+def _maps(judged: Judgement) -> str:
+    yours, true = judged.yours, judged.true
+    if yours is None or true is None or yours.dim() != 2 or not yours.numel() or judged.verdict.status != "wrong":
+        return ""
+    name = f"d{judged.verdict.name}"
+    shown = [(f"yours minus true, {name}", yours - true), (f"true {name}", true)]
+    figures = [
+        f'<figure style="margin:.4em 1.2em 0 0"><figcaption style="font-size:.9em">{escape(words)} '
+        f"(largest {_largest(value)})</figcaption>{heat_map(value, words)}</figure>"
+        for words, value in shown
+    ]
+    legend = '<div style="font-size:.85em;opacity:.85">full cell: above zero; small cell: below; darker: larger</div>'
+    return f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>{legend}'
+
+
+def _largest(value: Tensor) -> str:
+    return f"{float(value.abs().max()):.2g}"
+
+
+def _mark(state: State) -> str:
+    return f'<span aria-hidden="true" style="color:{state.colour};font-weight:bold">{escape(state.mark)}</span>'
+
+
+def _frame(judged: Judgement, state: State, inner: str) -> str:
+    label = escape(f"d{judged.verdict.name}: {judged.words}")
+    status = escape(judged.state or "unknown")
+    return (
+        f'<div class="dojo-cmp" role="group" aria-label="{label}" data-state="{status}" '
+        f'style="color:inherit;border-left:3px solid {state.colour};padding:.1em 0 .1em .7em">{inner}</div>'
+    )
+
+
+def _text(message: str) -> str:
+    """A message with what stands in backticks as code."""
+    pieces = re.split(r"`([^`]*)`", message)
+    return "".join(
+        f'<code style="color:inherit">{escape(piece)}</code>' if number % 2 else escape(piece)
+        for number, piece in enumerate(pieces)
+    )

@@ -1,0 +1,172 @@
+"""What goes wrong in a notebook and not in a file: cells in another order, run twice, or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.compare import LIMITS, compare
+from grader.diagnose import Diagnosis
+from grader.diagnose.core import common_factor
+from grader.notebook.truth import Survey, as_float64
+
+NOT_JUDGED = frozenset({"no-true-gradient", "stale-gradient", "stale-forward"})
+"""Notebook's own ids: the true gradient is not there, or is not that of the forward pass."""
+
+AGAIN = "Run the cells from the forward pass down to loss.backward() again"
+_STALE = 1e-3
+"""Beyond this relative difference `t.grad` is not the gradient of this forward pass; rounding leaves 1e-6."""
+
+_ALIKE = 0.5
+_SMALL = 0.2
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Why `t.grad` is not the true gradient of this forward pass; no message where it is.
+
+    `own_forward`: the forward tensors are not the exercise's, so `t.grad` may be right for them.
+    """
+
+    mistake: str | None = None
+    message: str | None = None
+    own_forward: bool = False
+
+
+def true_gradient(t: Tensor) -> Tensor | None:
+    """`t.grad`, without PyTorch's warning where it was not retained."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = t.grad
+    return found.detach() if isinstance(found, Tensor) else None
+
+
+def no_gradient(name: str, t: Tensor) -> str:
+    """What to run, where PyTorch has no gradient for `t`."""
+    if not t.requires_grad:
+        return (
+            f"{name} is not part of a graph, so PyTorch has no gradient for it. {AGAIN}; before them the setup, "
+            "where the parameters get requires_grad."
+        )
+    if t.is_leaf:
+        return f"{name}.grad is None: since {name} was made, loss.backward() has not run. {AGAIN}; your answers after them."
+    return (
+        f"{name}.grad is None: the forward pass has run again, or for the first time, and after it neither "
+        f"{name}.retain_grad() nor loss.backward(). {AGAIN}, the one that calls retain_grad() included."
+    )
+
+
+def no_tensor(name: str, t: object) -> str:
+    return f"{name} is a Python {type(t).__name__} here, not the tensor of the forward pass. {AGAIN}."
+
+
+def borrowed(name: str) -> str:
+    return (
+        "This is the gradient that PyTorch's autograd made. It lets you go on, and is not counted as an answer: work "
+        f"d{name} out from the upstream gradient."
+    )
+
+
+def trust(name: str, truth: Tensor, known: Survey | None) -> Trust:
+    """Whether `truth`, which PyTorch left in `t.grad`, is the gradient of the forward pass that is there."""
+    if known is None or known.chain.total[name].shape != truth.shape:
+        return Trust()
+    chain, found = known.chain.total[name], as_float64(truth)
+    if compare(found, chain, known.chain.scale(name)).error <= _STALE:
+        return Trust()
+    if known.changed is not None:
+        atom = next(atom for atom in known.exercise.atoms if known.changed in atom.binds)
+        message = (
+            f"{known.changed} is not what `{atom.text}` gives with what is defined now: a cell above has run again since. "
+            f"{AGAIN}, then your answers."
+        )
+        return Trust("stale-forward", message, own_forward=True)
+    times = common_factor(found, chain, limit=_STALE)
+    if times is not None and round(times) > 1 and abs(times - round(times)) < _STALE * times:
+        message = (
+            f"{name}.grad holds {round(times)} backward passes added up: loss.backward() ran {round(times)} times since "
+            f"{name} was made. Run the setup again, then the cells down to loss.backward(), each once."
+        )
+        return Trust("stale-gradient", message)
+    message = f"{name}.grad is not the gradient of this forward pass: it is older. {AGAIN}, then your answers."
+    return Trust("stale-gradient", message)
+
+
+def share_memory(value: Tensor, other: Tensor) -> bool:
+    """True where two tensors lie in one piece of memory."""
+    if value.numel() == 0 or value.layout != other.layout or value.device != other.device:
+        return False
+    return value.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
+
+
+def sharing(d: Tensor, name: str, namespace: Mapping[str, Any], known: Survey) -> list[str]:
+    """The tensors whose gradients lie in the same memory as `d`, the gradient of `name`."""
+    others = (other for other in known.above if other != name)
+    return [other for other in others if share_memory(d, namespace[f"d{other}"])]
+
+
+def changed_with(name: str, d: Tensor, namespace: Mapping[str, Any], known: Survey) -> str | None:
+    """That `d` was right until another gradient, made from it without a copy, was changed in place."""
+    if name not in known.above:
+        return None
+    for other in sharing(d, name, namespace, known):
+        if not _is_made_from(other, name, known):
+            continue
+        if not _same(known, other, known.gradients(without=(name,)).total[other]):
+            continue
+        return (
+            f"d{name} and d{other} are one tensor under two names: what was added to d{other} in place has changed "
+            f"d{name} too. Copy it where d{other} begins, d{other} = d{name}.clone(), and run both cells again."
+        )
+    return None
+
+
+def spoilt(name: str, d: Tensor, namespace: Mapping[str, Any], known: Survey) -> list[str]:
+    """For a right `d`: gradients that were changed with it, because it is no copy of them."""
+    return [
+        f"d{name} is d{other} under another name, not a copy: what was added to it in place has made d{other} wrong. "
+        f"Begin with d{other}.clone()."
+        for other in sharing(d, name, namespace, known)
+        if other in known.wrong and _is_made_from(name, other, known)
+    ]
+
+
+def _is_made_from(lower: str, upper: str, known: Survey) -> bool:
+    """True where the gradient of `lower` comes back through `upper`."""
+    return upper in known.chain.shares.get(lower, {})
+
+
+def _same(known: Survey, name: str, should_be: Tensor) -> bool:
+    return compare(known.above[name], should_be, known.chain.scale(name)).error <= LIMITS[torch.float32]
+
+
+def vanishing_slip(name: str, yours: Tensor, noise: Tensor) -> Diagnosis | None:
+    """A slip in a gradient that is zero by algebra, seen in its rounding alone.
+
+    `noise` is what the learner's upstream gradients add up to in float64: all that is left there is their own
+    rounding. A right line leaves nearly the same; one with the wrong sign or a factor leaves that times it.
+    """
+    if not bool(yours.abs().max() > 0):
+        return Diagnosis(
+            "vanishing",
+            f"The true gradient of {name} is zero, so any zero looks right here. Yours is exactly zero, which no sum of "
+            f"rounded numbers is: compute d{name} from the gradient of the tensor that {name} feeds.",
+        )
+    size, other = float(yours.norm()), float(noise.norm())
+    if size == 0.0 or other == 0.0:
+        return None
+    alike = float((yours * noise).sum()) / (size * other)
+    if alike < -_ALIKE:
+        return Diagnosis("sign", f"Right numbers with the wrong sign. Does {name} enter with a minus?")
+    if alike > _ALIKE and size < _SMALL * other:
+        return Diagnosis(
+            "scale",
+            f"Every element is about {size / other:.2g} times the right one. Which constant does the forward line "
+            "multiply by?",
+        )
+    return None

@@ -1,0 +1,36 @@
+"""Where output goes: a notebook's front end, or plain text. IPython is used where it runs already, never needed."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+
+def in_notebook() -> bool:
+    """True inside a Jupyter kernel, also Colab's and VS Code's; False in IPython's terminal and in scripts."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def show(plain: str, **rich: str) -> None:
+    """Show one output; `html` or `markdown` where the front end can, else `plain`."""
+    _display(_bundle(plain, rich))
+
+
+def show_updatable(plain: str, **rich: str) -> Any:
+    """Show one output that `update` can change later; returns its handle."""
+    return _display(_bundle(plain, rich), display_id=True)
+
+
+def update(handle: Any, plain: str, **rich: str) -> None:
+    handle.update(_bundle(plain, rich), raw=True)
+
+
+def _bundle(plain: str, rich: dict[str, str]) -> dict[str, str]:
+    return {"text/plain": plain, **{f"text/{kind}": text for kind, text in rich.items()}}
+
+
+def _display(bundle: dict[str, str], **options: object) -> Any:
+    return import_module("IPython.display").display(bundle, raw=True, **options)

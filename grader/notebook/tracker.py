@@ -1,0 +1,92 @@
+"""What `cmp` has found in this session, and the picture of it that `progress()` keeps up to date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grader.exercise import Exercise
+from grader.graph import graph_svg
+from grader.graph_marks import state_of
+from grader.notebook import screen
+from grader.notebook.judging import Judgement
+
+_KEPT = 2
+"""So many wrong values of one gradient are remembered, to tell a line that has read an earlier one."""
+
+
+@dataclass
+class Tracker:
+    """States by exercise and tensor, earlier wrong values, and the handle of each exercise's picture."""
+
+    states: dict[str, dict[str, str]] = field(default_factory=dict)
+    earlier: dict[str, dict[str, list[Tensor]]] = field(default_factory=dict)
+    pictures: dict[str, Any] = field(default_factory=dict)
+    latest: Exercise | None = None
+
+    def record(self, judged: Judgement) -> None:
+        """Note one judgement; a picture of its exercise follows at once."""
+        if judged.survey is None:
+            return
+        exercise, name = judged.survey.exercise, judged.verdict.name
+        self.latest = exercise
+        if name not in exercise.graded:
+            return
+        if judged.yours is not None and not judged.verdict.passed:
+            values = self.earlier.setdefault(exercise.id, {}).setdefault(name, [])
+            if not any(torch.equal(value, judged.yours) for value in values):
+                self.earlier[exercise.id][name] = [*values, judged.yours.clone()][-_KEPT:]
+        if self._set(exercise, name, judged.state):
+            self.redraw(exercise)
+
+    def _set(self, exercise: Exercise, name: str, state: str | None) -> bool:
+        states = self.states.setdefault(exercise.id, {})
+        before = states.get(name)
+        if state is not None:
+            states[name] = state
+        else:
+            states.pop(name, None)
+        return before != state
+
+    def redraw(self, exercise: Exercise) -> None:
+        if (handle := self.pictures.get(exercise.id)) is not None:
+            screen.update(handle, self.as_text(exercise), html=self.as_html(exercise))
+
+    def show(self, exercise: Exercise) -> None:
+        """The picture in a notebook, else a list."""
+        self.latest = exercise
+        if screen.in_notebook():
+            self.pictures[exercise.id] = screen.show_updatable(self.as_text(exercise), html=self.as_html(exercise))
+        else:
+            print(self.as_text(exercise))
+
+    def all_states(self, exercise: Exercise) -> dict[str, str]:
+        known = self.states.get(exercise.id, {})
+        return {name: known.get(name, "missing") for name in exercise.graded}
+
+    def headline(self, exercise: Exercise) -> str:
+        states = self.all_states(exercise)
+        right = sum(state == "pass" for state in states.values())
+        return f"{exercise.short_id}: {right} of {len(states)} right"
+
+    def as_text(self, exercise: Exercise) -> str:
+        states = self.all_states(exercise)
+        width = max(len(name) for name in states) + 1
+        rows = [
+            f"  {state_of(state).mark} {'d' + name:{width}}  {state_of(state).words}" for name, state in states.items()
+        ]
+        return "\n".join([self.headline(exercise), *rows])
+
+    def as_html(self, exercise: Exercise) -> str:
+        states = self.all_states(exercise)
+        picture = graph_svg(exercise, states, link=lambda name: f"#d{name}" if name in states else "")
+        words = escape(self.headline(exercise))
+        return f'<div class="dojo-progress" style="color:inherit"><div><b>{words}</b></div>{picture}</div>'
+
+
+TRACKER = Tracker()
+"""The one of this session."""

@@ -1,0 +1,125 @@
+"""The HTML report in a real browser: silent, no wider than its window, readable by those who do not see it.
+
+DOJO_AXE=PATH/axe.min.js adds axe-core's checks (`npm pack axe-core`); DOJO_CHROMIUM names another Chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers.build import LINES, with_lines
+
+from grader.grade import Grader
+from grader.render.html import render_html
+from grader.report import Report
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("DOJO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+MISTAKES = {
+    "dprobs": "dprobs = ...",
+    "dlogits": LINES["dlogits"].replace("logits.shape[1]", "27"),
+    "dh": "dh = -dlogits @ W2.T",
+    "dbnmeani": "dbnmeani = -dbndiff.sum(0)",
+    "dW1": "dW1 = embcat.t @ dhprebn  # <script>document.title = 'taken over'</script>" + "x" * 300,
+    "db2": "db2 = b2.grad",
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium here (Debian: apt install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        # Its home is a folder of its own, made and removed by playwright.
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module", params=["one", "several"])
+def report_file(request: pytest.FixtureRequest, grader: Grader, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with a verdict of most kinds; and one of two such submissions, one with a hostile name."""
+    folder = tmp_path_factory.mktemp("page")
+    paths = [folder / "ex1.py"]
+    if request.param == "several":
+        paths.append(folder / ("<img src=x onerror=alert(1)>" + "long" * 30 + ".py"))
+    submissions = []
+    for path in paths:
+        path.write_text(with_lines(MISTAKES))
+        submissions += grader.grade_file(path, "ex1")
+    page = folder / "report.html"
+    page.write_text(render_html(Report(submissions)), encoding="utf-8")
+    return page
+
+
+def opened(browser: Any, file: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
+    """The page in a window of its own, and what it complains about or asks for."""
+    page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(f"console {message.type}: {message.text}"))
+    page.on("pageerror", lambda error: noise.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: noise.append(f"dialog: {dialog.message}"))
+    page.on("request", lambda request: noise.append(f"request: {request.url}"))
+    page.goto(file.as_uri())
+    assert noise.pop(0) == f"request: {file.as_uri()}"
+    return page, noise
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1200])
+def test_the_page_is_silent_and_fits_its_window(browser: Any, report_file: Path, width: int, scheme: str) -> None:
+    page, noise = opened(browser, report_file, width, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.body.scrollWidth") <= width
+    page.locator(".verdicts pre").last.scroll_into_view_if_needed()
+    assert "Backprop Dojo" in page.title()
+    assert noise == []
+    page.context.close()
+
+
+def test_a_click_in_the_graph_leads_to_the_row(browser: Any, report_file: Path) -> None:
+    page, noise = opened(browser, report_file, 1200, "light")
+    page.locator("#s1 .graph a[href='#s1-h'], main .graph a[href='#s1-h']").first.click()
+    assert page.evaluate("location.hash") == "#s1-h"
+    assert page.locator("#s1-h").bounding_box()["y"] < 800
+    assert noise == []
+    page.context.close()
+
+
+def test_a_narrow_page_keeps_the_table_a_table(browser: Any, report_file: Path) -> None:
+    page, _ = opened(browser, report_file, 360, "light")
+    first = page.get_by_role("table").first
+    assert first.get_by_role("columnheader", name="verdict").count() == 1
+    assert first.get_by_role("rowheader", name="dh", exact=True).count() == 1
+    page.context.close()
+
+
+def test_paper_is_white_and_as_wide_as_paper(browser: Any, report_file: Path) -> None:
+    page, _ = opened(browser, report_file, 680, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 680
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_axe_finds_nothing_serious(browser: Any, report_file: Path, width: int, scheme: str) -> None:
+    script = os.environ.get("DOJO_AXE")
+    if not script or not Path(script).is_file():
+        pytest.skip("DOJO_AXE does not name axe-core's axe.min.js (npm pack axe-core)")
+    page, _ = opened(browser, report_file, width, scheme)
+    page.evaluate(Path(script).read_text(encoding="utf-8"))
+    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
+    said = [(found["impact"], found["id"], [node["target"] for node in found["nodes"]][:3]) for found in violations]
+    assert [found for found in said if found[0] in ("serious", "critical")] == []
+    page.context.close()

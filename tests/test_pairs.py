@@ -1,0 +1,332 @@
+"""exercises/X.py and notebooks/X.ipynb are one pair: `dojo sync`, and which of the two is graded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import pytest
+from dojo import dojo
+
+from grader.author import notebook_text, pristine_exercises
+from grader.pairs import pair_of, said
+
+NAME = "makemore/ex2_cross_entropy"
+RIGHT = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, logits.shape[1])) / n"
+TEXTS = {exercise.id: text for exercise, text in pristine_exercises()}
+
+
+class Course:
+    """A learner's folder with one exercise, and a cache of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "course"
+        self.cache = folder / "cache"
+        self.script = self.folder / f"exercises/{NAME}.py"
+        self.notebook = self.folder / f"notebooks/{NAME}.ipynb"
+        for path, text in ((self.script, TEXTS[NAME]), (self.notebook, notebook_text(TEXTS[NAME]))):
+            path.parent.mkdir(parents=True)
+            path.write_text(text, encoding="utf-8")
+            os.utime(path, (1000, 1000))
+
+    def dojo(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return dojo(self.folder, *arguments, XDG_CACHE_HOME=str(self.cache), **more)
+
+    def sync(self, *arguments: str) -> tuple[int, list[str]]:
+        ran = self.dojo("sync", *arguments)
+        assert ran.stderr == ""
+        return ran.returncode, ran.stdout.rstrip("\n").split("\n")
+
+    def graded(self, *arguments: str) -> tuple[str, int, str]:
+        """Which file was graded, its score, and what was said about the choice."""
+        ran = self.dojo("grade", *arguments, "--format", "json", "--seed", "3")
+        assert ran.returncode in (0, 1), ran.stderr
+        (submission,) = json.loads(ran.stdout)["submissions"]
+        return submission["path"], submission["score"], ran.stderr
+
+    def files(self) -> list[str]:
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+
+    def state(self) -> dict[str, bytes]:
+        return {name: (self.folder / name).read_bytes() for name in self.files()}
+
+
+SCRIPT, NOTEBOOK = f"exercises/{NAME}.py", f"notebooks/{NAME}.ipynb"
+IN_STEP = (0, [f"in step: {SCRIPT} and {NOTEBOOK}"])
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    return Course(tmp_path)
+
+
+def edit(path: Path, new: str, old: str = "dlogits = ...", at: int = 2000) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    os.utime(path, (at, at))
+
+
+def cells(path: Path) -> Any:
+    return nbformat.read(path, as_version=4).cells
+
+
+# ---- sync ----
+
+
+def test_untouched_files_are_in_step(course: Course) -> None:
+    before = course.state()
+    assert course.sync() == IN_STEP
+    assert course.state() == before
+
+
+def test_an_edit_of_the_script_reaches_the_notebook(course: Course) -> None:
+    edit(course.script, RIGHT)
+    before = course.notebook.read_text()
+    assert course.sync() == (0, [f"written: {NOTEBOOK} from {SCRIPT} (as it was: {course.notebook.name}.bak)"])
+    assert RIGHT in [cell.source for cell in cells(course.notebook)]
+    assert course.notebook.with_name(course.notebook.name + ".bak").read_text() == before
+    assert course.sync() == IN_STEP
+    assert course.files() == [SCRIPT, NOTEBOOK, f"{NOTEBOOK}.bak"]
+
+
+def test_an_edit_of_the_notebook_reaches_the_script_to_the_letter(course: Course) -> None:
+    edit(course.notebook, RIGHT)
+    assert course.sync() == (0, [f"written: {SCRIPT} from {NOTEBOOK} (as it was: {course.script.name}.bak)"])
+    assert course.script.read_text() == TEXTS[NAME].replace("dlogits = ...", RIGHT)
+    assert course.script.with_name(course.script.name + ".bak").read_text() == TEXTS[NAME]
+    assert course.sync() == IN_STEP
+
+
+def test_edits_go_back_and_forth(course: Course) -> None:
+    """After the first agreement it is no longer the exercise as handed out that decides."""
+    edit(course.script, "dlogits = 1")
+    course.sync()
+    edit(course.script, "dlogits = 2", "dlogits = 1")
+    assert course.sync()[1][0].startswith(f"written: {NOTEBOOK} ")
+    edit(course.notebook, "dlogits = 3", "dlogits = 2")
+    assert course.sync()[1][0].startswith(f"written: {SCRIPT} ")
+    edit(course.notebook, "dlogits = ...", "dlogits = 3")
+    assert course.sync()[1][0].startswith(f"written: {SCRIPT} ")
+    assert course.script.read_text() == TEXTS[NAME]
+
+
+def test_outputs_and_ids_stay_where_the_code_is_unchanged(course: Course) -> None:
+    notebook = nbformat.read(course.notebook, as_version=4)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"mine-{number}"
+        if cell.cell_type == "code":
+            cell.execution_count = number
+            cell.outputs = [nbformat.v4.new_output("stream", text=f"output {number}\n")]
+    notebook.metadata["kernelspec"]["display_name"] = "my kernel"
+    nbformat.write(notebook, course.notebook)
+    assert course.sync() == IN_STEP
+    edit(course.script, f"{RIGHT}\n\n# %%\nprint(dlogits)")
+    assert course.sync()[0] == 0
+    written = nbformat.read(course.notebook, as_version=4)
+    nbformat.validate(written)
+    old = {cell.source: cell for cell in notebook.cells}
+    new = [cell for cell in written.cells if cell.source not in old]
+    assert [cell.source for cell in new] == [RIGHT, "print(dlogits)"]
+    for cell in new:
+        assert (cell.outputs, cell.execution_count) == ([], None)
+    for cell in written.cells:
+        if cell.source in old:
+            assert cell == old[cell.source]
+    ids = [cell.id for cell in written.cells]
+    assert len(set(ids)) == len(ids)
+    assert written.metadata == notebook.metadata
+
+
+def test_running_a_notebook_is_no_change(course: Course) -> None:
+    notebook = nbformat.read(course.notebook, as_version=4)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="1\n")]
+    notebook.metadata["widgets"] = {}
+    notebook.cells.append(nbformat.v4.new_code_cell(""))
+    nbformat.write(notebook, course.notebook)
+    before = course.state()
+    assert course.sync() == IN_STEP
+    assert course.state() == before
+
+
+def test_a_conflict_is_named_and_nothing_is_written(course: Course) -> None:
+    edit(course.script, "dlogits = 1")
+    edit(course.notebook, "dlogits = 2")
+    before = course.state()
+    code, (said_of_it, advice) = course.sync()
+    assert code == 1
+    assert said_of_it.startswith(f"conflict: {SCRIPT} and {NOTEBOOK} have both changed, first in cell ")
+    assert "dlogits = 1" in said_of_it
+    assert "dojo sync --keep FILE" in advice
+    assert course.state() == before
+    assert course.sync()[0] == 1  # it does not settle by itself
+
+
+@pytest.mark.parametrize(("kept", "value"), [(SCRIPT, 1), (NOTEBOOK, 2)])
+def test_a_conflict_is_settled_by_naming_the_file_to_keep(course: Course, kept: str, value: int) -> None:
+    edit(course.script, "dlogits = 1")
+    edit(course.notebook, "dlogits = 2")
+    lost = NOTEBOOK if kept == SCRIPT else SCRIPT
+    before = course.state()[lost]
+    assert course.sync("--keep", kept)[0] == 0
+    assert f"dlogits = {value}\n" in course.script.read_text()
+    assert f"dlogits = {value}" in [cell.source for cell in cells(course.notebook)]
+    assert course.state()[f"{lost}.bak"] == before
+    assert course.sync() == IN_STEP
+
+
+def test_the_same_edit_on_both_sides_is_no_conflict(course: Course) -> None:
+    edit(course.script, RIGHT)
+    edit(course.notebook, RIGHT)
+    assert course.sync() == IN_STEP
+    edit(course.script, "dlogits = 2", RIGHT)
+    assert course.sync()[1][0].startswith(f"written: {NOTEBOOK} ")
+
+
+def test_what_grading_saw_in_step_counts_as_agreed(course: Course) -> None:
+    """Jupyter with jupytext's extension writes both sides; nothing else tells dojo that they agreed."""
+    edit(course.script, "dlogits = 1")
+    edit(course.notebook, "dlogits = 1")
+    course.graded()
+    edit(course.notebook, "dlogits = 2", "dlogits = 1")
+    assert course.sync()[1][0].startswith(f"written: {SCRIPT} ")
+
+
+@pytest.mark.parametrize("gone", [SCRIPT, NOTEBOOK])
+def test_a_missing_side_is_made(course: Course, gone: str) -> None:
+    if gone == SCRIPT:
+        edit(course.notebook, RIGHT)
+    else:
+        edit(course.script, RIGHT)
+    (course.folder / gone).unlink()
+    assert course.sync()[1][0].startswith(f"written: {gone} from ")
+    assert course.script.read_text() == TEXTS[NAME].replace("dlogits = ...", RIGHT)
+    assert [c.source for c in cells(course.notebook)] == [
+        c.source for c in jupytext.reads(course.script.read_text(), fmt="py:percent").cells
+    ]
+    assert course.files() == [SCRIPT, NOTEBOOK]
+
+
+def test_only_exercises_and_notebooks_are_paired(course: Course) -> None:
+    shutil.copytree(course.folder / "exercises", course.folder / "solutions")
+    (course.folder / "exercises/helper.py").write_text("x = 1\n")
+    (course.folder / "notebooks/.ipynb_checkpoints").mkdir()
+    shutil.copy(course.notebook, course.folder / "notebooks/.ipynb_checkpoints/a.ipynb")
+    before = course.files()
+    assert course.sync() == IN_STEP
+    assert course.files() == before
+    assert pair_of(course.folder / f"solutions/{NAME}.py") is None
+    ran = course.dojo("sync", "solutions")
+    assert (ran.returncode, ran.stdout) == (2, "")
+
+
+def test_a_damaged_cache_or_none_stops_nothing(course: Course) -> None:
+    edit(course.script, "dlogits = 1")
+    course.sync()
+    (state,) = course.cache.rglob("pairs.json")
+    for damage in ("", "{", "[]", '{"schema": 1, "pairs": {"a": 1}}', '{"schema": 9}'):
+        state.write_text(damage)
+        assert course.sync() == IN_STEP
+    shutil.rmtree(course.cache)
+    course.cache.write_text("no folder")
+    assert course.sync() == IN_STEP
+
+
+def test_bad_files_get_one_line_and_stay(course: Course) -> None:
+    for path, text, words in (
+        (course.notebook, '{"cells": [', "not a readable notebook"),
+        (course.notebook, "{}", "not a notebook"),
+        (course.script, "x = '\xe9'\n", "not UTF-8"),
+    ):
+        good = path.read_bytes()
+        path.write_bytes(text.encode("latin-1"))
+        before = course.state()
+        ran = course.dojo("sync")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert words in ran.stderr
+        assert ran.stderr.count("\n") == 1
+        assert course.state() == before
+        path.write_bytes(good)
+    ran = course.dojo("sync", "--keep", "exercises/none.py")
+    assert (ran.returncode, "exercises/none.py" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_both_formats_of_each_exercise_say_the_same(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(TEXTS[name], encoding="utf-8")
+    (tmp_path / "a.ipynb").write_text(notebook_text(TEXTS[name]), encoding="utf-8")
+    assert said(tmp_path / "a.py") == said(tmp_path / "a.ipynb")
+
+
+# ---- grade ----
+
+
+def test_the_notebook_is_graded_where_the_work_is_there(course: Course) -> None:
+    edit(course.notebook, RIGHT)
+    for asked in ("exercises", "."):
+        path, score, line = course.graded(asked)
+        assert (path, score) == (NOTEBOOK, 1)
+        assert line == f"dojo: {NOTEBOOK} is graded: {SCRIPT} has no later code (see `dojo sync`)\n"
+    assert course.graded("notebooks") == (NOTEBOOK, 1, "")
+    assert course.graded() == (NOTEBOOK, 1, line)
+
+
+def test_the_script_is_graded_where_the_work_is_there(course: Course) -> None:
+    edit(course.script, RIGHT)
+    assert course.graded("exercises") == (SCRIPT, 1, "")
+    path, score, line = course.graded("notebooks")
+    assert (path, score, line.count("\n")) == (SCRIPT, 1, 1)
+    assert line.startswith(f"dojo: {SCRIPT} is graded: ")
+
+
+def test_a_notebook_that_was_only_run_does_not_hide_the_work(course: Course) -> None:
+    edit(course.script, RIGHT)
+    os.utime(course.notebook, (3000, 3000))
+    path, score, line = course.graded("exercises")
+    assert (path, score) == (SCRIPT, 1)
+    assert NOTEBOOK in line
+
+
+def test_of_two_that_changed_the_newer_is_graded(course: Course) -> None:
+    edit(course.script, "dlogits = 1", at=2000)
+    edit(course.notebook, RIGHT, at=3000)
+    for asked in ("exercises", "notebooks"):
+        path, score, line = course.graded(asked)
+        assert (path, score) == (NOTEBOOK, 1)
+        assert (
+            line == f"dojo: {NOTEBOOK} is graded: it is newer than {SCRIPT}, which has other code (see `dojo sync`)\n"
+        )
+    os.utime(course.script, (4000, 4000))
+    assert course.graded("exercises")[:2] == (SCRIPT, 0)
+
+
+def test_prose_comments_and_outputs_are_no_other_code(course: Course) -> None:
+    edit(course.notebook, "# Exercise two", "# Exercise 2")
+    assert course.graded("exercises") == (SCRIPT, 0, "")
+
+
+def test_a_file_that_is_named_is_graded(course: Course) -> None:
+    edit(course.notebook, RIGHT)
+    path, score, line = course.graded(SCRIPT)
+    assert (path, score) == (SCRIPT, 0)
+    assert line == f"dojo: {SCRIPT} is graded, as you named it; {NOTEBOOK} has later code (see `dojo sync`)\n"
+
+
+def test_a_partner_that_cannot_be_read_is_told(course: Course) -> None:
+    edit(course.script, RIGHT)
+    course.notebook.write_text("{")
+    path, score, line = course.graded("exercises")
+    assert (path, score) == (SCRIPT, 1)
+    assert "not a readable notebook" in line
+    assert line.count("\n") == 1
+
+
+def test_a_pair_in_step_is_graded_once_and_nothing_is_said(course: Course) -> None:
+    for asked, path in (("exercises", SCRIPT), ("notebooks", NOTEBOOK), (".", SCRIPT)):
+        assert course.graded(asked) == (path, 0, "")
