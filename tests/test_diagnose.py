@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+from typing import get_args
+
 import pytest
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, with_lines
 
 from grader.diagnose import explain_exception
-from grader.report import Verdict
+from grader.report import Status, Verdict
 
 ATOMS = [
     ("sign", "dh", "dh = -dlogits @ W2.T", "wrong sign"),
@@ -41,6 +46,23 @@ ATOMS = [
     ("exception", "dh", "dh = dlogits @ W2", "(32, 27) @ (64, 27) needs 27 = 64"),
     ("not-a-tensor", "dh", "dh = (dlogits @ W2.T).tolist()", "list"),
 ]
+
+
+def test_every_id_stands_in_the_table_of_names() -> None:
+    root = Path(__file__).resolve().parents[1]
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("## Names of mistakes") : text.index("## Rooms of the code")]
+    listed = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", table))
+    said: set[str] = set()
+    for path in [*(root / "grader").glob("*.py"), *(root / "grader" / "diagnose").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Diagnosis" and node.args:
+                said |= {leaf.value for leaf in ast.walk(node.args[0]) if isinstance(leaf, ast.Constant)}
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("verdict.mistake)"):
+                said |= {leaf.value for leaf in ast.walk(node.value) if isinstance(leaf, ast.Constant)}
+    ids = {word for word in said if isinstance(word, str) and re.fullmatch(r"[a-z]+(-[a-z]+)*", word)}
+    assert len(ids) > 30
+    assert ids - set(get_args(Status)) <= listed
 
 
 def blamed(reports) -> Verdict:
