@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import resource
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import torch
 import typer
@@ -20,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grader.exercise import Exercise, find_exercise
+from grader.grade import Grader, settings
 from grader.world import namespace_of, use_exact_arithmetic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -124,6 +128,52 @@ def start_up(rounds: int) -> list[Row]:
     ]
 
 
+def warm_grading(rounds: int) -> list[Row]:
+    """One warm grader: a file with every gradient wrong over one with every gradient right."""
+    text = find_exercise("ex1").path.read_text(encoding="utf-8")
+    wrong = re.sub(r"^(cmp\(\"\w+\", (d\w+), )", r"\2 = -\2\n\1", text, flags=re.MULTILINE)
+    with tempfile.TemporaryDirectory() as folder, Grader(settings(seed=1, device="cpu")) as grader:
+        files = {"right": Path(folder) / "right.py", "wrong": Path(folder) / "wrong.py"}
+        files["right"].write_text(text, encoding="utf-8")
+        files["wrong"].write_text(wrong, encoding="utf-8")
+        found = costs({name: partial(grader.grade_file, path) for name, path in files.items()}, rounds)
+    return [Row.ratio("grade ex1, all wrong / all right, warm", found["wrong"], found["right"], 1.3)]
+
+
+def save_to_verdict(rounds: int) -> list[Row]:
+    """Seconds from a save to the verdict that `dojo watch` prints, and that over a cold grading."""
+    source = find_exercise("ex1").path.read_text(encoding="utf-8")
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ex1_atoms.py"
+        path.write_text(source, encoding="utf-8")
+        command = [sys.executable, "-u", "-m", "grader", "watch", str(path)]
+        environment = os.environ | {"XDG_CACHE_HOME": folder}
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as watching:
+            assert watching.stdout is not None
+            _read_until_graded(watching.stdout)
+            for number in range(rounds + 1):
+                saved = time.perf_counter()
+                path.write_text(source + f"# saved {number}\n", encoding="utf-8")
+                _read_until_graded(watching.stdout)
+                seconds.append(time.perf_counter() - saved)
+            watching.terminate()
+        cold = [cost(partial(python, "-m", "grader", "grade", "--seed", "1", str(path))).wall for _ in seconds[1:]]
+    shares = [warm / whole for warm, whole in zip(seconds[1:], cold, strict=True)]
+    return [
+        Row("watch, from save to verdict on ex1", seconds[1:], seconds[1:], 0.2, unit=" s"),
+        Row("the same over a cold grading", shares, shares, 0.2),
+    ]
+
+
+def _read_until_graded(lines: TextIO) -> None:
+    """Read what `dojo watch` prints up to the line that counts what is right."""
+    for line in lines:
+        if re.search(r"\d+ of \d+", line):
+            return
+    sys.exit("dojo watch ended before it graded")
+
+
 def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False) -> tuple[Task, dict[str, Any]]:
     """A loop over exercise 4's network from the start, and the names that it works on. Draws no progress bar.
 
@@ -177,7 +227,13 @@ def main(
     """Print ratios, each the median over interleaved rounds. Ends with 0, met or missed."""
     use_exact_arithmetic()
     loop_row, same = steps_per_second(rounds, steps)
-    rows = [*start_up(rounds), loop_row, *([full_training()] if full else [])]
+    rows = [
+        *start_up(rounds),
+        *warm_grading(rounds),
+        *save_to_verdict(rounds),
+        loop_row,
+        *([full_training()] if full else []),
+    ]
     console = Console(highlight=False)
     console.print(table(rows))
     console.print(f"\n{rounds} rounds, torch {torch.__version__}; {same}")

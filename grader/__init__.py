@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grader.graph import show_graph
     from grader.names import build_dataset, load_names, split_names
-    from grader.notebook import cmp
+    from grader.notebook import cmp, hint, progress
 
 __version__ = "0.1.0"
-__all__ = ["build_dataset", "cmp", "load_names", "show_graph", "split_names"]
+__all__ = ["build_dataset", "cmp", "hint", "load_names", "progress", "show_graph", "split_names"]
 
 _HOMES = {
     "build_dataset": "grader.names",
     "cmp": "grader.notebook",
+    "hint": "grader.notebook",
     "load_names": "grader.names",
+    "progress": "grader.notebook",
     "show_graph": "grader.graph",
     "split_names": "grader.names",
 }

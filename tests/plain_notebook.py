@@ -52,13 +52,15 @@ def _is_answer(cell: Cell) -> bool:
 
 
 def verdicts_in(text: str, exercise_id: str) -> dict[str, Verdict]:
-    """What `cmp` says of each gradient as the lesson's cells run from top to end: the last call counts."""
+    """What `cmp` says of each gradient as the lesson's cells run from top to end: a wrong one counts before a right one."""
     found: dict[str, Verdict] = {}
     namespace = prepared(exercise_id)
 
     def cmp(name: str, d: Any, t: Any) -> bool:
-        found[name] = judge_in_namespace(name, d, t, namespace)
-        return found[name].passed
+        verdict = judge_in_namespace(name, d, t, namespace)
+        if name not in found or found[name].passed:  # dC is asked for twice
+            found[name] = verdict
+        return verdict.passed
 
     run(text, namespace, cmp)
     return found

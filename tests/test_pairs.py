@@ -15,7 +15,10 @@ import pytest
 from dojo import dojo
 
 from grader.author import notebook_text, pristine_exercises
-from grader.pairs import pair_of, said
+from grader.errors import DojoError
+from grader.pairs import latest, pair_of, said
+from grader.submission import submission_files
+from grader.sync import sync
 
 NAME = "makemore/ex2_cross_entropy"
 RIGHT = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, logits.shape[1])) / n"
@@ -23,7 +26,7 @@ TEXTS = {exercise.id: text for exercise, text in pristine_exercises()}
 
 
 class Course:
-    """A learner's folder with one exercise, and a cache of its own."""
+    """A learner's folder with one exercise, and a cache of its own. The working directory is that folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "course"
@@ -35,20 +38,20 @@ class Course:
             path.write_text(text, encoding="utf-8")
             os.utime(path, (1000, 1000))
 
-    def dojo(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return dojo(self.folder, *arguments, XDG_CACHE_HOME=str(self.cache), **more)
+    def dojo(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A process of its own, in the same folder and with the same cache."""
+        return dojo(self.folder, *arguments, XDG_CACHE_HOME=str(self.cache))
 
-    def sync(self, *arguments: str) -> tuple[int, list[str]]:
-        ran = self.dojo("sync", *arguments)
-        assert ran.stderr == ""
-        return ran.returncode, ran.stdout.rstrip("\n").split("\n")
+    def sync(self, *keep: str) -> tuple[int, list[str]]:
+        """The exit code of `dojo sync`, and what it prints."""
+        lines: list[str] = []
+        return sync(Path(), [Path(path) for path in keep], lines.append), lines
 
-    def graded(self, *arguments: str) -> tuple[str, int, str]:
-        """Which file was graded, its score, and what was said about the choice."""
-        ran = self.dojo("grade", *arguments, "--format", "json", "--seed", "3")
-        assert ran.returncode in (0, 1), ran.stderr
-        (submission,) = json.loads(ran.stdout)["submissions"]
-        return submission["path"], submission["score"], ran.stderr
+    def chosen(self, asked: str = "exercises") -> tuple[str, str]:
+        """Which file `dojo grade ASKED` grades, and what it says about the choice."""
+        lines: list[str] = []
+        (file,) = latest(submission_files(Path(asked)), [Path(asked)], lines.append)
+        return str(file), "\n".join(lines)
 
     def files(self) -> list[str]:
         return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
@@ -62,8 +65,11 @@ IN_STEP = (0, [f"in step: {SCRIPT} and {NOTEBOOK}"])
 
 
 @pytest.fixture
-def course(tmp_path: Path) -> Course:
-    return Course(tmp_path)
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
+    made = Course(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(made.cache))
+    monkeypatch.chdir(made.folder)
+    return made
 
 
 def edit(path: Path, new: str, old: str = "dlogits = ...", at: int = 2000) -> None:
@@ -174,7 +180,7 @@ def test_a_conflict_is_settled_by_naming_the_file_to_keep(course: Course, kept: 
     edit(course.notebook, "dlogits = 2")
     lost = NOTEBOOK if kept == SCRIPT else SCRIPT
     before = course.state()[lost]
-    assert course.sync("--keep", kept)[0] == 0
+    assert course.sync(kept)[0] == 0
     assert f"dlogits = {value}\n" in course.script.read_text()
     assert f"dlogits = {value}" in [cell.source for cell in cells(course.notebook)]
     assert course.state()[f"{lost}.bak"] == before
@@ -193,7 +199,7 @@ def test_what_grading_saw_in_step_counts_as_agreed(course: Course) -> None:
     """Jupyter with jupytext's extension writes both sides; nothing else tells dojo that they agreed."""
     edit(course.script, "dlogits = 1")
     edit(course.notebook, "dlogits = 1")
-    course.graded()
+    assert course.chosen() == (SCRIPT, "")
     edit(course.notebook, "dlogits = 2", "dlogits = 1")
     assert course.sync()[1][0].startswith(f"written: {SCRIPT} ")
 
@@ -222,8 +228,8 @@ def test_only_exercises_and_notebooks_are_paired(course: Course) -> None:
     assert course.sync() == IN_STEP
     assert course.files() == before
     assert pair_of(course.folder / f"solutions/{NAME}.py") is None
-    ran = course.dojo("sync", "solutions")
-    assert (ran.returncode, ran.stdout) == (2, "")
+    with pytest.raises(DojoError, match="no exercise in exercises/ or notebooks/"):
+        sync(Path("solutions"), [], print)
 
 
 def test_a_damaged_cache_or_none_stops_nothing(course: Course) -> None:
@@ -247,14 +253,12 @@ def test_bad_files_get_one_line_and_stay(course: Course) -> None:
         good = path.read_bytes()
         path.write_bytes(text.encode("latin-1"))
         before = course.state()
-        ran = course.dojo("sync")
-        assert (ran.returncode, ran.stdout) == (2, "")
-        assert words in ran.stderr
-        assert ran.stderr.count("\n") == 1
+        with pytest.raises(DojoError, match=words):
+            course.sync()
         assert course.state() == before
         path.write_bytes(good)
-    ran = course.dojo("sync", "--keep", "exercises/none.py")
-    assert (ran.returncode, "exercises/none.py" in ran.stderr) == (2, True)
+    with pytest.raises(DojoError, match=r"exercises/none\.py"):
+        course.sync("exercises/none.py")
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -269,64 +273,103 @@ def test_both_formats_of_each_exercise_say_the_same(name: str, tmp_path: Path) -
 
 def test_the_notebook_is_graded_where_the_work_is_there(course: Course) -> None:
     edit(course.notebook, RIGHT)
-    for asked in ("exercises", "."):
-        path, score, line = course.graded(asked)
-        assert (path, score) == (NOTEBOOK, 1)
-        assert line == f"dojo: {NOTEBOOK} is graded: {SCRIPT} has no later code (see `dojo sync`)\n"
-    assert course.graded("notebooks") == (NOTEBOOK, 1, "")
-    assert course.graded() == (NOTEBOOK, 1, line)
+    line = f"{NOTEBOOK} is graded: {SCRIPT} has no later code (see `dojo sync`)"
+    assert course.chosen("exercises") == (NOTEBOOK, line)
+    assert course.chosen(".") == (NOTEBOOK, line)
+    assert course.chosen("notebooks") == (NOTEBOOK, "")
 
 
 def test_the_script_is_graded_where_the_work_is_there(course: Course) -> None:
     edit(course.script, RIGHT)
-    assert course.graded("exercises") == (SCRIPT, 1, "")
-    path, score, line = course.graded("notebooks")
-    assert (path, score, line.count("\n")) == (SCRIPT, 1, 1)
-    assert line.startswith(f"dojo: {SCRIPT} is graded: ")
+    line = f"{SCRIPT} is graded: {NOTEBOOK} has no later code (see `dojo sync`)"
+    assert course.chosen("exercises") == (SCRIPT, "")
+    assert course.chosen("notebooks") == (SCRIPT, line)
 
 
 def test_a_notebook_that_was_only_run_does_not_hide_the_work(course: Course) -> None:
     edit(course.script, RIGHT)
     os.utime(course.notebook, (3000, 3000))
-    path, score, line = course.graded("exercises")
-    assert (path, score) == (SCRIPT, 1)
-    assert NOTEBOOK in line
+    assert course.chosen("exercises") == (
+        SCRIPT,
+        f"{SCRIPT} is graded: {NOTEBOOK} has no later code (see `dojo sync`)",
+    )
 
 
 def test_of_two_that_changed_the_newer_is_graded(course: Course) -> None:
     edit(course.script, "dlogits = 1", at=2000)
     edit(course.notebook, RIGHT, at=3000)
-    for asked in ("exercises", "notebooks"):
-        path, score, line = course.graded(asked)
-        assert (path, score) == (NOTEBOOK, 1)
-        assert (
-            line == f"dojo: {NOTEBOOK} is graded: it is newer than {SCRIPT}, which has other code (see `dojo sync`)\n"
-        )
+    line = f"{NOTEBOOK} is graded: it is newer than {SCRIPT}, which has other code (see `dojo sync`)"
+    assert course.chosen("exercises") == (NOTEBOOK, line)
+    assert course.chosen("notebooks") == (NOTEBOOK, line)
     os.utime(course.script, (4000, 4000))
-    assert course.graded("exercises")[:2] == (SCRIPT, 0)
+    assert course.chosen("notebooks")[0] == SCRIPT
+
+
+def test_what_was_agreed_last_decides_and_not_what_was_handed_out(course: Course) -> None:
+    edit(course.script, "dlogits = 1")
+    course.sync()
+    edit(course.notebook, RIGHT, "dlogits = 1", at=3000)
+    os.utime(course.script, (4000, 4000))
+    assert course.chosen("exercises")[0] == NOTEBOOK
 
 
 def test_prose_comments_and_outputs_are_no_other_code(course: Course) -> None:
     edit(course.notebook, "# Exercise two", "# Exercise 2")
-    assert course.graded("exercises") == (SCRIPT, 0, "")
+    assert course.chosen("exercises") == (SCRIPT, "")
 
 
 def test_a_file_that_is_named_is_graded(course: Course) -> None:
     edit(course.notebook, RIGHT)
-    path, score, line = course.graded(SCRIPT)
-    assert (path, score) == (SCRIPT, 0)
-    assert line == f"dojo: {SCRIPT} is graded, as you named it; {NOTEBOOK} has later code (see `dojo sync`)\n"
+    assert course.chosen(NOTEBOOK) == (NOTEBOOK, "")
+    assert course.chosen(SCRIPT) == (
+        SCRIPT,
+        f"{SCRIPT} is graded, as you named it; {NOTEBOOK} has later code (see `dojo sync`)",
+    )
 
 
 def test_a_partner_that_cannot_be_read_is_told(course: Course) -> None:
     edit(course.script, RIGHT)
     course.notebook.write_text("{")
-    path, score, line = course.graded("exercises")
-    assert (path, score) == (SCRIPT, 1)
+    path, line = course.chosen("exercises")
+    assert path == SCRIPT
     assert "not a readable notebook" in line
-    assert line.count("\n") == 1
+    assert "\n" not in line
 
 
 def test_a_pair_in_step_is_graded_once_and_nothing_is_said(course: Course) -> None:
     for asked, path in (("exercises", SCRIPT), ("notebooks", NOTEBOOK), (".", SCRIPT)):
-        assert course.graded(asked) == (path, 0, "")
+        assert course.chosen(asked) == (path, "")
+
+
+def test_it_does_not_matter_from_where_dojo_is_called(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(course.notebook, RIGHT)
+    monkeypatch.chdir(course.folder / "exercises")
+    assert course.chosen(".")[0] == f"../{NOTEBOOK}"
+    assert course.chosen(str(course.folder / "exercises"))[0] == str(course.notebook)
+
+
+# ---- From end to end ----
+
+
+def test_the_command_line_grades_the_notebook_and_brings_the_script_in_step(course: Course) -> None:
+    edit(course.notebook, RIGHT)
+    ran = course.dojo("grade", "--format", "json")
+    (submission,) = json.loads(ran.stdout)["submissions"]
+    assert (submission["path"], submission["score"], ran.returncode) == (NOTEBOOK, 1, 0)
+    assert ran.stderr == f"dojo: {NOTEBOOK} is graded: {SCRIPT} has no later code (see `dojo sync`)\n"
+    ran = course.dojo("sync")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"written: {SCRIPT} from {NOTEBOOK}")
+    edit(course.notebook, "dlogits = 1", RIGHT)
+    edit(course.script, "dlogits = 2", RIGHT)
+    ran = course.dojo("sync")
+    assert (ran.returncode, ran.stderr, ran.stdout.count("\n")) == (1, "", 2)
+    ran = course.dojo("sync", "--keep", NOTEBOOK)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "dlogits = 1\n" in course.script.read_text()
+
+
+def test_a_folder_without_exercises_gets_one_line(tmp_path: Path) -> None:
+    ran = dojo(tmp_path, "sync")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "dojo: .: no exercise in exercises/ or notebooks/ here; run `dojo init` first\n"

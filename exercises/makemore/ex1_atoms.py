@@ -78,6 +78,16 @@
 #
 # <!-- dojo: makemore/ex1_atoms -->
 
+# %% tags=["colab"]
+import sys
+
+if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
+    from importlib.util import find_spec
+
+    light = "jinja2 jupytext mdit_py_plugins nbformat platformdirs rich safetensors tqdm typer watchfiles".split()
+    missing = " ".join(name for name in light if find_spec(name) is None)
+    # %pip install -q --no-deps backprop-dojo {missing}
+
 # %% tags=["setup"]
 import torch
 import torch.nn.functional as F
@@ -205,6 +215,16 @@ counts_sum_inv = counts_sum**-1  # (32, 1)
 probs = counts * counts_sum_inv  # (32, 27)
 logprobs = probs.log()  # (32, 27)
 loss = -logprobs[range(n), Yb].mean()  # ()
+
+# %% [markdown]
+# The same twenty lines as a graph. An arrow leads from a tensor to each line that reads it. Round boxes are the
+# parameters. You walk against the arrows, and a tensor gets one part of its gradient from each arrow that
+# leaves it: look for the boxes with two. In a notebook, a click on a box leads to its section.
+
+# %%
+from grader import show_graph
+
+show_graph("ex1", globals())
 
 # %% [markdown]
 # ## The true gradients

@@ -28,6 +28,16 @@
 #
 # <!-- dojo: makemore/ex2_cross_entropy -->
 
+# %% tags=["colab"]
+import sys
+
+if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
+    from importlib.util import find_spec
+
+    light = "jinja2 jupytext mdit_py_plugins nbformat platformdirs rich safetensors tqdm typer watchfiles".split()
+    missing = " ".join(name for name in light if find_spec(name) is None)
+    # %pip install -q --no-deps backprop-dojo {missing}
+
 # %% tags=["setup"]
 import torch
 import torch.nn.functional as F
@@ -324,6 +334,19 @@ else:
     print("dlogits is not filled in yet: there is no row to work out.")
 
 # %% [markdown]
+# The same row as bars, in the direction in which gradient descent moves the logits. The one bar that points up
+# is the pull at the label; all others point down, and together they are as long as the one.
+
+# %%
+from grader import plots
+
+if isinstance(dlogits, torch.Tensor):
+    symbols = [itos[column] for column in range(vocab_size)]
+    plots.show(plots.row_bars(n * dlogits[0], symbols, name="the first row, times n"))
+else:
+    print("dlogits is not filled in yet: there is nothing to draw.")
+
+# %% [markdown]
 # ## The picture
 #
 # One line of the picture is one example, one column is one symbol. Blue is a push down: the softmax, small
@@ -336,17 +359,7 @@ else:
 
 # %%
 if isinstance(dlogits, torch.Tensor):
-    import matplotlib.pyplot as plt
-
-    picture = dlogits.detach().cpu().numpy()
-    limit = abs(picture).max()
-    figure, axes = plt.subplots(figsize=(8, 8))
-    image = axes.imshow(picture, cmap="RdBu", vmin=-limit, vmax=limit)
-    axes.set_xticks(range(vocab_size), [itos[column] for column in range(vocab_size)])
-    axes.set_xlabel("symbol")
-    axes.set_ylabel("example")
-    figure.colorbar(image, label="dlogits", shrink=0.7)
-    plt.show()
+    plots.show(plots.gradient_image(dlogits, symbols))
 else:
     print("dlogits is not filled in yet: there is nothing to draw.")
 

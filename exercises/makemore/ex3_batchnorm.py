@@ -26,6 +26,16 @@
 #
 # <!-- dojo: makemore/ex3_batchnorm -->
 
+# %% tags=["colab"]
+import sys
+
+if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
+    from importlib.util import find_spec
+
+    light = "jinja2 jupytext mdit_py_plugins nbformat platformdirs rich safetensors tqdm typer watchfiles".split()
+    missing = " ".join(name for name in light if find_spec(name) is None)
+    # %pip install -q --no-deps backprop-dojo {missing}
+
 # %% tags=["setup"]
 import torch
 import torch.nn.functional as F
@@ -236,6 +246,22 @@ for centre in (2.9, 2.99, 3.0, 3.01, 3.1):
 # | through the mean: -0.6 / 3 | -0.20 | -0.20 | -0.20 |
 # | through the variance: -0.025 * 2 (x - m) / 2 | 0.05 | 0.00 | -0.05 |
 # | dx, the sum | 0.15 | -0.30 | 0.15 |
+
+# %% [markdown]
+# The next cell draws the layer with its three routes. Follow one number from `hprebn` to `bnraw`; an arrow with
+# two numbers belongs to two routes. One more way could be walked, through the mean into the variance, by
+# `bnmeani`, `bndiff` and `bndiff2`. It is the one whose contribution is zero.
+
+# %%
+from grader import show_graph
+
+layer = "hprebn bnmeani bndiff bndiff2 bnvar bnvar_inv bnraw bngain bnbias hpreact".split()
+three_routes = {
+    "through xhat": ["hprebn", "bndiff", "bnraw"],
+    "through the mean": ["hprebn", "bnmeani", "bndiff", "bnraw"],
+    "through the variance": ["hprebn", "bndiff", "bndiff2", "bnvar", "bnvar_inv", "bnraw"],
+}
+show_graph("ex3", globals(), names=layer, routes=three_routes)
 
 # %% [markdown]
 # ## On paper, 5: one expression

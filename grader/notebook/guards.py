@@ -54,7 +54,7 @@ def no_gradient(name: str, t: Tensor) -> str:
             "where the parameters get requires_grad."
         )
     if t.is_leaf:
-        return f"{name}.grad is None: since {name} was made, loss.backward() has not run. {AGAIN}; your answers after them."
+        return f"{name}.grad is None: loss.backward() has not run since {name} was made. {AGAIN}."
     return (
         f"{name}.grad is None: the forward pass has run again, or for the first time, and after it neither "
         f"{name}.retain_grad() nor loss.backward(). {AGAIN}, the one that calls retain_grad() included."
@@ -82,15 +82,15 @@ def trust(name: str, truth: Tensor, known: Survey | None) -> Trust:
     if known.changed is not None:
         atom = next(atom for atom in known.exercise.atoms if known.changed in atom.binds)
         message = (
-            f"{known.changed} is not what `{atom.text}` gives with what is defined now: a cell above has run again since. "
+            f"{known.changed} is not what `{atom.text}` gives now: a cell above has run again since. "
             f"{AGAIN}, then your answers."
         )
         return Trust("stale-forward", message, own_forward=True)
     times = common_factor(found, chain, limit=_STALE)
     if times is not None and round(times) > 1 and abs(times - round(times)) < _STALE * times:
         message = (
-            f"{name}.grad holds {round(times)} backward passes added up: loss.backward() ran {round(times)} times since "
-            f"{name} was made. Run the setup again, then the cells down to loss.backward(), each once."
+            f"{name}.grad holds {round(times)} backward passes added up: loss.backward() ran {round(times)} times "
+            f"since {name} was made. Run the setup again, then the cells down to loss.backward(), each once."
         )
         return Trust("stale-gradient", message)
     message = f"{name}.grad is not the gradient of this forward pass: it is older. {AGAIN}, then your answers."
@@ -154,8 +154,8 @@ def vanishing_slip(name: str, yours: Tensor, noise: Tensor) -> Diagnosis | None:
     if not bool(yours.abs().max() > 0):
         return Diagnosis(
             "vanishing",
-            f"The true gradient of {name} is zero, so any zero looks right here. Yours is exactly zero, which no sum of "
-            f"rounded numbers is: compute d{name} from the gradient of the tensor that {name} feeds.",
+            f"The true gradient of {name} is zero, so any zero looks right here. Yours is exactly zero, which no sum "
+            f"of rounded numbers is: compute d{name} from the gradient of the tensor that {name} feeds.",
         )
     size, other = float(yours.norm()), float(noise.norm())
     if size == 0.0 or other == 0.0:

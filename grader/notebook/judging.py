@@ -107,7 +107,7 @@ def _judge_numbers(
     if not is_gradient(d) or d.dtype not in {*LIMITS, truth.dtype}:
         said = f"dtype {d.dtype}, but {name} is {truth.dtype}".replace("torch.", "")
         return _without_numbers(name, said, _judge_kind(name, d))
-    return _judge_values(name, d, t, truth, namespace, known, earlier)
+    return _judge_values(name, d, truth, namespace, known, earlier)
 
 
 def _judge_shape(name: str, d: Tensor, truth: Tensor, known: Survey | None) -> Verdict:
@@ -131,7 +131,6 @@ def _judge_kind(name: str, d: Tensor) -> Verdict:
 def _judge_values(
     name: str,
     d: Tensor,
-    t: Tensor,
     truth: Tensor,
     namespace: Mapping[str, Any],
     known: Survey | None,
@@ -236,7 +235,7 @@ def _read_before(mismatch: Mismatch, known: Survey, earlier: Earlier) -> str | N
 
 def _mismatch(name: str, d: Tensor, known: Survey, gradients: Gradients) -> Mismatch:
     measure = max(known.chain.scale(name), float(gradients.total[name].abs().max()))
-    return Mismatch(name, as_float64(d), gradients, known.forward, known.handed, limit_of(d), measure)
+    return Mismatch(name, as_float64(d), gradients, known.forward, known.handed, limit=limit_of(d), measure=measure)
 
 
 def _explained(mismatch: Mismatch) -> Diagnosis:

@@ -88,7 +88,7 @@ def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
     above, wrong = {}, []
     for name in dict.fromkeys((*exercise.given, *exercise.graded)):
         value, true = namespace.get(f"d{name}"), chain.total.get(name)
-        if true is None or not is_gradient(value) or value.shape != true.shape:
+        if true is None or not isinstance(value, Tensor) or not is_gradient(value) or value.shape != true.shape:
             continue
         above[name] = as_float64(value)
         if not compare(above[name], true, chain.scale(name)).error <= limit_of(value):

@@ -207,6 +207,16 @@ logprobs = probs.log()  # (32, 27)
 loss = -logprobs[range(n), Yb].mean()  # ()
 
 # %% [markdown]
+# The same twenty lines as a graph. An arrow leads from a tensor to each line that reads it. Round boxes are the
+# parameters. You walk against the arrows, and a tensor gets one part of its gradient from each arrow that
+# leaves it: look for the boxes with two. In a notebook, a click on a box leads to its section.
+
+# %%
+from grader import show_graph
+
+show_graph("ex1", globals())
+
+# %% [markdown]
 # ## The true gradients
 #
 # PyTorch computes all gradients once, so that `cmp` has something to compare with. `retain_grad()` asks it to

@@ -238,6 +238,22 @@ for centre in (2.9, 2.99, 3.0, 3.01, 3.1):
 # | dx, the sum | 0.15 | -0.30 | 0.15 |
 
 # %% [markdown]
+# The next cell draws the layer with its three routes. Follow one number from `hprebn` to `bnraw`; an arrow with
+# two numbers belongs to two routes. One more way could be walked, through the mean into the variance, by
+# `bnmeani`, `bndiff` and `bndiff2`. It is the one whose contribution is zero.
+
+# %%
+from grader import show_graph
+
+layer = "hprebn bnmeani bndiff bndiff2 bnvar bnvar_inv bnraw bngain bnbias hpreact".split()
+three_routes = {
+    "through xhat": ["hprebn", "bndiff", "bnraw"],
+    "through the mean": ["hprebn", "bnmeani", "bndiff", "bnraw"],
+    "through the variance": ["hprebn", "bndiff", "bndiff2", "bnvar", "bnvar_inv", "bnraw"],
+}
+show_graph("ex3", globals(), names=layer, routes=three_routes)
+
+# %% [markdown]
 # ## On paper, 5: one expression
 #
 # Put dxhat, dm and dv into the sum. In the third route (x[i] - m) appears twice, once with the index i and

@@ -387,20 +387,88 @@ with torch.no_grad():
 # The next cell draws averages of your losses.
 
 # %%
-if losses is ... or len(losses) == 0:
-    print("losses is not filled in yet: there is nothing to draw.")
-else:
-    import matplotlib.pyplot as plt
+from grader import plots
 
-    chunk = max(1, len(losses) // 200)
-    whole = len(losses) // chunk * chunk
-    averages = torch.tensor(losses[:whole]).view(-1, chunk).mean(1)
-    figure, axes = plt.subplots(figsize=(8, 4))
-    axes.plot(range(0, whole, chunk), averages.tolist())
-    axes.set_xlabel("step")
-    axes.set_ylabel(f"loss, mean of {chunk} steps")
-    plt.show()
-    print(f"first loss {losses[0]:.4f}   mean of the last {chunk}: {averages[-1].item():.4f}")
+trained = losses is not ... and len(losses) > 0
+if trained:
+    chunk = max(1, len(losses) // plots.POINTS)
+    plots.show(plots.loss_curve(losses))
+    print(f"first loss {losses[0]:.4f}   mean of the last {chunk}: {sum(losses[-chunk:]) / chunk:.4f}")
+else:
+    print("losses is not filled in yet: there is nothing to draw.")
+
+# %% [markdown]
+# ## Reading the layers
+#
+# A loss curve says that something is wrong, the layers say where. The next cell takes 200 more steps on copies
+# of your parameters, with batches from a generator of its own: your parameters and `g` stay as they are. These
+# steps are for looking only, so PyTorch computes their gradients. The first 100 use the first learning rate,
+# the rest use the second.
+
+
+# %%
+def hidden_layer(copies, contexts):
+    table, first, first_bias, _, _, gain, shift = copies
+    before = table[contexts].view(contexts.shape[0], -1) @ first + first_bias
+    normalised = (before - before.mean(0, keepdim=True)) * (before.var(0, keepdim=True) + 1e-5) ** -0.5
+    scaled = gain * normalised + shift
+    return before, scaled, torch.tanh(scaled)
+
+
+if trained:
+    watcher = torch.Generator().manual_seed(seed + 1)
+    copies = [p.detach().clone().requires_grad_() for p in parameters]
+    ratios = {"C": [], "W1": [], "W2": []}
+    with torch.enable_grad():
+        for turn in range(200):
+            rows = torch.randint(0, Xtr.shape[0], (n,), generator=watcher)
+            layers = hidden_layer(copies, Xtr[rows].to(device))
+            scores = layers[-1] @ copies[3] + copies[4]
+            watched = [*layers, scores, *copies]
+            changes = torch.autograd.grad(F.cross_entropy(scores, Ytr[rows].to(device)), watched)
+            rate = learning_rates[0] if turn < 100 else learning_rates[1]
+            for name, position in (("C", 0), ("W1", 1), ("W2", 3)):
+                ratios[name].append((rate * changes[4 + position].std() / copies[position].std()).item())
+            with torch.no_grad():
+                for copy, change in zip(copies, changes[4:], strict=True):
+                    copy -= rate * change
+    names = ["hprebn", "hpreact", "h", "logits"]
+else:
+    print("losses is not filled in yet: there is nothing to look at.")
+
+# %% [markdown]
+# **Activations**, of the last of these batches. `hpreact` should be a bell of width about 1, and `h` should fill
+# the range from -1 to 1 without piling up at both ends.
+
+# %%
+if trained:
+    plots.show(plots.histograms(dict(zip(names, watched, strict=False)), "activation"))
+
+# %% [markdown]
+# **Gradients** of the same tensors. Compare the standard deviations: layers that learn together have widths
+# within a factor of about ten, and a layer whose gradients shrink to nothing has stopped learning.
+
+# %%
+if trained:
+    plots.show(plots.histograms(dict(zip(names, changes, strict=False)), "gradient"))
+
+# %% [markdown]
+# **Saturation of tanh**: one line an example, one column a hidden unit. Where a square is black, the slope of
+# tanh is below 0.06 and hardly any gradient comes back; some black is normal, a column that is black from top
+# to bottom is a unit that no longer learns from this batch.
+
+# %%
+if trained:
+    plots.show(plots.saturation(layers[-1]))
+
+# %% [markdown]
+# **Update to parameter**: how much of its own size a weight tensor moves in one step. About 1e-3 is healthy; far
+# above it the steps are wild, far below it the tensor hardly learns. `W2` lies highest: it was drawn small, so the
+# same step is a larger share of it. At step 100 the learning rate falls to a tenth, and the ratios fall with it.
+
+# %%
+if trained:
+    plots.show(plots.update_ratios(ratios))
 
 # %% [markdown]
 # ## What the network has learned
