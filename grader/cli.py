@@ -40,7 +40,9 @@ SeedOption = Annotated[int | None, typer.Option(help="Repeat the grading with th
 def grade(
     paths: PathsArgument = None,
     exercise: ExerciseOption = None,
-    output_format: Annotated[str, typer.Option("--format", help="terminal, json or html.", metavar="NAME")] = "terminal",
+    output_format: Annotated[
+        str, typer.Option("--format", help="terminal, json or html.", metavar="NAME")
+    ] = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write the report here.", metavar="FILE")] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = None,

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from grader.autograd import Gradients, whole_backward
-from grader.diagnose import UNEXPLAINED
+from grader.diagnose import UNEXPLAINED, combined
 from grader.errors import DojoError
 from grader.judge import Answer, Judge, Truth, find_truth
 from grader.plan import Plan, make_plan
-from grader.repair import explain, variants, vocabulary_of
+from grader.repair import variants, vocabulary_of
 from grader.report import Report, SubmissionReport, Verdict
 from grader.sandbox import ISOLATION, Launcher
 from grader.source import read_source
@@ -137,9 +137,11 @@ class Grader:
         vocabulary = vocabulary_of(plan.exercise, truth.forward, {*plan.exercise.graded, *plan.exercise.given})
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
-            tried = variants(lines, vocabulary, MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
+            shape = truth.gradients.total[verdict.name].shape
+            own = {name: tuple(shape) for name in plan.own_names(verdict.name)}
+            tried = variants(lines, vocabulary.also(own), MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
             right = judge.right_variants(verdict.name, [variant.statements for variant in tried], truth)
-            found = explain(verdict.message, [tried[number].diagnosis for number in right])
+            found = combined([tried[number].diagnosis for number in right], verdict.message)
             if found is not None:
                 verdict.mistake, verdict.message = found.mistake, found.message
 

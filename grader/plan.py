@@ -7,14 +7,14 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from types import MappingProxyType
 
 from grader.attempts import Analysis, Attempt
 from grader.effects import Effects
 from grader.exercise import DTYPE, Exercise
 from grader.forbidden import AutogradUse, autograd_use
 from grader.naming import Names
-from grader.scopes import FUNCTIONS, called_name, functions_in
+from grader.scopes import FUNCTIONS, called_name, functions_in, rebound_names
+from grader.slices import Slicer
 from grader.source import Statement
 
 PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
@@ -57,6 +57,11 @@ class Plan:
         kept = self.slices[tensor]
         return [s.index for s in self.steps if s.index in kept and isinstance(s.statement.node, _PLAIN_STATEMENTS)]
 
+    def own_names(self, tensor: str) -> set[str]:
+        """The names that an answer gives to its own intermediate results."""
+        lines = (self.statements[index].node for index in self.lines_of(tensor))
+        return {name for node in lines for name in rebound_names(node)} - self.aliases.keys()
+
     @property
     def missing(self) -> tuple[str, ...]:
         return tuple(name for name in self.exercise.graded if name not in self.attempts)
@@ -69,78 +74,6 @@ def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Att
     it between two of its writes: there it sees the unfinished value, as it would in a plain run.
     """
     return _Planner(analysis, exercise, dict(attempts)).plan()
-
-
-class Slicer:
-    """Finds what a statement needs to run: the statements that give its names their values, and so on.
-
-    Names in `protected` are provided and never looked up. `setup_calls` maps the names of the exercise's setup
-    to what it calls to make them: above statement `floor`, a definition that calls the same and reads none of
-    `tensors` repeats the setup and is left out.
-    """
-
-    def __init__(
-        self,
-        analysis: Analysis,
-        protected: Collection[str],
-        setup_calls: Mapping[str, Collection[str]] = MappingProxyType({}),
-        floor: int = 0,
-        tensors: Collection[str] = (),
-    ) -> None:
-        self.analysis = analysis
-        self.protected = protected
-        self.setup_calls = {name: set(calls) for name, calls in setup_calls.items()}
-        self.floor = floor
-        self.tensors = set(tensors)
-        self.found: dict[tuple[int, str], list[int]] = {}
-
-    def slice(self, indexes: Iterable[int]) -> set[int]:
-        """`indexes` and every statement that they need."""
-        kept: set[int] = set()
-        work = list(indexes)
-        while work:
-            index = work.pop()
-            if index in kept:
-                continue
-            kept.add(index)
-            for name in self.analysis.effects[index].reads:
-                if name not in self.protected:
-                    work += self.definers(index, name)
-        return kept
-
-    def _repeats_setup(self, index: int, name: str) -> bool:
-        """True for a statement that makes `name` as the exercise's own setup does, not as a helper."""
-        found = self.analysis.effects[index]
-        if index >= self.floor or found.reads & self.tensors:
-            return False
-        return not found.calls or bool(found.calls & self.setup_calls[name])
-
-    def definers(self, reader: int, name: str) -> list[int]:
-        """The statements that give `name` the value that `reader` sees."""
-        key = (reader, name)
-        if key not in self.found:
-            self.found[key] = self._find_definers(reader, name)
-        return self.found[key]
-
-    def _find_definers(self, reader: int, name: str) -> list[int]:
-        found: list[int] = []
-        effects = self.analysis.effects
-        is_setup = name in self.setup_calls
-        for index in range(reader - 1, -1, -1):
-            if name in effects[index].writes and index not in self.analysis.training:
-                if is_setup and self._repeats_setup(index, name):
-                    break
-                found.append(index)
-                if name in effects[index].rebinds:
-                    break
-        if not found and not is_setup:  # cells may have been reordered: look further down
-            later = range(reader + 1, len(effects))
-            found = [i for i in later if name in effects[i].rebinds and i not in self.analysis.training][:1]
-        return found or [i for i, e in enumerate(effects[:reader]) if "*" in e.rebinds]
-
-    def defined_later(self, reader: int, definer: int) -> bool:
-        """True where `reader` needs a name whose only definition stands further down, at `definer`."""
-        return definer > reader and any(definer in found for (index, _), found in self.found.items() if index == reader)
 
 
 class _Planner:

@@ -38,6 +38,10 @@ class Vocabulary:
     shapes: Mapping[str, tuple[int, ...]]
     gradients: frozenset[str]
 
+    def also(self, own: Mapping[str, tuple[int, ...]]) -> Vocabulary:
+        """With the learner's own names, taken to have the shape of their result."""
+        return Vocabulary({**own, **self.shapes}, self.gradients)
+
     def alternatives(self, name: str) -> list[str]:
         """The other names whose tensors have the shape of this one's."""
         shape = self.shapes.get(name)
@@ -56,15 +60,6 @@ def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str])
     }
     gradients = {f"d{name}": shapes[name] for name in graded if name in shapes}
     return Vocabulary(shapes | gradients, frozenset(gradients))
-
-
-def explain(verdict_message: str, found: Sequence[Diagnosis]) -> Diagnosis | None:
-    """One diagnosis from the edits that make an answer right: the first two are told, before the figures."""
-    several = list(dict.fromkeys(found))
-    if not several:
-        return None
-    said = " Or: ".join(diagnosis.message for diagnosis in several[:2])
-    return Diagnosis(several[0].mistake, f"{said} {verdict_message}")
 
 
 def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Variant]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from grader.attempts import Analysis
 from grader.exercise import Exercise
-from grader.plan import PROVIDED_MODULES, Slicer
+from grader.plan import PROVIDED_MODULES
 from grader.scopes import assigned_names
+from grader.slices import Slicer
 from grader.source import Statement
 from grader.world import World
 

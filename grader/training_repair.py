@@ -6,10 +6,10 @@ import ast
 
 from grader.attempts import Attempt
 from grader.autograd import backpropagate, cut_forward
-from grader.diagnose import Diagnosis
+from grader.diagnose import Diagnosis, combined
 from grader.judge import Judge, Truth
 from grader.plan import Plan, Step
-from grader.repair import explain, variants, vocabulary_of
+from grader.repair import variants, vocabulary_of
 from grader.sandbox import Launcher
 from grader.source import Cell, Statement
 from grader.training_plan import TrainingPlan
@@ -41,7 +41,7 @@ def repair_line(launcher: Launcher, plan: TrainingPlan, gradient: str, message: 
         right = judge.right_variants(tensor, [variant.statements for variant in tried], truth)
     finally:
         judge.close()
-    return explain(message, [tried[number].diagnosis for number in right])
+    return combined([tried[number].diagnosis for number in right], message)
 
 
 def _assignment(plan: TrainingPlan, gradient: str) -> Statement | None:

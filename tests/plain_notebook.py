@@ -52,7 +52,7 @@ def _is_answer(cell: Cell) -> bool:
 
 
 def verdicts_in(text: str, exercise_id: str) -> dict[str, Verdict]:
-    """What `cmp` says of each gradient as the lesson's cells run from top to end: a wrong one counts before a right one."""
+    """What `cmp` says of each gradient as the cells run from top to end; of two calls the wrong one counts."""
     found: dict[str, Verdict] = {}
     namespace = prepared(exercise_id)
 

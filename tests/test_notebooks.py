@@ -37,7 +37,12 @@ def run_all(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tu
 
 
 def printed(cell: Any) -> str:
-    return "".join(output.get("text", "") for output in cell.outputs if output.get("name") == "stdout")
+    """What a cell says: on stdout, or as the plain text of what it displays."""
+    return "".join(
+        output.data.get("text/plain", "") if output.output_type == "display_data" else output.text
+        for output in cell.outputs
+        if output.output_type == "display_data" or output.get("name") == "stdout"
+    )
 
 
 def comparisons(ran: list[tuple[Any, str]]) -> list[str]:

@@ -231,6 +231,7 @@ HARMLESS = [
     "grad = dlogits\nx = grad * 2",
     "func = ops = 1\nx = func + ops",
     "with torch.set_grad_enabled(False):\n    x = 1",
+    "def f():\n    with torch.set_grad_enabled(False):\n        return 1\nx = f()",
 ]
 
 

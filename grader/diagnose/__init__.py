@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from grader.diagnose.core import Diagnosis, Mismatch, Path, shape_text
+from grader.diagnose.core import Diagnosis, Mismatch, Path, combined, shape_text
 from grader.diagnose.exceptions import explain_exception
 from grader.diagnose.losses import cross_entropy
 from grader.diagnose.paths import PATH_DETECTORS
@@ -20,6 +20,7 @@ __all__ = [
     "Diagnosis",
     "Mismatch",
     "Path",
+    "combined",
     "diagnose",
     "explain_exception",
     "shape_text",

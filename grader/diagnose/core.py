@@ -191,3 +191,12 @@ def named_factor(factor: float, mismatch: Mismatch) -> str | None:
         if mismatch.is_factor(-factor, value):
             return f"-{name}"
     return None
+
+
+def combined(found: Sequence[Diagnosis], figures: str) -> Diagnosis | None:
+    """One diagnosis from several that fit: the first two are told, before the figures; None where there is none."""
+    several = list(dict.fromkeys(found))
+    if not several:
+        return None
+    said = " Or: ".join(diagnosis.message for diagnosis in several[:2])
+    return Diagnosis(several[0].mistake, f"{said} {figures}")

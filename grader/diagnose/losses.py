@@ -73,10 +73,6 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
         ),
     )
     yield (
-        logits.exp() - hot,
-        Diagnosis("missing-factor", "The exponentials are not divided by their sum over the row: no softmax yet."),
-    )
-    yield (
         logits.log_softmax(1) - hot,
         Diagnosis(
             "wrong-function",
@@ -84,6 +80,10 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
         ),
     )
     largest = logits.max(1, keepdim=True).values
+    for shifted in (logits, logits - largest):
+        said = "The exponentials are not divided by their sum over the row: no softmax yet."
+        yield shifted.exp() - hot, Diagnosis("missing-factor", said)
+        yield shifted - hot, Diagnosis("wrong-forward-value", "The logits stand where their softmax belongs.")
     for above, below in ((logits, logits - largest), (logits - largest, logits)):
         mixed = above.exp() / below.exp().sum(1, keepdim=True)
         yield (

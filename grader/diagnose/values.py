@@ -68,7 +68,7 @@ def sign(mismatch: Mismatch) -> Diagnosis | None:
 def scale(mismatch: Mismatch) -> Diagnosis | None:
     """A constant times the truth."""
     factor = mismatch.factor(mismatch.candidate, mismatch.truth)
-    if factor is None or abs(factor) < SAME_FACTOR:
+    if factor is None or abs(factor) < SAME_FACTOR or mismatch.is_factor(factor, 1):
         return None
     name = named_factor(factor, mismatch)
     cause = _CAUSES.get((name or "").lstrip("-"), "Which constant does the forward line multiply by?")

@@ -21,10 +21,10 @@ _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monos
 
 
 def one_line(judged: Judgement) -> str:
-    """A right gradient: a mark, the verdict and the lecture's figures in one line; what else is known below it."""
+    """A right gradient in one line: a mark, the verdict, the lecture's figures, and what else is known."""
     state, name = STATES["pass"], f"d{judged.verdict.name}"
     figures = escape(judged.line.partition("| ")[2])
-    notes = "".join(f'<div style="opacity:.85;margin-left:1.6em">{_text(note)}</div>' for note in judged.notes)
+    notes = "".join(f' <span style="opacity:.85">| {_text(note)}</span>' for note in judged.notes)
     return _frame(
         judged,
         state,
@@ -40,7 +40,7 @@ def card(judged: Judgement) -> str:
     kind = f' <span style="opacity:.75">[{escape(verdict.mistake)}]</span>' if verdict.mistake else ""
     parts = [f"<div>{_mark(state)} <b>{escape(f'd{verdict.name}')}</b>: {escape(judged.words)}{kind}</div>"]
     if facts := list(_facts(judged)):
-        parts.append(f'<div style="{_MONO};font-size:.92em;margin:.2em 0">{"<br>".join(map(escape, facts))}</div>')
+        parts.append(f'<div style="{_MONO};font-size:.92em;margin:.2em 0">{"<br/>".join(map(escape, facts))}</div>')
     parts.append(f'<div style="max-width:60em">{_text(verdict.message)}</div>')
     parts += [f'<div style="max-width:60em;opacity:.85">{_text(note)}</div>' for note in judged.notes]
     parts.append(_maps(judged))
@@ -61,7 +61,7 @@ def _facts(judged: Judgement) -> Iterable[str]:
 
 def _maps(judged: Judgement) -> str:
     yours, true = judged.yours, judged.true
-    if yours is None or true is None or yours.dim() != 2 or not yours.numel() or judged.verdict.status != "wrong":
+    if yours is None or true is None or yours.dim() != 2 or not yours.numel() or judged.state != "wrong":
         return ""
     name = f"d{judged.verdict.name}"
     shown = [(f"yours minus true, {name}", yours - true), (f"true {name}", true)]
@@ -70,7 +70,7 @@ def _maps(judged: Judgement) -> str:
         f"(largest {_largest(value)})</figcaption>{heat_map(value, words)}</figure>"
         for words, value in shown
     ]
-    legend = '<div style="font-size:.85em;opacity:.85">full cell: above zero; small cell: below; darker: larger</div>'
+    legend = '<div style="font-size:.85em;opacity:.85">full cell: above zero; small cell: below; stronger: larger</div>'
     return f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>{legend}'
 
 

@@ -117,7 +117,7 @@ def changed_with(name: str, d: Tensor, namespace: Mapping[str, Any], known: Surv
     for other in sharing(d, name, namespace, known):
         if not _is_made_from(other, name, known):
             continue
-        if not _same(known, other, known.gradients(without=(name,)).total[other]):
+        if not _same(known, other, known.gradients(other, without=(name,)).total[other]):
             continue
         return (
             f"d{name} and d{other} are one tensor under two names: what was added to d{other} in place has changed "
@@ -145,21 +145,25 @@ def _same(known: Survey, name: str, should_be: Tensor) -> bool:
     return compare(known.above[name], should_be, known.chain.scale(name)).error <= LIMITS[torch.float32]
 
 
-def vanishing_slip(name: str, yours: Tensor, noise: Tensor) -> Diagnosis | None:
+def vanishing_slip(name: str, yours: Tensor, known: Survey) -> Diagnosis | None:
     """A slip in a gradient that is zero by algebra, seen in its rounding alone.
 
-    `noise` is what the learner's upstream gradients add up to in float64: all that is left there is their own
-    rounding. A right line leaves nearly the same; one with the wrong sign or a factor leaves that times it.
+    What the learner's upstream gradients add up to in float64 is nothing but their own rounding. A right line leaves
+    nearly the same; one with the wrong sign or a factor leaves that times it. All zeros are a slip where no two paths
+    meet that could cancel to the last bit.
     """
-    if not bool(yours.abs().max() > 0):
+    noise, shares = known.gradients(name).total[name], known.chain.shares
+    size, other = float(yours.norm()), float(noise.norm())
+    if other == 0.0:
+        return None
+    if size == 0.0:
+        if any(len(shares.get(through, ())) > 1 for through in shares[name]):
+            return None
         return Diagnosis(
             "vanishing",
             f"The true gradient of {name} is zero, so any zero looks right here. Yours is exactly zero, which no sum "
             f"of rounded numbers is: compute d{name} from the gradient of the tensor that {name} feeds.",
         )
-    size, other = float(yours.norm()), float(noise.norm())
-    if size == 0.0 or other == 0.0:
-        return None
     alike = float((yours * noise).sum()) / (size * other)
     if alike < -_ALIKE:
         return Diagnosis("sign", f"Right numbers with the wrong sign. Does {name} enter with a minus?")

@@ -17,6 +17,7 @@ from grader.autograd import Gradients
 from grader.compare import LIMITS, Comparison, compare
 from grader.details import details_of
 from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
+from grader.diagnose.paths import path_scaled, path_twice
 from grader.notebook import guards
 from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, survey
 from grader.render.terminal import verdict_words
@@ -103,20 +104,15 @@ def _judge_numbers(
         )
     if d.shape != truth.shape:
         said = f"shape {shape_text(d.shape)}, but {name} is {shape_text(truth.shape)}"
-        return _without_numbers(name, said, _judge_shape(name, d, truth, known))
+        judged = _without_numbers(name, said, Verdict(name, "shape", mistake="wrong-shape"))
+        judged.verdict.message = wrong_shape(name, d.shape, truth.shape)
+        if known is not None and is_gradient(d) and known.chain.total[name].shape == truth.shape:
+            _explain(judged, d, namespace, known, earlier)
+        return judged
     if not is_gradient(d) or d.dtype not in {*LIMITS, truth.dtype}:
         said = f"dtype {d.dtype}, but {name} is {truth.dtype}".replace("torch.", "")
         return _without_numbers(name, said, _judge_kind(name, d))
     return _judge_values(name, d, truth, namespace, known, earlier)
-
-
-def _judge_shape(name: str, d: Tensor, truth: Tensor, known: Survey | None) -> Verdict:
-    verdict = Verdict(name, "shape", mistake="wrong-shape", message=wrong_shape(name, d.shape, truth.shape))
-    if known is None or not is_gradient(d) or known.chain.total[name].shape != truth.shape:
-        return verdict
-    said = _explained(_mismatch(name, d, known, known.gradients()))
-    verdict.mistake, verdict.message = said.mistake, said.message
-    return verdict
 
 
 def _judge_kind(name: str, d: Tensor) -> Verdict:
@@ -179,12 +175,9 @@ def _look_closer(judged: Judgement, known: Survey) -> None:
     verdict, yours = judged.verdict, judged.yours
     if yours is None or not known.chain.vanishes(verdict.name):
         return
-    slip = guards.vanishing_slip(verdict.name, yours, known.gradients().total[verdict.name])
+    slip = guards.vanishing_slip(verdict.name, yours, known)
     if slip is None:
-        judged.notes.append(
-            f"The true gradient of {verdict.name} is zero up to rounding, so a wrong line may look right here; "
-            "dojo grade looks closer."
-        )
+        judged.notes.append("zero but for rounding, so a wrong line may look right here: dojo grade looks closer")
         return
     verdict.status, verdict.mistake, verdict.message = "wrong", slip.mistake, slip.message
 
@@ -192,20 +185,24 @@ def _look_closer(judged: Judgement, known: Survey) -> None:
 def _explain(judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: Survey, earlier: Earlier) -> None:
     """Name what is wrong: the line, or what flows into it."""
     verdict, name = judged.verdict, judged.verdict.name
+    wrong = known.wrong_above(name)
+    broken = [other for other in wrong if other not in known.above]
+    finite = is_gradient(d) and bool(torch.isfinite(d).all())
+    if broken and (judged.verdict.status == "shape" or not finite or broken[0] == wrong[0]):
+        _blame(judged, broken[0], f"d{broken[0]}, which flows into this line, {_brokenness(broken[0], namespace)}.")
+        return
     aliased = guards.changed_with(name, d, namespace, known)
     if aliased is not None:
         verdict.mistake, verdict.message = "alias", aliased
         return
-    own = known.gradients()
-    mismatch = _mismatch(name, d, known, own)
-    wrong = known.wrong_above(name)
-    if wrong and mismatch.same(mismatch.candidate):
-        judged.upstream = wrong[0]
-        verdict.mistake = UPSTREAM
-        verdict.message = (
-            f"This line is right: it makes of your gradients what it should. But d{wrong[0]}, which flows into it, "
-            f"is wrong. Mend d{wrong[0]}, then run this cell again."
-        )
+    mismatch = _mismatch(name, d, known, known.gradients(name))
+    if mismatch.same(mismatch.candidate):
+        # The rounding of several lines may add up to more than one line's; a gradient far up may be off by as little.
+        off = wrong or [other for other in known.wrong if other in known.ways_to(name)]
+        if off:
+            _blame(judged, off[0], f"This line is right: it makes of d{off[0]} what it should. But that is wrong.")
+        else:
+            verdict.status = "pass"
         return
     if (read := _read_before(mismatch, known, earlier)) is not None:
         verdict.mistake = "stale-upstream"
@@ -215,10 +212,23 @@ def _explain(judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: 
     shared = guards.sharing(d, name, namespace, known)
     if said.mistake in UNEXPLAINED and shared:
         # An in-place line may have changed what it was made from: look again with the true gradients there.
-        said = _explained(_mismatch(name, d, known, known.gradients(without=shared)))
+        said = _explained(_mismatch(name, d, known, known.gradients(name, without=shared)))
     verdict.mistake, verdict.message = said.mistake, said.message
     if wrong:
         verdict.message += f" (What flows in is wrong too: d{wrong[0]}.)"
+
+
+def _blame(judged: Judgement, upstream: str, why: str) -> None:
+    judged.upstream, judged.verdict.mistake = upstream, UPSTREAM
+    judged.verdict.message = f"{why} Mend d{upstream} first, then run its cell and the cells below it again."
+
+
+def _brokenness(name: str, namespace: Mapping[str, Any]) -> str:
+    """Why a gradient cannot be computed with."""
+    value, tensor = namespace[f"d{name}"], namespace.get(name)
+    if isinstance(tensor, Tensor) and value.shape != tensor.shape:
+        return f"has the shape {shape_text(value.shape)}, and {name} is {shape_text(tensor.shape)}"
+    return "holds nan or infinity" if is_gradient(value) else f"is a tensor of {value.dtype}".replace("torch.", "")
 
 
 def _read_before(mismatch: Mismatch, known: Survey, earlier: Earlier) -> str | None:
@@ -227,17 +237,25 @@ def _read_before(mismatch: Mismatch, known: Survey, earlier: Earlier) -> str | N
         for value in earlier.get(through, ()):
             if value.shape != mismatch.gradients.upstream[through].shape:
                 continue
-            there = known.gradients(replaced={through: value}).total[mismatch.name]
+            there = known.gradients(mismatch.name, replaced={through: value}).total[mismatch.name]
             if mismatch.same(there, mismatch.candidate):
                 return through
     return None
 
 
 def _mismatch(name: str, d: Tensor, known: Survey, gradients: Gradients) -> Mismatch:
-    measure = max(known.chain.scale(name), float(gradients.total[name].abs().max()))
+    sizes = [known.chain.scale(name), float(gradients.total[name].abs().max())]
+    if known.chain.vanishes(name):
+        sizes += [float(gradients.upstream[through].abs().max()) for through in gradients.shares[name]]
+    measure = max(sizes)
     return Mismatch(name, as_float64(d), gradients, known.forward, known.handed, limit=limit_of(d), measure=measure)
 
 
 def _explained(mismatch: Mismatch) -> Diagnosis:
-    with torch.no_grad():
-        return diagnose(mismatch)
+    """The detectors' word. Where all paths but one vanish, a factor is that path's: the grader sees so too."""
+    large = [path for path in mismatch.paths if float(path.share.abs().max()) > mismatch.noise]
+    if len(mismatch.paths) > len(large) == 1:
+        for detector in (path_twice, path_scaled):
+            if (found := detector(mismatch, large[0])) is not None:
+                return found
+    return diagnose(mismatch)

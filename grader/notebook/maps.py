@@ -17,9 +17,9 @@ _WIDTH = 240
 
 
 def heat_map(value: Tensor, what: str, largest: float | None = None) -> str:
-    """`value` (2-D) as an `<svg>`. A full cell is positive, a small one negative; the darker the larger.
+    """`value` (2-D) as an `<svg>`. A full cell is positive, a small one negative; the stronger the larger.
 
-    `largest` is what the darkest shade stands for, by default the largest finite element.
+    `largest` is what the strongest shade stands for, by default the largest finite element.
     """
     cells = _pooled(value)
     finite = cells[torch.isfinite(cells)].abs()

@@ -46,9 +46,9 @@ def _fit(exercise: Exercise, namespace: Mapping[str, Any], name: str | None) -> 
 class Survey:
     """What is true of a namespace, in float64 on the CPU.
 
-    `chain` are the true gradients; `above` the gradients that the namespace holds for other tensors, as far as
-    they are tensors of the right shape; `wrong` those of them that are wrong, from the loss down. `changed` is the
-    first forward tensor that is not what its line computes from the namespace now.
+    `chain` are the true gradients; `above` those that the namespace holds, as far as they are finite and of the
+    right shape; `wrong` names those that are wrong, of any shape, from the loss down. `changed` is the first forward
+    tensor that is not what its line computes from the namespace now.
     """
 
     exercise: Exercise
@@ -62,18 +62,37 @@ class Survey:
     def handed(self) -> frozenset[str]:
         return frozenset({*self.exercise.graded, *self.exercise.given})
 
-    def gradients(self, replaced: Mapping[str, Tensor] | None = None, without: Collection[str] = ()) -> Gradients:
-        """What the learner's own gradients give, each for the lines below it."""
-        above = {name: value for name, value in self.above.items() if name not in without}
-        return backpropagate(self.forward, above | dict(replaced or {}))
+    def gradients(
+        self, name: str, replaced: Mapping[str, Tensor] | None = None, without: Collection[str] = ()
+    ) -> Gradients:
+        """What the learner's own gradients give for `name`: those that it is made from stand for the true ones."""
+        above = {other: self.above[other] for other in self.ways_to(name) if other in self.above}
+        used = {other: value for other, value in above.items() if other not in without}
+        return backpropagate(self.forward, used | dict(replaced or {}))
+
+    def ways_to(self, name: str) -> set[str]:
+        """The tensors by which the gradient of `name` comes back from the loss."""
+        found: set[str] = set()
+        waiting = [name]
+        while waiting:
+            through = self.chain.shares.get(waiting.pop(), {}).keys() - found
+            found |= through
+            waiting += through
+        return found
 
     def wrong_above(self, name: str) -> list[str]:
-        """Wrong gradients by which that of `name` is made, the first to mend first."""
-        readers = {name}
-        for atom in self.forward.atoms:
-            if readers & set(atom.reads):
-                readers.add(atom.name)
-        return [other for other in self.wrong if other in readers - {name}]
+        """Wrong gradients that flow into that of `name`, the first to mend first; a right one stops them."""
+        found, seen, waiting = set(), set(), [name]
+        while waiting:
+            for through in self.chain.shares.get(waiting.pop(), {}):
+                if through in seen:
+                    continue
+                seen.add(through)
+                if through in self.wrong:
+                    found.add(through)
+                if through in self.wrong or through not in self.above:
+                    waiting.append(through)
+        return [other for other in self.wrong if other in found]
 
 
 def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
@@ -88,13 +107,15 @@ def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
     above, wrong = {}, []
     for name in dict.fromkeys((*exercise.given, *exercise.graded)):
         value, true = namespace.get(f"d{name}"), chain.total.get(name)
-        if true is None or not isinstance(value, Tensor) or not is_gradient(value) or value.shape != true.shape:
+        if true is None or not isinstance(value, Tensor):
+            continue
+        if not is_gradient(value) or value.shape != true.shape or not bool(torch.isfinite(value).all()):
+            wrong.append(name)
             continue
         above[name] = as_float64(value)
         if not compare(above[name], true, chain.scale(name)).error <= limit_of(value):
             wrong.append(name)
-    usable = {name: value for name, value in above.items() if bool(torch.isfinite(value).all())}
-    return Survey(exercise, forward, chain, usable, tuple(wrong), _changed(exercise, forward, namespace))
+    return Survey(exercise, forward, chain, above, tuple(wrong), _changed(exercise, forward, namespace))
 
 
 def is_gradient(value: object) -> bool:

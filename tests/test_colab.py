@@ -1,0 +1,228 @@
+"""Notebooks as Google Colab runs them, and as learners download them from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from conftest import GradeText
+from dojo import REPOSITORY
+from nbclient import NotebookClient
+
+from grader.author import derived_files, exercise_text, notebook_text
+from grader.colab import setup_cell
+from grader.exercise import Exercise, all_exercises
+
+STEPS = 50
+EXERCISES = all_exercises()
+each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.short_id)
+
+
+# ---- A Colab of our own ----
+
+
+@dataclass
+class Colab:
+    """A virtual environment with torch, ipykernel and matplotlib only, where `google.colab` is loaded."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "venv/bin/python"
+
+    @property
+    def wheels(self) -> Path:
+        return self.folder / "wheels"
+
+    def pip(self, *arguments: str | Path) -> str:
+        return run([self.python, "-m", "pip", *arguments], self.folder)
+
+    def installed(self) -> dict[str, str]:
+        listed = json.loads(self.pip("list", "--format", "json"))
+        return {re.sub(r"[-_.]+", "-", entry["name"].lower()): entry["version"] for entry in listed}
+
+    def environment(self, home: Path) -> dict[str, str]:
+        """What the kernel sees: nothing of the checkout, and no packages but those of the local folder."""
+        return {
+            "PATH": f"{self.python.parent}:{os.defpath}",
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(self.folder / "stub"),
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+        }
+
+
+def run(command: Sequence[str | Path], folder: Path, why_skip: str = "") -> str:
+    """Run it and give back what it prints. Where it fails, skip with `why_skip`, else fail."""
+    try:
+        ran = subprocess.run(
+            [str(part) for part in command], cwd=folder, capture_output=True, text=True, timeout=600, check=False
+        )
+    except subprocess.TimeoutExpired:
+        if why_skip:
+            pytest.skip(f"{why_skip}: no end after 600 s")
+        raise
+    if ran.returncode and why_skip:
+        last = (ran.stderr or ran.stdout).strip().split("\n")[-1]
+        pytest.skip(f"{why_skip}: {last}")
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colab]:
+    made = Colab(tmp_path_factory.mktemp("colab"))
+    build_wheel(made.folder / "tree", made.wheels)
+    constraints = ("-c", REPOSITORY / "constraints.txt")
+    pip = (sys.executable, "-m", "pip")
+    run([*pip, "--version"], made.folder, "there is no pip here")
+    (light,) = re.findall(r'light = "(.*)"\.split', setup_cell())
+    run(
+        [*pip, "download", "-q", "--no-deps", "-d", made.wheels, *constraints, *light.split()],
+        made.folder,
+        "pip cannot download the light packages",
+    )
+    run([sys.executable, "-m", "venv", made.folder / "venv"], made.folder, "no virtual environment can be made")
+    run(
+        [made.python, "-m", "pip", "install", "-q", "--no-compile", *constraints, "torch", "ipykernel", "matplotlib"],
+        made.folder,
+        "pip cannot install torch into a fresh environment",
+    )
+    write_stub(made.folder / "stub")
+    kernel = made.folder / "jupyter/kernels/colab/kernel.json"
+    kernel.parent.mkdir(parents=True)
+    argv = [str(made.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": argv, "display_name": "Colab", "language": "python"}))
+    yield made
+    shutil.rmtree(made.folder / "venv")
+
+
+def build_wheel(tree: Path, wheels: Path) -> None:
+    """The wheel of this checkout, with exercises that nobody has touched."""
+    for name in ("grader", "data"):
+        shutil.copytree(REPOSITORY / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, tree)
+    for path, text in derived_files(tree).items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels], tree)
+
+
+def write_stub(folder: Path) -> None:
+    """On Colab the kernel has loaded `google.colab` before the first cell runs."""
+    package = folder / "google/colab"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "__init__.py").touch()
+    (folder / "sitecustomize.py").write_text("import google.colab\n")
+
+
+def execute(text: str, colab: Colab, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Run a notebook from top to end in an empty folder; an exception in a cell fails the test."""
+    notebook = nbformat.reads(notebook_text(text), as_version=4)
+    (at,) = (i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", ()))
+    if "max_steps" in notebook.cells[at].source:
+        injected = nbformat.v4.new_code_cell(f"max_steps = {STEPS}", metadata={"tags": ["injected-parameters"]})
+        notebook.cells.insert(at + 1, injected)
+    notebook.cells.append(
+        nbformat.v4.new_code_cell("import sys, grader, torch\nprint(grader.__file__, torch.__file__)")
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(colab.folder / "jupyter"))
+    client = NotebookClient(notebook, timeout=200, kernel_name="colab", resources={"metadata": {"path": str(home)}})
+    client.execute(env=colab.environment(home))
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(cell: Any) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_every_notebook_runs_on_colab_and_torch_stays(
+    colab: Colab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One test for all notebooks: with pytest-xdist each worker would make an environment of 1 GB."""
+    before = colab.installed()
+    assert not {"backprop-dojo", "tqdm", "typer", "jupytext"} & before.keys()
+    for exercise in EXERCISES:
+        home = tmp_path / exercise.short_id
+        home.mkdir()
+        cells = execute(exercise_text(exercise), colab, home, monkeypatch)
+        after = colab.installed()
+        new = after.keys() - before.keys()
+        colab.pip("uninstall", "-q", "-y", *new)  # the next notebook finds a fresh runtime
+        assert {name: after[name] for name in before} == before
+        assert {"backprop-dojo", "jupytext", "tqdm", "typer"} <= new
+        assert {wheel.name.split("-")[0].lower().replace("_", "-") for wheel in colab.wheels.iterdir()} >= new
+        (setup,) = (cell for cell in cells if "colab" in cell.metadata.get("tags", ()))
+        assert re.sub(r"Note: you may need to restart.*\n?", "", printed(setup)).strip() == ""
+        for path in printed(cells[-1]).split():
+            assert path.startswith(f"{colab.folder}/venv/"), path
+        assert not [path for path in home.iterdir() if not path.name.startswith(".")]
+
+
+# ---- What comes back ----
+
+
+def solved(exercise: Exercise) -> list[Any]:
+    """The cells of the exercise's notebook with the solution's answers in them."""
+    answers = iter(exercise.code_cells("backward", "training"))
+    notebook = nbformat.reads(notebook_text(exercise_text(exercise)), as_version=4)
+    for cell in notebook.cells:
+        if {"backward", "training"} & set(cell.metadata.get("tags", ())):
+            cell["source"] = next(answers).text.strip()
+    assert next(answers, None) is None
+    return list(notebook.cells)
+
+
+def moved_about(exercise: Exercise, cells: list[Any], order: random.Random) -> list[Any]:
+    """The cells in another order: any at all, but what measures a trained network stays below the training."""
+    if not exercise.is_training:
+        return order.sample(cells, len(cells))
+    (at,) = (i for i, cell in enumerate(cells) if "training" in cell.metadata.get("tags", ()))
+    return [*order.sample(cells[:at], at), cells[at], *order.sample(cells[at + 1 :], len(cells) - at - 1)]
+
+
+def downloaded(cells: list[Any]) -> str:
+    """As Colab's "Download .ipynb" gives it, less the tags: metadata of its own, outputs, an older format."""
+    written = []
+    for number, cell in enumerate(cells):
+        made = {"cell_type": cell.cell_type, "source": cell.source.splitlines(keepends=True)}
+        made["metadata"] = {"id": f"aB{number}", "colab": {"base_uri": "https://localhost:8080/"}}
+        if cell.cell_type == "code":
+            outputs = [
+                {"output_type": "stream", "name": "stdout", "text": ["dlogits = 0\n"]},
+                {"output_type": "display_data", "metadata": {}, "data": {"image/png": "AA==", "text/plain": ["x"]}},
+            ]
+            made |= {"outputs": outputs, "execution_count": number}
+        written.append(made)
+    metadata = {"colab": {"provenance": []}, "kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    return json.dumps({"nbformat": 4, "nbformat_minor": 0, "metadata": metadata, "cells": written})
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+@each_exercise
+def test_a_notebook_downloaded_from_colab_is_graded_all_the_same(
+    exercise: Exercise, seed: int, grade_text: GradeText
+) -> None:
+    cells = moved_about(exercise, solved(exercise), random.Random(seed))
+    (report,) = grade_text(downloaded(cells), suffix=".ipynb")
+    assert report.exercise == exercise.id
+    assert [(v.name, v.status, v.message) for v in report.verdicts if v.status != "pass"] == []
+    assert report.max_score == len(exercise.graded)
