@@ -35,7 +35,7 @@ def autograd_use(node: ast.stmt, own_functions: Collection[str] = ()) -> Autogra
     `own_functions` are names that the submission defines itself: its own `backward` is no autograd.
     """
     node = copy.deepcopy(node)
-    drop_inert_calls(node)
+    drop_inert_calls(node, own_functions)
     switched_off = {
         id(leaf.func) for leaf in ast.walk(node) if isinstance(leaf, ast.Call) and ast.unparse(leaf).endswith(_OFF)
     }

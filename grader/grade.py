@@ -62,7 +62,7 @@ class Grader:
     def __init__(self, chosen: Settings, launcher: Launcher | None = None) -> None:
         self.settings = chosen
         self._owns_launcher = launcher is None
-        self.launcher = launcher or Launcher()
+        self.launcher = launcher or Launcher(own_process=chosen.device != "cpu")
         use_exact_arithmetic()
 
     def __enter__(self) -> Grader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from grader.attempts import is_open_block
 from grader.naming import Names
@@ -21,7 +21,7 @@ def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) ->
 
     `places` maps each tensor that is judged inside to the expression that holds its gradient.
     """
-    drop_inert_calls(tree)
+    drop_inert_calls(tree, names.own_functions)
     if not places:
         return
     for statement in tree.body:
@@ -33,31 +33,29 @@ def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) ->
     ast.fix_missing_locations(tree)
 
 
-def drop_inert_calls(tree: ast.AST) -> None:
-    """Take prints, checks and calls of autograd whose results nobody reads out of functions and loops, in place."""
+def drop_inert_calls(tree: ast.AST, own_functions: Collection[str]) -> None:
+    """Take prints, checks and calls of autograd whose results nobody reads out of functions and loops, in place.
+
+    `own_functions` stay: a submission's own `backward` is no autograd.
+    """
     for block in ast.walk(tree):
         if isinstance(block, (*FUNCTIONS, ast.For, ast.While)):
-            block.body = _without_inert_calls(block.body)
+            block.body = _without_inert_calls(block.body, own_functions)
 
 
-def _without_inert_calls(body: list[ast.stmt]) -> list[ast.stmt]:
+def _without_inert_calls(body: list[ast.stmt], own_functions: Collection[str]) -> list[ast.stmt]:
     kept: list[ast.stmt] = []
     for statement in body:
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(call, ast.Call) and _is_inert(call):
+        if isinstance(call, ast.Call) and called_name(call) in _INERT_CALLS - set(own_functions):
             continue
         if isinstance(statement, (ast.For, ast.With, ast.If)):
-            statement.body = _without_inert_calls(statement.body)
+            statement.body = _without_inert_calls(statement.body, own_functions)
             otherwise = [] if isinstance(statement, ast.With) else statement.orelse
             if all(isinstance(child, ast.Pass) for child in [*statement.body, *otherwise]):
                 continue
         kept.append(statement)
     return kept or [ast.copy_location(ast.Pass(), body[0])]
-
-
-def _is_inert(call: ast.Call) -> bool:
-    # `layer.backward(d)` hands a gradient over: a method of the submission's own, not autograd's
-    return called_name(call) in _INERT_CALLS and not (called_name(call) == "backward" and call.args)
 
 
 def _hook_block(block: ast.stmt, places: Mapping[str, str], names: Names) -> None:

@@ -127,6 +127,7 @@ class Judge:
                 self._bar(failed)
                 if failed.index is None:
                     return self._with_lost({}), find_truth(self.plan.exercise, world, chained)
+                world = world.again()
                 continue
             return self._with_lost(answers), truth
 
@@ -227,6 +228,7 @@ class Judge:
             "by_name": self.plan.names.by_name,
             "by_place": self.plan.names.by_place,
             "caches": sorted(self.plan.names.caches),
+            "own_functions": sorted(self.plan.names.own_functions),
             "forward_checks": checks if world.decides else [],
         }
 

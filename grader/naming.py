@@ -19,12 +19,14 @@ _CONVENTIONAL = re.compile(r"^(d|g_)|grad", re.IGNORECASE)
 class Names:
     """`by_name` maps names, attributes and keys (`dlogits`) to tensors; `by_place` the fields (`['h']` of
     `grads['h']`) that `cmp` calls name, except those of `caches`, which hold forward tensors under such keys.
-    `compared` lists what `cmp` calls compare: statement, value, tensor.
+    `own_functions` are the functions and methods of the submission. `compared` lists what `cmp` calls compare:
+    statement, value, tensor.
     """
 
     by_name: dict[str, str]
     by_place: dict[str, str] = field(default_factory=dict)
     caches: frozenset[str] = frozenset()
+    own_functions: frozenset[str] = frozenset()
     compared: list[tuple[int, ast.expr, str]] = field(default_factory=list)
 
     def find(self, node: ast.AST) -> tuple[str, str] | None:
@@ -72,7 +74,8 @@ class Names:
 
 def find_names(source: Source, effects: list[Effects], tensors: set[str]) -> Names:
     """The gradient names of a submission: `dlogits`, what `cmp` calls name, and loose spellings."""
-    names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source))
+    own = frozenset(function.name for function in functions_in(statement.node for statement in source.statements))
+    names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source), own_functions=own)
     written = {name for e in effects for name in e.writes | e.fields}
     for function in functions_in(statement.node for statement in source.statements):
         written |= {name for child in function.body for name in assigned_names(child)}

@@ -37,17 +37,19 @@ class Vocabulary:
 
     shapes: Mapping[str, tuple[int, ...]]
     gradients: frozenset[str]
+    own: frozenset[str] = frozenset()
 
     def also(self, own: Mapping[str, tuple[int, ...]]) -> Vocabulary:
         """With the learner's own names, taken to have the shape of their result."""
-        return Vocabulary({**own, **self.shapes}, self.gradients)
+        return Vocabulary({**own, **self.shapes}, self.gradients, frozenset(own.keys() - self.shapes.keys()))
 
     def alternatives(self, name: str) -> list[str]:
         """The other names whose tensors have the shape of this one's."""
         shape = self.shapes.get(name)
         if shape is None:
             return []
-        return [other for other, theirs in self.shapes.items() if theirs == shape and other != name]
+        others = self.own if name in self.own else self.shapes.keys()
+        return [other for other in sorted(others) if self.shapes[other] == shape and other != name]
 
 
 def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str]) -> Vocabulary:

@@ -54,12 +54,14 @@ class Worker:
 class Launcher:
     """Starts workers. Make one before any true gradient is computed, so that no worker can hold one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_process: bool = False) -> None:
+        """`own_process` keeps this process from being forked: a process that has used CUDA must not be."""
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket = ours
-        if threading.active_count() == 1 and sys.platform == "linux":
+        forkable = threading.active_count() == 1 and sys.platform == "linux" and not own_process
+        if forkable:
             self._process = None
             self._pid = _fork()
             if self._pid == 0:
@@ -92,11 +94,14 @@ class Launcher:
         return Worker(ours, int(answer))
 
     def close(self) -> None:
+        """End the process that forks workers. It is killed: a later launcher may hold its socket open."""
         self._socket.close()
         if self._process is not None:
-            self._process.wait(timeout=10)
+            self._process.kill()
+            self._process.wait()
         else:
-            with contextlib.suppress(ChildProcessError):
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
                 os.waitpid(self._pid, 0)
 
     def __enter__(self) -> Launcher:

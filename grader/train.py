@@ -64,7 +64,9 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     namespace |= stand_ins() | {STEPS: progress}
     for step in plan.steps():
         namespace.update(protected)
-        failure = run_statement(step, namespace, partial(hook_loops, lines=step["loops"]))
+        failure = run_statement(
+            step, namespace, partial(hook_loops, lines=step["loops"], own_functions=step["own_functions"])
+        )
         if failure is not None and failure["type"] == "KeyboardInterrupt":
             typer.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
             break

@@ -23,6 +23,7 @@ class TrainingPlan:
     statements: list[Statement]
     indexes: list[int]
     loops: dict[int, list[ast.For | ast.While]]
+    own_functions: frozenset[str]
 
     @property
     def statement(self) -> Statement:
@@ -64,6 +65,7 @@ class TrainingPlan:
                     "line": statement.line,
                     "text_line": statement.text_line,
                     "writes": list(self.exercise.graded) if index == self.indexes[-1] else [],
+                    "own_functions": sorted(self.own_functions),
                     "loops": [statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, [])],
                 }
             )
@@ -97,4 +99,5 @@ def plan_training(analysis: Analysis, exercise: Exercise) -> TrainingPlan | None
     kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
-    return TrainingPlan(exercise, [analysis.statements[i] for i in kept], kept, loops)
+    statements = [analysis.statements[index] for index in kept]
+    return TrainingPlan(exercise, statements, kept, loops, analysis.names.own_functions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, TypeGuard
 
@@ -29,9 +29,9 @@ def chosen_steps(count: int) -> list[int]:
     return sorted(position for position in wanted if 0 <= position < count)
 
 
-def hook_loops(tree: ast.Module, lines: Sequence[int]) -> None:
+def hook_loops(tree: ast.Module, lines: Sequence[int], own_functions: Collection[str]) -> None:
     """Let the `for` loops that begin on `lines` take their steps from `STEPS`."""
-    drop_inert_calls(tree)
+    drop_inert_calls(tree, own_functions)
     for node in ast.walk(tree):
         if isinstance(node, ast.For) and node.lineno in lines:
             hooked = ast.parse(f"{STEPS}(0)", mode="eval").body

@@ -55,7 +55,9 @@ class Run:
         self.device = str(request["parameters"].get("device", "cpu"))
         self.aliases: dict[str, str] = request["aliases"]
         self.places: dict[str, str] = request["places"]
-        self.names = Names(request["by_name"], request["by_place"], frozenset(request["caches"]))
+        self.names = Names(
+            request["by_name"], request["by_place"], frozenset(request["caches"]), frozenset(request["own_functions"])
+        )
         self.done: set[str] = set()
         self.provided: Mapping[str, Tensor] = {}
         self.failures: dict[str, dict[str, Any]] = {}
@@ -234,7 +236,11 @@ def run_statement(
 def _run_training(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
     run = TrainingRun(connection, exercise, request)
     send_message(connection, {"op": "ready"})
-    run.run(lambda step, namespace: run_statement(step, namespace, lambda tree: hook_loops(tree, step["loops"])))
+    run.run(
+        lambda step, namespace: run_statement(
+            step, namespace, lambda tree: hook_loops(tree, step["loops"], step["own_functions"])
+        )
+    )
 
 
 def _run_gradients(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:

@@ -27,6 +27,14 @@ class World:
     decides: bool = True
     probe: int | None = None
 
+    def again(self) -> World:
+        """The same kind of world with other data: what a lost worker was told of this one is worth nothing there."""
+        parameters = dict(self.parameters)
+        if "seed" in parameters:
+            parameters["seed"] = draw_seed(int(parameters["seed"]), "again")
+        probe = None if self.probe is None else draw_seed(self.probe, "again")
+        return World(self.label, parameters, self.decides, probe)
+
     @property
     def dtype(self) -> torch.dtype:
         found = getattr(torch, str(self.parameters.get("dtype", "float32")))

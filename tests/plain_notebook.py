@@ -12,11 +12,13 @@ from grader.exercise import Exercise, find_exercise
 from grader.notebook import judge_in_namespace
 from grader.report import Verdict
 from grader.source import Cell, percent_cells
+from grader.world import use_exact_arithmetic
 
 
 @lru_cache
 def _prepared(exercise: Exercise) -> dict[str, Any]:
     """The names after the cell with loss.backward()."""
+    use_exact_arithmetic()
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for cell in exercise.cells:
         if cell.kind == "code":

@@ -223,6 +223,18 @@ def test_a_worker_that_dies_at_once_is_never_a_pass(exercise: Any) -> None:
     assert not report.all_passed
 
 
+def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(ex1: Any, tmp_path: Any) -> None:
+    kept = str(tmp_path / "kept.npy")
+    verdicts = ex1(
+        dh=f"import os\ndh = torch.from_numpy(np.load({kept!r})) if os.path.exists({kept!r}) else torch.zeros_like(h)",
+        dW2=f"saved = np.save({kept!r}, dh.numpy())\ndW2 = h.T @ dlogits + 0 * len(str(saved))",
+        db2="db2 = os._exit(1)",
+    )
+    assert verdicts["h"].status == "wrong"
+    assert verdicts["b2"].status == "error"
+    assert others_pass(verdicts, "h", "b2")
+
+
 def test_an_empty_run_is_never_a_pass(grade_text: Grade) -> None:
     with pytest.raises(DojoError, match="assigns no gradient"):
         grade_text("x = 1\n")
