@@ -25,7 +25,12 @@ ATOMS = [
     ("transposed", "dW2", "dW2 = dlogits.T @ h", "(27, 64), W2 is (64, 27)"),
     ("wrong-reshape", "demb", "demb = dembcat", "(32, 30), emb is (32, 3, 10)"),
     ("missing-path", "dcounts", "dcounts = counts_sum_inv * dprobs", "through counts_sum is missing"),
-    ("path-twice", "dhprebn", "dhprebn = dbndiff.clone()\ndhprebn += dbndiff\ndhprebn += dbnmeani / n", "bndiff is counted"),
+    (
+        "path-twice",
+        "dhprebn",
+        "dhprebn = dbndiff.clone()\ndhprebn += dbndiff\ndhprebn += dbnmeani / n",
+        "bndiff is counted",
+    ),
     ("path-scaled", "dhprebn", "dhprebn = dbndiff.clone()\ndhprebn += dbnmeani", "through bnmeani"),
     ("missing-local-derivative", "dbnraw", "dbnraw = dhpreact.clone()", "dhpreact is passed on unchanged"),
     ("missing-upstream", "dhpreact", "dhpreact = 1.0 - h**2", "dh (32, 64)"),
@@ -34,8 +39,18 @@ ATOMS = [
     ("wrong-power", "dbnvar", "dbnvar = -0.5 * (bnvar + 1e-5) ** -0.5 * dbnvar_inv", "power"),
     ("wrong-forward-value", "dhpreact", "dhpreact = (1.0 - hpreact**2) * dh", "at hpreact, not at h"),
     ("wrong-upstream", "dprobs", "dprobs = logprobs / probs", "logprobs is read where dlogprobs"),
-    ("overwritten-rows", "dC", "dC = torch.zeros_like(C)\ndC[Xb.view(-1)] += demb.view(-1, demb.shape[-1])", "more than once"),
-    ("wrong-row-or-column", "dlogprobs", "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n", "wrong places"),
+    (
+        "overwritten-rows",
+        "dC",
+        "dC = torch.zeros_like(C)\ndC[Xb.view(-1)] += demb.view(-1, demb.shape[-1])",
+        "more than once",
+    ),
+    (
+        "wrong-row-or-column",
+        "dlogprobs",
+        "dlogprobs = torch.zeros_like(logprobs)\ndlogprobs[:, Yb] = -1.0 / n",
+        "wrong places",
+    ),
     ("not-finite", "dlogits", "dlogits = dnorm_logits / 0.0", "nan or infinite"),
     ("precision", "dh", "dh = (dlogits.half() @ W2.T.half()).to(W2.dtype)", "rounding"),
     ("zero", "dh", "dh = torch.zeros_like(h)", "all zeros"),
@@ -151,7 +166,10 @@ def test_an_edit_of_one_token_explains_what_no_detector_knows(grade_text) -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("The size of tensor a (27) must match the size of tensor b (64) at non-singleton dimension 1", "27 against 64"),
+        (
+            "The size of tensor a (27) must match the size of tensor b (64) at non-singleton dimension 1",
+            "27 against 64",
+        ),
         ("shape '[32, 5]' is invalid for input of size 960", "960 numbers"),
         ("unsupported operand type(s) for *: 'Tensor' and 'ellipsis'", "still `...`"),
         ("something new\nin two lines", "RuntimeError: something new in two lines"),
