@@ -154,7 +154,7 @@ def save_to_verdict(rounds: int) -> list[Row]:
             _read_until_graded(watching.stdout)
             for number in range(rounds + 1):
                 saved = time.perf_counter()
-                path.write_text(source + f"# saved {number}\n", encoding="utf-8")
+                path.write_text(f"# saved {number}\n{source}", encoding="utf-8")
                 _read_until_graded(watching.stdout)
                 seconds.append(time.perf_counter() - saved)
             watching.terminate()

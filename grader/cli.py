@@ -53,7 +53,7 @@ def grade(
 ) -> None:
     """Grade files, each gradient on its own."""
     from grader.exercise import find_exercise
-    from grader.hints import remember
+    from grader.memory import remember
     from grader.pairs import latest
     from grader.render import FORMAT_NAMES, FORMATS
     from grader.source import read_source

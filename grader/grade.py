@@ -152,6 +152,9 @@ class Grader:
         """
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
         exercise, attempt = plan.exercise, plan.attempts[verdict.name]
+        fed = {f"d{atom.name}" for atom in exercise.atoms if verdict.name in atom.reads}
+        if fed <= plan.reads[verdict.name]:
+            return False
         lines = [plan.statements[index].text for index in plan.lines_of(verdict.name)]
         above = [name for name in exercise.graded if name in exercise.fed_by(verdict.name)]
         chained: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from grader.exercise import Exercise, find_exercise
-from grader.notebook import judge_in_namespace
+from grader.notebook.judging import judge_in_namespace
 from grader.report import Verdict
 from grader.source import Cell, percent_cells
 from grader.world import use_exact_arithmetic

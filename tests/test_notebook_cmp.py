@@ -19,8 +19,8 @@ from plain_notebook import fresh, prepared, run, verdicts_in
 
 from grader import cmp, hint, progress
 from grader.exercise import find_exercise
-from grader.notebook import cards, judge_in_namespace, screen
-from grader.notebook.judging import judge
+from grader.notebook import cards, screen
+from grader.notebook.judging import judge, judge_in_namespace
 from grader.notebook.maps import heat_map
 from grader.notebook.tracker import TRACKER
 

@@ -81,6 +81,11 @@ RIGHT = {
     "inside a function": "def train(steps):\n"
     + indent(LOOP.replace("max_steps", "steps"), "    ")
     + "    return losses\n\n\nlosses = train(max_steps)\n",
+    "a draw before the loop": "def train():\n    "
+    + DRAW
+    + "\n"
+    + indent(LOOP, "    ")
+    + "    return losses\n\n\nlosses = train()\n",
     "backward left in to compare with": edited(
         "        dlogits =",
         "        for p in parameters:\n            p.grad = None\n        loss.backward()\n        dlogits =",

@@ -1,8 +1,38 @@
-"""What a learner calls in a notebook or a script: `cmp`, `progress` and `hint`."""
+"""What a learner calls in a notebook or a script: `cmp`, `progress` and `hint`.
+
+Every lesson imports these, and so does every process that grades one, where they are never called: what they
+need is loaded on the first call.
+"""
 
 from __future__ import annotations
 
-from grader.notebook.calls import cmp, hint, progress
-from grader.notebook.judging import judge_in_namespace
+import sys
+from typing import Any
 
-__all__ = ["cmp", "hint", "judge_in_namespace", "progress"]
+
+def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
+    """Compare `d` with the true gradient `t.grad` and print the lecture's line; in a notebook also say what is wrong.
+
+    Shapes are compared first, without broadcasting; a stub (`...`) is "not attempted". Returns True where
+    `d` is right: equal up to rounding, measured against the largest element of the true gradient.
+    """
+    from grader.notebook.calls import show_comparison
+
+    return show_comparison(name, d, t, sys._getframe(1).f_globals)
+
+
+def progress() -> None:
+    """The gradients of the exercise in this notebook along its computation graph, each marked by its state.
+
+    The picture changes in place as `cmp` is called. Outside of a notebook it is a list.
+    """
+    from grader.notebook.calls import show_progress
+
+    show_progress(sys._getframe(1).f_globals)
+
+
+def hint(variable: str | None = None) -> None:
+    """Show the next hint of a gradient, such as `hint("dprobs")`; without a name, of the first that is not right."""
+    from grader.notebook.calls import show_hint
+
+    show_hint(variable, sys._getframe(1).f_globals)

@@ -1,8 +1,7 @@
-"""`cmp`, `progress` and `hint`, as learners call them."""
+"""What stands behind `cmp`, `progress` and `hint`."""
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -16,13 +15,8 @@ from grader.notebook.tracker import TRACKER
 from grader.notebook.truth import exercise_in
 
 
-def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
-    """Compare `d` with the true gradient `t.grad` and print the lecture's line; in a notebook also say what is wrong.
-
-    Shapes are compared first, without broadcasting; a stub (`...`) is "not attempted". Returns True where
-    `d` is right: equal up to rounding, measured against the largest element of the true gradient.
-    """
-    namespace = sys._getframe(1).f_globals
+def show_comparison(name: str, d: Any, t: Any, namespace: Mapping[str, Any]) -> bool:
+    """Judge `d`, show the verdict, and keep it for `progress`. True where it is right."""
     exercise = exercise_in(namespace, name)
     earlier = TRACKER.earlier.get(exercise.id) if exercise is not None else None
     judged = judge(name, d, t, namespace, earlier)
@@ -31,12 +25,8 @@ def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
     return judged.verdict.passed
 
 
-def progress() -> None:
-    """The gradients of the exercise in this notebook along its computation graph, each marked by its state.
-
-    The picture changes in place as `cmp` is called. Outside of a notebook it is a list.
-    """
-    namespace = sys._getframe(1).f_globals
+def show_progress(namespace: Mapping[str, Any]) -> None:
+    """Judge every gradient that the namespace holds, and draw the graph."""
     exercise = _exercise_here(namespace)
     if exercise is None:
         print("Nothing to show yet: run the cells of the setup and of the forward pass first.")
@@ -48,9 +38,8 @@ def progress() -> None:
     TRACKER.show(exercise)
 
 
-def hint(variable: str | None = None) -> None:
-    """Show the next hint of a gradient, such as `hint("dprobs")`; without a name, of the first that is not right."""
-    namespace = sys._getframe(1).f_globals
+def show_hint(variable: str | None, namespace: Mapping[str, Any]) -> None:
+    """Show the next hint of `variable`."""
     exercise = _exercise_here(namespace)
     try:
         found, name = _wanted(variable, exercise)
