@@ -13,6 +13,7 @@ from grader.autograd import Gradients, whole_backward
 from grader.diagnose import UNEXPLAINED, combined
 from grader.errors import DojoError
 from grader.judge import Answer, Judge, Truth, find_truth
+from grader.operations import repeated_atoms
 from grader.plan import Plan, make_plan
 from grader.repair import variants, vocabulary_of
 from grader.report import Report, SubmissionReport, Verdict
@@ -123,6 +124,8 @@ class Grader:
                     right = self._right_from_further_up(judge, verdict)
                 add_probe(verdict, plan, vanishes, probed, right)
                 add_sizes(verdict, _evidence(verdict, *sizes), self.settings.strict_sizes)
+                if verdict.passed and not verdict.message:
+                    verdict.message = repeated_atoms(plan, verdict.name)
             puzzling = [v for v in report.verdicts if v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside]
             if puzzling:
                 self._explain_by_repair(judge, puzzling)
