@@ -167,12 +167,16 @@ def test_a_gradient_in_a_dictionary_or_under_another_name_is_found() -> None:
         dL_dlogits = dnormlogits.clone()
         mine = dlogits.sum(0)
         cmp("anything", mine, b2)
+        store = {}
+        store["second"] = embcat.T @ dhprebn
+        cmp("W1", store["second"], W1)
     """)
     assert {t: a.place for t, a in plan.attempts.items()} == {
         "h": "grads['dh']",
         "norm_logits": "dnormlogits",
         "logits": "dL_dlogits",
         "b2": "mine",
+        "W1": "store['second']",
     }
 
 
