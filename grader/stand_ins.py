@@ -76,3 +76,9 @@ def stand_ins() -> dict[str, Any]:
         "tqdm": ProgressStandIn,
         "trange": lambda *sizes, **_: range(*sizes),
     }
+
+
+def without_stand_ins(namespace: dict[str, Any]) -> dict[str, Any]:
+    """A setup's names less those that a stand-in takes the place of."""
+    replaced = stand_ins()
+    return {name: value for name, value in namespace.items() if name not in replaced}

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from grader.plots import loss_curve
-from grader.stand_ins import ProgressStandIn, stand_ins
+from grader.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
 from grader.submission import Part
 from grader.training_plan import plan_training
 from grader.training_run import STEPS, hook_loops
@@ -59,7 +59,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
     namespace = namespace_of(part.exercise, {} if steps is None else {"max_steps": steps})
-    protected = {name: value for name, value in namespace.items() if name not in stand_ins()}
+    protected = without_stand_ins(namespace)
     progress = Progress()
     namespace |= stand_ins() | {STEPS: progress}
     for step in plan.steps():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from grader.exercise import Exercise
 from grader.instrument import drop_inert_calls
-from grader.stand_ins import ProgressStandIn, stand_ins
+from grader.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
 from grader.wire import receive_tensors, send_message, send_tensors
 from grader.world import namespace_of
 
@@ -62,7 +62,7 @@ class TrainingRun:
         self.request = request
         self.device = str(request["parameters"].get("device", "cpu"))
         namespace = namespace_of(exercise, request["parameters"])
-        self.protected = {name: value for name, value in namespace.items() if name not in stand_ins()}
+        self.protected = without_stand_ins(namespace)
         self.namespace: dict[str, Any] = namespace | stand_ins() | {STEPS: self._steps, "__name__": "__main__"}
         self.generators = [value for value in namespace.values() if isinstance(value, torch.Generator)]
         self.start = [generator.get_state() for generator in self.generators]
