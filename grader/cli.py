@@ -10,6 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from grader import cli_course
 from grader.errors import DojoError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ data_app = typer.Typer(help="The list of names.", no_args_is_help=True)
 author_app = typer.Typer(help="For authors: derive exercises and notebooks, and prove them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(author_app, name="author")
+cli_course.register(app)
 
 NamesOption = Annotated[Path | None, typer.Option("--names", help="Use this list of names.", metavar="FILE")]
 ExerciseArgument = Annotated[str, typer.Argument(help="Such as ex1.", metavar="EXERCISE")]
