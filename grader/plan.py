@@ -21,6 +21,9 @@ PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random
 """What every submission finds defined, whether it imports it or not."""
 
 
+MAX_ANSWER_TEXT = 8000
+"""Characters of an answer that a report repeats: a literal of megabytes stays out of it."""
+
 _PLAIN_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For)
 
 
@@ -57,6 +60,10 @@ class Plan:
         kept = self.slices[tensor]
         return [s.index for s in self.steps if s.index in kept and isinstance(s.statement.node, _PLAIN_STATEMENTS)]
 
+    def answer(self, tensor: str) -> list[str]:
+        """The statements of an answer as the learner wrote them, definitions included."""
+        return short_texts(self.statements[index] for index in sorted(self.slices.get(tensor, ())))
+
     def own_names(self, tensor: str) -> set[str]:
         """The names that an answer gives to its own intermediate results."""
         lines = (self.statements[index].node for index in self.lines_of(tensor))
@@ -65,6 +72,16 @@ class Plan:
     @property
     def missing(self) -> tuple[str, ...]:
         return tuple(name for name in self.exercise.graded if name not in self.attempts)
+
+
+def short_texts(statements: Iterable[Statement]) -> list[str]:
+    """The statements' texts, as many as `MAX_ANSWER_TEXT` admits; one that is too long is left out."""
+    texts, left = [], MAX_ANSWER_TEXT
+    for statement in statements:
+        if len(statement.text) <= left:
+            texts.append(statement.text)
+            left -= len(statement.text)
+    return texts
 
 
 def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> Plan:

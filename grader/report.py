@@ -40,6 +40,7 @@ class Verdict:
 
     `exact`, `approximate` and `maxdiff` are those of the lecture's `cmp`, in float32 on the exercise's own
     data; None where there was nothing to compare. `line` counts in the file, or in cell `cell` of a notebook.
+    `answer` holds the statements that make it up, as the learner wrote them; `code` is the line to look at.
     A verdict starts as not passed; only a comparison raises it.
     """
 
@@ -53,6 +54,7 @@ class Verdict:
     line: int | None = None
     cell: int | None = None
     code: str | None = None
+    answer: list[str] = field(default_factory=list)
     details: Details | None = None
 
     @property

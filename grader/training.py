@@ -10,9 +10,11 @@ from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose
 from grader.exercise import Exercise
 from grader.forbidden import autograd_use
 from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, next_message
+from grader.plan import short_texts
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Launcher, Worker
 from grader.scopes import functions_in
+from grader.settings import Settings
 from grader.submission import Part
 from grader.training_plan import TrainingPlan, plan_training
 from grader.training_repair import repair_line
@@ -22,9 +24,10 @@ from grader.wire import WireError, receive_tensors, send_message, send_tensors
 from grader.world import World, as_written, other_data, other_sizes
 
 
-def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, seed: int, device: str) -> None:
+def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, chosen: Settings) -> None:
     """Fill `report` with a verdict for the loss and for each trained parameter."""
-    exercise = part.exercise
+    exercise, seed, device = part.exercise, chosen.seed, chosen.device
+    deadline = time.monotonic() + chosen.limits.seconds
     report.verdicts = [Verdict(name, message="not attempted") for name in exercise.graded]
     plan = plan_training(part.analysis, exercise)
     if plan is None:
@@ -32,12 +35,13 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, see
         return
     for verdict in report.verdicts:
         place(verdict, plan.statement, plan.loop_line())
+    report.verdicts[0].answer = short_texts(plan.statements)  # the loop is one answer to all of them
     if _uses_autograd(plan, part, report):
         return
-    decisive = _run(launcher, plan, other_data(seed, device))
-    shown = _run(launcher, plan, as_written(device))
-    sizes = _run(launcher, plan, other_sizes(exercise, seed, device))
-    _repair_culprit(launcher, plan, decisive, other_data(seed, device))
+    decisive = _run(launcher, plan, other_data(seed, device), deadline)
+    shown = _run(launcher, plan, as_written(device), deadline)
+    sizes = _run(launcher, plan, other_sizes(exercise, seed, device), deadline)
+    _repair_culprit(launcher, plan, decisive, other_data(seed, device), deadline)
     for verdict in report.verdicts:
         _decide(verdict, decisive, plan)
         if verdict.name in shown.maxdiff:
@@ -49,14 +53,14 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, see
     _note_first_departure(report, decisive, exercise)
 
 
-def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, world: World) -> None:
+def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, world: World, deadline: float) -> None:
     """Where no detector knows what is wrong with the first gradient that departs, try edits of its line."""
     departed = next((step for step in outcome.steps if step.departed), None)
     if departed is None or departed.culprit is None:
         return
     gradient, found = departed.culprit
     if found.mistake in UNEXPLAINED and gradient.startswith("d"):
-        better = repair_line(launcher, plan, gradient, found.message, world)
+        better = repair_line(launcher, plan, gradient, found.message, world, deadline)
         for step in outcome.steps:
             if better is not None and step.culprit is not None and step.culprit[0] == gradient:
                 step.culprit = gradient, better
@@ -75,24 +79,24 @@ def _uses_autograd(plan: TrainingPlan, part: Part, report: SubmissionReport) -> 
     return False
 
 
-def _run(launcher: Launcher, plan: TrainingPlan, world: World) -> Outcome:
+def _run(launcher: Launcher, plan: TrainingPlan, world: World, deadline: float) -> Outcome:
     worker = launcher.start()
     try:
-        return _compare_steps(worker, plan, world)
+        return _compare_steps(worker, plan, world, deadline)
     except StepFailed as failed:
         return Outcome(failure=Failure(failed.kind))
     finally:
         worker.close()
 
 
-def _compare_steps(worker: Worker, plan: TrainingPlan, world: World) -> Outcome:
+def _compare_steps(worker: Worker, plan: TrainingPlan, world: World, deadline: float) -> Outcome:
     outcome = Outcome()
     try:
         send_message(worker.connection, plan.request(world))
         reference = Reference.start(plan.exercise, world)
-        next_message(worker, time.monotonic() + SETUP_SECONDS)
+        next_message(worker, min(deadline, time.monotonic() + SETUP_SECONDS))
         while True:
-            message = next_message(worker, time.monotonic() + STATEMENT_SECONDS)
+            message = next_message(worker, min(deadline, time.monotonic() + STATEMENT_SECONDS))
             match message.get("op"):
                 case "running":
                     continue

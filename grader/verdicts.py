@@ -53,7 +53,7 @@ def _holds_float32(value: Tensor) -> bool:
 
 def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
     """The verdict before anything ran: where the attempt stands, or that there is none."""
-    verdict = Verdict(name)
+    verdict = Verdict(name, answer=plan.answer(name))
     if name in plan.forbidden:
         statement, use = plan.forbidden[name]
         place(verdict, statement, statement.cell.line + use.line - 1)
