@@ -35,6 +35,10 @@ PathsArgument = Annotated[
     list[Path] | None, typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH...")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")]
+IsolationOption = Annotated[str, typer.Option(help="basic, partial, full or highest.", metavar="RUNG")]
+RequiredOption = Annotated[
+    str | None, typer.Option(help="Refuse to grade below this rung of isolation.", metavar="RUNG")
+]
 SeedOption = Annotated[int | None, typer.Option(help="Repeat the grading with this seed.", metavar="N")]
 
 
@@ -51,6 +55,8 @@ def grade(
     names: NamesOption = None,
     strict_sizes: Annotated[bool, typer.Option("--strict-sizes", help="Fail answers with sizes written in.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Show the table of every exercise.")] = False,
+    isolation: IsolationOption = "basic",
+    require_isolation: RequiredOption = None,
     explain: Annotated[str | None, typer.Option(help="All that is known of one gradient.", metavar="NAME")] = None,
 ) -> None:
     """Grade files, each gradient on its own."""
@@ -77,7 +83,7 @@ def grade(
     # torch takes a second to load: bad input has been told by now.
     from grader.grade import grade_parts, settings
 
-    report = grade_parts(parts, settings(seed, device, strict_sizes))
+    report = grade_parts(parts, settings(seed, device, strict_sizes, isolation, require_isolation))
     remember(report)
     with _opened(output) as file:
         if output_format != "terminal":

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from grader.autograd import Gradients, whole_backward
 from grader.diagnose import UNEXPLAINED, combined
-from grader.errors import DojoError
 from grader.judge import Answer, Judge, Truth, find_truth
 from grader.operations import repeated_atoms
 from grader.plan import Plan, make_plan
 from grader.repair import variants, vocabulary_of
 from grader.report import Report, SubmissionReport, Verdict
-from grader.sandbox import ISOLATION, Launcher
+from grader.sandbox import Launcher
+from grader.settings import Settings, settings
 from grader.source import read_source
 from grader.submission import Part, find_parts
 from grader.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
@@ -30,31 +28,10 @@ from grader.world import (
     use_exact_arithmetic,
 )
 
+__all__ = ["Grader", "Settings", "grade_parts", "settings"]
+
 MOST_REPAIRS, MOST_VARIANTS = 3, 360
 """How many gradients of one submission, and how many edits of their lines in all, are tried for an explanation."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to grade. `seed` draws every world's data; `strict_sizes` fails answers with sizes written in."""
-
-    seed: int
-    device: str = "cpu"
-    strict_sizes: bool = False
-
-
-def settings(seed: int | None = None, device: str = "auto", strict_sizes: bool = False) -> Settings:
-    """Settings with a fresh seed unless one is given, and the device that is there.
-
-    Raises:
-        DojoError: `device` is "cuda" and there is none.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise DojoError(f"device {device!r} is unknown; choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DojoError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
-    chosen = "cpu" if device == "auto" else device
-    return Settings(secrets.randbelow(2**31) if seed is None else seed, chosen, strict_sizes)
 
 
 class Grader:
@@ -63,7 +40,7 @@ class Grader:
     def __init__(self, chosen: Settings, launcher: Launcher | None = None) -> None:
         self.settings = chosen
         self._owns_launcher = launcher is None
-        self.launcher = launcher or Launcher(own_process=chosen.device != "cpu")
+        self.launcher = launcher or Launcher(chosen.isolation, chosen.limits, chosen.device)
         use_exact_arithmetic()
 
     def __enter__(self) -> Grader:
@@ -90,12 +67,12 @@ class Grader:
             seed=self.settings.seed,
             torch=torch.__version__,
             device=self.settings.device,
-            isolation=ISOLATION,
+            isolation=self.launcher.isolation,
         )
         if part.exercise.is_training:
             from grader.training import grade_training  # only one exercise of four has a loop
 
-            grade_training(part, report, self.launcher, self.settings.seed, self.settings.device)
+            grade_training(part, report, self.launcher, self.settings)
             return report
         plan = make_plan(part.analysis, part.exercise, part.attempts)
         report.verdicts = [first_verdict(name, plan, part.analysis.source) for name in part.exercise.graded]
@@ -106,7 +83,7 @@ class Grader:
 
     def _run(self, plan: Plan, report: SubmissionReport) -> None:
         seed, device, exercise = self.settings.seed, self.settings.device, plan.exercise
-        judge = Judge(self.launcher, plan)
+        judge = Judge(self.launcher, plan, self.settings.limits.seconds)
         try:
             decisive = judge.run(other_data(seed, device))
             shown = self._with_real_backward(plan, *judge.run(as_written(device)))

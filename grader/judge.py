@@ -18,12 +18,12 @@ from grader.sandbox import Launcher, Worker, wait_for
 from grader.wire import WireError, receive_message, receive_tensors, send_message, send_tensors
 from grader.world import World, namespace_of
 
-STATEMENT_SECONDS = 10.0
-"""How long one statement may take; the double loop over C takes 0.005."""
+STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
+"""How long one statement may take; the double loop over C takes 0.005. Each that took too long halves it for the
+next, so that a file full of endless loops leaves time for its right answers."""
 
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
-SUBMISSION_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,15 @@ def find_truth(exercise: Exercise, world: World, chained: frozenset[str] = froze
 class Judge:
     """Runs one plan in several worlds. Loses a statement, never the run, to a worker that hangs or dies."""
 
-    def __init__(self, launcher: Launcher, plan: Plan) -> None:
+    def __init__(self, launcher: Launcher, plan: Plan, seconds: float) -> None:
+        """`seconds` is what all runs of the submission may take together."""
         self.launcher = launcher
         self.plan = plan
         self.worker: Worker | None = launcher.start()
         self.barred: dict[int, str] = {}
         self.lost: dict[str, Failure] = {}
         self.forward_differs: list[int] = []
-        self.deadline = time.monotonic() + SUBMISSION_SECONDS
+        self.deadline = time.monotonic() + seconds
 
     def close(self) -> None:
         if self.worker is not None:
@@ -174,7 +175,7 @@ class Judge:
         answers: dict[str, Answer] = {}
         running: int | None = None
         while True:
-            message = self._next(worker, STATEMENT_SECONDS, running)
+            message = self._next(worker, self.patience, running)
             match message.get("op"):
                 case "running":
                     running = _as_int(message.get("step"))
@@ -209,6 +210,12 @@ class Judge:
                 raise StepFailed(running, "crash") from None
         words = message.get("value")
         return Answer(words if isinstance(words, dict) else {}, value, None, line)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the next statement may take."""
+        timeouts = sum(kind == "timeout" for kind in self.barred.values())
+        return max(FEWEST_SECONDS, STATEMENT_SECONDS * 0.5**timeouts)
 
     def _next(self, worker: Worker, seconds: float, running: int | None) -> dict[str, Any]:
         return next_message(worker, min(time.monotonic() + seconds, self.deadline), running)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import json
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,27 +16,42 @@ import tempfile
 import threading
 import time
 import warnings
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
-from grader.errors import DojoError
-
-ISOLATION = "basic"
-"""What a worker is given here: a process and session of its own, a bare environment, resource limits."""
-
-_CPU_SECONDS = 120
-_FILE_BYTES = 16_000_000
-_KEPT_ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "DOJO_NAMES",
-    "LD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES",
+from grader.author import write_pristine
+from grader.confine import (
+    RUNGS,
+    address_space,
+    call_filter,
+    confine_calls,
+    confine_files,
+    confine_process,
+    highest_rung,
+    offer,
 )
+from grader.errors import DojoError
+from grader.limits import Limits
+
+__all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main", "wait_for"]
+
+START_SECONDS = 120.0
+"""How long the first worker may take to be there: torch is loaded before it."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a worker runs."""
+
+    isolation: str
+    limits: Limits
+    device: str
+
+    @property
+    def cuda(self) -> bool:
+        return self.device != "cpu"
 
 
 class Worker:
@@ -54,52 +72,68 @@ class Worker:
 class Launcher:
     """Starts workers. Make one before any true gradient is computed, so that no worker can hold one."""
 
-    def __init__(self, *, own_process: bool = False) -> None:
-        """`own_process` keeps this process from being forked: a process that has used CUDA must not be."""
+    def __init__(self, isolation: str = "basic", limits: Limits | None = None, device: str = "cpu") -> None:
+        """`isolation` is one of RUNGS, and the machine must offer it (`confine.check_rung`).
+
+        Above `basic` workers are forked from a process started for them: this one may hold solutions. A process
+        with threads must not be forked either, nor one that has used CUDA.
+        """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
+        self.isolation = isolation if device == "cpu" else RUNGS[min(RUNGS.index(isolation), 1)]
+        terms = Terms(self.isolation, limits or Limits(), device)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket = ours
-        forkable = threading.active_count() == 1 and sys.platform == "linux" and not own_process
-        if forkable:
-            self._process = None
+        self.requests = ours
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        quiet = threading.active_count() == 1 and sys.platform == "linux"
+        if quiet and isolation == "basic" and device == "cpu":
             self._pid = _fork()
             if self._pid == 0:
                 ours.close()
-                _serve_forks(theirs)
-        else:  # a process with threads must not be forked: start a fresh one
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from grader.sandbox import main; main({theirs.fileno()})"],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-            )
+                _serve_forks(theirs, terms)
+        else:
+            self._process = _started(theirs, terms)
         theirs.close()
+
+    @classmethod
+    def attached(cls, requests: socket.socket, isolation: str) -> Launcher:
+        """A launcher in another process that shares the warm process of one here. Closing it ends nothing."""
+        launcher = cls.__new__(cls)
+        launcher.requests, launcher.isolation = requests, isolation
+        launcher._process, launcher._pid = None, 0
+        return launcher
 
     def start(self) -> Worker:
         """Fork one worker.
 
         Raises:
-            DojoError: the process that forks workers is gone.
+            DojoError: the process that forks workers is gone, or cannot confine them.
         """
         ours, theirs = multiprocessing.Pipe()
         try:
-            socket.send_fds(self._socket, [b"fork"], [theirs.fileno()])
-            answer = self._socket.recv(32)
-        except OSError:
-            answer = b""
+            # One byte a request: then processes can share this socket, and no two requests run together.
+            socket.send_fds(self.requests, [b"w"], [theirs.fileno()])
+            theirs.close()
+            first = json.loads(ours.recv_bytes()) if ours.poll(START_SECONDS) else {}
+        except (OSError, EOFError):
+            first = {}
         finally:
             theirs.close()
-        if not answer:
-            raise DojoError("the process that starts workers has ended; run the command again")
-        return Worker(ours, int(answer))
+        if "pid" in first:
+            return Worker(ours, int(first["pid"]))
+        ours.close()
+        if "error" in first:
+            raise DojoError(f"a worker could not be confined ({first['error']}); try --isolation basic")
+        raise DojoError("the process that starts workers has ended; run the command again")
 
     def close(self) -> None:
         """End the process that forks workers. It is killed: a later launcher may hold its socket open."""
-        self._socket.close()
+        self.requests.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        else:
+        elif self._pid:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self._pid, signal.SIGKILL)
                 os.waitpid(self._pid, 0)
@@ -111,63 +145,96 @@ class Launcher:
         self.close()
 
 
-def main(descriptor: int) -> None:
-    """Entry point of a launcher process of its own."""
-    _serve_forks(socket.socket(fileno=descriptor))
+def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
+    """A fresh process that forks workers. Above `basic` it reads exercises without their solutions."""
+    environment = dict(os.environ)
+    if terms.isolation != "basic":
+        definitions = tempfile.mkdtemp(prefix="dojo-")
+        write_pristine(Path(definitions))
+        environment["DOJO_DEFINITIONS"] = definitions
+    return subprocess.Popen(
+        [sys.executable, "-c", "from grader.sandbox import main; main()", str(requests.fileno()), _as_text(terms)],
+        pass_fds=[requests.fileno()],
+        stdin=subprocess.DEVNULL,
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
 
 
-def _serve_forks(requests: socket.socket) -> None:
-    import grader.worker  # noqa: F401  loaded here once, so that every worker is forked with torch warm
+def _as_text(terms: Terms) -> str:
+    return json.dumps(asdict(terms))
 
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def main() -> None:
+    """Entry point of a process of its own that forks workers."""
+    terms = json.loads(sys.argv[2])
+    limits = Limits(**terms.pop("limits"))
+    _serve_forks(socket.socket(fileno=int(sys.argv[1])), Terms(limits=limits, **terms))
+
+
+def _serve_forks(requests: socket.socket, terms: Terms) -> None:
     try:
+        import grader.worker  # loaded here once, so that every worker is forked with torch warm
+
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        wall = _Wall(terms)
+        if terms.isolation != "basic":
+            grader.worker.warm_up()
+            shutil.rmtree(os.environ.pop("DOJO_DEFINITIONS"), ignore_errors=True)
+        wall.raise_around_all(requests.fileno())
+        gc.collect()
+        gc.freeze()  # the collector of a worker would copy every page that it looks at
         while True:
-            message, descriptors, _, _ = socket.recv_fds(requests, 32, 1)
+            message, descriptors, _, _ = socket.recv_fds(requests, 1, 1)
             if not message or not descriptors:
                 break
-            pid = _fork()
-            if pid == 0:
+            if _fork() == 0:
                 requests.close()
-                _become_worker(descriptors[0])
+                _become_worker(Connection(descriptors[0]), wall)
             os.close(descriptors[0])
-            requests.sendall(str(pid).encode())
     finally:
         os._exit(0)
 
 
-def _become_worker(descriptor: int) -> None:
+class _Wall:
+    """What is made ready once, in the process that forks, and what each worker adds."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.held = address_space()
+        here = offer() if terms.isolation != "basic" else None
+        self.files = here is not None and here.files
+        self.calls = call_filter() if here is not None and here.calls and not terms.cuda else None
+
+    def raise_around_all(self, requests: int) -> None:
+        silent = os.open(os.devnull, os.O_RDWR)
+        for inherited in {0, 1, 2, *(int(entry.name) for entry in Path("/dev/fd").iterdir())} - {requests, silent}:
+            with contextlib.suppress(OSError):  # the folder's own descriptor is gone by now
+                os.fstat(inherited)
+                os.dup2(silent, inherited)
+        if self.files:
+            confine_files(cuda=self.terms.cuda)
+        self.held = max(self.held, address_space())
+
+    def raise_around_worker(self) -> None:
+        confine_process(self.terms.limits, self.held, threads=self.terms.cuda)
+        if self.calls is not None:
+            confine_calls(self.calls)
+
+
+def _become_worker(connection: Connection, wall: _Wall) -> None:
     try:
         from grader.worker import serve
 
-        confine()
-        serve(Connection(descriptor))
+        try:
+            wall.raise_around_worker()
+        except Exception as error:
+            connection.send_bytes(json.dumps({"error": str(error)}).encode())
+            return
+        connection.send_bytes(json.dumps({"pid": os.getpid()}).encode())
+        serve(connection)
     finally:
         os._exit(0)
-
-
-def confine() -> None:
-    """Give this process an empty folder, a bare environment, no terminal, and limits."""
-    import resource
-
-    os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    quiet = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(quiet, stream)
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    if names := kept.get("DOJO_NAMES"):
-        kept["DOJO_NAMES"] = str(Path(names).absolute())
-    os.environ.clear()
-    os.environ.update(kept)
-    for limit, value in (
-        (resource.RLIMIT_CPU, _CPU_SECONDS),
-        (resource.RLIMIT_FSIZE, _FILE_BYTES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
-    os.chdir(tempfile.gettempdir())
 
 
 def _fork() -> int:

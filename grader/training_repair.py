@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 
 from grader.attempts import Attempt
 from grader.autograd import backpropagate, cut_forward
@@ -18,7 +19,9 @@ from grader.world import World, namespace_of
 MOST_VARIANTS = 240
 
 
-def repair_line(launcher: Launcher, plan: TrainingPlan, gradient: str, message: str, world: World) -> Diagnosis | None:
+def repair_line(
+    launcher: Launcher, plan: TrainingPlan, gradient: str, message: str, world: World, deadline: float
+) -> Diagnosis | None:
     """Explain the line of the loop that assigns `gradient` (such as `dhprebn`) by an edit that makes it right."""
     statement = _assignment(plan, gradient)
     if statement is None:
@@ -35,7 +38,7 @@ def repair_line(launcher: Launcher, plan: TrainingPlan, gradient: str, message: 
         slices={tensor: {0}},
         statements=[statement],
     )
-    judge = Judge(launcher, line_plan)
+    judge = Judge(launcher, line_plan, deadline - time.monotonic())
     try:
         tried = variants([statement.text], vocabulary_of(exercise, forward, gradients.total), MOST_VARIANTS)
         right = judge.right_variants(tensor, [variant.statements for variant in tried], truth)

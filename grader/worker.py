@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from grader.describe import SUBMISSION, describe_exception, describe_value
-from grader.exercise import Exercise, find_exercise, track_of
+from grader.exercise import Exercise, all_exercises, find_exercise, track_of
 from grader.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.naming import Names
 from grader.stand_ins import stand_ins
@@ -253,6 +253,16 @@ def _run_gradients(connection: Connection, exercise: Exercise, request: Mapping[
         run.run_variants(truths)
     else:
         run.run(truths)
+
+
+def warm_up() -> None:
+    """Run every setup and forward pass once: what they import, read and keep is there for each worker forked later."""
+    use_exact_arithmetic()
+    for exercise in all_exercises():
+        for dtype in ("float32", "float64"):
+            namespace = namespace_of(exercise, {"dtype": dtype})
+            for atom in exercise.atoms:
+                exec(atom.code, namespace)
 
 
 def serve(connection: Connection) -> None:
