@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grader.diagnose.core import shape_text
@@ -17,11 +13,9 @@ from grader.exercise import find_exercise
 from grader.graph import graph_svg
 from grader.graph_marks import STATES
 from grader.render.heatmap import HeatMap, heat_map
+from grader.render.page import environment, pieces, visible
 from grader.render.terminal import first_thing, verdict_words
 from grader.report import Details, Report, Status, SubmissionReport, Verdict
-
-_MAX_TEXT = 2000
-"""A line or a message longer than this is cut: one wild line must not make the page unreadable."""
 
 
 @dataclass(frozen=True)
@@ -68,35 +62,8 @@ def render_html(report: Report) -> str:
     """The page as text."""
     chapters = [_chapter(submission, f"s{number}") for number, submission in enumerate(report.submissions, 1)]
     icons = {status: state.mark for status, state in STATES.items()}
-    page = _environment().get_template("report.html")
+    page = environment().get_template("report.html")
     return page.render(chapters=chapters, icons=icons, shape_text=shape_text) + "\n"
-
-
-def visible(text: str, keep: str = "\n\t") -> str:
-    """`text` without a character that is not seen: controls, marks of direction and half pairs stand as escapes."""
-    if len(text) > _MAX_TEXT:
-        text = text[:_MAX_TEXT] + " … (cut here)"
-    return "".join(c if c in keep or not _unseen(c) else c.encode("unicode_escape").decode() for c in text)
-
-
-def _unseen(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
-def _finalized(value: Any) -> Any:
-    """What every expression of the template goes through before it is escaped."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("grader.render"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:
@@ -160,7 +127,7 @@ def _row(submission: SubmissionReport, verdict: Verdict, anchor: str) -> Row:
         ],
         place=_place(verdict),
         code=verdict.code,
-        message=[] if verdict.message == words else _pieces(verdict.message),
+        message=[] if verdict.message == words else pieces(verdict.message),
         details=verdict.details if wrong else None,
         heat=heat,
     )
@@ -174,9 +141,3 @@ def _place(verdict: Verdict) -> str:
 
 def _number(value: float, digits: int = 6) -> str:
     return f"{value:.{digits}g}" if math.isfinite(value) else str(value)
-
-
-def _pieces(message: str) -> list[tuple[str, bool]]:
-    """``a `b` c`` as `[("a ", False), ("b", True), (" c", False)]`."""
-    pieces = re.split(r"`([^`\n]+)`", message)
-    return [(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece]
