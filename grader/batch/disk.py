@@ -1,0 +1,96 @@
+"""Files of the results folder: names that cannot collide, writing that survives a power cut, one writer at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import BinaryIO
+
+from grader.errors import DojoError
+
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
+_LONGEST_SLUG = 60
+
+
+def file_name(submission: str, version: int = 1, whole_digest: bool = False) -> str:
+    """The file name for a submission, whatever it is called.
+
+    Small letters and digits stay as they are. Everything else, capitals too (some disks do not tell them apart),
+    gets a digest of the whole name after a `~`, which no plain name holds.
+    """
+    if _PLAIN.fullmatch(submission) and not whole_digest:
+        name = submission
+    else:
+        ascii_only = unicodedata.normalize("NFKD", submission).encode("ascii", "ignore").decode()
+        slug = re.sub(r"[^A-Za-z0-9]+", "_", ascii_only).strip("_")[:_LONGEST_SLUG]
+        digest = sha256(submission.encode("utf-8", "surrogatepass"))
+        name = f"{slug or 'submission'}~{digest if whole_digest else digest[:16]}"
+    return f"{name}.json" if version == 1 else f"{name}~v{version}.json"
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def matches(path: Path, digest: str) -> bool:
+    """True where the file is there and is what `digest` was made of."""
+    try:
+        return sha256(path.read_bytes()) == digest
+    except OSError:
+        return False
+
+
+def part_of(path: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return path.with_name(f".{path.name}.part")
+
+
+def write_flushed(path: Path, content: bytes) -> None:
+    """Write a file down to the disk; none is left where that fails."""
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+
+
+def append_flushed(path: Path, line: bytes) -> None:
+    """Append a line down to the disk; the file is as it was where that fails."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        before = os.fstat(descriptor).st_size
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError(28, "No space left on device")
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def locked(folder: Path) -> BinaryIO:
+    """The folder's lock file; closing it, or the end of the process, gives the lock back.
+
+    Raises:
+        DojoError: another process holds it.
+    """
+    file = (folder / ".lock").open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise DojoError(
+            f"{folder}: another `dojo batch` is writing to it; wait for its end, or name another folder"
+        ) from None
+    return file
