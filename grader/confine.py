@@ -20,7 +20,7 @@ from grader.limits import Limits
 RUNGS = ("basic", "partial", "full")
 """`basic`: a process of its own, limits, a bare environment. `full`: beside that, no file but what Python and torch
 read (Landlock), and no system call but what tensor algebra makes (seccomp): no socket, no process, no thread, no
-signal. `partial`: one of the two."""
+signal. `partial`: Landlock alone, or seccomp alone where there is no Landlock."""
 
 _OPEN_FILES = 64
 _KEPT_ENVIRONMENT = (

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Status = Literal["pass", "wrong", "shape", "missing", "error", "timeout", "forbidden"]
+Points = int | float
 SCHEMA = 1
 
 
@@ -41,7 +42,8 @@ class Verdict:
     `exact`, `approximate` and `maxdiff` are those of the lecture's `cmp`, in float32 on the exercise's own
     data; None where there was nothing to compare. `line` counts in the file, or in cell `cell` of a notebook.
     `answer` holds the statements that make it up, as the learner wrote them; `code` is the line to look at.
-    A verdict starts as not passed; only a comparison raises it.
+    A verdict starts as not passed; only a comparison raises it. `shape_share` is the part of `max_points` that a
+    gradient of the wrong shape earns; `grader.points` sets both.
     """
 
     name: str
@@ -56,10 +58,17 @@ class Verdict:
     code: str | None = None
     answer: list[str] = field(default_factory=list)
     details: Details | None = None
+    max_points: Points = 1
+    shape_share: float = 0.0
 
     @property
     def passed(self) -> bool:
         return self.status == "pass"
+
+    @property
+    def points(self) -> Points:
+        share = self.shape_share if self.status == "shape" else 0.0
+        return self.max_points if self.passed else whole(self.max_points * share)
 
 
 @dataclass
@@ -83,16 +92,24 @@ class SubmissionReport:
         return verdict.name if in_training else f"d{verdict.name}"
 
     @property
-    def score(self) -> int:
-        return sum(verdict.passed for verdict in self.verdicts)
+    def score(self) -> Points:
+        """The points earned."""
+        return whole(sum(verdict.points for verdict in self.verdicts))
 
     @property
-    def max_score(self) -> int:
-        return len(self.verdicts)
+    def max_score(self) -> Points:
+        """The points that can be earned."""
+        return whole(sum(verdict.max_points for verdict in self.verdicts))
+
+    @property
+    def in_points(self) -> bool:
+        """True where the score is not the number of gradients that are right."""
+        return any(verdict.max_points != 1 or verdict.shape_share for verdict in self.verdicts)
 
     @property
     def all_passed(self) -> bool:
-        return self.max_score > 0 and self.score == self.max_score
+        """True where every gradient is right, whatever it is worth."""
+        return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
 
 
 @dataclass
@@ -111,5 +128,14 @@ class Report:
         for submission in self.submissions:
             data = asdict(submission)
             data.pop("attempted")
+            for verdict, of_verdict in zip(submission.verdicts, data["verdicts"], strict=True):
+                of_verdict.pop("shape_share")
+                of_verdict["points"] = verdict.points
             listed.append({**data, "score": submission.score, "max_score": submission.max_score})
         return {"schema": SCHEMA, "submissions": listed}
+
+
+def whole(points: Points) -> Points:
+    """`points` without the noise of adding tenths, as an int where it is whole."""
+    rounded = round(points, 6)
+    return int(rounded) if rounded == int(rounded) else rounded

@@ -202,9 +202,11 @@ class _Wall:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.held = address_space()
-        here = offer() if terms.isolation != "basic" else None
+        above = RUNGS.index(terms.isolation)
+        here = offer() if above else None
         self.files = here is not None and here.files
-        self.calls = call_filter() if here is not None and here.calls and not terms.cuda else None
+        filtered = here is not None and here.calls and above > self.files and not terms.cuda
+        self.calls = call_filter() if filtered else None
 
     def raise_around_all(self, requests: int) -> None:
         silent = os.open(os.devnull, os.O_RDWR)

@@ -17,6 +17,7 @@ import pytest
 from answers.build import with_lines
 
 import grader as package
+from grader.confine import RUNGS, check_rung, highest_rung
 from grader.errors import DojoError
 from grader.grade import Grader, Settings, settings
 from grader.sandbox import Launcher
@@ -79,44 +80,127 @@ def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
 
 LOOK = """
 import json, os, resource, sys
-from grader.sandbox import confine
-confine()
-print("this goes nowhere", flush=True)
-os.write(2, b"nor this")
+from grader.confine import address_space, call_filter, confine_calls, confine_files, confine_process
+from grader.limits import Limits
+out = open(sys.argv[1], "w")
+walls = call_filter() if sys.argv[2] == "full" else None
+held = address_space()
+if sys.argv[2] != "basic":
+    confine_files()
+confine_process(Limits(seconds=7, memory=1 << 30), held)
+if walls is not None:
+    confine_calls(walls)
+
+def attempt(code):
+    try:
+        exec(code, {})
+    except Exception as error:
+        return type(error).__name__
+    return "done"
+
 seen = {
     "environment": dict(os.environ),
-    "streams": [os.readlink(f"/proc/self/fd/{n}") for n in (0, 1, 2)],
-    "session": os.getsid(0) == os.getpid(),
+    "session": walls is not None or os.getsid(0) == os.getpid(),
     "folder": os.getcwd(),
-    "limits": [resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in ("CPU", "FSIZE", "CORE")],
+    "limits": {n: resource.getrlimit(getattr(resource, "RLIMIT_" + n))[0] for n in ("CPU", "FSIZE", "CORE", "NPROC")},
+    "memory": attempt("held = bytearray(2 << 30)"),
+    "tried": {code: attempt(code) for code in json.loads(sys.argv[3])},
 }
-open(sys.argv[1], "w").write(json.dumps(seen))
+out.write(json.dumps(seen))
+out.close()
 """
 
+HARMLESS = [
+    "open('/etc/passwd')",
+    "open('/proc/self/environ')",
+    "import os; os.listdir('/tmp')",
+    "import socket; socket.socket()",
+    "import os; os.memfd_create('x')",
+]
+KEPT_FROM = [
+    *HARMLESS,
+    "open('/tmp/dojo-canary', 'w')",
+    "import os; os.fork()",
+    "import os; os.execv('/bin/true', ['true'])",
+    "import os; os.kill(os.getppid(), 0)",
+    "import os; os.setsid()",
+    "import socket; socket.socketpair()",
+    "import threading; threading.Thread(target=print).start()",
+    "import resource; resource.setrlimit(resource.RLIMIT_CPU, (99, 99))",
+    "import fcntl; fcntl.fcntl(0, fcntl.F_SETOWN, 1)",
+    "import signal; signal.setitimer(signal.ITIMER_REAL, 1)",
+    "import os; os.chmod('/tmp', 0o777)",
+    "import os; os.pipe2(0)",
+]
 
-@on_linux
-def test_a_worker_is_confined(tmp_path: Path) -> None:
-    names = tmp_path / "names.txt"
+
+def look(tmp_path: Path, rung: str, attempts: list[str] = HARMLESS) -> dict[str, Any]:
+    """What a process sees that is confined as a worker is, on `rung`."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "A_SECRET": "x", "GITHUB_TOKEN": "y", "LANG": "C.UTF-8"}
     ran = subprocess.run(
-        [sys.executable, "-c", LOOK, str(tmp_path / "seen.json")],
+        [sys.executable, "-c", LOOK, str(tmp_path / "seen.json"), rung, json.dumps(attempts)],
         env={**environment, "DOJO_NAMES": "names.txt"},
         cwd=tmp_path,
         capture_output=True,
         timeout=60,
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
-    seen = json.loads((tmp_path / "seen.json").read_text())
-    assert seen["streams"] == ["/dev/null"] * 3
+    return dict(json.loads((tmp_path / "seen.json").read_text()))
+
+
+@on_linux
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_worker_is_confined(rung: str, tmp_path: Path) -> None:
+    if RUNGS.index(rung) > RUNGS.index(highest_rung()):
+        pytest.skip(f"this machine offers {highest_rung()}")
+    seen = look(tmp_path, rung)
     assert seen["session"] is True
-    assert seen["folder"] != str(tmp_path)
+    assert seen["folder"] == "/"
     assert not {"A_SECRET", "GITHUB_TOKEN", "PYTHONPATH"} & seen["environment"].keys()
     assert seen["environment"]["LANG"] == "C.UTF-8"
-    assert seen["environment"]["DOJO_NAMES"] == str(names)
-    (cpu, _), (size, _), (core, _) = seen["limits"]
-    assert 0 < cpu <= 600
-    assert 0 < size <= 100_000_000
-    assert core == 0
+    assert seen["environment"]["DOJO_NAMES"] == str(tmp_path / "names.txt")
+    assert seen["limits"] == {"CPU": 9, "FSIZE": 16_000_000, "CORE": 0, "NPROC": 0}
+    assert seen["memory"] == "MemoryError"
+
+
+@on_linux
+@pytest.mark.skipif(highest_rung() != "full", reason=f"this machine offers {highest_rung()}")
+def test_at_the_top_no_file_and_no_call_is_left(tmp_path: Path) -> None:
+    assert set(look(tmp_path, "basic")["tried"].values()) == {"done"}
+    tried = look(tmp_path, "full", KEPT_FROM)["tried"]
+    assert set(tried.values()) <= {"PermissionError", "RuntimeError", "ValueError"}, tried
+    assert not Path("/tmp/dojo-canary").is_file() or not Path("/tmp/dojo-canary").unlink()
+
+
+@pytest.mark.parametrize(
+    ("here", "asked", "required", "given"),
+    [
+        ("full", "basic", None, "basic"),
+        ("full", "highest", None, "full"),
+        ("full", "partial", None, "partial"),
+        ("full", "basic", "full", "full"),
+        ("partial", "highest", None, "partial"),
+        ("partial", "basic", "partial", "partial"),
+        ("basic", "highest", "basic", "basic"),
+        ("basic", "highest", "partial", None),
+        ("partial", "full", None, None),
+        ("basic", "basic", "full", None),
+    ],
+)
+def test_the_rung_is_the_one_asked_for_or_a_refusal(
+    here: str, asked: str, required: str | None, given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("grader.confine.highest_rung", lambda: here)
+    if given is None:
+        with pytest.raises(DojoError, match=f"is not to be had here, only {here}"):
+            check_rung(asked, required)
+    else:
+        assert check_rung(asked, required) == given
+
+
+def test_a_rung_that_does_not_exist_is_named_with_the_others() -> None:
+    with pytest.raises(DojoError, match="isolation 'high' is unknown; choose one of: basic, partial, full, highest"):
+        check_rung("high")
 
 
 def test_an_answer_sees_no_secret_and_prints_nothing(

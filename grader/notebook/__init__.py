@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from grader.notebook.echo import without_echo
+
 
 def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
     """Compare `d` with the true gradient `t.grad` and print the lecture's line; in a notebook also say what is wrong.
@@ -36,3 +38,6 @@ def hint(variable: str | None = None) -> None:
     from grader.notebook.calls import show_hint
 
     show_hint(variable, sys._getframe(1).f_globals)
+
+
+without_echo(cmp)

@@ -231,6 +231,18 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
+# ## Where you stand
+#
+# `progress()` draws the same graph with the state of each gradient. In a notebook this picture follows each
+# `cmp` that you run from here on. To keep it in sight in JupyterLab, right-click it and choose *Create New View
+# for Cell Output*. `hint("dprobs")`, in any cell, shows the next hint for a gradient.
+
+# %%
+from grader import hint, progress
+
+progress()
+
+# %% [markdown]
 # # Part 1: from the loss back to the logits
 #
 # This is the end of the forward pass, drawn as a graph:

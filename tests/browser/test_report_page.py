@@ -1,29 +1,21 @@
-"""The HTML report in a real browser: silent, no wider than its window, readable by those who do not see it.
-
-DOJO_AXE=PATH/axe.min.js adds axe-core's checks (`npm pack axe-core`); DOJO_CHROMIUM names another Chromium.
-"""
+"""The HTML report in a real browser: silent, no wider than its window, readable by those who do not see it."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from answers.build import LINES, with_lines
+from chromium import running_chromium, serious_findings
 
 from grader.grade import Grader
 from grader.render.html import render_html
 from grader.report import Report
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="the Python package playwright is not installed")
-
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("DOJO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 MISTAKES = {
     "dprobs": "dprobs = ...",
     "dlogits": LINES["dlogits"].replace("logits.shape[1]", "27"),
@@ -36,13 +28,8 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here (Debian: apt install chromium)")
-    with sync_api.sync_playwright() as playwright:
-        # Its home is a folder of its own, made and removed by playwright.
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with running_chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="module", params=["one", "several"])
@@ -114,12 +101,6 @@ def test_paper_is_white_and_as_wide_as_paper(browser: Any, report_file: Path) ->
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1200])
 def test_axe_finds_nothing_serious(browser: Any, report_file: Path, width: int, scheme: str) -> None:
-    script = os.environ.get("DOJO_AXE")
-    if not script or not Path(script).is_file():
-        pytest.skip("DOJO_AXE does not name axe-core's axe.min.js (npm pack axe-core)")
     page, _ = opened(browser, report_file, width, scheme)
-    page.evaluate(Path(script).read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations)")
-    said = [(found["impact"], found["id"], [node["target"] for node in found["nodes"]][:3]) for found in violations]
-    assert [found for found in said if found[0] in ("serious", "critical")] == []
+    assert serious_findings(page) == []
     page.context.close()
