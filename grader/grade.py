@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-from grader.autograd import Gradients, whole_backward
 from grader.diagnose import UNEXPLAINED, combined
-from grader.judge import Answer, Judge, Truth, find_truth
+from grader.judge import Answer, Judge
 from grader.operations import repeated_atoms
 from grader.plan import Plan, make_plan
 from grader.repair import variants, vocabulary_of
@@ -18,10 +17,10 @@ from grader.sandbox import Launcher
 from grader.settings import Settings, settings
 from grader.source import read_source
 from grader.submission import Part, find_parts
+from grader.truths import Truth, Truths
 from grader.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
 from grader.world import (
     as_written,
-    namespace_of,
     other_data,
     other_sizes,
     random_upstream,
@@ -41,6 +40,7 @@ class Grader:
         self.settings = chosen
         self._owns_launcher = launcher is None
         self.launcher = launcher or Launcher(chosen.isolation, chosen.limits, chosen.device)
+        self.truths = Truths()
         use_exact_arithmetic()
 
     def __enter__(self) -> Grader:
@@ -83,10 +83,11 @@ class Grader:
 
     def _run(self, plan: Plan, report: SubmissionReport) -> None:
         seed, device, exercise = self.settings.seed, self.settings.device, plan.exercise
-        judge = Judge(self.launcher, plan, self.settings.limits.seconds)
+        judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
         try:
             decisive = judge.run(other_data(seed, device))
-            shown = self._with_real_backward(plan, *judge.run(as_written(device)))
+            answers, truth = judge.run(as_written(device))
+            shown = answers, self.truths.of_real_backward(exercise, truth.world)
             probe = judge.run(random_upstream(seed, device))
             sizes = judge.run(other_sizes(exercise, seed, device))
             for verdict in report.verdicts:
@@ -113,7 +114,7 @@ class Grader:
     def _explain_by_repair(self, judge: Judge, verdicts: Sequence[Verdict]) -> None:
         """Where no detector knows the numbers: is there a one-token edit of the lines that makes them right?"""
         plan = judge.plan
-        truth = find_truth(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
+        truth = self.truths.find(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
         vocabulary = vocabulary_of(plan.exercise, truth.forward, {*plan.exercise.graded, *plan.exercise.given})
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
@@ -141,7 +142,7 @@ class Grader:
         while above:
             chained |= {above.pop()}
             world = random_upstream(seed, device, f"{verdict.name}:{len(above)}")
-            truth = find_truth(exercise, world, chained)
+            truth = self.truths.find(exercise, world, chained)
             if truth.gradients.vanishes(verdict.name):
                 return False
             if attempt.inside or not attempt.place.isidentifier():
@@ -152,15 +153,6 @@ class Grader:
             if right:
                 return True
         return False
-
-    def _with_real_backward(
-        self, plan: Plan, answers: dict[str, Answer], truth: Truth
-    ) -> tuple[dict[str, Answer], Truth]:
-        """The same truth with the bits of `loss.backward()`, which "exact" is measured against."""
-        namespace = namespace_of(plan.exercise, truth.world.parameters)
-        total = truth.gradients.total | whole_backward(plan.exercise, namespace, plan.exercise.graded)
-        gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
-        return answers, Truth(truth.world, gradients, truth.put_back, truth.forward)
 
     def _note_forward(self, judge: Judge, plan: Plan, report: SubmissionReport) -> None:
         names = dict(plan.forward_lines)

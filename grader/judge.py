@@ -10,13 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from grader.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients
 from grader.compare import compare
-from grader.exercise import Exercise
 from grader.plan import Plan, Step
 from grader.sandbox import Launcher, Worker, wait_for
+from grader.truths import Truth, Truths
 from grader.wire import WireError, receive_message, receive_tensors, send_message, send_tensors
-from grader.world import World, namespace_of
+from grader.world import World
 
 STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
 """How long one statement may take; the double loop over C takes 0.005. Each that took too long halves it for the
@@ -59,20 +58,6 @@ class Answer:
     line: int | None = None
 
 
-@dataclass
-class Truth:
-    """The true gradients in one world, what the worker is given for each, and the forward tensors."""
-
-    world: World
-    gradients: Gradients
-    put_back: dict[str, Tensor]
-    forward: Forward
-
-    @property
-    def device(self) -> str:
-        return str(self.world.parameters.get("device", "cpu"))
-
-
 class StepFailed(Exception):
     """The worker was lost or too slow in one statement; `kind` is `timeout` or `crash`."""
 
@@ -82,27 +67,12 @@ class StepFailed(Exception):
         self.kind = kind
 
 
-def find_truth(exercise: Exercise, world: World, chained: frozenset[str] = frozenset()) -> Truth:
-    """The true gradients of `exercise` in `world`.
-
-    In a probing world every graded or given tensor passes on a random gradient, except those in `chained`.
-    """
-    forward = cut_forward(exercise, namespace_of(exercise, world.parameters))
-    named = [*exercise.graded, *exercise.given]
-    if world.probe is None:
-        gradients = backpropagate(forward)
-        return Truth(world, gradients, {name: gradients.total[name] for name in named}, forward)
-    drawn = random_gradients(forward, [name for name in named if name not in chained], world.probe)
-    gradients = backpropagate(forward, drawn)
-    put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
-    return Truth(world, gradients, put_back, forward)
-
-
 class Judge:
     """Runs one plan in several worlds. Loses a statement, never the run, to a worker that hangs or dies."""
 
-    def __init__(self, launcher: Launcher, plan: Plan, seconds: float) -> None:
+    def __init__(self, launcher: Launcher, plan: Plan, truths: Truths, seconds: float) -> None:
         """`seconds` is what all runs of the submission may take together."""
+        self.truths = truths
         self.launcher = launcher
         self.plan = plan
         self.worker: Worker | None = launcher.start()
@@ -127,7 +97,7 @@ class Judge:
                 self.close()
                 self._bar(failed)
                 if failed.index is None:
-                    return self._with_lost({}), find_truth(self.plan.exercise, world, chained)
+                    return self._with_lost({}), self.truths.find(self.plan.exercise, world, chained)
                 world = world.again()
                 continue
             return self._with_lost(answers), truth
@@ -163,7 +133,7 @@ class Judge:
     def _run_once(self, worker: Worker, world: World, chained: frozenset[str]) -> tuple[dict[str, Answer], Truth]:
         try:
             send_message(worker.connection, self._request(world))
-            truth = find_truth(self.plan.exercise, world, chained)
+            truth = self.truths.find(self.plan.exercise, world, chained)
             self._next(worker, SETUP_SECONDS, None)
             known = {*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden}
             send_tensors(worker.connection, {name: truth.put_back[name] for name in sorted(known)})

@@ -8,12 +8,13 @@ import time
 from grader.attempts import Attempt
 from grader.autograd import backpropagate, cut_forward
 from grader.diagnose import Diagnosis, combined
-from grader.judge import Judge, Truth
+from grader.judge import Judge
 from grader.plan import Plan, Step
 from grader.repair import variants, vocabulary_of
 from grader.sandbox import Launcher
 from grader.source import Cell, Statement
 from grader.training_plan import TrainingPlan
+from grader.truths import Truth, Truths
 from grader.world import World, namespace_of
 
 MOST_VARIANTS = 240
@@ -38,7 +39,7 @@ def repair_line(
         slices={tensor: {0}},
         statements=[statement],
     )
-    judge = Judge(launcher, line_plan, deadline - time.monotonic())
+    judge = Judge(launcher, line_plan, Truths(), deadline - time.monotonic())
     try:
         tried = variants([statement.text], vocabulary_of(exercise, forward, gradients.total), MOST_VARIANTS)
         right = judge.right_variants(tensor, [variant.statements for variant in tried], truth)

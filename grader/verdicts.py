@@ -11,10 +11,11 @@ from torch import Tensor
 from grader.compare import Comparison, compare
 from grader.details import details_of
 from grader.diagnose import UNEXPLAINED, Mismatch, diagnose, explain_exception, shape_text, wrong_shape
-from grader.judge import Answer, Failure, Truth
+from grader.judge import Answer, Failure
 from grader.plan import Plan
 from grader.report import Verdict
 from grader.source import Source, Statement
+from grader.truths import Truth
 
 _PLAIN_WORDS = {
     "timeout": "It did not finish within the time limit; look for a loop that never ends.",
