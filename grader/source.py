@@ -117,13 +117,13 @@ class Source:
         return self.path.suffix == ".ipynb"
 
 
-def read_source(path: Path) -> Source:
-    """Read a script or a notebook.
+def read_source(path: Path, content: bytes | None = None) -> Source:
+    """Read a script or a notebook. With `content`, the file's bytes, `path` only names it.
 
     Raises:
         DojoError: no such file, too large, empty, not UTF-8, or not a readable notebook.
     """
-    text = read_text(path)
+    text = read_text(path, content)
     if not text.strip():
         raise DojoError(f"{path}: the file is empty")
     cells = _notebook_cells(path, text) if path.suffix == ".ipynb" else percent_cells(text)
@@ -147,20 +147,20 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
     return Source(path, tuple(cleaned), tuple(statements), tuple(bad_lines))
 
 
-def read_text(path: Path) -> str:
-    """The file as text: UTF-8, with or without a byte-order mark, any line ends.
+def read_text(path: Path, content: bytes | None = None) -> str:
+    """The file, or `content`, as text: UTF-8, with or without a byte-order mark, any line ends.
 
     Raises:
         DojoError: no such file, a folder, larger than `MAX_BYTES`, or not UTF-8.
     """
     try:
-        size = path.stat().st_size
+        size = path.stat().st_size if content is None else len(content)
         if size > MAX_BYTES:
             raise DojoError(
                 f"{path}: {size / 1e6:.0f} MB is too large; at most {MAX_BYTES / 1e6:.0f} MB are read "
                 "(clear the outputs of the notebook and save it again)"
             )
-        raw = path.read_bytes()
+        raw = path.read_bytes() if content is None else content
     except OSError as error:
         raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
     try:

@@ -10,8 +10,14 @@ from grader.report import Report
 
 
 def render_json(report: Report) -> str:
+    """The documented JSON form, as text."""
+    return json.dumps(json_data(report), indent=2, allow_nan=False) + "\n"
+
+
+def json_data(report: Report) -> dict[str, Any]:
     """The documented JSON form; a number that JSON cannot hold (nan, infinity) becomes null."""
-    return json.dumps(_finite(report.as_data()), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    data: dict[str, Any] = _finite(report.as_data())
+    return data
 
 
 def _finite(value: Any) -> Any:
