@@ -52,4 +52,5 @@ def _heatmap(difference: Tensor) -> list[list[float]]:
     plane = difference.reshape(-1, difference.shape[-1]) if difference.dim() > 1 else difference[None]
     size = min(MAP_ROWS, plane.shape[0]), min(MAP_COLUMNS, plane.shape[1])
     pooled = torch.nn.functional.adaptive_max_pool2d(plane[None].nan_to_num(posinf=1e308), size)[0]
-    return [[float(value) for value in row] for row in pooled]
+    rows: list[list[float]] = pooled.tolist()
+    return rows

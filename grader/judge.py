@@ -12,7 +12,7 @@ from torch import Tensor
 
 from grader.compare import compare
 from grader.plan import Plan, Step
-from grader.sandbox import Launcher, Worker, wait_for
+from grader.sandbox import Launcher, Worker
 from grader.truths import Truth, Truths
 from grader.wire import WireError, receive_message, receive_tensors, send_message, send_tensors
 from grader.world import World
@@ -242,7 +242,7 @@ def next_message(worker: Worker, deadline: float, running: int | None = None) ->
         StepFailed: none came before `deadline`, or the worker is gone; `running` is the statement to blame.
     """
     try:
-        if not wait_for(worker.connection, deadline):
+        if not worker.wait(deadline):
             raise StepFailed(running, "timeout")
         return receive_message(worker.connection)
     except (EOFError, WireError, OSError):

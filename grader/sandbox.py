@@ -7,6 +7,7 @@ import gc
 import json
 import multiprocessing
 import os
+import select
 import shutil
 import signal
 import socket
@@ -35,7 +36,7 @@ from grader.confine import (
 from grader.errors import DojoError
 from grader.limits import Limits
 
-__all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main", "wait_for"]
+__all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main"]
 
 START_SECONDS = 120.0
 """How long the first worker may take to be there: torch is loaded before it."""
@@ -60,6 +61,12 @@ class Worker:
     def __init__(self, connection: Connection, pid: int) -> None:
         self.connection = connection
         self.pid = pid
+        self._readable = select.poll()  # Connection.poll sets one up for every message, some 200 a submission
+        self._readable.register(connection, select.POLLIN)
+
+    def wait(self, deadline: float) -> bool:
+        """True when a message is there, or the worker is gone, before `deadline` (seconds of `time.monotonic`)."""
+        return bool(self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
     def close(self) -> None:
         """Kill the worker and whatever it started."""
@@ -245,7 +252,3 @@ def _fork() -> int:
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
-
-def wait_for(connection: Connection, deadline: float) -> bool:
-    """True when a message is there before `deadline` (seconds of `time.monotonic`)."""
-    return connection.poll(max(0.0, deadline - time.monotonic()))

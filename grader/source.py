@@ -71,6 +71,8 @@ class Statement:
     @cached_property
     def text(self) -> str:
         """Source that compiles on its own; its first line is `text_line`."""
+        if self.node.col_offset == 0:
+            return self._lines
         for text in (textwrap.dedent(self._lines), f"{_WRAPPER}\n{self._lines}"):
             try:
                 (node,) = ast.parse(text).body
