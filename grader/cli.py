@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from grader import cli_course
 from grader.errors import DojoError
+
+if TYPE_CHECKING:
+    from grader.report import Report
 
 app = typer.Typer(
     name="dojo",
@@ -39,6 +43,10 @@ IsolationOption = Annotated[str, typer.Option(help="basic, partial, full or high
 RequiredOption = Annotated[
     str | None, typer.Option(help="Refuse to grade below this rung of isolation.", metavar="RUNG")
 ]
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", help="terminal, json, html, github, gradescope or nbgrader.", metavar="NAME"),
+]
 SeedOption = Annotated[int | None, typer.Option(help="Repeat the grading with this seed.", metavar="N")]
 
 
@@ -46,10 +54,9 @@ SeedOption = Annotated[int | None, typer.Option(help="Repeat the grading with th
 def grade(
     paths: PathsArgument = None,
     exercise: ExerciseOption = None,
-    output_format: Annotated[
-        str, typer.Option("--format", help="terminal, json or html.", metavar="NAME")
-    ] = "terminal",
+    output_format: FormatOption = "terminal",
     output: Annotated[Path | None, typer.Option(help="Write the report here.", metavar="FILE")] = None,
+    points: Annotated[Path | None, typer.Option(help="What each gradient is worth.", metavar="FILE")] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = None,
     names: NamesOption = None,
@@ -60,43 +67,35 @@ def grade(
     explain: Annotated[str | None, typer.Option(help="All that is known of one gradient.", metavar="NAME")] = None,
 ) -> None:
     """Grade files, each gradient on its own."""
+    from grader.desks import check_output, deliver, failure_told, parts_of
     from grader.exercise import find_exercise
     from grader.memory import remember
     from grader.pairs import latest
-    from grader.render import FORMAT_NAMES, FORMATS
-    from grader.source import read_source
-    from grader.submission import find_parts, submission_files
+    from grader.points import read_points
+    from grader.submission import submission_files
 
-    if output_format not in FORMAT_NAMES:
-        raise DojoError(f"format {output_format!r} is unknown; choose one of: {', '.join(FORMAT_NAMES)}")
-    if exercise is not None:
-        find_exercise(exercise)
-    if output is not None and output.is_dir():
-        raise DojoError(f"{output}: is a folder; name a file to write to")
-    if output is not None and not output.absolute().parent.is_dir():
-        raise DojoError(f"{output}: there is no folder {output.parent} to write it to")
-    _use_names(names)
-    files = [file for path in paths or [_default_path()] for file in submission_files(path)]
-    files = latest(files, named=paths or [], say=lambda line: typer.echo(f"dojo: {line}", err=True))
-    parts = [part for file in files for part in find_parts(read_source(file), exercise)]
+    started = time.monotonic()
+    check_output(output_format, output)
+    with failure_told(output_format, output):
+        if exercise is not None:
+            find_exercise(exercise)
+        worth = read_points(points)
+        _use_names(names)
+        files = [file for path in paths or [_default_path()] for file in submission_files(path)]
+        files = latest(files, named=paths or [], say=_say)
+        parts, left_out = parts_of(files, exercise, output_format)
 
-    # torch takes a second to load: bad input has been told by now.
-    from grader.grade import grade_parts, settings
+        # torch takes a second to load: bad input has been told by now.
+        from grader.grade import grade_parts, settings
 
-    report = grade_parts(parts, settings(seed, device, strict_sizes, isolation, require_isolation))
-    remember(report)
-    with _opened(output) as file:
+        report = grade_parts(parts, settings(seed, device, strict_sizes, isolation, require_isolation))
+        worth.apply(report)
+        report.refused, report.seconds = left_out, time.monotonic() - started
+        remember(report)
         if output_format != "terminal":
-            file.write(FORMATS[output_format](report))
-        elif explain is not None:
-            from grader.render.explain import draw_explanation
-            from grader.render.terminal import console_for
-
-            draw_explanation(report, explain, console_for(file))
+            deliver(report, output_format, output)
         else:
-            from grader.render.terminal import console_for, draw_report
-
-            draw_report(report, console_for(file), everything=everything)
+            _draw(report, output, explain, everything)
     raise typer.Exit(0 if report.all_passed else 1)
 
 
@@ -227,8 +226,15 @@ def author_check() -> None:
     raise typer.Exit(check(typer.echo))
 
 
-def _opened(output: Path | None) -> AbstractContextManager[TextIO]:
-    return nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8")
+def _draw(report: Report, output: Path | None, explain: str | None, everything: bool) -> None:
+    from grader.render.explain import draw_explanation
+    from grader.render.terminal import console_for, draw_report
+
+    with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8") as file:
+        if explain is not None:
+            draw_explanation(report, explain, console_for(file))
+        else:
+            draw_report(report, console_for(file), everything=everything)
 
 
 def _use_names(names: Path | None) -> None:
@@ -276,5 +282,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _complain(message: str) -> int:
-    typer.echo("dojo: " + " ".join(message.split("\n")), err=True)
+    _say(" ".join(message.split("\n")))
     return 2
+
+
+def _say(line: str) -> None:
+    from grader.render.text import visible
+
+    typer.echo(f"dojo: {visible(line, keep='')}", err=True)

@@ -114,13 +114,36 @@ class SubmissionReport:
 
 @dataclass
 class Report:
-    """Everything that one call of the grader found out."""
+    """Everything that one call of the grader found out.
+
+    `refused` says in a sentence each what could not be graded beside the submissions; `seconds` is how long it took.
+    """
 
     submissions: list[SubmissionReport] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    seconds: float | None = None
 
     @property
     def all_passed(self) -> bool:
         return bool(self.submissions) and all(s.all_passed for s in self.submissions)
+
+    @property
+    def counted(self) -> list[SubmissionReport]:
+        """Each exercise once: where several files hold it, the one with the most points counts."""
+        best: dict[str, SubmissionReport] = {}
+        for submission in self.submissions:
+            held = best.get(submission.exercise)
+            if held is None or submission.score > held.score:
+                best[submission.exercise] = submission
+        return list(best.values())
+
+    @property
+    def score(self) -> Points:
+        return whole(sum(submission.score for submission in self.counted))
+
+    @property
+    def max_score(self) -> Points:
+        return whole(sum(submission.max_score for submission in self.counted))
 
     def as_data(self) -> dict[str, Any]:
         """The report in the documented JSON form."""

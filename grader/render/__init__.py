@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
-from grader.render.data import render_json
 from grader.report import Report
 
-
-def _render_html(report: Report) -> str:
-    from grader.render.html import render_html  # Jinja2: only those who ask for a page wait for it
-
-    return render_html(report)
+Render = Callable[[Report], str]
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {"json": render_json, "html": _render_html}
+def _late(module: str, function: str) -> Render:
+    """A renderer whose module is loaded when it is used: only those who ask for a page wait for Jinja2."""
+
+    def render(report: Report) -> str:
+        text: str = getattr(import_module(f"grader.render.{module}"), function)(report)
+        return text
+
+    return render
+
+
+FORMATS: dict[str, Render] = {
+    "json": _late("data", "render_json"),
+    "html": _late("html", "render_html"),
+    "github": _late("github", "render_github"),
+    "gradescope": _late("gradescope", "render_gradescope"),
+    "nbgrader": _late("nbgrader", "render_nbgrader"),
+}
 """Formats that are text alone. `terminal` draws on a console instead, see `grader.render.terminal`."""
 
 FORMAT_NAMES = ("terminal", *FORMATS)
+FOLDER_FORMATS = ("nbgrader",)
+"""Those that write several files into `--output FOLDER`."""

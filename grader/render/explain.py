@@ -9,6 +9,7 @@ from rich.text import Text
 from grader.diagnose.core import shape_text
 from grader.errors import DojoError
 from grader.render.terminal import draw_errors, draw_mistake, verdict_words, where
+from grader.render.text import visible
 from grader.report import Details, Report, SubmissionReport, Verdict
 
 _SHADES = " .:-=+*#%@"
@@ -34,7 +35,7 @@ def _draw(submission: SubmissionReport, verdict: Verdict, console: Console) -> N
         said = f"{submission.label(verdict)}: {verdict_words(verdict)}, {where(submission, verdict)}"
         console.print(Text(said))
         if verdict.message:
-            console.print(Padding(Text(verdict.message), (0, 0, 0, 2)))
+            console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))
         console.print()
     else:
         draw_mistake(submission, verdict, console)

@@ -13,8 +13,9 @@ from grader.exercise import find_exercise
 from grader.graph import graph_svg
 from grader.graph_marks import STATES
 from grader.render.heatmap import HeatMap, heat_map
-from grader.render.page import environment, pieces, visible
+from grader.render.page import environment, pieces
 from grader.render.terminal import first_thing, verdict_words
+from grader.render.text import score_words, visible
 from grader.report import Details, Report, Status, SubmissionReport, Verdict
 
 
@@ -48,6 +49,7 @@ class Chapter:
     title: str
     path: str
     score: str
+    in_points: bool
     started: bool
     all_passed: bool
     facts: list[tuple[str, str]]
@@ -74,7 +76,8 @@ def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:
         anchor=anchor,
         title=visible(submission.title, keep=""),
         path=path,
-        score=f"{submission.score} of {submission.max_score}",
+        score=score_words(submission),
+        in_points=submission.in_points,
         started=submission.attempted,
         all_passed=submission.all_passed,
         facts=[

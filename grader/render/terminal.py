@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from grader.render.text import score_words, visible
 from grader.report import Report, SubmissionReport, Verdict
 
 PLAIN_WIDTH = 80
@@ -63,8 +64,8 @@ def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Consol
     at = where(submission, verdict)
     console.print(Text.assemble((label, "bold"), f": {verdict_words(verdict)}{kind}, {at}"))
     if verdict.code:
-        console.print(Padding(Text(verdict.code, style="cyan"), (0, 0, 0, 4)))
-    console.print(Padding(Text(verdict.message), (0, 0, 1, 2)))
+        console.print(Padding(Text(visible(verdict.code), style="cyan"), (0, 0, 0, 4)))
+    console.print(Padding(Text(visible(verdict.message)), (0, 0, 1, 2)))
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -82,11 +83,12 @@ def verdict_words(verdict: Verdict) -> str:
 
 def where(submission: SubmissionReport, verdict: Verdict) -> str:
     """`file.py:12`, or for a notebook `file.ipynb, cell 3, line 2`."""
+    path = visible(submission.path, keep="")
     if verdict.line is None:
-        return submission.path
+        return path
     if verdict.cell is not None:
-        return f"{submission.path}, cell {verdict.cell}, line {verdict.line}"
-    return f"{submission.path}:{verdict.line}"
+        return f"{path}, cell {verdict.cell}, line {verdict.line}"
+    return f"{path}:{verdict.line}"
 
 
 def _shown_in_full(report: Report, everything: bool) -> list[SubmissionReport]:
@@ -100,7 +102,7 @@ def _shown_in_full(report: Report, everything: bool) -> list[SubmissionReport]:
 
 
 def _heading(submission: SubmissionReport) -> Text:
-    return Text.assemble((submission.title, "bold"), "\n", (submission.path, "dim"))
+    return Text.assemble((submission.title, "bold"), "\n", (visible(submission.path, keep=""), "dim"))
 
 
 def _table(submission: SubmissionReport) -> Table:
@@ -121,23 +123,23 @@ def _table(submission: SubmissionReport) -> Table:
 
 def draw_summary(submission: SubmissionReport, console: Console) -> None:
     state = "" if submission.attempted else "   not started"
-    count = f"{submission.score} of {submission.max_score}"
+    count = score_words(submission)
     style = "green" if submission.all_passed else ""
     console.print(Text.assemble((f"{count:>8}", style), f"   {submission.title}", (state, "dim")))
     for note in submission.notes:
-        console.print(Padding(Text(note), (0, 0, 0, 11)))
+        console.print(Padding(Text(visible(note)), (0, 0, 0, 11)))
     for verdict in submission.verdicts:
         if verdict.passed and verdict.message:
             at = f", line {verdict.line}" if verdict.line is not None else ""
             said = f"{submission.label(verdict)}{at}: {verdict.message}"
-            console.print(Padding(Text(said), (0, 0, 0, 11)))
+            console.print(Padding(Text(visible(said)), (0, 0, 0, 11)))
 
 
 def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
     label = submission.label(verdict)
     console.print()
     if verdict.status == "missing":
-        console.print(Text.assemble(("Next: ", "bold"), f"{label} in {submission.path}"))
+        console.print(Text.assemble(("Next: ", "bold"), f"{label} in {visible(submission.path, keep='')}"))
     else:
         console.print(Text("First thing to look at:", style="bold"))
         draw_mistake(submission, verdict, console)
