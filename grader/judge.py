@@ -14,7 +14,7 @@ from grader.compare import compare
 from grader.plan import Plan, Step
 from grader.sandbox import Launcher, Worker
 from grader.truths import Truth, Truths
-from grader.wire import WireError, receive_message, receive_tensors, send_message, send_tensors
+from grader.wire import WireError
 from grader.world import World
 
 STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
@@ -115,12 +115,11 @@ class Judge:
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
         self.worker = self.worker or self.launcher.start()
         try:
-            send_message(self.worker.connection, request)
+            self.worker.channel.send(request)
             self._next(self.worker, SETUP_SECONDS, None)
-            send_tensors(self.worker.connection, {n: t for n, t in truth.put_back.items() if n in read - {tensor}})
-            self._next(self.worker, STATEMENT_SECONDS, None)
-            found = receive_tensors(self.worker.connection, truth.device)
-        except (StepFailed, OSError, EOFError, WireError):
+            self.worker.channel.send({}, {n: t for n, t in truth.put_back.items() if n in read - {tensor}})
+            _, found = self._next(self.worker, STATEMENT_SECONDS, None, truth.device)
+        except (StepFailed, OSError):
             self.close()
             return []
         true, scale = truth.gradients.total[tensor], truth.gradients.scale(tensor)
@@ -132,20 +131,20 @@ class Judge:
 
     def _run_once(self, worker: Worker, world: World, chained: frozenset[str]) -> tuple[dict[str, Answer], Truth]:
         try:
-            send_message(worker.connection, self._request(world))
+            worker.channel.send(self._request(world))
             truth = self.truths.find(self.plan.exercise, world, chained)
             self._next(worker, SETUP_SECONDS, None)
             known = {*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden}
-            send_tensors(worker.connection, {name: truth.put_back[name] for name in sorted(known)})
+            worker.channel.send({}, {name: truth.put_back[name] for name in sorted(known)})
             return self._collect(worker, truth), truth
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             raise StepFailed(None, "crash") from None
 
     def _collect(self, worker: Worker, truth: Truth) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
         running: int | None = None
         while True:
-            message = self._next(worker, self.patience, running)
+            message, tensors = self._next(worker, self.patience, running, truth.device)
             match message.get("op"):
                 case "running":
                     running = _as_int(message.get("step"))
@@ -158,28 +157,13 @@ class Judge:
                     tensor = message.get("tensor")
                     if not isinstance(tensor, str) or tensor not in self.plan.attempts:
                         raise StepFailed(running, "crash")
-                    answer = self._answer(worker, message, truth, running)
-                    answers.setdefault(tensor, answer)
+                    answers.setdefault(tensor, _answer(message, tensors.get("value")))
                     try:
-                        send_tensors(worker.connection, {"truth": truth.put_back[tensor]})
+                        worker.channel.send({}, {"truth": truth.put_back[tensor]})
                     except OSError:
                         raise StepFailed(running, "crash") from None
                 case _:
                     raise StepFailed(running, "crash")
-
-    def _answer(self, worker: Worker, message: dict[str, Any], truth: Truth, running: int | None) -> Answer:
-        line = _as_int(message.get("line"))
-        failure = Failure.read(message.get("failure"))
-        if failure is not None:
-            return Answer(failure=failure, line=line)
-        value = None
-        if message.get("payload"):
-            try:
-                value = receive_tensors(worker.connection, truth.device)["value"]
-            except (EOFError, WireError, KeyError):
-                raise StepFailed(running, "crash") from None
-        words = message.get("value")
-        return Answer(words if isinstance(words, dict) else {}, value, None, line)
 
     @property
     def patience(self) -> float:
@@ -187,8 +171,10 @@ class Judge:
         timeouts = sum(kind == "timeout" for kind in self.barred.values())
         return max(FEWEST_SECONDS, STATEMENT_SECONDS * 0.5**timeouts)
 
-    def _next(self, worker: Worker, seconds: float, running: int | None) -> dict[str, Any]:
-        return next_message(worker, min(time.monotonic() + seconds, self.deadline), running)
+    def _next(
+        self, worker: Worker, seconds: float, running: int | None, device: str = "cpu"
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return next_message(worker, min(time.monotonic() + seconds, self.deadline), running, device)
 
     def _request(self, world: World) -> dict[str, Any]:
         steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
@@ -235,18 +221,28 @@ class Judge:
         return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
 
 
-def next_message(worker: Worker, deadline: float, running: int | None = None) -> dict[str, Any]:
-    """The worker's next message.
+def next_message(
+    worker: Worker, deadline: float, running: int | None = None, device: str = "cpu"
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The worker's next message: words, and tensors on `device`.
 
     Raises:
         StepFailed: none came before `deadline`, or the worker is gone; `running` is the statement to blame.
     """
     try:
-        if not worker.wait(deadline):
-            raise StepFailed(running, "timeout")
-        return receive_message(worker.connection)
-    except (EOFError, WireError, OSError):
+        return worker.channel.receive(deadline, device)
+    except TimeoutError:
+        raise StepFailed(running, "timeout") from None
+    except (EOFError, WireError):
         raise StepFailed(running, "crash") from None
+
+
+def _answer(message: Mapping[str, Any], value: Tensor | None) -> Answer:
+    line, failure = _as_int(message.get("line")), Failure.read(message.get("failure"))
+    if failure is not None:
+        return Answer(failure=failure, line=line)
+    words = message.get("value")
+    return Answer(words if isinstance(words, dict) else {}, value, None, line)
 
 
 def _as_int(value: object) -> int | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import multiprocessing
 import os
-import select
 import shutil
 import signal
 import socket
@@ -15,10 +13,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
 from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 
@@ -35,11 +31,15 @@ from grader.confine import (
 )
 from grader.errors import DojoError
 from grader.limits import Limits
+from grader.wire import Channel
 
 __all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main"]
 
-START_SECONDS = 120.0
-"""How long the first worker may take to be there: torch is loaded before it."""
+START_SECONDS, SEND_SECONDS = 120.0, 10.0
+"""How long the first worker may take to be there, for torch is loaded before it; and how long it may leave unread
+what it is sent."""
+
+_FIRST_WORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,16 @@ class Terms:
 
 
 class Worker:
-    """A process that runs one submission. `connection` speaks to it."""
+    """A process that runs one submission. `channel` speaks to it."""
 
-    def __init__(self, connection: Connection, pid: int) -> None:
-        self.connection = connection
+    def __init__(self, end: socket.socket, pid: int) -> None:
+        end.settimeout(SEND_SECONDS)
+        self.channel = Channel(end)
         self.pid = pid
-        self._readable = select.poll()  # Connection.poll sets one up for every message, some 200 a submission
-        self._readable.register(connection, select.POLLIN)
-
-    def wait(self, deadline: float) -> bool:
-        """True when a message is there, or the worker is gone, before `deadline` (seconds of `time.monotonic`)."""
-        return bool(self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
     def close(self) -> None:
         """Kill the worker and whatever it started."""
-        self.connection.close()
+        self.channel.close()
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(self.pid, signal.SIGKILL)
@@ -117,13 +112,14 @@ class Launcher:
         Raises:
             DojoError: the process that forks workers is gone, or cannot confine them.
         """
-        ours, theirs = multiprocessing.Pipe()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.settimeout(START_SECONDS)
         try:
             # One byte a request: then processes can share this socket, and no two requests run together.
             socket.send_fds(self.requests, [b"w"], [theirs.fileno()])
             theirs.close()
-            first = json.loads(ours.recv_bytes()) if ours.poll(START_SECONDS) else {}
-        except (OSError, EOFError):
+            first = json.loads(ours.recv(_FIRST_WORDS))
+        except (OSError, ValueError):
             first = {}
         finally:
             theirs.close()
@@ -197,7 +193,7 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
                 break
             if _fork() == 0:
                 requests.close()
-                _become_worker(Connection(descriptors[0]), wall)
+                _become_worker(socket.socket(fileno=descriptors[0]), wall)
             os.close(descriptors[0])
     finally:
         os._exit(0)
@@ -231,17 +227,17 @@ class _Wall:
             confine_calls(self.calls)
 
 
-def _become_worker(connection: Connection, wall: _Wall) -> None:
+def _become_worker(end: socket.socket, wall: _Wall) -> None:
     try:
         from grader.worker import serve
 
         try:
             wall.raise_around_worker()
         except Exception as error:
-            connection.send_bytes(json.dumps({"error": str(error)}).encode())
+            end.sendall(json.dumps({"error": str(error)[:200]}).encode())
             return
-        connection.send_bytes(json.dumps({"pid": os.getpid()}).encode())
-        serve(connection)
+        end.sendall(json.dumps({"pid": os.getpid()}).encode())
+        serve(Channel(end))
     finally:
         os._exit(0)
 

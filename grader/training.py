@@ -20,7 +20,6 @@ from grader.training_plan import TrainingPlan, plan_training
 from grader.training_repair import repair_line
 from grader.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step
 from grader.verdicts import explain_failure, place
-from grader.wire import WireError, receive_tensors, send_message, send_tensors
 from grader.world import World, as_written, other_data, other_sizes
 
 
@@ -92,26 +91,25 @@ def _run(launcher: Launcher, plan: TrainingPlan, world: World, deadline: float) 
 def _compare_steps(worker: Worker, plan: TrainingPlan, world: World, deadline: float) -> Outcome:
     outcome = Outcome()
     try:
-        send_message(worker.connection, plan.request(world))
+        worker.channel.send(plan.request(world))
         reference = Reference.start(plan.exercise, world)
         next_message(worker, min(deadline, time.monotonic() + SETUP_SECONDS))
         while True:
-            message = next_message(worker, min(deadline, time.monotonic() + STATEMENT_SECONDS))
+            message, handed = next_message(worker, min(deadline, time.monotonic() + STATEMENT_SECONDS))
             match message.get("op"):
                 case "running":
                     continue
                 case "step":
-                    handed = receive_tensors(worker.connection)
                     truth = reference.step(int(message["position"]))
                     compare_step(handed, truth, outcome)
                     known = {name: truth.after[name] for name in plan.exercise.trained}
-                    send_tensors(worker.connection, known | {"generator": reference.generator.get_state()})
+                    worker.channel.send({}, known | {"generator": reference.generator.get_state()})
                 case "done":
                     outcome.failure = Failure.read(message.get("failure"))
                     return outcome
                 case _:
                     raise StepFailed(None, "crash")
-    except (OSError, EOFError, WireError, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, TypeError):
         raise StepFailed(None, "crash") from None
 
 

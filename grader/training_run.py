@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from multiprocessing.connection import Connection
 from typing import Any, TypeGuard
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from grader.exercise import Exercise
 from grader.instrument import drop_inert_calls
 from grader.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
-from grader.wire import receive_tensors, send_message, send_tensors
+from grader.wire import Channel
 from grader.world import namespace_of
 
 STEPS = "__steps__"
@@ -56,8 +55,8 @@ def pick(iterable: Iterable[Any]) -> Iterator[tuple[int, Any]]:
 class TrainingRun:
     """Runs a submission's statements; its loop hands loss and parameters over after each chosen step."""
 
-    def __init__(self, connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
-        self.connection = connection
+    def __init__(self, channel: Channel, exercise: Exercise, request: Mapping[str, Any]) -> None:
+        self.channel = channel
         self.exercise = exercise
         self.request = request
         self.device = str(request["parameters"].get("device", "cpu"))
@@ -72,11 +71,11 @@ class TrainingRun:
         failure = None
         for step in self.request["steps"]:
             self.namespace.update(self.protected)
-            send_message(self.connection, {"op": "running", "step": step["index"]})
+            self.channel.send({"op": "running", "step": step["index"]})
             failure = run_statement(step, self.namespace)
             if failure is not None and step["writes"]:
                 break
-        send_message(self.connection, {"op": "done", "failure": failure})
+        self.channel.send({"op": "done", "failure": failure})
 
     def _steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
         for generator, state in zip(self.generators, self.start, strict=True):
@@ -97,9 +96,8 @@ class TrainingRun:
         forward = self.exercise.forward_names
         others = {*forward, *(f"d{name}" for name in (*forward, *self.exercise.trained))} - handed.keys()
         handed |= {name: value for name in others if is_sendable(value := seen.get(name))}
-        send_message(self.connection, {"op": "step", "position": position})
-        send_tensors(self.connection, handed)
-        truths = receive_tensors(self.connection)
+        self.channel.send({"op": "step", "position": position}, handed)
+        _, truths = self.channel.receive()
         state = truths.pop("generator")
         for generator in self.generators:
             generator.set_state(state)

@@ -3,59 +3,90 @@
 from __future__ import annotations
 
 import json
+import select
+import socket
+import struct
+import time
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from typing import Any
 
 import safetensors.torch
 from torch import Tensor
 
-MAX_MESSAGE_BYTES = 1_000_000
+MAX_WORDS_BYTES = 1_000_000
 MAX_TENSOR_BYTES = 64_000_000
+_HEADER = struct.Struct("!II")
+_AT_ONCE = 1 << 16
 
 
 class WireError(Exception):
     """The other side sent what is no message."""
 
 
-def send_message(connection: Connection, message: Mapping[str, Any]) -> None:
-    connection.send_bytes(json.dumps(message).encode())
+class Channel:
+    """One end of a connected socket. A message is words, a JSON object, and tensors by name."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._socket = end
+        self._read = bytearray()
+        self._readable = select.poll()
+        self._readable.register(end, select.POLLIN)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, words: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None) -> None:
+        """Send dense tensors, which travel on the CPU, and words.
+
+        Raises:
+            OSError: the other side is gone, or does not read for as long as the socket's timeout.
+        """
+        text = json.dumps(words).encode()
+        numbers = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()}) if tensors else b""
+        self._socket.sendall(b"".join((_HEADER.pack(len(text), len(numbers)), text, numbers)))
+
+    def receive(self, deadline: float | None = None, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The next message, its tensors on `device`. `deadline` is in seconds of `time.monotonic`; None is never.
+
+        Raises:
+            TimeoutError: it was not there, or not whole, before `deadline`.
+            EOFError: the other side is gone.
+            WireError: it is too long, or its parts are no JSON object and no safetensors file.
+        """
+        words_bytes, tensor_bytes = _HEADER.unpack(self._take(_HEADER.size, deadline))
+        if words_bytes > MAX_WORDS_BYTES or tensor_bytes > MAX_TENSOR_BYTES:
+            raise WireError("too long")
+        words = _words(self._take(words_bytes, deadline))
+        tensors = _tensors(self._take(tensor_bytes, deadline), device) if tensor_bytes else {}
+        return words, tensors
+
+    def _take(self, count: int, deadline: float | None) -> bytes:
+        while len(self._read) < count:
+            if deadline is not None and not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError
+            try:
+                block = self._socket.recv(_AT_ONCE)
+            except OSError as error:
+                raise EOFError(str(error)) from None
+            if not block:
+                raise EOFError
+            self._read += block
+        taken = bytes(memoryview(self._read)[:count])
+        del self._read[:count]
+        return taken
 
 
-def receive_message(connection: Connection) -> dict[str, Any]:
-    """The next JSON message.
-
-    Raises:
-        EOFError: the other side is gone.
-        WireError: it is too long, or not a JSON object.
-    """
+def _words(raw: bytes) -> dict[str, Any]:
     try:
-        message = json.loads(connection.recv_bytes(MAX_MESSAGE_BYTES))
+        words = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise WireError(str(error)) from None
-    except OSError as error:
-        raise EOFError(str(error)) from None
-    if not isinstance(message, dict):
+    if not isinstance(words, dict):
         raise WireError("not an object")
-    return message
+    return words
 
 
-def send_tensors(connection: Connection, tensors: Mapping[str, Tensor]) -> None:
-    """Send dense tensors by name; they travel on the CPU."""
-    connection.send_bytes(safetensors.torch.save({name: _plain(tensor) for name, tensor in tensors.items()}))
-
-
-def receive_tensors(connection: Connection, device: str = "cpu") -> dict[str, Tensor]:
-    """The next message of tensors, on `device`.
-
-    Raises:
-        EOFError: the other side is gone.
-        WireError: the bytes are no safetensors file.
-    """
-    try:
-        raw = connection.recv_bytes(MAX_TENSOR_BYTES)
-    except OSError as error:
-        raise EOFError(str(error)) from None
+def _tensors(raw: bytes, device: str) -> dict[str, Tensor]:
     try:
         tensors = safetensors.torch.load(raw)
     except Exception as error:

@@ -6,7 +6,6 @@ import ast
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from grader.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.naming import Names
 from grader.stand_ins import stand_ins
 from grader.training_run import TrainingRun, hook_loops
-from grader.wire import receive_message, receive_tensors, send_message, send_tensors
+from grader.wire import Channel
 from grader.world import namespace_of, use_exact_arithmetic
 
 
@@ -48,8 +47,8 @@ _FROM_OUTSIDE = frozenset({torch.from_numpy, torch.tensor, torch.as_tensor})
 class Run:
     """One pass over the statements of one submission, in one world."""
 
-    def __init__(self, connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
-        self.connection = connection
+    def __init__(self, channel: Channel, exercise: Exercise, request: Mapping[str, Any]) -> None:
+        self.channel = channel
         self.exercise = exercise
         self.request = request
         self.device = str(request["parameters"].get("device", "cpu"))
@@ -108,10 +107,10 @@ class Run:
         torch.manual_seed(0)
         for step in self.request["steps"]:
             self._restore()
-            send_message(self.connection, {"op": "running", "step": step["index"]})
+            self.channel.send({"op": "running", "step": step["index"]})
             self._run_step(step)
         self._restore()
-        send_message(self.connection, {"op": "done", "forward_differs": self._forward_differs()})
+        self.channel.send({"op": "done", "forward_differs": self._forward_differs()})
 
     def _forward_differs(self) -> list[int]:
         """Lines of the submission's own forward pass that give other numbers than the exercise's."""
@@ -154,8 +153,7 @@ class Run:
                     _, payload = describe_value(self._evaluate(self.request["place"]))
                     if payload is not None:
                         values[str(number)] = payload.clone()
-        send_message(self.connection, {"op": "variants"})
-        send_tensors(self.connection, values)
+        self.channel.send({"op": "variants"}, values)
 
     def _run_step(self, step: Mapping[str, Any]) -> None:
         failure = run_statement(step, self.namespace, lambda tree: hook_gradients(tree, self.places, self.names))
@@ -207,11 +205,9 @@ class Run:
                 message["value"] = described
             except BaseException as error:
                 message["failure"] = describe_exception(error)
-        message["payload"] = payload is not None
-        send_message(self.connection, message)
-        if payload is not None:
-            send_tensors(self.connection, {"value": payload})
-        return receive_tensors(self.connection, self.device)["truth"]
+        self.channel.send(message, None if payload is None else {"value": payload})
+        _, tensors = self.channel.receive(device=self.device)
+        return tensors["truth"]
 
     def _put_back(self, tensor: str, truth: Tensor, *, protect: bool = False) -> None:
         for name in {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}:
@@ -233,9 +229,9 @@ def run_statement(
     return None
 
 
-def _run_training(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
-    run = TrainingRun(connection, exercise, request)
-    send_message(connection, {"op": "ready"})
+def _run_training(channel: Channel, exercise: Exercise, request: Mapping[str, Any]) -> None:
+    run = TrainingRun(channel, exercise, request)
+    channel.send({"op": "ready"})
     run.run(
         lambda step, namespace: run_statement(
             step, namespace, lambda tree: hook_loops(tree, step["loops"], step["own_functions"])
@@ -243,10 +239,10 @@ def _run_training(connection: Connection, exercise: Exercise, request: Mapping[s
     )
 
 
-def _run_gradients(connection: Connection, exercise: Exercise, request: Mapping[str, Any]) -> None:
-    run = Run(connection, exercise, request)
-    send_message(connection, {"op": "ready"})
-    truths = receive_tensors(connection, run.device)
+def _run_gradients(channel: Channel, exercise: Exercise, request: Mapping[str, Any]) -> None:
+    run = Run(channel, exercise, request)
+    channel.send({"op": "ready"})
+    _, truths = channel.receive(device=run.device)
     if run.device != "cpu":  # a default device costs a little on every call
         torch.set_default_device(run.device)
     if "variants" in request:
@@ -265,13 +261,13 @@ def warm_up() -> None:
                 exec(atom.code, namespace)
 
 
-def serve(connection: Connection) -> None:
-    """Answer run requests until the judge closes the connection."""
+def serve(channel: Channel) -> None:
+    """Answer run requests until the judge closes the channel."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
     while True:
         try:
-            request = receive_message(connection)
+            request, _ = channel.receive()
         except EOFError:
             return
         exercise = find_exercise(str(request["exercise"]))
@@ -279,6 +275,6 @@ def serve(connection: Connection) -> None:
         torch.set_default_dtype(dtype)
         run = _run_training if request.get("training") else _run_gradients
         with Float64Islands() if dtype is torch.float64 else contextlib.nullcontext():
-            run(connection, exercise, request)
+            run(channel, exercise, request)
         torch.set_default_dtype(torch.float32)
         torch.set_default_device(None)

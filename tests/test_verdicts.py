@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ import grader.judge
 from grader.errors import DojoError
 from grader.exercise import find_exercise
 from grader.grade import Grader, settings
-from grader.judge import find_truth
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Worker
+from grader.truths import Truths
 from grader.world import as_written
 
 EX1, EX2, EX3, EX4 = (find_exercise(name) for name in ("ex1", "ex2", "ex3", "ex4"))
@@ -111,7 +111,7 @@ def test_a_mistake_in_a_notebook_is_placed_in_its_cell(grade_text: Grade) -> Non
 
 def _pasted(name: str) -> str:
     """The true gradient on the exercise's own data, as a learner may print and paste it."""
-    return str(find_truth(EX1, as_written("cpu")).gradients.total[name].tolist())
+    return str(Truths().find(EX1, as_written("cpu")).gradients.total[name].tolist())
 
 
 @pytest.mark.parametrize("name", ["b2", "bnbias", "counts_sum"])
@@ -122,7 +122,7 @@ def test_pasted_values_are_refused(ex1: Any, name: str) -> None:
 
 
 def test_a_pasted_index_is_refused(grade_text: Grade) -> None:
-    labels = find_truth(EX2, as_written("cpu")).gradients.total["logits"].argmin(1).tolist()
+    labels = Truths().find(EX2, as_written("cpu")).gradients.total["logits"].argmin(1).tolist()
     (report,) = grade_text(SOFTMAX_MINUS_ONE.replace("Yb", str(labels)), exercise="ex2")
     assert named(report)["logits"].mistake == "hardcoded-values"
     assert report.score == 0
@@ -183,7 +183,7 @@ def test_the_lectures_figures_are_those_on_the_exercises_own_data(ex1: Any) -> N
     exact = verdicts["probs"]
     assert (exact.exact, exact.approximate, exact.maxdiff) == (True, True, 0.0)
     wrong = verdicts["h"]
-    truth = find_truth(EX1, as_written("cpu")).gradients.total["h"]
+    truth = Truths().find(EX1, as_written("cpu")).gradients.total["h"]
     assert (wrong.exact, wrong.approximate) == (False, False)
     assert wrong.maxdiff == pytest.approx(1e-3 * float(truth.abs().max()), rel=1e-2)
 
@@ -201,14 +201,16 @@ def test_what_is_not_attempted_has_no_figures(grade_text: Grade) -> None:
 
 class DeadWorker(Worker):
     def close(self) -> None:
-        self.connection.close()
+        self.channel.close()
 
 
 class DeadLauncher:
     """Its workers are gone as soon as they start."""
 
+    isolation = "basic"
+
     def start(self) -> Worker:
-        ours, theirs = multiprocessing.Pipe()
+        ours, theirs = socket.socketpair()
         theirs.close()
         return DeadWorker(ours, 0)
 
