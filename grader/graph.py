@@ -197,5 +197,5 @@ def _state_legend(found: list[str]) -> list[str]:
         entry = f"{state_of(status).mark} {state_of(status).words} ({found.count(status)})"
         if len(lines[-1]) + len(entry) > LEGEND:
             lines.append("")
-        lines[-1] += f"\u2003{entry}" if lines[-1] else entry
+        lines[-1] += f"\u2003\u2003{entry}" if lines[-1] else entry
     return [escape(line) for line in lines]

@@ -7,7 +7,9 @@ script it prints the words; `figure.savefig("picture.png")` keeps the picture.
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -25,6 +27,10 @@ POINTS = 200
 SATURATED = 0.97
 """Beyond it the slope of tanh, 1 - h², is below 0.06: hardly any gradient comes back."""
 HEALTHY_RATIO = 1e-3
+LIVE_PAUSE = 0.4
+"""Seconds between two drawings of a curve that grows."""
+LIVE_SHARE = 0.05
+"""At most so much of the time goes into drawing it."""
 DPI = 120
 PULL, PUSH = "#b2182b", "#2166ac"
 """The ends of the red and blue colour map. Readers who see no red still tell them apart by lightness and hatching."""
@@ -33,22 +39,81 @@ DASHES = ("-", "--", "-.", ":")
 
 def show(figure: Figure) -> None:
     """Show `figure` in a running notebook; elsewhere print what there is to see."""
-    words = str(figure.get_label())
-    if "IPython" in sys.modules:
-        from IPython import get_ipython
-        from IPython.display import display
+    if _shell() is None:
+        print(figure.get_label())
+    else:
+        _display(figure)
 
-        shell = get_ipython()
-        if shell is not None and hasattr(shell, "kernel"):
-            image = BytesIO()
-            figure.savefig(image, format="png", dpi=DPI)
-            encoded = b64encode(image.getvalue()).decode()
-            # JupyterLab gives an image/png no alternative text, so the picture comes as HTML too.
-            html = f'<img src="data:image/png;base64,{encoded}" alt="{escape(words)}" style="max-width:100%">'
-            bundle = {"text/html": html, "image/png": encoded, "text/plain": words}
-            display(bundle, raw=True, metadata={"image/png": {"alt": words}})  # type: ignore[no-untyped-call]
-            return
-    print(words)
+
+def _shell() -> Any:
+    """IPython's shell, where a notebook's front end listens to it."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _display(figure: Figure, **options: Any) -> Any:
+    """The handle of the picture, where `display_id` asks for one."""
+    from IPython.display import display
+
+    words = str(figure.get_label())
+    image = BytesIO()
+    figure.savefig(image, format="png", dpi=DPI)
+    encoded = b64encode(image.getvalue()).decode()
+    # JupyterLab gives an image/png no alternative text, so the picture comes as HTML too.
+    html = f'<img src="data:image/png;base64,{encoded}" alt="{escape(words)}" style="max-width:100%">'
+    bundle = {"text/html": html, "image/png": encoded, "text/plain": words}
+    return display(bundle, raw=True, metadata={"image/png": {"alt": words}}, **options)  # type: ignore[no-untyped-call]
+
+
+class _Live:
+    """The picture of one list of losses in one run of a cell."""
+
+    def __init__(self, losses: Sequence[float]) -> None:
+        self.losses = losses
+        self.shell = _shell()
+        self.handle: Any = None
+        self.drawn = 0
+        self.due = math.inf  # outside of a notebook there is nothing to draw, ever
+        if self.shell is not None:
+            self.due = time.perf_counter() + LIVE_PAUSE
+            self.shell.events.register("post_run_cell", self.finish)
+
+    def draw(self) -> None:
+        began = time.perf_counter()
+        self.drawn = len(self.losses)
+        figure = loss_curve(self.losses)
+        if self.handle is None:
+            self.handle = _display(figure, display_id=True)
+        else:
+            _display(figure, display_id=self.handle.display_id, update=True)
+        now = time.perf_counter()
+        self.due = now + max(LIVE_PAUSE, (now - began) / LIVE_SHARE)
+
+    def finish(self, *_: object) -> None:
+        """When the cell has run: draw what came after the last time. Another run gets a picture of its own."""
+        global _live
+        self.shell.events.unregister("post_run_cell", self.finish)
+        if len(self.losses) > self.drawn:
+            self.draw()
+        if _live is self:
+            _live = None
+
+
+_live: _Live | None = None
+
+
+def live_losses(losses: Sequence[float]) -> None:
+    """In a training loop in a notebook, draw the losses so far, in one picture that changes in place.
+
+    To be called at each step: it draws a few times a second at most, and takes a twentieth of the time at most.
+    Outside of a notebook it does nothing.
+    """
+    global _live
+    if _live is None or _live.losses is not losses:
+        _live = _Live(losses)
+    if time.perf_counter() >= _live.due:
+        _live.draw()
 
 
 def loss_curve(losses: Sequence[float], path: Path | None = None) -> Figure:

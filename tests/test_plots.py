@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -96,12 +99,47 @@ def test_a_script_prints_the_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("Forces of one row of dlogits. Pulled up: 'b'")
 
 
+def in_kernel(*cells: str) -> list[list[Any]]:
+    """The outputs of each cell; nbclient applies updates of a picture as a front end does."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(Path(__file__).parents[1])}}).execute()
+    return [cell.outputs for cell in notebook.cells]
+
+
 def test_a_notebook_shows_the_picture_once_with_its_words(tmp_path: Path) -> None:
     source = "from grader import plots\nplots.show(plots.row_bars([0.5, -0.5], ['<', '\"']))"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(Path(__file__).parents[1])}}).execute()
-    (output,) = notebook.cells[0].outputs
+    ((output,),) = in_kernel(source)
     assert output.data["image/png"].startswith("iVBOR")
     assert "&lt;" in output.data["text/html"]
     assert output.metadata["image/png"]["alt"] == output.data["text/plain"]
     assert output.data["text/plain"].startswith("Forces of one row")
+
+
+# ---- The losses while they come ----
+
+
+def test_a_live_curve_is_one_picture_that_ends_with_the_last_loss() -> None:
+    setup = """
+        from grader import plots
+        drawn, curve = [], plots.loss_curve
+        plots.loss_curve = lambda losses: drawn.append(len(losses)) or curve(losses)
+        plots.LIVE_PAUSE, plots.LIVE_SHARE = 0.0, 1e9
+        """
+    loop = "losses = []\nfor step in range(3):\n    losses.append(3.0 - step)\n    plots.live_losses(losses)"
+    paused = "plots.LIVE_PAUSE, losses = 3600, []\n" + loop.partition("\n")[2]
+    *_, first, second, seen, left = in_kernel(dedent(setup), loop, paused, "print(drawn)", "print(plots._live)")
+    for outputs in (first, second):
+        (picture,) = outputs
+        assert picture.data["text/plain"] == "Loss over 3 steps, as means of 1: from 3.000 to 1.000."
+        assert picture.data["image/png"].startswith("iVBOR")
+    assert seen[0].text == "[1, 2, 3, 3]\n"
+    assert left[0].text == "None\n"
+
+
+def test_a_live_curve_costs_a_script_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    losses = [1.0]
+    began = time.perf_counter()
+    for _ in range(100_000):
+        plots.live_losses(losses)
+    assert time.perf_counter() - began < 1.0  # 0.02 s
+    assert capsys.readouterr() == ("", "")

@@ -41,7 +41,7 @@ import sys
 if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
     from importlib.util import find_spec
 
-    light = "jinja2 jupytext mdit_py_plugins nbformat platformdirs rich safetensors tqdm typer watchfiles".split()
+    light = "jinja2 jupytext mdit_py_plugins nbformat platformdirs pyyaml rich safetensors tomli tqdm typer watchfiles".split()
     missing = " ".join(name for name in light if find_spec(name) is None)
     # %pip install -q --no-deps backprop-dojo {missing}
 
@@ -252,6 +252,15 @@ print("in place:  ", weight)  # 0.9, 1.9
 #
 # `for step in tqdm(range(max_steps)):` shows how far the loop is and how many steps it makes in a second.
 #
+# ### The losses while they come
+#
+# In a notebook, `live_losses(losses)` as the last line of the loop draws the losses so far. It is one picture,
+# which changes in place twice a second. Outside of a notebook it does nothing, and the grader passes it over.
+
+# %%
+from grader.plots import live_losses
+
+# %% [markdown]
 # ### Speed
 #
 # 200,000 steps take half a minute or several minutes on one core, and the difference is in a few lines:

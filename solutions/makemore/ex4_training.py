@@ -242,6 +242,15 @@ print("in place:  ", weight)  # 0.9, 1.9
 #
 # `for step in tqdm(range(max_steps)):` shows how far the loop is and how many steps it makes in a second.
 #
+# ### The losses while they come
+#
+# In a notebook, `live_losses(losses)` as the last line of the loop draws the losses so far. It is one picture,
+# which changes in place twice a second. Outside of a notebook it does nothing, and the grader passes it over.
+
+# %%
+from grader.plots import live_losses
+
+# %% [markdown]
 # ### Speed
 #
 # 200,000 steps take half a minute or several minutes on one core, and the difference is in a few lines:

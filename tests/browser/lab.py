@@ -163,10 +163,11 @@ class Notebook:
             self.page.keyboard.press("Control+s")
 
 
-def open_notebook(browser: Any, lab: Lab, name: str, scheme: str = "light", **options: Any) -> Notebook:
+def open_notebook(
+    browser: Any, lab: Lab, name: str, scheme: str = "light", width: int = 1280, height: int = 900
+) -> Notebook:
     """Open a notebook in a window of its own, and wait for all of its cells."""
-    size = {"width": 1280, "height": 900}
-    page = browser.new_context(viewport=size, color_scheme=scheme, **options).new_page()
+    page = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme).new_page()
     notebook = Notebook(page)
     page.on("console", lambda said: notebook.noise.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: notebook.noise.append(str(error)))
