@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import unicodedata
+import weakref
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,9 @@ from grader.errors import DojoError
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
 _LONGEST_SLUG = 60
+_locks: weakref.WeakSet[BinaryIO] = weakref.WeakSet()
+# A process that is forked here would hold the lock after this one is killed.
+os.register_at_fork(after_in_child=lambda: [file.close() for file in _locks])
 
 
 def file_name(submission: str, version: int = 1, whole_digest: bool = False) -> str:
@@ -93,4 +97,5 @@ def locked(folder: Path) -> BinaryIO:
         raise DojoError(
             f"{folder}: another `dojo batch` is writing to it; wait for its end, or name another folder"
         ) from None
+    _locks.add(file)
     return file

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, Literal
 from grader.batch.disk import append_flushed, file_name, locked, matches, part_of, sha256, write_flushed
 from grader.errors import DojoError
 from grader.files import keep_copy, write_atomically
-from grader.report import SCHEMA
+from grader.report import SCHEMA, Points, whole
 
 EntryStatus = Literal["graded", "refused", "grader-error"]
 
@@ -41,8 +41,8 @@ class Entry:
     file: str
     sha256: str
     status: EntryStatus
-    score: int
-    max_score: int
+    score: Points
+    max_score: Points
     seconds: float
     source: str
     content: str = ""
@@ -71,7 +71,7 @@ class Results:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.parameters = _read_parameters(folder)
+        self.parameters = read_parameters(folder)
         self.problems: list[str] = []
         self._latest: dict[str, Entry] = {}
         self._contents: dict[str, list[str]] = {}
@@ -92,7 +92,7 @@ class Results:
     def start(cls, folder: Path, parameters: Mapping[str, Any]) -> Results:
         """Begin a folder, or go on with one, as the only writer until `close`.
 
-        A folder that was begun keeps its own parameters: compare `.parameters` with what was asked.
+        A folder with results keeps its own parameters: compare `.parameters` with what was asked.
 
         Raises:
             DojoError: another batch is writing to it, it holds other things, or it cannot be written.
@@ -101,8 +101,10 @@ class Results:
             folder.mkdir(parents=True, exist_ok=True)
             lock = locked(folder)
             try:
+                index = folder / "index.jsonl"
                 if not (folder / "batch.json").exists():
                     _refuse_foreign(folder)
+                if not index.exists() or index.stat().st_size == 0:  # nothing is graded: begin anew
                     (folder / "results").mkdir(exist_ok=True)
                     text = json.dumps({"schema": SCHEMA, **parameters}, indent=2)
                     write_atomically(folder / "batch.json", text + "\n")
@@ -260,16 +262,21 @@ def counting(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [graded for graded in report["submissions"] if graded.get("counts", True)]
 
 
-def standing(report: Mapping[str, Any]) -> tuple[EntryStatus, int, int]:
+def standing(report: Mapping[str, Any]) -> tuple[EntryStatus, Points, Points]:
     """Status, score and greatest score of a report, for its line in the index."""
     graded = counting(report)
-    score, max_score = (sum(int(one[key]) for one in graded) for key in ("score", "max_score"))
+    score, max_score = (whole(sum(one[key] for one in graded)) for key in ("score", "max_score"))
     if "grader_error" in report:
         return "grader-error", score, max_score
     return ("refused" if "refused" in report else "graded"), score, max_score
 
 
-def _read_parameters(folder: Path) -> dict[str, Any]:
+def read_parameters(folder: Path) -> dict[str, Any]:
+    """What the batch in this folder was begun with.
+
+    Raises:
+        DojoError: `folder` is not one that `dojo batch` made.
+    """
     path = folder / "batch.json"
     try:
         data = json.loads(path.read_bytes())

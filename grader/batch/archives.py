@@ -1,0 +1,104 @@
+"""Zip files of strangers: nothing is unpacked to disk, and what is read is bounded by the bytes that come out."""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from grader.batch.items import Item, printable, too_large
+from grader.errors import DojoError
+from grader.source import MAX_BYTES
+
+MOST_MEMBERS = 200_000
+MOST_UNPACKED = 8 << 30
+"""Bytes that are unpacked from one archive in all: 10,000 notebooks of 800 kB."""
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+
+
+class Archive:
+    """An open zip file."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            DojoError: it cannot be read as a zip file.
+        """
+        self.path = path
+        self.unpacked = 0
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except UnicodeDecodeError:
+            raise DojoError(
+                f"{path}: a name in it is not UTF-8 though it says so; unpack it, and give the folder"
+            ) from None
+        except _BROKEN as error:
+            raise DojoError(f"{path}: not a readable zip file ({error})") from None
+        if len(self._zip.infolist()) > MOST_MEMBERS:
+            self.close()
+            raise DojoError(f"{path}: holds more than {MOST_MEMBERS:,} files; give it in parts")
+
+    def close(self) -> None:
+        self._zip.close()
+
+    def items(self) -> Iterator[Item]:
+        """Its members; what must not be read is there with its problem."""
+        members = self._zip.infolist()
+        times = Counter(member.filename.rstrip("/") for member in members if not member.is_dir())
+        for member in members:
+            name = _name(member)
+            if member.is_dir() and not _leads_out(name):
+                yield Item(tuple(filter(None, name.split("/"))), printable(name), is_folder=True)
+                continue
+            problem = _problem(member, name, times[member.filename])
+            parts = (name,) if _leads_out(name) else tuple(part for part in name.split("/") if part not in ("", "."))
+            yield Item(parts or (name,), printable(name), self._reader(member, printable(name)), problem)
+
+    def _reader(self, member: zipfile.ZipInfo, label: str) -> Callable[[], bytes]:
+        return lambda: self._read(member, label)
+
+    def _read(self, member: zipfile.ZipInfo, label: str) -> bytes:
+        if self.unpacked > MOST_UNPACKED:
+            raise DojoError(f"{label}: not read, for the archive unpacks to more than {MOST_UNPACKED / 1e9:.0f} GB")
+        try:
+            with self._zip.open(member) as file:
+                content = file.read(MAX_BYTES + 1)
+        except _BROKEN as error:
+            raise DojoError(f"{label}: damaged in the archive ({printable(str(error))}); download it again") from None
+        self.unpacked += len(content)
+        if len(content) > MAX_BYTES:
+            raise too_large(label, MAX_BYTES)
+        return content
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """The name, read as UTF-8 where it is that though the archive does not say so, as macOS packs it."""
+    if member.flag_bits & 0x800:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in name.replace("\\", "/").split("/")
+
+
+def _problem(member: zipfile.ZipInfo, name: str, times: int) -> str:
+    if _leads_out(name):
+        return "a name that leads out of the archive; not read"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "a link; not followed, so hand in the file itself"
+    if member.flag_bits & 0x1:
+        return "encrypted; hand it in without a password"
+    if times > 1:
+        return f"stands {times} times in the archive; not read, for nobody knows which one counts"
+    if member.compress_type not in _METHODS:
+        return "packed in a way that is not read; pack it with an ordinary zip program"
+    return ""

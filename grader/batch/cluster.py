@@ -1,0 +1,207 @@
+"""The same work on a Dask cluster. The files travel in the task and the results come back, so no disk is shared."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import tempfile
+import uuid
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from grader.batch.jobs import LocalJobs
+from grader.batch.parameters import other_versions, versions
+from grader.batch.person import Outcome, Task, Terms, failed
+from grader.confine import RUNGS, check_rung, highest_rung
+from grader.errors import DojoError
+
+try:
+    from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
+except ImportError:
+    raise DojoError("--scheduler needs Dask: pip install 'backprop-dojo[cluster]'") from None
+
+CONNECT_SECONDS = 15
+WORKER_SECONDS = 120
+"""How long the first worker may take to come: a job in a queue starts late, and then one tries again."""
+
+_AHEAD = 2
+"""Tasks on their way for each thread of the cluster, so that none waits and none holds everything."""
+
+
+class Judges(WorkerPlugin):  # type: ignore[misc]
+    """On each worker, and on those that join later: a judge process for each thread, kept between tasks.
+
+    A judge forks, and a Dask worker has threads: so it is a fresh process, which also leaves the worker whole when
+    it dies. It sends and takes what a judge of `LocalJobs` does.
+    """
+
+    def __init__(self, terms: Terms, names: bytes) -> None:
+        self.name = f"backprop-dojo-{uuid.uuid4().hex}"
+        self.terms, self.names = terms, names
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        self.folder = tempfile.TemporaryDirectory(prefix="dojo-")
+        path = Path(self.folder.name) / "names.txt"
+        path.write_bytes(self.names)
+        os.environ["DOJO_NAMES"] = str(path)
+        self.terms = replace(self.terms, names=str(path))
+        self.idle: queue.SimpleQueue[LocalJobs] = queue.SimpleQueue()
+        self.all: list[LocalJobs] = []
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        for one in self.all:
+            one.close()
+        self.folder.cleanup()
+
+    def grade(self, task: Task) -> Outcome:
+        try:
+            one = self.idle.get_nowait()
+        except queue.Empty:
+            one = LocalJobs(1, forked=False)
+            one.begin(self.terms)
+            self.all.append(one)
+        try:
+            return next(one.outcomes([task]))
+        finally:
+            self.idle.put(one)
+
+
+class Cluster:
+    """A Dask cluster as a scheduler of submissions."""
+
+    def __init__(self, address: str) -> None:
+        """
+        Raises:
+            DojoError: no cluster answers there, or its workers lack this package.
+        """
+        logging.getLogger("distributed").setLevel(logging.ERROR)  # a lost worker is not the reader's concern
+        warnings.filterwarnings("ignore", message="Sending large graph")  # a notebook travels with its pictures
+        self._plugin: Judges | None = None
+        try:
+            self.client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise DojoError(f"--scheduler {address}: no Dask scheduler answers ({_line(error)})") from None
+        try:
+            self.client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError:
+            self.client.close()
+            raise DojoError(f"--scheduler {address}: no worker came in {WORKER_SECONDS} s; start some") from None
+        self._workers = self._ask_workers()
+        threads = sum(self.client.nthreads().values())
+        self.where = f"{len(self._workers)} Dask workers with {threads} threads"
+
+    def rung(self, asked: str, required: str | None) -> str:
+        lowest = min((str(about["rung"]) for about in self._workers.values()), key=RUNGS.index)
+        return _rung_there(asked, required, lowest)
+
+    def begin(self, terms: Terms) -> str:
+        assert terms.names is not None
+        self._plugin = Judges(terms, Path(terms.names).read_bytes())
+        self.client.register_plugin(self._plugin)
+        return terms.isolation if terms.device == "cpu" else RUNGS[min(RUNGS.index(terms.isolation), 1)]
+
+    def notes(self) -> list[str]:
+        return [
+            line
+            for address, about in sorted(self._workers.items())
+            for line in other_versions(versions(), about, f"the worker {address}")
+        ]
+
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        waiting = iter(tasks)
+        running: dict[str, str] = {}
+        arriving = as_completed(loop=self.client.loop)
+        try:
+            while True:
+                while len(running) < self._most_running() and (task := next(waiting, None)) is not None:
+                    future = self._submit(task)
+                    running[future.key] = task.submission
+                    arriving.add(future)
+                if not running:
+                    return
+                future = next(arriving)
+                outcome = _outcome(future, running.pop(future.key))
+                future.release()
+                yield outcome
+        finally:
+            for future in list(arriving.futures):
+                future.cancel()
+
+    def close(self) -> None:
+        try:
+            if self._plugin is not None and self.client.status == "running":
+                self.client.unregister_worker_plugin(self._plugin.name)
+        finally:
+            self.client.close()
+
+    def _submit(self, task: Task) -> Future:
+        assert self._plugin is not None, "begin() comes first"
+        return self.client.submit(grade_on_worker, self._plugin.name, task, key=f"dojo-{uuid.uuid4().hex}", pure=False)
+
+    def _most_running(self) -> int:
+        threads: int = sum(self.client.nthreads().values())
+        return max(1, _AHEAD * threads)
+
+    def _ask_workers(self) -> dict[str, dict[str, str]]:
+        try:
+            found = self.client.run(about_worker, on_error="return")
+        except Exception as error:
+            found = {"cluster": error}
+        for address, about in found.items():
+            if isinstance(about, Exception):
+                self.client.close()
+                raise DojoError(
+                    f"the Dask worker {address} cannot grade ({_line(about)}); install this version of "
+                    "backprop-dojo there"
+                )
+        return dict(found)
+
+
+def about_worker() -> dict[str, str]:
+    """What a client asks of each worker before it hands out work."""
+    return {**versions(), "rung": highest_rung()}
+
+
+def grade_on_worker(plugin: str, task: Task) -> Outcome:
+    """The task that runs on a worker."""
+    judges = get_worker().plugins[plugin]
+    assert isinstance(judges, Judges)
+    return judges.grade(task)
+
+
+def _outcome(future: Future, submission: str) -> Outcome:
+    """What became of a task. A worker that was lost is Dask's to replace; one task that ends several is to blame."""
+    try:
+        outcome = future.result()
+    except KilledWorker as error:
+        return Outcome(submission, failed(f"several Dask workers were lost while they graded this submission: {error}"))
+    except CancelledError:
+        raise DojoError("the Dask scheduler is gone; the same command goes on from here once it is back") from None
+    except Exception as error:
+        if isinstance(error, DojoError):
+            raise
+        raise DojoError(f"the Dask cluster cannot grade: {type(error).__name__}: {_line(error)}") from None
+    assert isinstance(outcome, Outcome)
+    return outcome
+
+
+def _rung_there(asked: str, required: str | None, lowest: str) -> str:
+    """As `confine.check_rung`, for the lowest of the machines that grade."""
+    for name in (asked, required or "basic"):
+        if name not in (*RUNGS, "highest"):
+            check_rung(name)  # raises
+    needed = [name for name in (asked, required) if name in RUNGS]
+    if any(RUNGS.index(name) > RUNGS.index(lowest) for name in needed):
+        raise DojoError(
+            f"isolation {max(needed, key=RUNGS.index)} is not to be had on every Dask worker, only {lowest}"
+        )
+    return lowest if asked == "highest" else asked
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

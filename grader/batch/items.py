@@ -1,0 +1,54 @@
+"""One file among what was handed in, wherever it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from grader.errors import DojoError
+
+_IGNORED = ("__MACOSX", "__pycache__", "timestamp.txt", "submission_metadata.yml")
+
+
+def _nothing() -> bytes:
+    return b""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file, or a folder of no content of its own. `parts` is its path within what was handed over.
+
+    `label` is what people read. `read` gives the content and raises DojoError; `problem` says why it is not read.
+    """
+
+    parts: tuple[str, ...]
+    label: str
+    read: Callable[[], bytes] = _nothing
+    problem: str = ""
+    is_folder: bool = False
+
+    @property
+    def is_visible(self) -> bool:
+        """False for what software leaves behind."""
+        return is_visible(self.parts)
+
+    def below(self, depth: int) -> Item:
+        """The same file, its path without the first `depth` parts."""
+        return replace(self, parts=self.parts[depth:])
+
+
+def is_visible(parts: tuple[str, ...]) -> bool:
+    """False where a part of a path is hidden, or made by software."""
+    return not any((part.startswith(".") and not part.startswith("..")) or part in _IGNORED for part in parts)
+
+
+def printable(name: str) -> str:
+    """A name without what a terminal or a page could take for more than text; what is not UTF-8 in hex."""
+    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
+
+
+def too_large(label: str, most: int) -> DojoError:
+    return DojoError(
+        f"{label}: larger than {most / 1e6:.0f} MB; clear the outputs of the notebook, save it and hand it in again"
+    )

@@ -1,0 +1,161 @@
+"""Submissions graded side by side in processes of this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from multiprocessing.connection import wait
+from typing import Protocol
+
+from grader.batch.judges import Died, Judging, outcome_of_dead
+from grader.batch.person import Outcome, Task, Terms, UnableError
+from grader.confine import check_rung
+from grader.errors import DojoError
+from grader.sandbox import Launcher
+
+_MOST_FAILURES = 3
+"""So many submissions in a row for which no worker could be started, and the batch stops."""
+
+
+class Scheduler(Protocol):
+    """Grades tasks, here or elsewhere; `where` says in words by what."""
+
+    where: str
+
+    def rung(self, asked: str, required: str | None) -> str:
+        """The rung of isolation that it has, see `confine.check_rung`."""
+
+    def begin(self, terms: Terms) -> str:
+        """Make ready to grade; the rung that workers stand on.
+
+        Raises:
+            DojoError: it cannot grade on these terms.
+        """
+
+    def notes(self) -> list[str]:
+        """What people should know of it before, in sentences."""
+
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """Grade the tasks and give each outcome as it comes, in any order. Takes tasks only as it needs them.
+
+        Raises:
+            DojoError: it cannot grade at all.
+        """
+
+    def close(self) -> None:
+        """End every process that grades."""
+
+
+class LocalJobs:
+    """`jobs` judge processes, started as tasks come, with one launcher of workers between them."""
+
+    def __init__(self, jobs: int, *, forked: bool = True) -> None:
+        """`forked` is as for `Judging`."""
+        self.jobs, self.forked = jobs, forked
+        self.where = f"{jobs} job{'' if jobs == 1 else 's'}"
+        self.judges: list[Judging] = []
+        self._launcher: Launcher | None = None
+        self._again: deque[Task] = deque()
+        self._retried: set[str] = set()
+        self._failures = 0
+
+    def rung(self, asked: str, required: str | None) -> str:
+        return check_rung(asked, required)
+
+    def begin(self, terms: Terms) -> str:
+        self.terms = terms
+        self._launcher = _launcher(terms)
+        return self._launcher.isolation
+
+    def notes(self) -> list[str]:
+        return []
+
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        waiting = iter(tasks)
+        while True:
+            self._hand_out(waiting)
+            busy = {judge.connection: judge for judge in self.judges if judge.task is not None}
+            if not busy:
+                return
+            patience = min(judge.deadline for judge in busy.values()) - time.monotonic()
+            outcomes = [self._receive(busy[ready]) for ready in wait(list(busy), max(0.0, patience))]  # type: ignore[index]
+            outcomes += [self._give_up(judge) for judge in busy.values() if judge in self.judges and judge.overdue()]
+            self._hand_out(waiting)  # before the outcomes are written down, so that no judge waits for the disk
+            yield from (outcome for outcome in outcomes if outcome is not None)
+
+    def close(self) -> None:
+        for judge in self.judges:
+            judge.close()
+        self.judges.clear()
+        if self._launcher is not None:
+            self._launcher.close()
+            self._launcher = None
+
+    def _hand_out(self, waiting: Iterator[Task]) -> None:
+        while True:
+            judge = next((judge for judge in self.judges if judge.task is None), None)
+            if judge is None and len(self.judges) >= self.jobs:
+                return
+            task = self._again.popleft() if self._again else next(waiting, None)
+            if task is None:
+                return
+            if judge is None:
+                assert self._launcher is not None, "begin() comes first"
+                judge = Judging(self._launcher, self.terms, forked=self.forked)
+                self.judges.append(judge)
+            judge.give(task)
+
+    def _receive(self, judge: Judging) -> Outcome | None:
+        try:
+            outcome = judge.receive()
+        except UnableError as error:
+            return self._unable(judge, str(error))
+        except Died as error:
+            if not judge.ready:
+                return self._unable(judge, f"{error} before it could grade")
+            self._drop(judge)
+            return outcome_of_dead(judge, str(error))
+        if outcome is not None:
+            self._failures = 0
+        return outcome
+
+    def _give_up(self, judge: Judging) -> Outcome:
+        self._drop(judge)
+        return outcome_of_dead(judge, "the judge process said nothing for too long and was killed")
+
+    def _unable(self, judge: Judging, words: str) -> Outcome | None:
+        """Try the submission once more with a new launcher; where that fails too, it is to blame, or the machine."""
+        self._drop(judge)
+        assert judge.task is not None
+        if judge.launcher is self._launcher:
+            judge.launcher.close()
+            self._launcher = _launcher(self.terms)
+        if judge.task.submission not in self._retried:
+            self._retried.add(judge.task.submission)
+            self._again.append(judge.task)
+            return None
+        self._failures += 1
+        if not judge.ready or self._failures >= _MOST_FAILURES:
+            raise DojoError(words)
+        return outcome_of_dead(judge, words)
+
+    def _drop(self, judge: Judging) -> None:
+        self.judges.remove(judge)
+        judge.close()
+
+
+def _launcher(terms: Terms) -> Launcher:
+    """A launcher that is no fork of this process: a fork would hold the judges' pipes open when this one is killed.
+
+    It forks where there is but one thread, so there are two for a moment.
+    """
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, daemon=True)
+    thread.start()
+    try:
+        return Launcher(terms.isolation, terms.limits, terms.device)
+    finally:
+        done.set()
+        thread.join()

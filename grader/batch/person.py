@@ -1,0 +1,109 @@
+"""All files of one person to one report."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader.errors import DojoError
+from grader.limits import Limits
+from grader.points import PointsTable
+from grader.report import SCHEMA, Report
+from grader.source import read_source
+from grader.submission import Part, find_parts
+
+if TYPE_CHECKING:
+    from grader.grade import Grader
+
+_LONGEST_TRACEBACK = 20_000
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How everyone of a batch is graded. `names` is the path of the list of names; None for the project's own."""
+
+    seed: int
+    device: str = "cpu"
+    isolation: str = "basic"
+    limits: Limits = field(default_factory=Limits)
+    exercise: str | None = None
+    points: PointsTable = field(default_factory=PointsTable)
+    names: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one person handed in: files as label and content, and what of it cannot be graded, in sentences."""
+
+    submission: str
+    files: tuple[tuple[str, bytes], ...]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task; `report` is what `Results.add` takes."""
+
+    submission: str
+    report: dict[str, Any]
+    seconds: float = 0.0
+
+
+class UnableError(Exception):
+    """The machinery failed and not the submission: a worker could not be started."""
+
+
+def grade_person(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], None] = lambda: None) -> Outcome:
+    """Grade every exercise in every file. `begin_part` is called before each.
+
+    Raises:
+        UnableError: no worker can be started.
+    """
+    started = time.monotonic()
+    try:
+        report = _report(grader, task, terms, begin_part)
+    except UnableError:
+        raise
+    except Exception:  # a defect of the grader costs this submission and no other
+        report = failed(traceback.format_exc()[-_LONGEST_TRACEBACK:])
+    return Outcome(task.submission, report, time.monotonic() - started)
+
+
+def failed(words: str) -> dict[str, Any]:
+    """The report of a submission that broke the grader."""
+    return {"schema": SCHEMA, "submissions": [], "grader_error": words}
+
+
+def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], None]) -> dict[str, Any]:
+    from grader.render.data import json_data  # what follows runs where torch is loaded
+
+    parts: list[Part] = []
+    problems = list(task.problems)
+    for label, content in task.files:
+        path = Path(label)
+        try:
+            parts += find_parts(read_source(path.with_suffix(path.suffix.lower()), content), terms.exercise)
+        except DojoError as error:
+            problems.append(" ".join(str(error).split()))
+    report = Report([])
+    for part in parts:
+        begin_part()
+        try:
+            report.submissions.append(grader.grade_part(part))
+        except DojoError as error:
+            raise UnableError(str(error)) from None
+    terms.points.apply(report)
+    data = json_data(report)
+    counted = {id(graded) for graded in report.counted}
+    for graded, listed in zip(report.submissions, data["submissions"], strict=True):
+        if id(graded) not in counted:
+            listed["counts"] = False
+    if not parts:
+        data["refused"] = "; ".join(problems)
+    elif problems:
+        data["problems"] = problems
+    return data

@@ -1,0 +1,135 @@
+"""How far a batch is: a bar and a histogram of scores on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from statistics import median
+from types import TracebackType
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from grader.batch.results import Entry
+from grader.report import whole
+
+LINE_SECONDS = 5.0
+_BINS = 10
+_WIDEST_BAR = 40
+
+
+class Tally:
+    """What became of the submissions so far."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[str] = Counter()
+        self.scores: list[tuple[float, float]] = []
+
+    def note(self, entry: Entry) -> None:
+        self.statuses[entry.status] += 1
+        if entry.status == "graded":
+            self.scores.append((float(entry.score), float(entry.max_score)))
+
+    def shares(self) -> list[float]:
+        return [score / most for score, most in self.scores if most]
+
+    def median(self) -> str:
+        """The median score in points where all can reach the same, else as a percentage; "-" where there is none."""
+        if not self.shares():
+            return "-"
+        greatest = {most for _, most in self.scores}
+        if len(greatest) == 1:
+            return f"{whole(median(score for score, _ in self.scores))} of {whole(greatest.pop())}"
+        return f"{median(self.shares()):.0%}"
+
+    def histogram(self) -> list[tuple[str, int]]:
+        """How many scores lie in each tenth, 100 % by itself."""
+        bins = Counter(int(share * _BINS) for share in self.shares())
+        labels = [f"{100 * i // _BINS}-{100 * (i + 1) // _BINS - 1} %" for i in range(_BINS)] + ["100 %"]
+        return [(label, bins[i]) for i, label in enumerate(labels)]
+
+
+class ProgressView:
+    """Shows a batch while it runs. A context manager."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self.console, self.total, self.done_before = console, total, 0
+        self.tally = Tally()
+        self.done = 0
+        self.started = self._last_line = time.monotonic()
+        self._bar = Progress(
+            TextColumn("grading"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("", total=total, pace="")
+        self._live = Live(self._drawn(), console=console, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> ProgressView:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def note_before(self, entry: Entry) -> None:
+        """Count one that an earlier run graded."""
+        self.done_before += 1
+        self._count(entry)
+
+    def note(self, entry: Entry) -> None:
+        """Count one more."""
+        self.done += 1
+        self._count(entry)
+        if self._live is None and time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._last_line = time.monotonic()
+            whole_line = f"{self._counted()} of {self.total}, {self.pace()}, median score {self.tally.median()}"
+            self.console.print(f"dojo: {whole_line}", soft_wrap=True, highlight=False)
+
+    def _count(self, entry: Entry) -> None:
+        self.tally.note(entry)
+        if self._live is not None:
+            self._bar.update(self._task, completed=self._counted(), pace=self.pace())
+            self._live.update(self._drawn())
+
+    def _counted(self) -> int:
+        return self.done_before + self.done
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def rate(self) -> float:
+        """Submissions a second."""
+        return self.done / max(self.seconds(), 1e-9)
+
+    def pace(self) -> str:
+        """Rate and remaining time, in words."""
+        if not self.done:
+            return "..."
+        return f"{self.rate():.1f}/s, {_duration((self.total - self._counted()) / self.rate())} left"
+
+    def _drawn(self) -> RenderableType:
+        found = self.tally.histogram()
+        most = max(count for _, count in found)
+        rows = [
+            Text(f"{label:>8} {'█' * -(-count * _WIDEST_BAR // max(most, _WIDEST_BAR))} {count or ''}")
+            for label, count in found
+        ]
+        return Group(self._bar, *rows) if most else Group(self._bar)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return (
+        f"{minutes // 60} h {minutes % 60} min"
+        if minutes >= 60
+        else f"{minutes} min {rest} s"
+        if minutes
+        else f"{rest} s"
+    )

@@ -1,0 +1,182 @@
+"""`dojo batch`: from SUBMISSIONS to RESULTS, going on where an earlier run ended."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from grader.batch.collect import Submission, collect
+from grader.batch.jobs import LocalJobs, Scheduler
+from grader.batch.parameters import Options, agreed_terms, isolation_asked, other_versions, parameters_for, versions
+from grader.batch.person import Task, Terms
+from grader.batch.progress import ProgressView
+from grader.batch.results import Results
+from grader.errors import DojoError
+from grader.exercise import find_exercise
+
+_CANNOT = {
+    "basic": "a submission can read your files and use the network",
+    "partial": "a submission is kept from your files or from system calls, not from both",
+}
+
+
+class Interrupt:
+    """Ctrl-C, held back while a result is being written."""
+
+    def __init__(self) -> None:
+        self._held = self._pending = False
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupt:
+        with contextlib.suppress(ValueError):  # only the main thread has signals
+            self._before = signal.signal(signal.SIGINT, self._arrived)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._held:
+            raise KeyboardInterrupt
+        self._pending = True
+
+    @contextlib.contextmanager
+    def held_back(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._pending:
+            raise KeyboardInterrupt
+
+
+def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> int:
+    """Grade what is not graded yet. 0: all went through; 1: some broke the grader; 130: Ctrl-C.
+
+    `say` shows how it goes, `report` takes the lines at the end.
+
+    Raises:
+        DojoError: bad input, or nothing can be graded.
+    """
+    if options.exercise is not None:
+        find_exercise(options.exercise)
+    out, inside = options.out.resolve(), options.submissions.resolve()
+    if inside.is_dir() and out.is_relative_to(inside):
+        raise DojoError(f"{options.out}: lies among the submissions; name a folder outside {options.submissions}")
+    with contextlib.ExitStack() as stack:
+        submissions = stack.enter_context(collect(options.submissions))
+        interrupt = stack.enter_context(Interrupt())
+        try:
+            scheduler = stack.enter_context(contextlib.closing(scheduler_for(options)))
+            asked = parameters_for(options, scheduler.rung(isolation_asked(options), options.require_isolation))
+            results = stack.enter_context(Results.start(options.out, asked))
+            terms = agreed_terms(options, results, asked)
+            isolation = scheduler.begin(terms)
+            told = other_versions(results.parameters, versions(), "this machine")
+            for line in [*results.problems, *told, *scheduler.notes()]:
+                _warn(say, line)
+            _say_how(len(submissions), terms, scheduler, isolation, say)
+            with ProgressView(say, len(submissions)) as view:
+                _grade(options, submissions, results, scheduler, interrupt, view)
+        except KeyboardInterrupt:
+            report(f"stopped; what was graded is kept in {options.out}, and the same command goes on from there")
+            return 130
+    return _ended(options, view, report)
+
+
+def _grade(
+    options: Options,
+    submissions: list[Submission],
+    results: Results,
+    scheduler: Scheduler,
+    interrupt: Interrupt,
+    view: ProgressView,
+) -> None:
+    found = {submission.name: submission for submission in submissions}
+    contents: dict[str, str] = {}
+
+    def tasks() -> Iterator[Task]:
+        for submission in submissions:
+            task, content = _read(submission)
+            entry = results.entry(submission.name)
+            again = entry is not None and options.retry_errors and entry.status == "grader-error"
+            if entry is not None and entry.content == content and not again:
+                view.note_before(entry)
+                continue
+            contents[submission.name] = content
+            yield task
+
+    for outcome in scheduler.outcomes(tasks()):
+        of = found[outcome.submission]
+        with interrupt.held_back():
+            entry = results.add(
+                of.name,
+                outcome.report,
+                source=of.source,
+                content=contents.pop(of.name),
+                seconds=outcome.seconds,
+                student=of.student,
+                student_id=of.student_id,
+            )
+        view.note(entry)
+
+
+def scheduler_for(options: Options) -> Scheduler:
+    """The processes of this machine, or a Dask cluster.
+
+    Raises:
+        DojoError: there is no cluster at that address, or Dask is not installed.
+    """
+    if options.scheduler is None:
+        return LocalJobs(options.jobs)
+    from grader.batch.cluster import Cluster  # only this needs Dask
+
+    return Cluster(options.scheduler)
+
+
+def _read(submission: Submission) -> tuple[Task, str]:
+    """The task, and a digest of all that its result depends on."""
+    files, problems = [], list(submission.problems)
+    digest = hashlib.sha256()
+    for item in submission.files:
+        try:
+            content = item.read()
+        except DojoError as error:
+            problems.append(str(error))
+            continue
+        files.append((item.label, content))
+        digest.update(f"{item.label}\0{len(content)}\0".encode() + content)
+    digest.update("\0".join(problems).encode())
+    return Task(submission.name, tuple(files), tuple(problems)), digest.hexdigest()
+
+
+def _say_how(total: int, terms: Terms, scheduler: Scheduler, isolation: str, say: Console) -> None:
+    line = f"{total} submissions; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
+    say.print(f"dojo: {line}", markup=False, highlight=False, soft_wrap=True)
+    if isolation in _CANNOT:
+        _warn(say, f"ISOLATION IS ONLY {isolation.upper()}: {_CANNOT[isolation]}")
+
+
+def _warn(say: Console, line: str) -> None:
+    say.print(f"dojo: {line}", style="bold yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _ended(options: Options, view: ProgressView, report: Callable[[str], None]) -> int:
+    statuses, errors = view.tally.statuses, view.tally.statuses["grader-error"]
+    before = f", {view.done_before} of them before" if view.done_before else ""
+    report(
+        f"{statuses['graded']} graded{before}, {statuses['refused']} refused, {errors} grader errors; "
+        f"median score {view.tally.median()}; {view.seconds():.1f} s, {view.rate():.1f}/s"
+    )
+    report(f"results: {options.out}")
+    if errors:
+        report("a grader error is no score: its traceback is in the result; --retry-errors grades these again")
+    return 1 if errors else 0
