@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from grader.diagnose import UNEXPLAINED, combined
+from grader.exercise import all_exercises
 from grader.judge import Answer, Judge
 from grader.operations import repeated_atoms
 from grader.plan import Plan, make_plan
@@ -19,13 +20,7 @@ from grader.source import read_source
 from grader.submission import Part, find_parts
 from grader.truths import Truth, Truths
 from grader.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
-from grader.world import (
-    as_written,
-    other_data,
-    other_sizes,
-    random_upstream,
-    use_exact_arithmetic,
-)
+from grader.world import other_data, random_upstream, use_exact_arithmetic, worlds_of
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
 
@@ -39,7 +34,7 @@ class Grader:
     def __init__(self, chosen: Settings, launcher: Launcher | None = None) -> None:
         self.settings = chosen
         self._owns_launcher = launcher is None
-        self.launcher = launcher or Launcher(chosen.isolation, chosen.limits, chosen.device)
+        self.launcher = launcher or launcher_for(chosen)
         self.truths = Truths()
         use_exact_arithmetic()
 
@@ -82,14 +77,12 @@ class Grader:
         return report
 
     def _run(self, plan: Plan, report: SubmissionReport) -> None:
-        seed, device, exercise = self.settings.seed, self.settings.device, plan.exercise
+        exercise = plan.exercise
         judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
         try:
-            decisive = judge.run(other_data(seed, device))
-            answers, truth = judge.run(as_written(device))
+            worlds = worlds_of(exercise, self.settings.seed, self.settings.device)
+            decisive, (answers, truth), probe, sizes = (judge.run(world) for world in worlds)
             shown = answers, self.truths.of_real_backward(exercise, truth.world)
-            probe = judge.run(random_upstream(seed, device))
-            sizes = judge.run(other_sizes(exercise, seed, device))
             for verdict in report.verdicts:
                 if verdict.name not in plan.attempts or verdict.status == "forbidden":
                     continue
@@ -163,6 +156,13 @@ class Grader:
                     f"line {statement.line}: your forward pass computes {', '.join(names[index])} otherwise "
                     "than the exercise does; gradients are judged against the exercise's."
                 )
+
+
+def launcher_for(chosen: Settings) -> Launcher:
+    """A launcher whose workers find the worlds of `chosen` set up, where they are not forked from this process."""
+    gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
+    worlds = [(e.id, world.parameters) for e in gradients for world in worlds_of(e, chosen.seed, chosen.device)]
+    return Launcher(chosen.isolation, chosen.limits, chosen.device, worlds if chosen.isolation != "basic" else ())
 
 
 def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evidence:

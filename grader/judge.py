@@ -158,6 +158,8 @@ class Judge:
                     if not isinstance(tensor, str) or tensor not in self.plan.attempts:
                         raise StepFailed(running, "crash")
                     answers.setdefault(tensor, _answer(message, tensors.get("value")))
+                    if (then := _as_int(message.get("then"))) is not None:
+                        running = then
                     try:
                         worker.channel.send({}, {"truth": truth.put_back[tensor]})
                     except OSError:

@@ -14,9 +14,11 @@ import sys
 import tempfile
 import threading
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from grader.author import write_pristine
 from grader.confine import (
@@ -44,11 +46,12 @@ _FIRST_WORDS = 1000
 
 @dataclass(frozen=True)
 class Terms:
-    """On which terms a worker runs."""
+    """On which terms a worker runs. `worlds`, exercises and parameters, are those that a worker finds set up."""
 
     isolation: str
     limits: Limits
     device: str
+    worlds: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
     @property
     def cuda(self) -> bool:
@@ -74,16 +77,23 @@ class Worker:
 class Launcher:
     """Starts workers. Make one before any true gradient is computed, so that no worker can hold one."""
 
-    def __init__(self, isolation: str = "basic", limits: Limits | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        isolation: str = "basic",
+        limits: Limits | None = None,
+        device: str = "cpu",
+        worlds: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    ) -> None:
         """`isolation` is one of RUNGS, and the machine must offer it (`confine.check_rung`).
 
-        Above `basic` workers are forked from a process started for them: this one may hold solutions. A process
-        with threads must not be forked either, nor one that has used CUDA.
+        Above `basic` workers are forked from a process started for them, for this one may hold solutions; likewise
+        where this one has threads or has used CUDA. There `worlds`, exercises and the parameters of a world, are
+        set up once and not in each worker.
         """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
         self.isolation = isolation if device == "cpu" else RUNGS[min(RUNGS.index(isolation), 1)]
-        terms = Terms(self.isolation, limits or Limits(), device)
+        terms = Terms(self.isolation, limits or Limits(), device, worlds)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.requests = ours
         self._process: subprocess.Popen[bytes] | None = None
@@ -182,7 +192,7 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         wall = _Wall(terms)
         if terms.isolation != "basic":
-            grader.worker.warm_up()
+            grader.worker.warm_up(terms.worlds)
             shutil.rmtree(os.environ.pop("DOJO_DEFINITIONS"), ignore_errors=True)
         wall.raise_around_all(requests.fileno())
         gc.collect()
@@ -247,4 +257,3 @@ def _fork() -> int:
         # numpy's idle threads make Python 3.12 warn; they hold no lock that a worker takes.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
-

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from types import CodeType
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from grader.describe import SUBMISSION, describe_exception, describe_value
-from grader.exercise import Exercise, all_exercises, find_exercise, track_of
+from grader.exercise import Exercise, find_exercise, track_of
 from grader.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.naming import Names
 from grader.stand_ins import stand_ins
@@ -44,6 +46,31 @@ class Float64Islands(TorchFunctionMode):
 _FROM_OUTSIDE = frozenset({torch.from_numpy, torch.tensor, torch.as_tensor})
 
 
+_made: dict[str, dict[str, Any]] = {}
+"""Namespaces made before this process was forked, each for one run: what a run does to its own reaches no other."""
+
+
+def _setting(exercise: str, parameters: Mapping[str, Any]) -> str:
+    return f"{exercise} {json.dumps(parameters, sort_keys=True)}"
+
+
+def provided(exercise: Exercise, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a submission finds defined: setup, forward pass, and the stand-ins for what is not run."""
+    namespace = namespace_of(exercise, parameters)
+    for atom in exercise.atoms:
+        exec(atom.code, namespace)
+    with contextlib.suppress(Exception):  # what other lessons of the track name is a courtesy
+        others = [e for e in track_of(exercise) if not e.is_training and e is not exercise]
+        for atom in (atom for other in others for atom in other.atoms):
+            if not namespace.keys() & set(atom.binds):
+                exec(atom.code, namespace)
+    namespace = {name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()}
+    if isinstance(namespace.get("parameters"), list):
+        order = [name for name in exercise.trained if name in namespace]
+        namespace["parameters"] = [namespace[name] for name in order]
+    return namespace | stand_ins() | {"__name__": "__main__"}
+
+
 class Run:
     """One pass over the statements of one submission, in one world."""
 
@@ -58,26 +85,13 @@ class Run:
             request["by_name"], request["by_place"], frozenset(request["caches"]), frozenset(request["own_functions"])
         )
         self.done: set[str] = set()
+        self.announced: int | None = None
         self.provided: Mapping[str, Tensor] = {}
         self.failures: dict[str, dict[str, Any]] = {}
-        self.namespace = self._provided()
+        ready = _made.pop(_setting(exercise.id, request["parameters"]), None)
+        self.namespace = ready or provided(exercise, request["parameters"])
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
         self._protect()
-
-    def _provided(self) -> dict[str, Any]:
-        namespace = namespace_of(self.exercise, self.request["parameters"])
-        for atom in self.exercise.atoms:
-            exec(atom.code, namespace)
-        with contextlib.suppress(Exception):  # what other lessons of the track name is a courtesy
-            others = [e for e in track_of(self.exercise) if not e.is_training and e is not self.exercise]
-            for atom in (atom for exercise in others for atom in exercise.atoms):
-                if not namespace.keys() & set(atom.binds):
-                    exec(atom.code, namespace)
-        namespace = {name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()}
-        if isinstance(namespace.get("parameters"), list):
-            order = [name for name in self.exercise.trained if name in namespace]
-            namespace["parameters"] = [namespace[name] for name in order]
-        return namespace | stand_ins() | {"__name__": "__main__"}
 
     def _protect(self) -> None:
         protected = {*self.exercise.forward_names, *self.exercise.network_names}
@@ -91,11 +105,12 @@ class Run:
         self.pristine[name] = (value, copy, value._version if isinstance(value, Tensor) else 0)
 
     def _restore(self) -> None:
-        for name, (value, copy, version) in self.pristine.items():
-            if copy is not None and value._version != version:
-                self._protect_value(name, copy)
-                value = copy
-            self.namespace[name] = value
+        with torch._C.DisableTorchFunction():  # Float64Islands would look at each of these reads of a counter
+            for name, (value, copy, version) in self.pristine.items():
+                if copy is not None and value._version != version:
+                    self._protect_value(name, copy)
+                    value = copy
+                self.namespace[name] = value
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
         """Run every step; each message out is answered before the next statement runs."""
@@ -104,11 +119,14 @@ class Run:
             self._put_back(tensor, truth, protect=tensor in self.exercise.given)
         self.namespace[HAND_OVER] = self._hand_over_inside
         self.namespace[RAISED] = self._raised
-        torch.manual_seed(0)
-        for step in self.request["steps"]:
+        torch.default_generator.manual_seed(0)  # torch.manual_seed also notes for CUDA who called it: 1 ms
+        steps = self.request["steps"]
+        following = [*(step["index"] for step in steps[1:]), None]
+        for step, then in zip(steps, following, strict=True):
             self._restore()
-            self.channel.send({"op": "running", "step": step["index"]})
-            self._run_step(step)
+            if step["index"] != self.announced:
+                self.channel.send({"op": "running", "step": step["index"]})
+            self._run_step(step, then)
         self._restore()
         self.channel.send({"op": "done", "forward_differs": self._forward_differs()})
 
@@ -137,7 +155,7 @@ class Run:
         """Run each variant of an answer from the same true gradients, and send what each gives."""
         for step in self.request["steps"]:
             self._restore()
-            run_statement(step, self.namespace, lambda _: None)
+            run_statement(step, self.namespace)
         values: dict[str, Tensor] = {}
         for number, statements in enumerate(self.request["variants"]):
             self._restore()
@@ -146,7 +164,7 @@ class Run:
             for tensor, truth in truths.items():
                 self._put_back(tensor, truth)
             for text in statements:
-                if run_statement({"text": text, "text_line": 1}, self.namespace, lambda _: None) is not None:
+                if run_statement({"text": text, "text_line": 1}, self.namespace) is not None:
                     break
             else:
                 with contextlib.suppress(Exception):
@@ -155,7 +173,7 @@ class Run:
                         values[str(number)] = payload.clone()
         self.channel.send({"op": "variants"}, values)
 
-    def _run_step(self, step: Mapping[str, Any]) -> None:
+    def _run_step(self, step: Mapping[str, Any], then: int | None) -> None:
         failure = run_statement(step, self.namespace, lambda tree: hook_gradients(tree, self.places, self.names))
         if failure is not None:
             for tensor in step["writes"]:
@@ -165,11 +183,13 @@ class Run:
         for tensor in step["hooks"]:
             if tensor not in self.done:
                 self._hand_over(tensor, lambda: None, step["line"])
-        for tensor, place in step["hand_over"].items():
-            if tensor not in self.done:
-                truth = self._hand_over(tensor, partial(self._evaluate, place), step["line"])
-                self._put_back(tensor, truth)
-                self._assign(place, truth)
+        due = [tensor for tensor in step["hand_over"] if tensor not in self.done]
+        for tensor in due:
+            place = step["hand_over"][tensor]
+            self.announced = then if tensor == due[-1] else None
+            truth = self._hand_over(tensor, partial(self._evaluate, place), step["line"])
+            self._put_back(tensor, truth)
+            self._assign(place, truth)
 
     def _evaluate(self, place: str) -> Any:
         return eval(compile(place, "<place>", "eval"), self.namespace)
@@ -195,7 +215,7 @@ class Run:
 
     def _hand_over(self, tensor: str, read: Callable[[], Any], line: int) -> Tensor:
         self.done.add(tensor)
-        message: dict[str, Any] = {"op": "value", "tensor": tensor, "line": line}
+        message: dict[str, Any] = {"op": "value", "tensor": tensor, "line": line, "then": self.announced}
         payload = None
         if tensor in self.failures:
             message["failure"] = self.failures[tensor]
@@ -216,14 +236,22 @@ class Run:
                 self._protect_value(name, self.namespace[name])
 
 
+_codes: dict[tuple[str, int, bool], CodeType] = {}
+"""Statements of the one submission that this process runs, compiled once for all worlds."""
+
+
 def run_statement(
-    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None]
+    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None] | None = None
 ) -> dict[str, Any] | None:
     """Run one statement; whatever it raises comes back as a description."""
+    key = step["text"], step["text_line"], rewrite is None
     try:
-        tree = ast.increment_lineno(ast.parse(step["text"]), step["text_line"] - 1)
-        rewrite(tree)
-        exec(compile(tree, SUBMISSION, "exec"), namespace)
+        if key not in _codes:
+            tree = ast.increment_lineno(ast.parse(step["text"]), step["text_line"] - 1)
+            if rewrite is not None:
+                rewrite(tree)
+            _codes[key] = compile(tree, SUBMISSION, "exec")
+        exec(_codes[key], namespace)
     except BaseException as error:
         return describe_exception(error)
     return None
@@ -251,14 +279,23 @@ def _run_gradients(channel: Channel, exercise: Exercise, request: Mapping[str, A
         run.run(truths)
 
 
-def warm_up() -> None:
-    """Run every setup and forward pass once: what they import, read and keep is there for each worker forked later."""
+@contextlib.contextmanager
+def _arithmetic_of(parameters: Mapping[str, Any]) -> Iterator[None]:
+    """The default dtype of a world, and float64 throughout where that is it."""
+    dtype = getattr(torch, str(parameters.get("dtype", "float32")))
+    torch.set_default_dtype(dtype)
+    with Float64Islands() if dtype is torch.float64 else contextlib.nullcontext():
+        yield
+    torch.set_default_dtype(torch.float32)
+
+
+def warm_up(worlds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Set up each world, an exercise and its parameters, before workers are forked that find them made."""
     use_exact_arithmetic()
-    for exercise in all_exercises():
-        for dtype in ("float32", "float64"):
-            namespace = namespace_of(exercise, {"dtype": dtype})
-            for atom in exercise.atoms:
-                exec(atom.code, namespace)
+    torch.set_grad_enabled(False)
+    for name, parameters in worlds:
+        with _arithmetic_of(parameters):
+            _made[_setting(name, parameters)] = provided(find_exercise(name), parameters)
 
 
 def serve(channel: Channel) -> None:
@@ -270,11 +307,7 @@ def serve(channel: Channel) -> None:
             request, _ = channel.receive()
         except EOFError:
             return
-        exercise = find_exercise(str(request["exercise"]))
-        dtype = getattr(torch, str(request["parameters"].get("dtype", "float32")))
-        torch.set_default_dtype(dtype)
         run = _run_training if request.get("training") else _run_gradients
-        with Float64Islands() if dtype is torch.float64 else contextlib.nullcontext():
-            run(channel, exercise, request)
-        torch.set_default_dtype(torch.float32)
+        with _arithmetic_of(request["parameters"]):
+            run(channel, find_exercise(str(request["exercise"])), request)
         torch.set_default_device(None)

@@ -59,8 +59,8 @@ def other_data(seed: int, device: str, purpose: str = "data") -> World:
 
 def random_upstream(seed: int, device: str, purpose: str = "probe") -> World:
     """Like `other_data`, but every gradient that is graded or given is a random tensor upstream."""
-    drawn = draw_seed(seed, purpose)
-    return World("random upstream", _float64(device, drawn), decides=False, probe=drawn)
+    parameters = _float64(device, draw_seed(seed, purpose))
+    return World("random upstream", parameters, decides=False, probe=draw_seed(seed, f"{purpose}:upstream"))
 
 
 def other_sizes(exercise: Exercise, seed: int, device: str) -> World:
@@ -68,6 +68,12 @@ def other_sizes(exercise: Exercise, seed: int, device: str) -> World:
     parameters = _float64(device, draw_seed(seed, "sizes"))
     parameters |= sizes_drawn(exercise, seed)
     return World("other sizes", parameters, decides=False)
+
+
+def worlds_of(exercise: Exercise, seed: int, device: str) -> tuple[World, World, World, World]:
+    """The worlds of every submission: the one that decides, the one that is shown, the probe, and other sizes."""
+    probe = random_upstream(seed, device)
+    return other_data(seed, device), as_written(device), probe, other_sizes(exercise, seed, device)
 
 
 def sizes_drawn(exercise: Exercise, seed: int) -> dict[str, Any]:
