@@ -245,7 +245,7 @@ print("in place:  ", weight)  # 0.9, 1.9
 # ### The losses while they come
 #
 # In a notebook, `live_losses(losses)` as the last line of the loop draws the losses so far. It is one picture,
-# which changes in place twice a second. Outside of a notebook it does nothing, and the grader passes it over.
+# which changes in place about once a second. Outside of a notebook it does nothing, and the grader passes it over.
 
 # %%
 from grader.plots import live_losses
