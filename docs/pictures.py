@@ -96,7 +96,7 @@ def draw_html(report: Report, browser: Any, folder: Path) -> None:
 def draw_notebook(browser: Any, folder: Path) -> None:
     """Exercise 1 in JupyterLab: a right and a wrong answer, and `progress()` further on."""
     with running_lab(folder) as lab:
-        notebook = open_notebook(browser, lab, "makemore/ex1_atoms", width=1000, height=1000)
+        notebook = open_notebook(browser, lab, "makemore/ex1_atoms", width=1000, height=890)
         notebook.page.keyboard.press("Control+b")  # folds the list of files away
         notebook.run_all()
         for gradient in RIGHT_SO_FAR:

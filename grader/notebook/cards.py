@@ -53,10 +53,10 @@ def _facts(judged: Judgement) -> Iterable[str]:
         return
     if details.your_shape is not None:
         yours = shape_text(details.your_shape)
-        yield f"shape   yours {yours}, {name} {shape_text(details.shape)}".replace("   ", "\u2003")
+        yield f"shape   yours {yours}, {name} {shape_text(details.shape)}".replace("   ", "\u2003\u2003")
     if details.error is not None and judged.limit is not None:
         scale = "of the largest element of the true gradient"
-        yield f"error   {details.error:.1e} {scale}; up to {judged.limit:.0e} is rounding".replace("   ", "\u2003")
+        yield f"error   {details.error:.1e} {scale}; up to {judged.limit:.0e} is rounding".replace("   ", "\u2003\u2003")
 
 
 def _maps(judged: Judgement) -> str:
