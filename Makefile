@@ -23,7 +23,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .NOTPARALLEL:
 MAKEOVERRIDES = # what is set for this make is not for one that a test calls
-.PHONY: help setup grade watch hint train lab test lint types check exercises notebooks bench mutants picture clean FORCE
+.PHONY: help setup grade watch hint train lab test lint types check exercises notebooks bench mutants pictures gradescope clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -78,8 +78,11 @@ bench: $(DEV) ## measure speed, as ratios within one run
 mutants: $(DEV) ## prove the grader on wrong answers by the hundred (some minutes)
 	@$(BIN)/python -m tests.mutation.report $(ARGS)
 
-picture: $(DEV) ## draw the README's picture of a graded run
-	@$(BIN)/python docs/picture.py $(ARGS)
+pictures: $(DEV) ## draw the README's pictures: a graded run, a notebook, progress(), the HTML report
+	@$(BIN)/python -m docs.pictures $(ARGS)
+
+gradescope: $(DEV) ## build the autograder for Gradescope, dist/gradescope.zip (ARGS='--exercise ex1')
+	@$(BIN)/python packaging/gradescope/build.py $(ARGS)
 
 clean: ## remove .venv, caches and build outputs, never your work
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
