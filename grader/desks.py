@@ -58,6 +58,8 @@ def parts_of(files: Iterable[Path], exercise: str | None, output_format: str) ->
     refused: list[str] = []
     for file in files:
         try:
+            if output_format == "gradescope" and file.is_symlink():
+                raise DojoError(f"{file}: is a link; hand in the file itself")
             parts += find_parts(read_source(file), exercise)
         except DojoError as error:
             if output_format != "gradescope":

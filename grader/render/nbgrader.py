@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import DojoError
-from grader.render.text import visible
 from grader.report import Points, Report, SubmissionReport, whole
+from grader.visible import visible
 
 COLUMNS = (
     "assignment duedate timestamp student_id last_name first_name email raw_score late_submission_penalty score "
@@ -98,10 +98,9 @@ def handed(path: str) -> Handed:
     # The first "submitted" of the path as it was given: folders below are the student's, who may call one so too.
     given = Path(os.path.normpath(path)).parts
     here = Path.cwd().parts
-    if "submitted" in given:
-        parts, at = given, given.index("submitted")
-    else:
-        parts, at = here + given, max((i for i, part in enumerate(here) if part == "submitted"), default=len(here))
+    parts, at = given, given.index("submitted") if "submitted" in given else len(given)
+    if "submitted" not in given and "submitted" in here:
+        parts, at = here + given, len(here) - 1 - here[::-1].index("submitted")
     if len(parts) - at < 4 or os.pardir in parts[at:]:
         raise DojoError(f"{path}: --format nbgrader grades files in submitted/STUDENT/ASSIGNMENT/, and this is none")
     return Handed(parts[at + 1], parts[at + 2], Path(*parts[: at + 3]))

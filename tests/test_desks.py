@@ -1,0 +1,279 @@
+"""What GitHub, Gradescope and nbgrader are given: their form, and that no text of a submission gets out of it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from answers.build import SOFTMAX_MINUS_ONE, notebook, with_lines
+from dojo import dojo
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from grader.errors import DojoError
+from grader.render import FORMAT_NAMES, FORMATS
+from grader.render.github import render_summary, step_outputs
+from grader.render.nbgrader import COLUMNS, GRADES, render_folder, render_nbgrader
+from grader.render.terminal import draw_report
+from grader.report import Report, SubmissionReport, Verdict
+
+HOSTILE = (
+    "::error file=x::y\r\n::add-mask::1\n##[add-mask]2 %0A100% a:b,c\n\n# heading\n\n<img src=x onerror=alert(1)>"
+    "</td></table><script>`${{ secrets.X }}` [l](http://x) | ![i](http://x) *b* \x1b[31m\x9b2J\u202e\udce9\u2028"
+)
+COMMAND = re.compile(r"::(?:error|warning|notice) [^\x00-\x1f]*|Points [\d.]+/[\d.]+")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028\ud800-\udfff]")
+
+
+def submission(path: str = "ex1.py", exercise: str = "makemore/ex1_atoms", **statuses: str) -> SubmissionReport:
+    """A report with a verdict of each status asked for, by name; at line 3."""
+    verdicts = [
+        Verdict(name, status=status, message=f"said of {name}", line=3, code=f"d{name} = 1")  # type: ignore[arg-type]
+        for name, status in (statuses or {"logits": "wrong", "h": "pass"}).items()
+    ]
+    return SubmissionReport(path, exercise, "Exercise 1: atoms", 7, "2.13.0", "cpu", "full", verdicts)
+
+
+@pytest.fixture
+def hostile() -> Report:
+    found = submission(path=f"a/{HOSTILE}.py", logits="wrong", probs="missing", h="error", W2="forbidden")
+    for verdict in found.verdicts:
+        verdict.message = verdict.code = HOSTILE
+    found.notes = [HOSTILE]
+    return Report([found], refused=[HOSTILE])
+
+
+@pytest.mark.parametrize("name", [name for name in FORMAT_NAMES if name not in ("terminal", "nbgrader")])
+def test_no_control_character_of_a_submission_is_in_any_text(hostile: Report, name: str) -> None:
+    text = FORMATS[name](hostile)
+    assert not CONTROL.search(text)
+    assert "said" in FORMATS[name](Report([submission()]))
+
+
+def test_the_terminal_gets_no_control_character_of_a_submission(hostile: Report, tmp_path: Path) -> None:
+    with (tmp_path / "shown").open("w") as file:
+        draw_report(hostile, Console(file=file, force_terminal=True, color_system=None, width=80))
+    assert not CONTROL.search((tmp_path / "shown").read_text())
+    assert r"\x1b[31m" in (tmp_path / "shown").read_text()
+
+
+# ---- GitHub ----
+
+
+def test_annotations_are_as_github_documents_them() -> None:
+    text = FORMATS["github"](Report([submission(logits="wrong", probs="missing", W2="missing", h="pass")]))
+    assert text.split("\n") == [
+        "::error file=ex1.py,line=3,title=dlogits%3A wrong::said of logits",
+        "::warning file=ex1.py,title=makemore/ex1_atoms%3A not attempted::dprobs, dW2",
+        "Points 1/4",
+        "::notice title=Autograding complete::Points 1/4",
+        '::notice title=Autograding report::{"totalPoints": 1, "maxPoints": 4}',
+        "",
+    ]
+
+
+def test_a_submission_injects_no_workflow_command(hostile: Report) -> None:
+    lines = FORMATS["github"](hostile).rstrip("\n").split("\n")
+    assert all(COMMAND.fullmatch(line) for line in lines)
+    assert len(lines) == 3 + 1 + 1 + 3  # wrong ones, not attempted, a note, points
+    for line in lines[:-3]:
+        properties, message = line.removeprefix("::").split("::", 1)
+        assert re.fullmatch(r"\w+ file=[^:,]+(,line=3)?,title=[^:,]+", properties)
+        assert not re.search(r"%(?!25|0A|0D|3A|2C)", properties + message)
+    assert lines[0].endswith("\\x1b[31m\\x9b2J\\u202e\\udce9\\u2028")
+    assert "%2525" not in lines[0]
+    assert "%250A100%25" in lines[0]
+
+
+def test_a_line_of_a_cell_is_no_line_of_the_file() -> None:
+    found = submission("a.ipynb", logits="wrong")
+    found.verdicts[0].cell = 4
+    line = FORMATS["github"](Report([found])).split("\n")[0]
+    assert line == "::error file=a.ipynb,title=dlogits%3A wrong::cell 4, line 3: said of logits"
+
+
+def test_paths_count_from_the_root_of_the_repository(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    monkeypatch.chdir(tmp_path.parent)
+    for path in (tmp_path / "answers" / "ex1.py", Path(tmp_path.name, "answers", "ex1.py")):
+        assert "file=answers/ex1.py," in FORMATS["github"](Report([submission(str(path))]))
+    assert "file=/elsewhere/ex1.py," in FORMATS["github"](Report([submission("/elsewhere/ex1.py")]))
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.said: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.said.append(data)
+
+
+def test_the_summary_shows_hostile_text_as_text(hostile: Report) -> None:
+    page = Tags(MarkdownIt("commonmark", {"html": True}).enable("table").render(render_summary(hostile)))
+    assert set(page.tags) == {"h2", "h3", "p", "br", "table", "tr", "th", "td", "code"}
+    assert page.tags.count("h2") == page.tags.count("h3") == page.tags.count("table") == 1
+    assert page.tags.count("tr") == 4
+    assert page.attributes == []
+    assert "<img src=x onerror=alert(1)>" in " ".join(page.said)
+    assert "Not attempted: dprobs" in " ".join(page.said)
+    assert not CONTROL.search(render_summary(hostile))
+
+
+def test_a_summary_stays_below_github_s_limit() -> None:
+    many = []
+    for number in range(200):
+        found = submission(f"s{number}.py", f"makemore/ex{number}_x", **{f"t{i}": "wrong" for i in range(26)})
+        for verdict in found.verdicts:
+            verdict.message = "<" * 2000
+        many.append(found)
+    text = render_summary(Report(many))
+    assert 500_000 < len(text.encode()) < 1_000_000
+    assert "more are not shown here" in text
+
+
+def test_the_summary_and_the_outputs_are_appended_where_the_job_asks(tmp_path: Path) -> None:
+    (tmp_path / "ex1.py").write_text(with_lines({"dh": "dh = -dlogits @ W2.T"}))
+    for name in ("summary.md", "outputs"):
+        (tmp_path / name).write_text("before\n")
+    places = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"), "GITHUB_OUTPUT": str(tmp_path / "outputs")}
+    ran = dojo(tmp_path, "grade", "ex1.py", "--format", "github", **places)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert "Points 25/26\n" in ran.stdout
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("before\n## Backprop Dojo: 25 of 26\n")
+    assert "<code>dh = -dlogits @ W2.T</code>" in summary
+    outputs = dict(line.split("=", 1) for line in (tmp_path / "outputs").read_text().split("\n")[1:-1])
+    assert (outputs["score"], outputs["max-score"]) == ("25", "26")
+    result = json.loads(base64.b64decode(outputs["result"]))
+    assert (result["version"], result["status"], result["max_score"]) == (1, "fail", 26)
+    assert sum(test["score"] for test in result["tests"]) == 25
+
+
+def test_the_classroom_s_result_holds_no_word_of_the_submission(hostile: Report) -> None:
+    result = json.loads(base64.b64decode(step_outputs(hostile)["result"]))
+    assert {test["message"] for test in result["tests"]} == {"wrong", "not attempted", "error", "taken from autograd"}
+    assert "::" not in json.dumps(result)
+
+
+def test_what_cannot_be_graded_is_an_annotation_too(tmp_path: Path) -> None:
+    name = "::error::%0A\n::x.py"
+    (tmp_path / name).write_text("x = 1\n")
+    ran = dojo(tmp_path, "grade", name, "--format", "github")
+    assert ran.returncode == 2
+    assert re.fullmatch(r"::error title=Not graded::[^\n]+assigns no gradient[^\n]+\n", ran.stdout)
+    assert re.fullmatch(r"dojo: [^\n]+\n", ran.stderr)
+
+
+# ---- nbgrader ----
+
+
+@pytest.fixture(scope="module")
+def handed_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course of nbgrader with three students."""
+    course = tmp_path_factory.mktemp("course")
+    for student, text in (
+        ("alice", notebook(with_lines({"dh": "dh = -dlogits @ W2.T"}), SOFTMAX_MINUS_ONE)),
+        ("bob", notebook(SOFTMAX_MINUS_ONE)),
+        ("=cmd()", notebook(SOFTMAX_MINUS_ONE)),
+    ):
+        folder = course / "submitted" / student / "ps1"
+        folder.mkdir(parents=True)
+        (folder / "problem1.ipynb").write_text(text)
+        (folder / "timestamp.txt").write_text("2026-02-03 10:00:00.000000 UTC\n")
+        (folder / "submission_secret.txt").write_text(f"secret of {student}")
+    secret = course / "submitted" / "bob" / "ps1" / "submission_secret.txt"
+    secret.unlink()
+    (course / "private").write_text("of the instructor")
+    secret.symlink_to(course / "private")
+    return course
+
+
+def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
+    ran = dojo(handed_in, "grade", "submitted", "--format", "nbgrader", "--output", ".")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
+    feedback = handed_in / "feedback"
+    found = sorted(path.relative_to(feedback).as_posix() for path in feedback.rglob("*") if path.is_file())
+    assert found == [
+        "=cmd()/ps1/problem1.html",
+        "=cmd()/ps1/submission_secret.txt",
+        "=cmd()/ps1/timestamp.txt",
+        "alice/ps1/problem1.html",
+        "alice/ps1/submission_secret.txt",
+        "alice/ps1/timestamp.txt",
+        "bob/ps1/problem1.html",
+        "bob/ps1/timestamp.txt",
+    ]
+    page = (feedback / "alice" / "ps1" / "problem1.html").read_text()
+    assert "dh = -dlogits @ W2.T" in page
+    assert "25 of 26" in page
+    assert "1 of 1" in page
+    with (handed_in / GRADES).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(COLUMNS)
+    assert [(row["student_id"], row["assignment"], row["score"], row["max_score"]) for row in rows] == [
+        ("'=cmd()", "ps1", "1", "27"),
+        ("alice", "ps1", "26", "27"),
+        ("bob", "ps1", "1", "27"),
+    ]
+    assert rows[1]["timestamp"] == "2026-02-03 10:00:00.000000 UTC"
+
+
+@pytest.mark.parametrize(
+    ("path", "student"),
+    [
+        ("submitted/alice/ps1/p.ipynb", "alice"),
+        ("submitted/alice/ps1/submitted/bob/ps1/p.ipynb", "alice"),
+        ("submitted/bob/../alice/ps1/p.ipynb", "alice"),
+        ("/course/submitted/alice/ps1/p.ipynb", "alice"),
+    ],
+)
+def test_whose_work_it_is_shows_in_the_path_and_in_nothing_a_student_can_make(path: str, student: str) -> None:
+    (row,) = csv.DictReader(render_nbgrader(Report([submission(path)])).split("\n"))
+    assert row["student_id"] == student
+    assert set(render_folder(Report([submission(path)]))) == {Path(GRADES), Path(f"feedback/{student}/ps1/p.html")}
+
+
+@pytest.mark.parametrize("path", ["ex1.ipynb", "submitted/alice/p.ipynb", "submitted/../alice/ps1/x/p.ipynb"])
+def test_a_file_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(DojoError, match="submitted/STUDENT/ASSIGNMENT/"):
+        render_nbgrader(Report([submission(path)]))
+
+
+def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPatch, handed_in: Path) -> None:
+    monkeypatch.chdir(handed_in / "submitted")
+    (row,) = csv.DictReader(render_nbgrader(Report([submission("alice/ps1/problem1.ipynb")])).split("\n"))
+    assert (row["student_id"], row["timestamp"][:10]) == ("alice", "2026-02-03")
+
+
+def test_what_nbgrader_s_form_cannot_take_is_told_before_grading(tmp_path: Path) -> None:
+    (tmp_path / "ex2.py").write_text(SOFTMAX_MINUS_ONE)
+    for arguments, said in ((("--output", "ex2.py"), "is no folder"), ((), "submitted/STUDENT/ASSIGNMENT/")):
+        ran = dojo(tmp_path, "grade", "ex2.py", "--format", "nbgrader", *arguments)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert said in ran.stderr
+
+
+# ---- An exercise that several files hold ----
+
+
+def test_of_several_files_with_one_exercise_the_best_counts_everywhere() -> None:
+    low, high = submission("a.py", logits="wrong", h="wrong"), submission("b.py", logits="pass", h="wrong")
+    report = Report([low, high, submission("c.py", "makemore/ex2_cross_entropy", logits="pass")])
+    assert (report.score, report.max_score) == (2, 3)
+    assert "Points 2/3\n" in FORMATS["github"](report)
+    results = json.loads(FORMATS["gradescope"](report))
+    assert (results["score"], sum(test["max_score"] for test in results["tests"])) == (2, 3)
+    assert "a.py holds makemore/ex1_atoms too, with 0 of 2, and does not count." in results["output"]
