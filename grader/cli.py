@@ -287,6 +287,6 @@ def _complain(message: str) -> int:
 
 
 def _say(line: str) -> None:
-    from grader.render.text import visible
+    from grader.visible import visible
 
     typer.echo(f"dojo: {visible(line, keep='')}", err=True)

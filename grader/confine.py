@@ -136,6 +136,15 @@ def address_space() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def bare_environment() -> dict[str, str]:
+    """What of this process's environment a worker may know: no token, no address, no name of anybody."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    for name in ("DOJO_NAMES", "DOJO_DEFINITIONS"):
+        if name in kept:
+            kept[name] = str(Path(kept[name]).absolute())
+    return kept
+
+
 def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None:
     """A session of its own, a bare environment, an empty folder, limits. `held` is what `address_space()` gave.
 
@@ -145,10 +154,7 @@ def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None
 
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    for name in ("DOJO_NAMES", "DOJO_DEFINITIONS"):
-        if name in kept:
-            kept[name] = str(Path(kept[name]).absolute())
+    kept = bare_environment()
     os.environ.clear()
     os.environ.update(kept)
     os.chdir("/")

@@ -18,6 +18,8 @@ def describe_value(value: Any) -> tuple[dict[str, Any], Tensor | None]:
     if not isinstance(value, Tensor):
         kind = "stub" if value is ... or value is None else "object"
         return {"kind": kind, "type": type(value).__name__[:60]}, None
+    if value.is_nested:  # it has no shape to tell
+        return {"kind": "tensor", "shape": [], "dtype": str(value.dtype), "layout": "nested"}, None
     words = {
         "kind": "tensor",
         "shape": list(value.shape),
@@ -25,7 +27,7 @@ def describe_value(value: Any) -> tuple[dict[str, Any], Tensor | None]:
         "device": value.device.type,
         "layout": str(value.layout).removeprefix("torch."),
     }
-    dense = value.layout == torch.strided and not value.is_nested and value.device.type != "meta"
+    dense = value.layout == torch.strided and value.device.type != "meta"
     if not dense or value.numel() > MAX_ELEMENTS or value.is_complex():
         return words, None
     return words, value.detach()

@@ -13,8 +13,9 @@ from types import CodeType
 
 from grader.bundle import bundled
 from grader.errors import DojoError
+from grader.files import read_text
 from grader.scopes import called_name
-from grader.source import Cell, percent_cells, read_text
+from grader.source import Cell, percent_cells
 
 SETUP_TAGS = frozenset({"setup", "parameters"})
 ANSWER_TAGS = frozenset({"backward", "training"})

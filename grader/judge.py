@@ -14,6 +14,7 @@ from grader.compare import compare
 from grader.plan import Plan, Step
 from grader.sandbox import Launcher, Worker
 from grader.truths import Truth, Truths
+from grader.visible import harmless
 from grader.wire import WireError
 from grader.world import World
 
@@ -23,6 +24,7 @@ next, so that a file full of endless loops leaves time for its right answers."""
 
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
+_MOST_DIMENSIONS = 64
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,10 @@ class Failure:
             return None
         name = words.get("name")
         return cls(
-            str(words.get("type", "")),
-            str(words.get("text", "")),
+            harmless(str(words.get("type", ""))),
+            harmless(str(words.get("text", ""))),
             _as_int(words.get("line")),
-            name if isinstance(name, str) else None,
+            harmless(name) if isinstance(name, str) else None,
         )
 
 
@@ -124,9 +126,12 @@ class Judge:
             return []
         true, scale = truth.gradients.total[tensor], truth.gradients.scale(tensor)
         return sorted(
-            int(number)
-            for number, value in found.items()
-            if value.shape == true.shape and value.dtype == true.dtype and compare(value, true, scale).right
+            number
+            for number, value in ((number, found.get(str(number))) for number in range(len(texts)))
+            if value is not None
+            and value.shape == true.shape
+            and value.dtype == true.dtype
+            and compare(value, true, scale).right
         )
 
     def _run_once(self, worker: Worker, world: World, chained: frozenset[str]) -> tuple[dict[str, Answer], Truth]:
@@ -151,7 +156,7 @@ class Judge:
                 case "done":
                     found = message.get("forward_differs")
                     if truth.world.decides and isinstance(found, list):
-                        self.forward_differs = found
+                        self.forward_differs = [index for index in map(_as_int, found) if index is not None]
                     return answers
                 case "value":
                     tensor = message.get("tensor")
@@ -244,7 +249,15 @@ def _answer(message: Mapping[str, Any], value: Tensor | None) -> Answer:
     if failure is not None:
         return Answer(failure=failure, line=line)
     words = message.get("value")
-    return Answer(words if isinstance(words, dict) else {}, value, None, line)
+    return Answer(_description(words) if isinstance(words, dict) else {}, value, None, line)
+
+
+def _description(words: Mapping[str, Any]) -> dict[str, Any]:
+    """What `describe_value` says of a value, from a worker that may say anything."""
+    said = {key: harmless(str(words.get(key, ""))) for key in ("kind", "type", "dtype", "device", "layout")}
+    shape = words.get("shape")
+    sizes = [size for size in map(_as_int, shape) if size is not None] if isinstance(shape, list) else []
+    return said | {"shape": sizes[:_MOST_DIMENSIONS]}
 
 
 def _as_int(value: object) -> int | None:

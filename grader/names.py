@@ -18,7 +18,7 @@ import platformdirs
 
 from grader.bundle import bundled
 from grader.errors import DojoError
-from grader.source import read_text
+from grader.files import read_text
 
 # numpy and torch are imported inside `build_dataset`: the start-up time of `dojo` is measured, and whoever
 # needs only a path or a list of words from here must not wait for them.

@@ -21,8 +21,8 @@ from typing import Any, Literal
 import platformdirs
 
 from grader.errors import DojoError
-from grader.files import FileStamp, file_stamp, write_atomically
-from grader.source import Source, parse_source, percent_cells, read_source, read_text
+from grader.files import FileStamp, file_stamp, read_text, write_atomically
+from grader.source import Source, parse_source, percent_cells, read_source
 
 Changed = Literal["neither", "script", "notebook", "both"]
 SCHEMA = 1

@@ -12,8 +12,8 @@ from typing import Any
 
 from grader.errors import DojoError
 from grader.exercise import all_exercises
+from grader.files import read_text
 from grader.report import Points, Report, whole
-from grader.source import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib

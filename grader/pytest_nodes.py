@@ -14,9 +14,9 @@ from grader.confine import check_rung
 from grader.errors import DojoError
 from grader.exercise import find_exercise
 from grader.render.terminal import verdict_words, where
-from grader.render.text import visible
 from grader.source import read_source
 from grader.submission import SUFFIXES, Part, find_parts
+from grader.visible import visible
 
 if TYPE_CHECKING:
     from grader.grade import Grader

@@ -24,6 +24,7 @@ from grader.author import write_pristine
 from grader.confine import (
     RUNGS,
     address_space,
+    bare_environment,
     call_filter,
     confine_calls,
     confine_files,
@@ -160,7 +161,8 @@ class Launcher:
 
 def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
     """A fresh process that forks workers. Above `basic` it reads exercises without their solutions."""
-    environment = dict(os.environ)
+    # A process keeps the strings that it was started with where any code in it, and in its forks, can read them.
+    environment = bare_environment()
     if terms.isolation != "basic":
         definitions = tempfile.mkdtemp(prefix="dojo-")
         write_pristine(Path(definitions))

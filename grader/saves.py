@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.errors import DojoError
-from grader.files import FileStamp, file_stamp
-from grader.source import Source, read_source, read_text
+from grader.files import FileStamp, file_stamp, read_text
+from grader.source import Source, read_source
 from grader.submission import submission_files
 
 QUIET_MS = 10

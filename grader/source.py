@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import DojoError
-
-MAX_BYTES = 20_000_000
-"""A larger file is refused: a notebook with every picture of a lesson stays under 5 MB."""
+from grader.files import read_text
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
@@ -28,6 +26,9 @@ _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
 _GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
 _MAX_BAD_LINES = 400
+MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
+"""More statements, or characters of code, are refused. A course's longest notebooks have some 500 statements in
+40,000 characters; what reading costs grows with the square of the first."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
     statements: list[Statement] = []
     bad_lines: list[BadLine] = []
     cleaned: list[Cell] = []
+    if sum(len(cell.text) for cell in cells if cell.kind == "code") > MAX_CODE:
+        raise DojoError(f"{path}: holds more than {MAX_CODE:,} characters of code; no answer needs so many")
     for cell in cells:
         if cell.kind != "code":
             cleaned.append(cell)
@@ -146,31 +149,9 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
         cleaned.append(parsable)
         for node in _lift(tree.body):
             statements.append(Statement(node, parsable))
+        if len(statements) > MAX_STATEMENTS:
+            raise DojoError(f"{path}: holds more than {MAX_STATEMENTS:,} statements; no answer needs so many")
     return Source(path, tuple(cleaned), tuple(statements), tuple(bad_lines))
-
-
-def read_text(path: Path, content: bytes | None = None) -> str:
-    """The file, or `content`, as text: UTF-8, with or without a byte-order mark, any line ends.
-
-    Raises:
-        DojoError: no such file, a folder, larger than `MAX_BYTES`, or not UTF-8.
-    """
-    try:
-        size = path.stat().st_size if content is None else len(content)
-        if size > MAX_BYTES:
-            raise DojoError(
-                f"{path}: {size / 1e6:.0f} MB is too large; at most {MAX_BYTES / 1e6:.0f} MB are read "
-                "(clear the outputs of the notebook and save it again)"
-            )
-        raw = path.read_bytes() if content is None else content
-    except OSError as error:
-        raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DojoError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def percent_cells(text: str) -> list[Cell]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.errors import DojoError
-from grader.files import keep_copy, write_atomically
+from grader.files import keep_copy, read_text, write_atomically
 from grader.pairs import Agreements, Pair, changed_side, content, said
-from grader.source import read_text
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from grader.errors import DojoError
-from grader.source import MAX_BYTES, Source, parse_source, percent_cells, read_source
+from grader.files import MAX_BYTES
+from grader.source import Source, parse_source, percent_cells, read_source
 
 Save = Callable[..., Path]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.batch.items import Item, printable, too_large
 from grader.errors import DojoError
-from grader.source import MAX_BYTES
+from grader.files import MAX_BYTES
 
 MOST_MEMBERS = 200_000
 MOST_UNPACKED = 8 << 30

@@ -14,7 +14,7 @@ from grader.batch.folders import read_plain_file, walk
 from grader.batch.items import Item, is_visible, printable
 from grader.batch.layouts import Person, layout_of
 from grader.errors import DojoError
-from grader.source import read_text
+from grader.files import read_text
 from grader.submission import SUFFIXES
 
 MOST_FILES = 50

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from grader.batch.items import Item, printable, too_large
 from grader.errors import DojoError
-from grader.source import MAX_BYTES
+from grader.files import MAX_BYTES
 
 DEEPEST = 20
 

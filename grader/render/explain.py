@@ -9,8 +9,8 @@ from rich.text import Text
 from grader.diagnose.core import shape_text
 from grader.errors import DojoError
 from grader.render.terminal import draw_errors, draw_mistake, verdict_words, where
-from grader.render.text import visible
 from grader.report import Details, Report, SubmissionReport, Verdict
+from grader.visible import visible
 
 _SHADES = " .:-=+*#%@"
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from grader.render.terminal import verdict_words, where
-from grader.render.text import score_words, visible
+from grader.render.text import score_words
 from grader.report import Report, SubmissionReport, Verdict
+from grader.visible import visible
 
 _MOST_SUMMARY = 900_000
 """GitHub drops a summary of more than 1 MiB."""

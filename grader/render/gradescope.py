@@ -9,8 +9,9 @@ import json
 from typing import Any
 
 from grader.render.terminal import verdict_words, where
-from grader.render.text import score_words, visible
+from grader.render.text import score_words
 from grader.report import Report, SubmissionReport, Verdict
+from grader.visible import visible
 
 _TEXT = {"output_format": "text", "test_output_format": "text", "test_name_format": "text"}
 # What the autograder prints may hold a traceback of the grader: Gradescope shows it to instructors only.

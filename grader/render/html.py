@@ -15,8 +15,9 @@ from grader.graph_marks import STATES
 from grader.render.heatmap import HeatMap, heat_map
 from grader.render.page import environment, pieces
 from grader.render.terminal import first_thing, verdict_words
-from grader.render.text import score_words, visible
+from grader.render.text import score_words
 from grader.report import Details, Report, Status, SubmissionReport, Verdict
+from grader.visible import visible
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,7 @@ def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:
 def _counts(submission: SubmissionReport) -> list[tuple[Status, str, int]]:
     """How many of each status, in words; all that is right is one, whatever is said beside it."""
     counted = Counter(verdict.status for verdict in submission.verdicts)
-    words = {v.status: "right" if v.passed else verdict_words(v) for v in submission.verdicts}
-    return [(status, words[status], number) for status, number in counted.most_common()]
+    return [(status, STATES[status].words, number) for status, number in counted.most_common()]
 
 
 def _graph(submission: SubmissionReport, anchor: str) -> Markup:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from grader.render.text import visible
+from grader.visible import visible
 
 
 def _finalized(value: Any) -> Any:

@@ -9,8 +9,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from grader.render.text import score_words, visible
+from grader.graph_marks import STATES
+from grader.render.text import score_words
 from grader.report import Report, SubmissionReport, Verdict
+from grader.visible import visible
 
 PLAIN_WIDTH = 80
 
@@ -22,14 +24,6 @@ _STYLES = {
     "error": "red",
     "timeout": "red",
     "forbidden": "magenta",
-}
-_WORDS = {
-    "wrong": "wrong",
-    "shape": "wrong shape",
-    "missing": "not attempted",
-    "error": "error",
-    "timeout": "out of time",
-    "forbidden": "taken from autograd",
 }
 
 
@@ -71,7 +65,7 @@ def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Consol
 def verdict_words(verdict: Verdict) -> str:
     """The verdict in a few words, the same wherever it is shown."""
     if verdict.status != "pass":
-        return _WORDS[verdict.status]
+        return STATES[verdict.status].words
     if verdict.mistake == "hardcoded-size":
         return "right (at these sizes)"
     if verdict.mistake == "vanishing":

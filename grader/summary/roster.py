@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.errors import DojoError
-from grader.source import read_text
+from grader.files import read_text
 from grader.summary.statistics import Student
 
 IDS = ("id", "sis user id", "identifier", "id number", "user id", "student id", "sid")

@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from grader.render.text import visible
 from grader.report import Points
 from grader.summary.statistics import CourseSummary, Student
+from grader.visible import visible
 
 TABLE_HEAD = (
     "submission", "student", "student id", "status", "score", "points possible", "seconds", "near-identical group",
