@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
 from typing import Protocol
 
-from grader.batch.judges import Died, Judging, outcome_of_dead
+from grader.batch.judges import Died, Judging, outcome_of_dead, warm_up
 from grader.batch.person import Outcome, Task, Terms, UnableError
 from grader.confine import check_rung
 from grader.errors import DojoError
@@ -66,6 +66,8 @@ class LocalJobs:
 
     def begin(self, terms: Terms) -> str:
         self.terms = terms
+        if self.forked:
+            warm_up()  # while this process loads torch too
         self._launcher = _launcher(terms)
         return self._launcher.isolation
 
@@ -151,11 +153,14 @@ def _launcher(terms: Terms) -> Launcher:
 
     It forks where there is but one thread, so there are two for a moment.
     """
+    from grader.grade import launcher_for  # loads torch
+
+    chosen = terms.settings()
     done = threading.Event()
     thread = threading.Thread(target=done.wait, daemon=True)
     thread.start()
     try:
-        return Launcher(terms.isolation, terms.limits, terms.device)
+        return launcher_for(chosen)
     finally:
         done.set()
         thread.join()

@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,15 @@ Stop = Callable[[], None]
 ExitCode = Callable[[], "int | None"]
 
 
+def warm_up() -> None:
+    """Begin to load torch in the process that judges are forked from."""
+    forkserver.set_forkserver_preload(["grader.batch.warm"])
+    forkserver.ensure_running()
+
+
 def _forked(theirs: Connection, requests: socket.socket) -> tuple[Stop, ExitCode]:
+    warm_up()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["grader.batch.warm"])
     process = context.Process(target=_serve_forked, args=(theirs, requests), daemon=True)
     process.start()
 
@@ -199,17 +206,15 @@ def _serve(connection: Connection, requests: socket.socket) -> None:
 
 def _serve_terms(connection: Connection, requests: socket.socket, terms: Terms) -> None:
     from grader.grade import Grader
-    from grader.settings import settings
 
     if terms.names is not None:
         os.environ["DOJO_NAMES"] = terms.names
-    chosen = replace(settings(terms.seed, terms.device, limits=terms.limits), isolation=terms.isolation)
     launcher = Launcher.attached(requests, terms.isolation)
 
     def say(kind: str, content: Any = None) -> None:
         connection.send((kind, content))
 
-    with Grader(chosen, launcher) as grader:
+    with Grader(terms.settings(), launcher) as grader:
         say("ready")
         while True:
             task = connection.recv()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from grader.submission import Part, find_parts
 
 if TYPE_CHECKING:
     from grader.grade import Grader
+    from grader.settings import Settings
 
 _LONGEST_TRACEBACK = 20_000
 
@@ -33,6 +34,16 @@ class Terms:
     exercise: str | None = None
     points: PointsTable = field(default_factory=PointsTable)
     names: str | None = None
+
+    def settings(self) -> Settings:
+        """The grader's settings.
+
+        Raises:
+            DojoError: this machine has no such device.
+        """
+        from grader.settings import settings  # loads torch
+
+        return replace(settings(self.seed, self.device, limits=self.limits), isolation=self.isolation)
 
 
 @dataclass(frozen=True)

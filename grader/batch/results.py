@@ -188,7 +188,7 @@ class Results:
 
     def _note(self, entry: Entry) -> None:
         self._latest[entry.submission] = entry
-        self._owners.setdefault(entry.file, entry.submission)
+        self._owners.setdefault(entry.file.casefold(), entry.submission)
         contents = self._contents.setdefault(entry.submission, [])
         if entry.content not in contents:
             contents.append(entry.content)
@@ -197,7 +197,7 @@ class Results:
         contents = self._contents.get(submission, [])
         version = 1 + (contents.index(content) if content in contents else len(contents))
         name = file_name(submission, version)
-        if self._owners.get(f"results/{name}", submission) != submission:
+        if self._owners.get(f"results/{name}".casefold(), submission) != submission:
             name = file_name(submission, version, whole_digest=True)
         return name
 
@@ -237,7 +237,7 @@ class Results:
         for file in sorted(folder.iterdir()):
             if file.name.endswith(".part"):
                 file.unlink()
-            elif file.suffix == ".json" and f"results/{file.name}" not in self._owners:
+            elif file.suffix == ".json" and f"results/{file.name}".casefold() not in self._owners:
                 self.problems.append(
                     f"{file}: has no line in the index; kept as {keep_copy(file).name}, its submission is graded again"
                 )
