@@ -28,13 +28,13 @@ STATES: Mapping[str, State] = {
     "wrong": State("✗", "wrong", "#e5484d"),
     "shape": State("≠", "wrong shape", "#d97706"),
     "upstream": State("↑", "upstream is wrong", "#a371f7"),
-    "error": State("!", "stops with an error", "#c2410c"),
-    "timeout": State("…", "takes too long", "#c2410c"),
+    "error": State("!", "error", "#c2410c"),
+    "timeout": State("…", "out of time", "#c2410c"),
     "forbidden": State("⊘", "taken from autograd", "#bf4b8a"),
     "missing": State("·", "not attempted", "#8b949e"),
 }
-"""Statuses of a verdict, and `upstream`: not judged, because what it was made from is wrong. The colours have at
-least three times the contrast of white and of Jupyter's dark background."""
+"""Statuses of a verdict, and `upstream`: not judged, because what it was made from is wrong. The words are those of
+every view. The colours have at least three times the contrast of white and of Jupyter's dark background."""
 
 ROUTES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
 """Colour and dashes of the first, second and third route."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -15,6 +16,8 @@ from grader.exercise import Exercise, all_exercises, find_exercise, read_exercis
 from grader.graph import alt_text, graph_svg
 from grader.graph_layout import HEIGHT, WIDTH, Node, lay_out
 from grader.graph_marks import ROUTES, STATES
+from grader.render.terminal import verdict_words
+from grader.report import Status, Verdict
 
 SVG = "{http://www.w3.org/2000/svg}"
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -144,6 +147,11 @@ def test_a_state_shows_by_mark_and_colour() -> None:
         assert f"{state.mark} {state.words} (1)" in legend
     marks = [state.mark for state in STATES.values()]
     assert len(set(marks)) == len(marks)
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_the_legend_has_the_words_of_the_verdicts(status: Status) -> None:
+    assert STATES[status].words == verdict_words(Verdict("h", status))
 
 
 def luminance(colour: str) -> float:
