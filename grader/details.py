@@ -29,7 +29,8 @@ def details_of(name: str, gradients: Gradients, candidate: Tensor | None, error:
     found.error = error
     difference = (candidate.double() - truth.double()).abs().nan_to_num(float("inf"))
     found.largest_errors = _largest(difference, candidate, truth)
-    found.heatmap = _heatmap(difference)
+    if found.largest_errors:
+        found.heatmap = _heatmap(difference)  # a map of nothing but zeros is most of a large report
     return found
 
 

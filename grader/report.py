@@ -24,7 +24,8 @@ class Details:
     """The figures behind a verdict, from the world that decided.
 
     `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
-    element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns.
+    element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns, and nothing where
+    nothing is off.
     """
 
     shape: list[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader.errors import DojoError
@@ -12,7 +12,17 @@ from grader.summary.statistics import CourseSummary, Student
 from grader.summary.tables import csv_text
 
 CANVAS_HEAD = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
-_MOODLE_IDS = ("Identifier", "User ID", "ID number", "Username", "Email address", "First name", "Last name", "Surname", "Full name")
+_MOODLE_IDS = (
+    "Identifier",
+    "User ID",
+    "ID number",
+    "Username",
+    "Email address",
+    "First name",
+    "Last name",
+    "Surname",
+    "Full name",
+)
 
 
 @dataclass(frozen=True)
@@ -44,21 +54,27 @@ def canvas_gradebook(summary: CourseSummary, assignment: str, roster: Roster | N
     head = [*CANVAS_HEAD, column or assignment]
     rows = [head, ["    Points Possible", "", "", "", "", grade.most]]
     for person, student in _in_order(matches, summary):
-        rows.append([*(person.row.get(roster.column((name.casefold(),)) or "", "") for name in CANVAS_HEAD), grade(student)])
+        rows.append(
+            [*(person.row.get(roster.column((name.casefold(),)) or "", "") for name in CANVAS_HEAD), grade(student)]
+        )
     return Gradebook(_verbatim(rows), remarks)
 
 
 def _canvas_by_names(summary: CourseSummary, assignment: str, most: float | None) -> Gradebook:
     known = [one for one in summary.students if one.student_id.isdigit() and one.student_id != one.submission]
     if not known:
-        raise DojoError("--canvas: these results have no ids of Canvas; add --roster FILE, the gradebook exported from Canvas")
+        raise DojoError(
+            "--canvas: these results have no ids of Canvas; add --roster FILE, the gradebook exported from Canvas"
+        )
     grade = _Grade(summary, most)
     graded = [one for one in known if one.graded]
     rows = [[*CANVAS_HEAD, assignment], ["    Points Possible", "", "", "", "", grade.most]]
     rows += [[one.student, one.student_id, "", "", "", grade(one)] for one in graded]
     remarks = [f"no --roster: ids are those in the names of the submissions ({len(graded)} students)"]
     without = [one.submission for one in summary.students if one.graded and one not in known]
-    return Gradebook(csv_text(rows), remarks + _listed("has no id in its name", without) + _ungraded(summary) + grade.remarks)
+    return Gradebook(
+        csv_text(rows), remarks + _listed("has no id in its name", without) + _ungraded(summary) + grade.remarks
+    )
 
 
 def moodle_gradebook(summary: CourseSummary, assignment: str, roster: Roster | None, most: float | None) -> Gradebook:
@@ -72,7 +88,9 @@ def moodle_gradebook(summary: CourseSummary, assignment: str, roster: Roster | N
         grade = _Grade(summary, most)
         graded = [one for one in summary.students if one.graded]
         rows = [["Identifier", "Full name", assignment], *([one.student_id, one.student, grade(one)] for one in graded)]
-        remarks = ["no --roster: Identifier is what the submissions are called; compare it with Moodle's before importing"]
+        remarks = [
+            "no --roster: Identifier is what the submissions are called; compare it with Moodle's before importing"
+        ]
         return Gradebook(csv_text(rows), remarks + _ungraded(summary) + grade.remarks)
     worksheet = roster.column(("grade",)) if roster.column(("identifier",)) else None
     maximum = _maximum_grade(roster) if worksheet else None
@@ -87,9 +105,15 @@ def moodle_gradebook(summary: CourseSummary, assignment: str, roster: Roster | N
     else:
         kept = [column for column in roster.columns if column.casefold() in {name.casefold() for name in _MOODLE_IDS}]
         if not {column.casefold() for column in kept} & {*LOGINS, "id number", "user id", "identifier"}:
-            raise DojoError(f"{roster.path}: has no column by which Moodle knows people, such as Email address or ID number")
+            raise DojoError(
+                f"{roster.path}: has no column by which Moodle knows people, such as Email address or ID number"
+            )
         rows = [[*kept, assignment]]
-        rows += [[*(person.row[c] for c in kept), grade(owners[id(person)])] for person in roster.people if id(person) in owners]
+        rows += [
+            [*(person.row[c] for c in kept), grade(owners[id(person)])]
+            for person in roster.people
+            if id(person) in owners
+        ]
     return Gradebook(_verbatim(rows), remarks + grade.remarks)
 
 
@@ -113,7 +137,10 @@ class _Grade:
 def _matched(summary: CourseSummary, roster: Roster) -> tuple[Matches, list[str]]:
     matches = match(summary.students, roster)
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
-    remarks = [f"matched {len(matches.people)} of {len(summary.students)} submissions with the roster" + (f" ({how})" if how else "")]
+    remarks = [
+        f"matched {len(matches.people)} of {len(summary.students)} submissions with the roster"
+        + (f" ({how})" if how else "")
+    ]
     remarks += _listed("not matched", [f"{student.submission} ({reason})" for student, reason in matches.unmatched])
     remarks += _listed("on the roster without a submission", [person.name for person in matches.absent])
     return matches, remarks + _ungraded(summary)

@@ -9,9 +9,10 @@ from markupsafe import Markup
 
 from grader.report import Points
 
-_MOST_BARS = 40
-_STEP, _WIDTH, _HEIGHT, _ROOM = 18, 15, 90, 16
-"""Pixels from bar to bar, of a bar, of the tallest one, and of the numbers above and below."""
+_MOST_BARS = 28
+_STEP, _WIDTH, _HEIGHT = 12, 10, 90
+_ABOVE, _BELOW = 34, 14
+"""Pixels from bar to bar, of a bar, of the tallest one; of the numbers above and below. 27 bars fit a telephone."""
 
 
 def histogram(scores: Mapping[Points, int], most: Points) -> tuple[Markup, str]:
@@ -30,21 +31,25 @@ def _range(number: int, each: int, most: Points) -> str:
 
 
 def _svg(bars: Sequence[int], names: Sequence[str]) -> Markup:
-    tallest, width = max(bars), max(len(bars) * _STEP, 60)
+    tallest, width, base = max(bars), max(len(bars) * _STEP, 60), _ABOVE + _HEIGHT
     drawn = []
     for number, (count, name) in enumerate(zip(bars, names, strict=True)):
-        height = max(1.0, count / tallest * _HEIGHT) if count else 0.0
         x, middle = number * _STEP + (_STEP - _WIDTH) / 2, number * _STEP + _STEP / 2
         if count:
-            drawn.append(f'<rect x="{x:g}" y="{_ROOM + _HEIGHT - height:.1f}" width="{_WIDTH}" height="{height:.1f}"/>')
-            size = 9 if count < 1000 else 7
-            drawn.append(
-                f'<text x="{middle:g}" y="{_ROOM + _HEIGHT - height - 3:.1f}" font-size="{size}">{count}</text>'
-            )
-        if len(bars) <= 10 or number % 5 == 0 or number == len(bars) - 1:
-            drawn.append(f'<text x="{middle:g}" y="{_HEIGHT + 2 * _ROOM - 4}" font-size="9">{name.split()[0]}</text>')
-    height = _HEIGHT + 2 * _ROOM
+            height = max(1.0, count / tallest * _HEIGHT)
+            drawn.append(f'<rect x="{x:g}" y="{base - height:.1f}" width="{_WIDTH}" height="{height:.1f}"/>')
+            drawn.append(_count(count, middle, base - height - 3))
+        if len(bars) <= 10 or number % 5 == 0:
+            drawn.append(f'<text x="{middle:g}" y="{base + _BELOW - 4}">{name.split()[0]}</text>')
     return Markup(
-        f'<svg class="histogram" role="img" aria-label="Distribution of scores, told in words below it" '
-        f'viewBox="0 0 {width} {height}" width="{width * 1.2:g}" height="{height * 1.2:g}">{"".join(drawn)}</svg>'
+        '<svg class="histogram" role="img" aria-label="Distribution of scores, told in words below it" '
+        f'viewBox="0 0 {width} {base + _BELOW}" width="{width * 1.4:g}" height="{(base + _BELOW) * 1.4:g}">'
+        f"{''.join(drawn)}</svg>"
     )
+
+
+def _count(count: int, x: float, y: float) -> str:
+    """The number over a bar; upright where it is wider than the bar."""
+    if count < 100:
+        return f'<text x="{x:g}" y="{y:.1f}">{count}</text>'
+    return f'<text class="tall" transform="translate({x + 3:g} {y:.1f}) rotate(-90)">{count}</text>'

@@ -32,16 +32,17 @@ class Line:
     target: str
 
 
-def simple_statements(text: str) -> list[str]:
+@lru_cache(maxsize=_CACHED // 10)
+def simple_statements(text: str) -> tuple[str, ...]:
     """The texts of the statements that hold no others, in order; none where `text` is not Python."""
     if "\n" not in text:
-        return [text]
+        return (text,)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return ()
     lines = [line.encode() for line in text.split("\n")]
-    return [_cut(lines, node).decode() for node in _leaves(tree.body)]
+    return tuple(_cut(lines, node).decode() for node in _leaves(tree.body))
 
 
 def _cut(lines: list[bytes], node: ast.stmt) -> bytes:

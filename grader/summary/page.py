@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -79,10 +78,10 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """One submission and its cells: status, and what stands in the cell; "" where the exercise was not handed in."""
+    """One submission and the status of each gradient, by exercise; "" where the exercise was not handed in."""
 
     student: Student
-    cells: list[str]
+    cells: list[list[str]]
 
 
 def render_page(summary: CourseSummary, results: Results) -> str:
@@ -115,16 +114,15 @@ def _worth_showing(summary: CourseSummary) -> list[Student]:
 
 def _matrix_row(summary: CourseSummary, student: Student) -> MatrixRow:
     cells = [
-        student.statuses.get(exercise.id, {}).get(name, "")
+        [student.statuses.get(exercise.id, {}).get(name, "") for name in exercise.labels]
         for exercise in summary.exercises.values()
-        for name in exercise.labels
     ]
     return MatrixRow(student, cells)
 
 
 def _chapter(summary: CourseSummary, exercise: ExerciseSummary) -> ExerciseChapter:
     ordered = sorted(exercise.scores.elements())
-    svg, words = histogram(exercise.scores, exercise.max_score)
+    svg, words = histogram(exercise.scores, exercise.max_score) if len(exercise.labels) > 1 else (Markup(), "")
     return ExerciseChapter(
         short_id=exercise.short_id,
         title=exercise.title,
@@ -189,8 +187,3 @@ def _groups(summary: CourseSummary, results: Results) -> list[GroupRow]:
 def _label(summary: CourseSummary, line: SharedLine) -> str:
     exercise = summary.exercises[line.exercise]
     return f"{exercise.short_id} {exercise.labels[line.name]}"
-
-
-def size_words(text: str) -> str:
-    """How large a page is: `0.31 MB`."""
-    return f"{len(text.encode()) / 1e6:.2f} MB"

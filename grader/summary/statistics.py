@@ -147,7 +147,9 @@ def summarise(
         summary.students.append(student)
         summary.answers.add(lines_of(graded))
     if not summary.students:
-        raise DojoError(f"{results.folder}: holds no result; `dojo batch SUBMISSIONS --out {results.folder}` writes some")
+        raise DojoError(
+            f"{results.folder}: holds no result; `dojo batch SUBMISSIONS --out {results.folder}` writes some"
+        )
     summary.exercises = dict(sorted(summary.exercises.items()))
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
