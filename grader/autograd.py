@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -65,21 +65,28 @@ class Gradients:
     total: dict[str, Tensor]
     upstream: dict[str, Tensor]
     shares: dict[str, dict[str, Tensor]]
+    _largest: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
 
     def vanishes(self, name: str) -> bool:
         """True where the gradient of `name` is zero by algebra, whatever the numbers."""
-        above = [self.upstream[through] for through in self.shares[name] if through in self.upstream]
-        scale = max((float(tensor.abs().max()) for tensor in above), default=0.0)
-        return float(self.total[name].abs().max()) <= VANISHES_BELOW * scale
+        own, above = self._largest_elements(name)
+        return own <= VANISHES_BELOW * above
 
     def scale(self, name: str) -> float:
         """The size that an error in the gradient of `name` is measured against: its largest element.
 
         Where the gradient vanishes there is none, so the largest upstream element takes its place.
         """
-        if not self.vanishes(name):
-            return float(self.total[name].abs().max())
-        return max(float(self.upstream[through].abs().max()) for through in self.shares[name])
+        own, above = self._largest_elements(name)
+        return above if self.vanishes(name) else own
+
+    def _largest_elements(self, name: str) -> tuple[float, float]:
+        """Of the gradient itself and of what flows in from above."""
+        if name not in self._largest:
+            above = (self.upstream[through] for through in self.shares[name] if through in self.upstream)
+            largest = max((float(tensor.abs().max()) for tensor in above), default=0.0)
+            self._largest[name] = float(self.total[name].abs().max()), largest
+        return self._largest[name]
 
 
 def cut_forward(exercise: Exercise, namespace: Mapping[str, Any]) -> Forward:

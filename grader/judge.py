@@ -166,7 +166,7 @@ class Judge:
                     if (then := _as_int(message.get("then"))) is not None:
                         running = then
                     try:
-                        worker.channel.send({}, {"truth": truth.put_back[tensor]})
+                        worker.channel.send_encoded(truth.message_of(tensor))
                     except OSError:
                         raise StepFailed(running, "crash") from None
                 case _:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from grader.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
 from grader.exercise import Exercise
+from grader.wire import encode
 from grader.world import World, namespace_of
 
 _MOST_KEPT = 24
@@ -27,6 +28,13 @@ class Truth:
     gradients: Gradients
     put_back: dict[str, Tensor]
     forward: Forward
+    _messages: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
+
+    def message_of(self, name: str) -> bytes:
+        """The message that gives a worker the true gradient of `name`, encoded once."""
+        if name not in self._messages:
+            self._messages[name] = encode({}, {"truth": self.put_back[name]})
+        return self._messages[name]
 
     @property
     def device(self) -> str:

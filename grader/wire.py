@@ -36,14 +36,16 @@ class Channel:
         self._socket.close()
 
     def send(self, words: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None) -> None:
-        """Send dense tensors, which travel on the CPU, and words.
+        """Send words, and dense tensors, which travel on the CPU.
 
         Raises:
             OSError: the other side is gone, or does not read for as long as the socket's timeout.
         """
-        text = json.dumps(words).encode()
-        numbers = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()}) if tensors else b""
-        self._socket.sendall(b"".join((_HEADER.pack(len(text), len(numbers)), text, numbers)))
+        self.send_encoded(encode(words, tensors))
+
+    def send_encoded(self, message: bytes) -> None:
+        """Send what `encode` made. Raises as `send` does."""
+        self._socket.sendall(message)
 
     def receive(self, deadline: float | None = None, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The next message, its tensors on `device`. `deadline` is in seconds of `time.monotonic`; None is never.
@@ -74,6 +76,13 @@ class Channel:
         taken = bytes(memoryview(self._read)[:count])
         del self._read[:count]
         return taken
+
+
+def encode(words: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None) -> bytes:
+    """A message as it travels."""
+    text = json.dumps(words).encode()
+    numbers = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()}) if tensors else b""
+    return b"".join((_HEADER.pack(len(text), len(numbers)), text, numbers))
 
 
 def _words(raw: bytes) -> dict[str, Any]:
