@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ _HEADER = re.compile(r"\A# ---\n(?:#.*\n)*?# ---\n\s*")
 def sync(folder: Path, keep: Sequence[Path], say: Say) -> int:
     """Write the side that has not changed from the one that has, pair by pair.
 
-    `keep` names the files that win a conflict. What is overwritten stays beside it as .bak. Returns the exit
-    code: 1 where both sides of a pair have changed, which changes neither.
+    `keep` names the files that win a conflict; the loser stays beside it as .bak. Without a conflict what is
+    overwritten is what both had agreed on, and the last of these stays as .sync.bak. Returns the exit code: 1 where
+    both sides of a pair have changed, which changes neither.
 
     Raises:
         DojoError: no pair is here, a file of `keep` is of no pair, or a file cannot be read or written.
@@ -64,7 +66,7 @@ def find_pairs(folder: Path) -> list[Pair]:
 
 def _sync(pair: Pair, winners: set[Path], agreements: Agreements, say: Say) -> bool:
     """Bring one pair in step; False for a conflict."""
-    side = None
+    side, changed = None, "neither"
     if not pair.is_complete:
         side = pair.script if pair.script.is_file() else pair.notebook
     else:
@@ -85,7 +87,8 @@ def _sync(pair: Pair, winners: set[Path], agreements: Agreements, say: Say) -> b
     if side is None:
         say(f"in step: {pair.script} and {pair.notebook}")
     else:
-        _write(side, pair.other(side), _script_from(pair) if side == pair.notebook else _notebook_from(pair), say)
+        target, text = pair.other(side), _script_from(pair) if side == pair.notebook else _notebook_from(pair)
+        _write(side, target, text, say, loses_work=changed == "both")
     agreements.note(pair, content(pair.script), content(pair.notebook))
     return True
 
@@ -101,12 +104,12 @@ def _first_difference(pair: Pair) -> str:
     return f"first in cell {number + 1}" + (f" ({shown[:60]!r})" if shown else "")
 
 
-def _write(source: Path, target: Path, text: str, say: Say) -> None:
+def _write(source: Path, target: Path, text: str, say: Say, *, loses_work: bool) -> None:
     kept = ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_file():
-            kept = f" (as it was: {keep_copy(target).name})"
+            kept = f" (as it was: {(keep_copy if loses_work else _keep_last)(target).name})"
         write_atomically(target, text)
         # JupyterLab with jupytext warns of a notebook that is newer than its script.
         times = source.stat()
@@ -114,6 +117,11 @@ def _write(source: Path, target: Path, text: str, say: Say) -> None:
     except OSError as error:
         raise DojoError(f"{target}: cannot be written ({error.strerror})") from None
     say(f"written: {target} from {source}{kept}")
+
+
+def _keep_last(path: Path) -> Path:
+    """Copy a file to `NAME.sync.bak`, in place of the one before."""
+    return Path(shutil.copy2(path, path.with_name(f"{path.name}.sync.bak")))
 
 
 def _notebook_from(pair: Pair) -> str:

@@ -15,6 +15,7 @@ import pytest
 from dojo import dojo
 
 from grader.author import notebook_text, pristine_exercises
+from grader.copies import copy_exercises, reset_exercise
 from grader.errors import DojoError
 from grader.pairs import latest, pair_of, said
 from grader.submission import submission_files
@@ -95,18 +96,18 @@ def test_untouched_files_are_in_step(course: Course) -> None:
 def test_an_edit_of_the_script_reaches_the_notebook(course: Course) -> None:
     edit(course.script, RIGHT)
     before = course.notebook.read_text()
-    assert course.sync() == (0, [f"written: {NOTEBOOK} from {SCRIPT} (as it was: {course.notebook.name}.bak)"])
+    assert course.sync() == (0, [f"written: {NOTEBOOK} from {SCRIPT} (as it was: {course.notebook.name}.sync.bak)"])
     assert RIGHT in [cell.source for cell in cells(course.notebook)]
-    assert course.notebook.with_name(course.notebook.name + ".bak").read_text() == before
+    assert course.notebook.with_name(course.notebook.name + ".sync.bak").read_text() == before
     assert course.sync() == IN_STEP
-    assert course.files() == [SCRIPT, NOTEBOOK, f"{NOTEBOOK}.bak"]
+    assert course.files() == [SCRIPT, NOTEBOOK, f"{NOTEBOOK}.sync.bak"]
 
 
 def test_an_edit_of_the_notebook_reaches_the_script_to_the_letter(course: Course) -> None:
     edit(course.notebook, RIGHT)
-    assert course.sync() == (0, [f"written: {SCRIPT} from {NOTEBOOK} (as it was: {course.script.name}.bak)"])
+    assert course.sync() == (0, [f"written: {SCRIPT} from {NOTEBOOK} (as it was: {course.script.name}.sync.bak)"])
     assert course.script.read_text() == TEXTS[NAME].replace("dlogits = ...", RIGHT)
-    assert course.script.with_name(course.script.name + ".bak").read_text() == TEXTS[NAME]
+    assert course.script.with_name(course.script.name + ".sync.bak").read_text() == TEXTS[NAME]
     assert course.sync() == IN_STEP
 
 
@@ -121,6 +122,44 @@ def test_edits_go_back_and_forth(course: Course) -> None:
     edit(course.notebook, "dlogits = ...", "dlogits = 3")
     assert course.sync()[1][0].startswith(f"written: {SCRIPT} ")
     assert course.script.read_text() == TEXTS[NAME]
+
+
+def test_copies_do_not_pile_up_and_no_work_is_lost(course: Course) -> None:
+    """Of what both had agreed on the last is kept; of what lost a conflict, all."""
+    value, line = 0, "dlogits = ..."
+    for side in (course.script, course.notebook) * 3:
+        value, old = value + 1, line
+        line = f"dlogits = {value}"
+        edit(side, line, old)
+        assert course.sync()[0] == 0
+    assert course.files() == [SCRIPT, f"{SCRIPT}.sync.bak", NOTEBOOK, f"{NOTEBOOK}.sync.bak"]
+    assert "dlogits = 5\n" in course.script.with_name(course.script.name + ".sync.bak").read_text()
+    for lost in (7, 8):
+        edit(course.script, f"dlogits = {lost}", line)
+        edit(course.notebook, f"dlogits = 1{lost}", line)
+        line = f"dlogits = 1{lost}"
+        assert course.sync(NOTEBOOK)[0] == 0
+    texts = [(course.folder / f"{SCRIPT}{end}").read_text() for end in (".bak", ".bak.2")]
+    assert ["dlogits = 7\n" in texts[0], "dlogits = 8\n" in texts[1]] == [True, True]
+
+
+def test_init_notes_that_both_sides_agree(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So an update of dojo, which hands out other texts, makes no conflict of one edit."""
+    copy_exercises(Path(), force=False)
+    monkeypatch.setattr("grader.pairs._handed_out", lambda name: None)
+    edit(course.script, RIGHT)
+    said_of_it = course.sync()[1]
+    assert said_of_it[1].startswith(f"written: {NOTEBOOK} from {SCRIPT}")
+    assert [line.split(":")[0] for line in said_of_it] == ["in step", "written", "in step", "in step"]
+
+
+def test_reset_notes_that_both_sides_agree(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(course.script, "dlogits = 1")
+    course.sync()
+    reset_exercise("ex2", Path(), confirm=lambda _: True)
+    monkeypatch.setattr("grader.pairs._handed_out", lambda name: None)
+    edit(course.script, RIGHT)
+    assert course.sync()[1][0].startswith(f"written: {NOTEBOOK} from {SCRIPT}")
 
 
 def test_outputs_and_ids_stay_where_the_code_is_unchanged(course: Course) -> None:
