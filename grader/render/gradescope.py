@@ -33,7 +33,7 @@ def render_gradescope(report: Report) -> str:
 
 def render_failure(sentence: str) -> str:
     """Score 0 and why, where nothing could be graded."""
-    return _json({"score": 0, "output": visible(sentence), **_TEXT, **_SEEN, "tests": []})
+    return _json({"score": 0, "output": visible(sentence, keep=""), **_TEXT, **_SEEN, "tests": []})
 
 
 def _test(submission: SubmissionReport, verdict: Verdict, number: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _output(report: Report) -> str:
         if not any(other is s for s in counted):
             path = visible(other.path, keep="")
             lines.append(f"{path} holds {other.exercise} too, with {score_words(other)}, and does not count.")
-    return "\n".join([*lines, *(visible(f"Not graded: {sentence}") for sentence in report.refused)])
+    return "\n".join([*lines, *(visible(f"Not graded: {sentence}", keep="") for sentence in report.refused)])
 
 
 def _facts(report: Report) -> dict[str, Any]:
