@@ -456,12 +456,16 @@ def test_a_kernel_shows_the_card_and_the_picture_follows(tmp_path: Path, monkeyp
         *setup[: until + 1],
         "from grader import hint, progress\nprogress()",
         check("logprobs"),
-        'dprobs = dlogprobs\ncmp("probs", dprobs, probs);',
+        'dprobs = dlogprobs\ncmp("probs", dprobs, probs)',
     ]
-    *_, picture, right, wrong = in_kernel(cells, tmp_path, monkeypatch)
+    cells += ["def cmp(*_):\n    return 5", "cmp(1)"]
+    *_, picture, right, wrong, _, own = in_kernel(cells, tmp_path, monkeypatch)
     assert "1 of 26 right" in picture[0].data["text/html"]  # nbclient applies update_display
     assert "✗ dprobs" in picture[0].data["text/plain"]
     assert "✓" in right[0].data["text/html"]
     assert right[0].data["text/plain"].startswith("logprobs ")
+    assert len(right) == 1  # no True below it
     assert wrong[0].text.startswith("probs           | exact: False")
     assert "missing-local-derivative" in wrong[1].data["text/html"]
+    assert len(wrong) == 2
+    assert own[0].data["text/plain"] == "5"  # a function of the learner's own keeps its echo
