@@ -70,14 +70,15 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}
     inside = _gradients_inside(body, names, trainers)
     for index, node in enumerate(body):
-        loops = training_loops(node, names, forward, inside.keys())
+        looping = any(isinstance(leaf, Loop) for leaf in source.statements[index].nodes)
+        loops = training_loops(node, names, forward, inside.keys()) if looping else []
         if loops:
             analysis.loops[index] = loops
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and (loops or effects[index].calls & trainers):
             analysis.training.append(index)
     for index, node in enumerate(body):
         if index not in analysis.training and not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            _collect(analysis, index, node, inside)
+            _collect(analysis, index, source.statements[index], inside)
     _add_generic_names(analysis)
     for tensor, versions in analysis.hidden.items():
         analysis.attempts.setdefault(tensor, versions)
@@ -87,9 +88,9 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     return analysis
 
 
-def _collect(analysis: Analysis, index: int, node: ast.stmt, inside: dict[str, dict[str, str]]) -> None:
-    effects, names = analysis.effects[index], analysis.names
-    written = dict(names.written(node))
+def _collect(analysis: Analysis, index: int, statement: Statement, inside: dict[str, dict[str, str]]) -> None:
+    effects, names, node = analysis.effects[index], analysis.names, statement.node
+    written = names.written(statement.nodes)
     for name in sorted(effects.writes & names.by_name.keys()):
         written.setdefault(names.by_name[name], name)
     if is_stub(node):
@@ -173,7 +174,7 @@ def _add_generic_names(analysis: Analysis) -> None:
 def _gradients_inside(body: Sequence[ast.stmt], names: Names, trainers: Collection[str]) -> dict[str, dict[str, str]]:
     """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
     functions = functions_in(body)
-    places = {f.name: names.written(f) for f in functions if f.name not in trainers}
+    places = {f.name: names.written(ast.walk(f)) for f in functions if f.name not in trainers}
     for _ in range(3):  # calls of calls of calls: enough for what people write
         for function in functions:
             held = places.get(function.name)

@@ -67,7 +67,7 @@ def _hook_block(block: ast.stmt, places: Mapping[str, str], names: Names) -> Non
 
 def _hooked_body(body: list[ast.stmt], places: Mapping[str, str], names: Names) -> list[ast.stmt]:
     written = [
-        {} if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Return)) else names.written(statement)
+        {} if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Return)) else names.written(ast.walk(statement))
         for statement in body
     ]
     last = {tensor: index for index, found in enumerate(written) for tensor in found if tensor in places}

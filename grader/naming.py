@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from grader.effects import Effects
-from grader.scopes import assigned_names, field_name, functions_in, rebound_names, root_name
-from grader.source import Source
+from grader.scopes import assigned_names, field_name, functions_in, root_name
+from grader.source import Source, Statement
 
 _CONVENTIONAL = re.compile(r"^(d|g_)|grad", re.IGNORECASE)
 
@@ -57,10 +57,10 @@ class Names:
             found |= {self.by_place[place] for place in places if place in self.by_place}
         return found
 
-    def written(self, statement: ast.AST) -> dict[str, str]:
-        """tensor -> expression, for each gradient that is stored to or changed in place below `statement`."""
+    def written(self, nodes: Iterable[ast.AST]) -> dict[str, str]:
+        """tensor -> expression, for each gradient that one of `nodes` stores to or changes in place."""
         found: dict[str, str] = {}
-        for leaf in ast.walk(statement):
+        for leaf in nodes:
             target: ast.AST | None = None
             if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
                 target = leaf
@@ -82,7 +82,7 @@ def find_names(source: Source, effects: list[Effects], tensors: set[str]) -> Nam
         written |= {field_name(leaf) or "" for leaf in ast.walk(function)}
     compared_with: dict[str, set[str]] = defaultdict(set)
     for index, statement in enumerate(source.statements):
-        for value, tensor in _compared(statement.node, tensors):
+        for value, tensor in _compared(statement, tensors):
             names.compared.append((index, value, tensor))
             if isinstance(value, ast.Name):
                 compared_with[value.id].add(tensor)
@@ -106,7 +106,7 @@ def _caches(source: Source) -> frozenset[str]:
     """Names of dicts and objects that hold forward tensors: those with `cache["h"] = h` somewhere."""
     found = set()
     for statement in source.statements:
-        for leaf in ast.walk(statement.node):
+        for leaf in statement.nodes:
             if isinstance(leaf, ast.Assign) and isinstance(leaf.value, ast.Name):
                 found |= {root_name(t) for t in leaf.targets if field_name(t) == leaf.value.id}
     return frozenset(name for name in found if name is not None)
@@ -127,9 +127,9 @@ def normalised(name: str) -> str:
     return bare.replace("_", "")
 
 
-def _compared(node: ast.AST, tensors: set[str]) -> list[tuple[ast.expr, str]]:
+def _compared(statement: Statement, tensors: set[str]) -> list[tuple[ast.expr, str]]:
     found = []
-    for leaf in ast.walk(node):
+    for leaf in statement.nodes:
         if isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Name) and leaf.func.id == "cmp":
             arguments = [*leaf.args, *(keyword.value for keyword in leaf.keywords)]
             if len(arguments) >= 3 and isinstance(arguments[2], ast.Name) and arguments[2].id in tensors:
@@ -154,7 +154,7 @@ def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients:
             for other in groups.get(name, ()):
                 if not (name in gradients and other in gradients):
                     found.writes = found.writes | {other}
-        for name in rebound_names(node):
+        for name in found.rebinds:
             groups.pop(name, set()).discard(name)
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             viewed = _viewed(node.value)

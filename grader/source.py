@@ -70,6 +70,11 @@ class Statement:
         return min((self.node.lineno, *(int(d.lineno) for d in decorators)))
 
     @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """The statement and everything below it, walked once for all who look through it."""
+        return tuple(ast.walk(self.node))
+
+    @cached_property
     def text(self) -> str:
         """Source that compiles on its own; its first line is `text_line`."""
         if self.node.col_offset == 0:
