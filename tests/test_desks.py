@@ -15,6 +15,7 @@ from dojo import dojo
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from grader.desks import parts_of
 from grader.errors import DojoError
 from grader.render import FORMAT_NAMES, FORMATS
 from grader.render.github import render_summary, step_outputs
@@ -264,6 +265,8 @@ def test_what_nbgrader_s_form_cannot_take_is_told_before_grading(tmp_path: Path)
         ran = dojo(tmp_path, "grade", "ex2.py", "--format", "nbgrader", *arguments)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert said in ran.stderr
+    with pytest.raises(DojoError, match="submitted/STUDENT/ASSIGNMENT/"):
+        parts_of([tmp_path / "ex2.py"], None, "nbgrader")
 
 
 # ---- An exercise that several files hold ----
