@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
 from typing import Protocol
@@ -15,6 +15,7 @@ from grader.confine import check_rung
 from grader.errors import DojoError
 from grader.sandbox import Launcher
 
+_TRIES = 3
 _MOST_FAILURES = 3
 """So many submissions in a row for which no worker could be started, and the batch stops."""
 
@@ -58,7 +59,7 @@ class LocalJobs:
         self.judges: list[Judging] = []
         self._launcher: Launcher | None = None
         self._again: deque[Task] = deque()
-        self._retried: set[str] = set()
+        self._tried: Counter[str] = Counter()
         self._failures = 0
 
     def rung(self, asked: str, required: str | None) -> str:
@@ -128,14 +129,18 @@ class LocalJobs:
         return outcome_of_dead(judge, "the judge process said nothing for too long and was killed")
 
     def _unable(self, judge: Judging, words: str) -> Outcome | None:
-        """Try the submission once more with a new launcher; where that fails too, it is to blame, or the machine."""
+        """Try the submission again; where that goes on, it is to blame, or the machine is.
+
+        A judge whose launcher was lost to another's submission tries again for nothing.
+        """
         self._drop(judge)
         assert judge.task is not None
-        if judge.launcher is self._launcher:
+        lost_by_another = judge.launcher is not self._launcher
+        if not lost_by_another and not _is_alive(judge.launcher):
             judge.launcher.close()
             self._launcher = _launcher(self.terms)
-        if judge.task.submission not in self._retried:
-            self._retried.add(judge.task.submission)
+        self._tried[judge.task.submission] += not lost_by_another
+        if self._tried[judge.task.submission] < _TRIES:
             self._again.append(judge.task)
             return None
         self._failures += 1
@@ -146,6 +151,14 @@ class LocalJobs:
     def _drop(self, judge: Judging) -> None:
         self.judges.remove(judge)
         judge.close()
+
+
+def _is_alive(launcher: Launcher) -> bool:
+    try:
+        launcher.start().close()
+    except DojoError:
+        return False
+    return True
 
 
 def _launcher(terms: Terms) -> Launcher:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from course import RIGHT, WRONG, hand_in, zipped
+from people import RIGHT, WRONG, hand_in, zipped
 
 from grader.batch import archives
 from grader.batch.collect import MOST_FILES, Submission, collect

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from course import contents, index
 from dojo import environment
 from hypothesis import example, given
 from hypothesis import strategies as st
+from people import contents, index
 
 from grader.batch import disk, results
 from grader.batch.disk import file_name
