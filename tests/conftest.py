@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from course import Course, graded_answers, write_course
 
 from grader.grade import Grader, settings
 from grader.report import SubmissionReport
@@ -32,3 +33,10 @@ def grade_text(grader: Grader, tmp_path: Path) -> GradeText:
         return grader.grade_file(path, exercise)
 
     return grade
+
+
+@pytest.fixture(scope="session")
+def course(grader: Grader, tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The results of 120 made-up submissions."""
+    graded = graded_answers(grader, tmp_path_factory.mktemp("answers"))
+    return write_course(tmp_path_factory.mktemp("course") / "results", graded, 120)

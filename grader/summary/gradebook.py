@@ -51,8 +51,8 @@ def canvas_gradebook(summary: CourseSummary, assignment: str, roster: Roster | N
     grade = _Grade(summary, most if most is not None else possible)
     matches, remarks = _matched(summary, roster)
     remarks += grade.remarks
-    head = [*CANVAS_HEAD, column or assignment]
-    rows = [head, ["    Points Possible", "", "", "", "", grade.most]]
+    head: list[object] = [*CANVAS_HEAD, column or assignment]
+    rows: list[list[object]] = [head, ["    Points Possible", "", "", "", "", grade.most]]
     for person, student in _in_order(matches, summary):
         rows.append(
             [*(person.row.get(roster.column((name.casefold(),)) or "", "") for name in CANVAS_HEAD), grade(student)]
@@ -68,7 +68,7 @@ def _canvas_by_names(summary: CourseSummary, assignment: str, most: float | None
         )
     grade = _Grade(summary, most)
     graded = [one for one in known if one.graded]
-    rows = [[*CANVAS_HEAD, assignment], ["    Points Possible", "", "", "", "", grade.most]]
+    rows: list[list[object]] = [[*CANVAS_HEAD, assignment], ["    Points Possible", "", "", "", "", grade.most]]
     rows += [[one.student, one.student_id, "", "", "", grade(one)] for one in graded]
     remarks = [f"no --roster: ids are those in the names of the submissions ({len(graded)} students)"]
     without = [one.submission for one in summary.students if one.graded and one not in known]
@@ -85,18 +85,13 @@ def moodle_gradebook(summary: CourseSummary, assignment: str, roster: Roster | N
     else what the submission is called.
     """
     if roster is None:
-        grade = _Grade(summary, most)
-        graded = [one for one in summary.students if one.graded]
-        rows = [["Identifier", "Full name", assignment], *([one.student_id, one.student, grade(one)] for one in graded)]
-        remarks = [
-            "no --roster: Identifier is what the submissions are called; compare it with Moodle's before importing"
-        ]
-        return Gradebook(csv_text(rows), remarks + _ungraded(summary) + grade.remarks)
+        return _moodle_by_names(summary, assignment, most)
     worksheet = roster.column(("grade",)) if roster.column(("identifier",)) else None
     maximum = _maximum_grade(roster) if worksheet else None
     grade = _Grade(summary, most if most is not None else maximum)
     matches, remarks = _matched(summary, roster)
     owners = {id(person): student for person, student in _in_order(matches, summary)}
+    rows: list[list[object]]
     if worksheet:
         rows = [list(roster.columns)]
         for person in roster.people:
@@ -115,6 +110,14 @@ def moodle_gradebook(summary: CourseSummary, assignment: str, roster: Roster | N
             if id(person) in owners
         ]
     return Gradebook(_verbatim(rows), remarks + grade.remarks)
+
+
+def _moodle_by_names(summary: CourseSummary, assignment: str, most: float | None) -> Gradebook:
+    grade = _Grade(summary, most)
+    rows: list[list[object]] = [["Identifier", "Full name", assignment]]
+    rows += [[one.student_id, one.student, grade(one)] for one in summary.students if one.graded]
+    remarks = ["no --roster: Identifier is what the submissions are called; compare it with Moodle's before importing"]
+    return Gradebook(csv_text(rows), remarks + _ungraded(summary) + grade.remarks)
 
 
 class _Grade:

@@ -22,13 +22,9 @@ Tree = tuple[str, tuple["Tree | str", ...]]
 
 @dataclass(frozen=True)
 class Line:
-    """One simple statement: its `form` with a hole for each name of the learner's own, and those `names` in order.
-
-    `target` is the name that it writes, or "".
-    """
+    """One simple statement: its `form`, with a number for each name of the learner's own; and what it writes, or ""."""
 
     form: str
-    names: tuple[str, ...]
     target: str
 
 
@@ -79,9 +75,7 @@ def normal_line(text: str, known: frozenset[str]) -> Line | None:
         return None
     if tree is None:
         return None
-    names: dict[str, int] = {}
-    form = _written(tree, names)
-    return Line(form, tuple(names), _target(node))
+    return Line(_written(tree, {}), _target(node))
 
 
 def _target(node: ast.stmt) -> str:

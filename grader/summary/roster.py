@@ -116,7 +116,7 @@ def _letters(text: str) -> str:
 
 
 def match(students: Iterable[Student], roster: Roster) -> Matches:
-    """Find each submission's person by id, login or name. Where two keys disagree, or a key fits two people, nobody's."""
+    """Find each submission's person by id, login or name; nobody where two keys disagree or a key fits two people."""
     indexes: dict[str, dict[str, list[int]]] = {}
     for kind in ("id", "login", "name"):
         indexes[kind] = defaultdict(list)

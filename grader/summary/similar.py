@@ -10,6 +10,7 @@ import builtins
 import heapq
 import math
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,13 +87,12 @@ def lines_of(submissions: Sequence[Mapping[str, Any]]) -> Lines:
         renamed = {} if "loss" in names else _own_gradients(names, answers)
         for name, answer in zip(names, answers, strict=True):
             for text, line in answer:
-                target = renamed.get(line.target, line.target)[1:]
-                gradient = target if target in names else name
+                line = _renamed(text, renamed) or line
+                gradient = line.target[1:] if line.target[1:] in names else name
                 answered.add((exercise, gradient))
-                form = _form(line, renamed)
-                if form not in seen:
-                    seen.add(form)
-                    texts[exercise, gradient, form] = text
+                if line.form not in seen:
+                    seen.add(line.form)
+                    texts[exercise, gradient, line.form] = text
     return Lines(texts, frozenset(answered))
 
 
@@ -102,8 +102,12 @@ def _own_gradients(names: Sequence[str], answers: Sequence[Sequence[tuple[str, L
     return {target: name for target, name in last.items() if target and target not in vocabulary()}
 
 
-def _form(line: Line, renamed: Mapping[str, str]) -> str:
-    return line.form if not line.names else f"{line.form} {' '.join(renamed.get(name, '_') for name in line.names)}"
+def _renamed(text: str, names: Mapping[str, str]) -> Line | None:
+    """The line with the exercise's names for gradients; None where it has them already."""
+    if not any(name in text for name in names):
+        return None
+    pattern = r"\b(" + "|".join(map(re.escape, names)) + r")\b"
+    return normal_line(re.sub(pattern, lambda match: names[match[1]], text), vocabulary())
 
 
 def _answer(verdict: Mapping[str, Any]) -> list[tuple[str, Line]]:
@@ -123,7 +127,7 @@ def _lesson_forms() -> frozenset[str]:
     """Lines of the lessons, their solutions included where these are there: everyone may have them."""
     cells = (cell for exercise in all_exercises() for cell in exercise.cells if cell.kind == "code")
     found = (normal_line(text, vocabulary()) for cell in cells for text in simple_statements(cell.text))
-    return frozenset(_form(line, {}) for line in found if line is not None)
+    return frozenset(line.form for line in found if line is not None)
 
 
 class Answers:

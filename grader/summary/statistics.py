@@ -200,13 +200,20 @@ def _add(
         score, best = score + earned, best + most
         if verdict["mistake"] and status != "pass":
             place = (exercise.id, name, verdict["mistake"])
-            line = str(verdict.get("code") or "")[:_LONGEST_LINE]
-            summary.mistakes.setdefault(place, MistakeCount()).add(line, str(verdict["message"]))
+            summary.mistakes.setdefault(place, MistakeCount()).add(_example(verdict), str(verdict["message"]))
         if each_verdict is not None:
             each_verdict(student, exercise.id, verdict, earned)
     student.scores[exercise.id] = whole(score)
     exercise.scores[whole(score)] += 1
     exercise.max_score = max(exercise.max_score, whole(best))
+
+
+def _example(verdict: Mapping[str, Any]) -> str:
+    """The line to look at; the whole statement where the line alone ends in the middle."""
+    code = str(verdict.get("code") or "")
+    if code.endswith(("(", "[", "{", ",", "\\")):
+        code = next((text for text in verdict.get("answer", ()) if code in text), code)
+    return code[:_LONGEST_LINE]
 
 
 def _worth(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> tuple[Points, Points]:
