@@ -16,7 +16,7 @@ from grader.repair import variants, vocabulary_of
 from grader.report import Report, SubmissionReport, Verdict
 from grader.sandbox import Launcher
 from grader.settings import Settings, settings
-from grader.source import read_source
+from grader.source import read_source, refusing_depth
 from grader.submission import Part, find_parts
 from grader.truths import Truth, Truths
 from grader.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
@@ -55,6 +55,15 @@ class Grader:
         return [self.grade_part(part) for part in find_parts(source, exercise)]
 
     def grade_part(self, part: Part) -> SubmissionReport:
+        """Grade one exercise of a submission.
+
+        Raises:
+            DojoError: its code is nested too deeply, or no worker can be started.
+        """
+        with refusing_depth(part.analysis.source.path):
+            return self._grade_part(part)
+
+    def _grade_part(self, part: Part) -> SubmissionReport:
         report = SubmissionReport(
             path=str(part.analysis.source.path),
             exercise=part.exercise.id,

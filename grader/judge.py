@@ -45,7 +45,7 @@ class Failure:
         return cls(
             harmless(str(words.get("type", ""))),
             harmless(str(words.get("text", ""))),
-            _as_int(words.get("line")),
+            as_int(words.get("line")),
             harmless(name) if isinstance(name, str) else None,
         )
 
@@ -117,9 +117,10 @@ class Judge:
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
         self.worker = self.worker or self.launcher.start()
         try:
-            self.worker.channel.send(request)
+            self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
             self._next(self.worker, SETUP_SECONDS, None)
-            self.worker.channel.send({}, {n: t for n, t in truth.put_back.items() if n in read - {tensor}})
+            known = {name: value for name, value in truth.put_back.items() if name in read - {tensor}}
+            self.worker.channel.send({}, known, self._until(STATEMENT_SECONDS))
             _, found = self._next(self.worker, STATEMENT_SECONDS, None, truth.device)
         except (StepFailed, OSError):
             self.close()
@@ -136,11 +137,12 @@ class Judge:
 
     def _run_once(self, worker: Worker, world: World, chained: frozenset[str]) -> tuple[dict[str, Answer], Truth]:
         try:
-            worker.channel.send(self._request(world))
+            worker.channel.send(self._request(world), deadline=self._until(SETUP_SECONDS))
             truth = self.truths.find(self.plan.exercise, world, chained)
             self._next(worker, SETUP_SECONDS, None)
             known = {*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden}
-            worker.channel.send({}, {name: truth.put_back[name] for name in sorted(known)})
+            given = {name: truth.put_back[name] for name in sorted(known)}
+            worker.channel.send({}, given, self._until(SETUP_SECONDS))
             return self._collect(worker, truth), truth
         except OSError:
             raise StepFailed(None, "crash") from None
@@ -152,21 +154,21 @@ class Judge:
             message, tensors = self._next(worker, self.patience, running, truth.device)
             match message.get("op"):
                 case "running":
-                    running = _as_int(message.get("step"))
+                    running = as_int(message.get("step"))
                 case "done":
                     found = message.get("forward_differs")
                     if truth.world.decides and isinstance(found, list):
-                        self.forward_differs = [index for index in map(_as_int, found) if index is not None]
+                        self.forward_differs = [index for index in map(as_int, found) if index is not None]
                     return answers
                 case "value":
                     tensor = message.get("tensor")
                     if not isinstance(tensor, str) or tensor not in self.plan.attempts:
                         raise StepFailed(running, "crash")
                     answers.setdefault(tensor, _answer(message, tensors.get("value")))
-                    if (then := _as_int(message.get("then"))) is not None:
+                    if (then := as_int(message.get("then"))) is not None:
                         running = then
                     try:
-                        worker.channel.send_encoded(truth.message_of(tensor))
+                        worker.channel.send_encoded(truth.message_of(tensor), self._until(self.patience))
                     except OSError:
                         raise StepFailed(running, "crash") from None
                 case _:
@@ -181,7 +183,10 @@ class Judge:
     def _next(
         self, worker: Worker, seconds: float, running: int | None, device: str = "cpu"
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return next_message(worker, min(time.monotonic() + seconds, self.deadline), running, device)
+        return next_message(worker, self._until(seconds), running, device)
+
+    def _until(self, seconds: float) -> float:
+        return min(time.monotonic() + seconds, self.deadline)
 
     def _request(self, world: World) -> dict[str, Any]:
         steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
@@ -245,7 +250,7 @@ def next_message(
 
 
 def _answer(message: Mapping[str, Any], value: Tensor | None) -> Answer:
-    line, failure = _as_int(message.get("line")), Failure.read(message.get("failure"))
+    line, failure = as_int(message.get("line")), Failure.read(message.get("failure"))
     if failure is not None:
         return Answer(failure=failure, line=line)
     words = message.get("value")
@@ -256,9 +261,9 @@ def _description(words: Mapping[str, Any]) -> dict[str, Any]:
     """What `describe_value` says of a value, from a worker that may say anything."""
     said = {key: harmless(str(words.get(key, ""))) for key in ("kind", "type", "dtype", "device", "layout")}
     shape = words.get("shape")
-    sizes = [size for size in map(_as_int, shape) if size is not None] if isinstance(shape, list) else []
+    sizes = [size for size in map(as_int, shape) if size is not None] if isinstance(shape, list) else []
     return said | {"shape": sizes[:_MOST_DIMENSIONS]}
 
 
-def _as_int(value: object) -> int | None:
+def as_int(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

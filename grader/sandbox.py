@@ -38,9 +38,8 @@ from grader.wire import Channel
 
 __all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main"]
 
-START_SECONDS, SEND_SECONDS = 120.0, 10.0
-"""How long the first worker may take to be there, for torch is loaded before it; and how long it may leave unread
-what it is sent."""
+START_SECONDS = 120.0
+"""How long the first worker may take to be there: torch is loaded before it."""
 
 _FIRST_WORDS = 1000
 
@@ -63,7 +62,6 @@ class Worker:
     """A process that runs one submission. `channel` speaks to it."""
 
     def __init__(self, end: socket.socket, pid: int) -> None:
-        end.settimeout(SEND_SECONDS)
         self.channel = Channel(end)
         self.pid = pid
 

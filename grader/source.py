@@ -10,6 +10,7 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,6 +124,15 @@ class Source:
     @property
     def is_notebook(self) -> bool:
         return self.path.suffix == ".ipynb"
+
+
+@contextmanager
+def refusing_depth(path: Path) -> Iterator[None]:
+    """Turn the end of Python's stack, which only code nested hundreds deep brings about, into a refusal."""
+    try:
+        yield
+    except RecursionError:
+        raise DojoError(f"{path}: its code is nested too deeply to be read") from None
 
 
 def read_source(path: Path, content: bytes | None = None) -> Source:

@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.attempts import Analysis, Attempt, analyse
 from grader.errors import DojoError
 from grader.exercise import Exercise, all_exercises, find_exercise, marked_id, track_of
-from grader.source import Source
+from grader.source import Source, refusing_depth
 from grader.stages import allocate, borrowed
 
 SUFFIXES = (".py", ".ipynb")
@@ -53,6 +53,11 @@ def find_parts(source: Source, asked: str | None = None) -> list[Part]:
     Raises:
         DojoError: it assigns no gradient that any exercise grades.
     """
+    with refusing_depth(source.path):
+        return _find_parts(source, asked)
+
+
+def _find_parts(source: Source, asked: str | None) -> list[Part]:
     exercise = _named_exercise(source, asked)
     candidates = all_exercises()
     if exercise is not None:

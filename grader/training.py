@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
 from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose
 from grader.exercise import Exercise
 from grader.forbidden import autograd_use
-from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, next_message
+from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, as_int, next_message
 from grader.plan import short_texts
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Launcher, Worker
@@ -21,6 +23,8 @@ from grader.training_repair import repair_line
 from grader.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step
 from grader.verdicts import explain_failure, place
 from grader.world import World, as_written, other_data, other_sizes
+
+_MOST_STEPS = 10**9
 
 
 def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, chosen: Settings) -> None:
@@ -91,7 +95,7 @@ def _run(launcher: Launcher, plan: TrainingPlan, world: World, deadline: float) 
 def _compare_steps(worker: Worker, plan: TrainingPlan, world: World, deadline: float) -> Outcome:
     outcome = Outcome()
     try:
-        worker.channel.send(plan.request(world))
+        worker.channel.send(plan.request(world), deadline=deadline)
         reference = Reference.start(plan.exercise, world)
         next_message(worker, min(deadline, time.monotonic() + SETUP_SECONDS))
         while True:
@@ -100,10 +104,10 @@ def _compare_steps(worker: Worker, plan: TrainingPlan, world: World, deadline: f
                 case "running":
                     continue
                 case "step":
-                    truth = reference.step(int(message["position"]))
+                    truth = reference.step(_position(message))
                     compare_step(handed, truth, outcome)
                     known = {name: truth.after[name] for name in plan.exercise.trained}
-                    worker.channel.send({}, known | {"generator": reference.generator.get_state()})
+                    worker.channel.send({}, known | {"generator": reference.generator.get_state()}, deadline)
                 case "done":
                     outcome.failure = Failure.read(message.get("failure"))
                     return outcome
@@ -111,6 +115,13 @@ def _compare_steps(worker: Worker, plan: TrainingPlan, world: World, deadline: f
                     raise StepFailed(None, "crash")
     except (OSError, KeyError, ValueError, TypeError):
         raise StepFailed(None, "crash") from None
+
+
+def _position(message: Mapping[str, Any]) -> int:
+    position = as_int(message.get("position"))
+    if position is None or not 0 <= position < _MOST_STEPS:
+        raise ValueError("no position of a loop")
+    return position
 
 
 def _decide(verdict: Verdict, outcome: Outcome, plan: TrainingPlan) -> None:

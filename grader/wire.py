@@ -16,7 +16,7 @@ from torch import Tensor
 MAX_WORDS_BYTES = 1_000_000
 MAX_TENSOR_BYTES = 64_000_000
 _HEADER = struct.Struct("!II")
-_AT_ONCE = 1 << 16
+_AT_ONCE, _SHORTEST = 1 << 16, 0.001
 
 
 class WireError(Exception):
@@ -35,16 +35,22 @@ class Channel:
     def close(self) -> None:
         self._socket.close()
 
-    def send(self, words: Mapping[str, Any], tensors: Mapping[str, Tensor] | None = None) -> None:
+    def send(
+        self,
+        words: Mapping[str, Any],
+        tensors: Mapping[str, Tensor] | None = None,
+        deadline: float | None = None,
+    ) -> None:
         """Send words, and dense tensors, which travel on the CPU.
 
         Raises:
-            OSError: the other side is gone, or does not read for as long as the socket's timeout.
+            OSError: the other side is gone, or has not read it by `deadline` (as in `receive`).
         """
-        self.send_encoded(encode(words, tensors))
+        self.send_encoded(encode(words, tensors), deadline)
 
-    def send_encoded(self, message: bytes) -> None:
+    def send_encoded(self, message: bytes, deadline: float | None = None) -> None:
         """Send what `encode` made. Raises as `send` does."""
+        self._socket.settimeout(None if deadline is None else max(_SHORTEST, deadline - time.monotonic()))
         self._socket.sendall(message)
 
     def receive(self, deadline: float | None = None, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:

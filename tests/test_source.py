@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from grader.errors import DojoError
 from grader.files import MAX_BYTES
-from grader.source import Source, parse_source, percent_cells, read_source
+from grader.source import MAX_CODE, MAX_STATEMENTS, Source, parse_source, percent_cells, read_source
+from grader.submission import find_parts
 
 Save = Callable[..., Path]
 
@@ -326,3 +328,35 @@ def test_what_is_no_notebook_is_refused_in_one_line(save: Save, text: str, said:
 
 def test_a_notebook_without_cells_has_no_statements(save: Save) -> None:
     assert read_source(save(notebook(), "answers.ipynb")).statements == ()
+
+
+# ---- Hostile files ----
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.py"
+    os.mkfifo(pipe)
+    endless = tmp_path / "endless.py"
+    endless.symlink_to("/dev/zero")
+    for path in (pipe, endless):
+        with pytest.raises(DojoError, match="cannot be read \\(it is no regular file\\)"):
+            read_source(path)
+
+
+def test_code_without_end_is_refused(tmp_path: Path) -> None:
+    for text, said in (
+        ("x = 1\n" * (MAX_STATEMENTS + 1), f"more than {MAX_STATEMENTS:,} statements"),
+        ("x = [" + "0, " * MAX_CODE + "]\n", f"more than {MAX_CODE:,} characters"),
+    ):
+        with pytest.raises(DojoError, match=said):
+            read_source(tmp_path / "a.py", text.encode())
+    assert len(read_source(tmp_path / "a.py", b"x = 1\n" * MAX_STATEMENTS).statements) == MAX_STATEMENTS
+
+
+def test_code_nested_beyond_pythons_stack_is_refused(tmp_path: Path) -> None:
+    value = "h * 0"
+    for _ in range(150):
+        value = f"(lambda: {value})()"
+    source = read_source(tmp_path / "a.py", f"dh = {value}\n".encode())
+    with pytest.raises(DojoError, match="nested too deeply"):
+        find_parts(source, "ex1")
