@@ -23,7 +23,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .NOTPARALLEL:
 MAKEOVERRIDES = # what is set for this make is not for one that a test calls
-.PHONY: help setup grade watch hint train lab test lint types check exercises notebooks bench mutants pictures gradescope clean FORCE
+.PHONY: help setup grade watch hint train lab test lint types check exercises notebooks bench mutants security pictures gradescope clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,9 @@ bench: $(DEV) ## measure speed, as ratios within one run
 
 mutants: $(DEV) ## prove the grader on wrong answers by the hundred (some minutes)
 	@$(BIN)/python -m tests.mutation.report $(ARGS)
+
+security: $(DEV) ## meet every hostile submission on every rung, and write the tables of SECURITY.md (some minutes)
+	@$(BIN)/python -m tests.attacks.report $(ARGS)
 
 pictures: $(DEV) ## draw the README's pictures: a graded run, a notebook, progress(), the HTML report
 	@$(BIN)/python -m docs.pictures $(ARGS)

@@ -1,0 +1,87 @@
+"""What one attack is: a hostile submission as data, and what must become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tests.answers.build import LINES
+
+Result = Literal["stopped", "harmless", "not stopped"]
+"""`stopped`: refused, cut off or failed. `harmless`: it ran to its end and gained nothing. `not stopped`: it reached
+its goal, or the first wall alone let it through to where it would."""
+
+STOPPED: Result = "stopped"
+HARMLESS: Result = "harmless"
+OPEN: Result = "not stopped"
+RANKS = (OPEN, HARMLESS, STOPPED)
+
+
+@dataclass(frozen=True)
+class Places:
+    """What is laid out for attacks to harm, and where; the values stand in for `@NAME@` in an attack's text."""
+
+    folder: Path
+    secret: str
+    values: Mapping[str, str]
+
+    def fill(self, text: str) -> str:
+        for name, value in self.values.items():
+            text = text.replace(f"@{name}@", value)
+        return text
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A hostile submission, and what must become of it.
+
+    Either `lines`, Python that takes the place of the answer for the gradient of `tensor`, or `make`, which writes
+    a hostile file and returns its path. Where nothing else would show that an attack reached its goal, it then
+    hands over the right gradient, so that credit shows it. `before` is graded first, by the same grader: an
+    accomplice. `seconds` is the submission's limit; `exercise` None leaves it to the file.
+
+    `first` is what the first wall does alone. `second` is what the second wall does where the first is switched
+    off, on each rung: basic, partial, full. With both walls nothing may be `not stopped`, on any rung.
+
+    `varies` says that a machine may stop more than is written here (a user without root's powers, a library that
+    needs a temporary folder). `hole` says in a sentence what is still to be mended; until then the attack ends
+    as the data say and no better.
+    """
+
+    id: str
+    title: str
+    lines: str = ""
+    first: Result = STOPPED
+    second: tuple[Result, Result, Result] = (STOPPED, STOPPED, STOPPED)
+    tensor: str = "h"
+    exercise: str | None = "ex1"
+    before: str = ""
+    make: Callable[[Path, Places], Path] | None = None
+    seconds: float = 5.0
+    varies: bool = False
+    hole: str = ""
+
+    def write(self, folder: Path, places: Places) -> Path:
+        """Lay the submission out in `folder`; the path to grade."""
+        if self.make is not None:
+            return self.make(folder, places)
+        path = folder / "submission.py"
+        # one honest answer beside the hostile one, where the exercise has room for it
+        honest = f"\n{LINES['db2']}\n" if self.exercise == "ex1" else "\n"
+        path.write_text(places.fill(self.lines.strip("\n") + honest), encoding="utf-8")
+        return path
+
+
+def fits(attack: Attack, mode: str, rung: str, result: Result) -> bool:
+    """Is this what must become of the attack? `mode` is `first` or `second` wall alone, or `both`."""
+    if mode == "both":
+        return (result == OPEN) == (bool(attack.hole) and attack.first != STOPPED)
+    wanted = expected(attack, mode, rung)
+    return result == wanted or (attack.varies and RANKS.index(result) > RANKS.index(wanted))
+
+
+def expected(attack: Attack, mode: str, rung: str) -> Result:
+    """What the data say of one wall alone."""
+    return attack.first if mode == "first" else attack.second[("basic", "partial", "full").index(rung)]

@@ -1,0 +1,252 @@
+"""Changing torch, Python or the grader inside the worker, and objects that lie about what they are."""
+
+from __future__ import annotations
+
+from tests.attacks.attack import HARMLESS, STOPPED, Attack
+
+NO_GAIN = (HARMLESS, HARMLESS, HARMLESS)
+
+
+def _patch(name: str, title: str, lines: str, **more: object) -> Attack:
+    second = more.pop("second", NO_GAIN)
+    return Attack(f"patch-{name}", title, lines, second=second, **more)  # type: ignore[arg-type]
+
+
+_ZERO = "    return torch.zeros_like(h)\ndh = patch()"
+
+ATTACKS = (
+    _patch(
+        "allclose",
+        "`torch.allclose` always true",
+        f"""
+def patch():
+    torch.allclose = lambda *a, **k: True
+    torch.equal = torch.allclose
+    torch.isfinite = torch.allclose
+{_ZERO}
+""",
+    ),
+    _patch(
+        "eq",
+        "`Tensor.__eq__` always true",
+        f"""
+def patch():
+    torch.Tensor.__eq__ = lambda a, b: torch.ones(a.shape, dtype=torch.bool)
+    torch.Tensor.__sub__ = lambda a, b: torch.zeros_like(a)
+{_ZERO}
+""",
+    ),
+    _patch(
+        "builtins",
+        "`len`, `isinstance` and `abs` of Python replaced",
+        f"""
+import builtins
+def patch():
+    builtins.len = lambda _: 0
+    builtins.isinstance = lambda *_: True
+    builtins.abs = lambda _: 0
+{_ZERO}
+""",
+        second=(STOPPED, STOPPED, STOPPED),
+    ),
+    _patch(
+        "json",
+        "`json.dumps` says `done`",
+        f"""
+import json
+def patch():
+    json.dumps = lambda *a, **k: '{{"op": "done", "forward_differs": []}}'
+{_ZERO}
+""",
+    ),
+    _patch(
+        "describe",
+        "the worker's own function that describes a value",
+        f"""
+import grader.worker
+def patch():
+    grader.worker.describe_value = lambda value: ({{"kind": "pass"}}, None)
+    grader.worker.describe_exception = lambda error: {{"type": "pass", "text": ""}}
+{_ZERO}
+""",
+    ),
+    _patch(
+        "serve",
+        "the worker's loop, so that the next world is answered otherwise",
+        f"""
+import grader.worker
+def patch():
+    grader.worker.Run.run = lambda self, truths: None
+{_ZERO}
+""",
+        seconds=2,
+    ),
+    _patch(
+        "compare",
+        "the grader's comparison",
+        f"""
+import grader.compare, grader.verdicts
+def patch():
+    grader.compare.compare = lambda *a: grader.compare.Comparison(True, 0.0)
+    grader.verdicts.decide = lambda verdict, *a: setattr(verdict, "status", "pass")
+{_ZERO}
+""",
+    ),
+    _patch(
+        "modules",
+        "a false `torch` in `sys.modules`",
+        f"""
+import sys, types
+def patch():
+    sys.modules["torch"] = types.ModuleType("torch")
+    sys.modules["grader.judge"] = sys.modules["torch"]
+{_ZERO}
+""",
+    ),
+    _patch(
+        "save",
+        "`safetensors.torch.save` sends the truth that came last",
+        """
+import safetensors.torch
+def patch():
+    honest, load, told = safetensors.torch.save, safetensors.torch.load, []
+    def listen(raw):
+        told.append(load(raw))
+        return told[-1]
+    def save(tensors, *a):
+        return honest({"value": told[-1].get("truth", h)} if told and "value" in tensors else tensors)
+    safetensors.torch.save, safetensors.torch.load = save, listen
+    return torch.zeros_like(h)
+dh = patch()
+""",
+    ),
+    _patch(
+        "clone",
+        "`Tensor.clone` keeps the truth that is put back",
+        """
+import sys
+def patch():
+    kept = sys.__dict__.setdefault("kept_clones", [])
+    honest = torch.Tensor.clone
+    if not kept:
+        def clone(tensor, *a, **k):
+            kept.append(honest(tensor))
+            return honest(tensor, *a, **k)
+        torch.Tensor.clone = clone
+    same = [t for t in kept if t.shape == h.shape]
+    return same[-1] if same else torch.zeros_like(h)
+dh = patch()
+""",
+    ),
+    _patch(
+        "subclass",
+        "a Tensor subclass whose `__torch_function__` says yes to everything",
+        """
+class Yes(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        return True
+dh = torch.zeros_like(h).as_subclass(Yes)
+""",
+        second=NO_GAIN,
+    ),
+    _patch(
+        "subclass-detach",
+        "a Tensor subclass that detaches into something else",
+        """
+class Other(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if "detach" in str(function):
+            return "not a tensor"
+        return super().__torch_function__(function, types, args, kwargs)
+dh = torch.zeros_like(h).as_subclass(Other)
+""",
+        second=(STOPPED, STOPPED, STOPPED),
+    ),
+    _patch(
+        "class-lies",
+        "an object whose `__class__` says Tensor",
+        """
+class Liar:
+    @property
+    def __class__(self):
+        return torch.Tensor
+    shape, dtype, device, layout, is_nested = h.shape, h.dtype, h.device, h.layout, False
+    def numel(self):
+        return 1
+    def is_complex(self):
+        return False
+    def detach(self):
+        return torch.zeros_like(h)
+    def __eq__(self, other):
+        return True
+    __hash__ = None
+dh = Liar()
+""",
+    ),
+    _patch(
+        "array",
+        "an ndarray subclass that equals everything",
+        """
+class Yes(np.ndarray):
+    def __array_ufunc__(self, *a, **k):
+        return True
+    def __eq__(self, other):
+        return True
+dh = np.zeros(tuple(h.shape)).view(Yes)
+""",
+    ),
+    _patch(
+        "type-name",
+        "a class whose name is a terminal escape and HTML",
+        """
+dh = type("\\x1b[2J<script>alert(1)</script>", (), {})()
+""",
+    ),
+    _patch(
+        "mode",
+        "a torch function mode that replaces results",
+        """
+from torch.overrides import TorchFunctionMode
+class Yes(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return True
+def patch():
+    Yes().__enter__()
+    return h
+dh = patch()
+""",
+        second=(STOPPED, STOPPED, STOPPED),
+    ),
+    _patch(
+        "namespace",
+        "the forward tensors themselves overwritten in place",
+        """
+def patch():
+    h.zero_()
+    W2.zero_()
+    dlogits.zero_()
+    return torch.zeros_like(h)
+dh = patch()
+""",
+        first=HARMLESS,
+    ),
+    _patch(
+        "trace",
+        "`sys.settrace`, to see what the worker does next",
+        """
+import sys
+def patch():
+    kept = sys.__dict__.setdefault("seen_truth", [])
+    def look(frame, event, value):
+        truth = frame.f_locals.get("truth")
+        if isinstance(truth, torch.Tensor) and truth.shape == h.shape:
+            kept.append(truth)
+        return look
+    sys.settrace(look)
+    return kept[-1] if kept else torch.zeros_like(h)
+dh = patch()
+""",
+    ),
+)

@@ -1,0 +1,69 @@
+"""What a report must not carry to the one who reads it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from grader.cli import _complain
+from grader.render import FORMATS
+from grader.render.nbgrader import render_folder
+from grader.render.terminal import draw_report
+from grader.report import Report, SubmissionReport
+
+_CONTROLS = ("Cc",)
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_TAGS = ("<script", "<img src=x")
+_COMMANDS = ("::error file=a", "::set-output")
+
+
+def rendered(reports: list[SubmissionReport]) -> dict[str, str]:
+    """The reports in every format that is text, and as a terminal of 80 columns shows them."""
+    report = Report(reports)
+    handed_in = Report([replace(r, path=f"submitted/mallory/ex1/{Path(r.path).name}") for r in reports])
+    shown = {name: render(handed_in if name == "nbgrader" else report) for name, render in FORMATS.items()}
+    pages = [text for path, text in render_folder(handed_in).items() if path.suffix == ".html"]
+    file = io.StringIO()
+    draw_report(report, Console(file=file, highlight=False, width=80, color_system=None), everything=True)
+    return shown | {"terminal": file.getvalue(), "feedback.html": "\n".join(pages)}
+
+
+def complaint(text: str) -> str:
+    """What the command line prints of bad input."""
+    file = io.StringIO()
+    with contextlib.redirect_stderr(file):
+        _complain(text)
+    return file.getvalue()
+
+
+def faults(shown: dict[str, str], reports: Iterable[SubmissionReport]) -> Iterator[str]:
+    """Why these texts are not fit to be shown, one reason at a time."""
+    for name, text in shown.items():
+        kinds = _CONTROLS if name in ("json", "gradescope") else _UNSEEN
+        if found := _unseen(text, kinds):
+            yield f"{name} carries {found}"
+        if name.endswith("html") and any(tag in text for tag in _TAGS):
+            yield f"{name} carries a tag of the submission"
+        if name == "github" and any(line.startswith(_COMMANDS) for line in text.split("\n")):
+            yield "github carries a command of the submission"
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            yield f"{name} cannot be written as UTF-8"
+    for report in reports:
+        for message in (*report.notes, *(verdict.message for verdict in report.verdicts)):
+            if found := _unseen(message, _UNSEEN):
+                yield f"a message carries {found}"
+            if any(tag in message for tag in _TAGS):
+                yield "a message carries a tag of the submission"
+
+
+def _unseen(text: str, kinds: tuple[str, ...]) -> str:
+    found = {c for c in set(text) - {"\n"} if unicodedata.category(c) in kinds}
+    return ", ".join(sorted(f"U+{ord(c):04X}" for c in found))

@@ -1,0 +1,119 @@
+"""`make security`: run every attack against each wall and each rung, and write the tables of SECURITY.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from grader.files import write_atomically
+from grader.sandbox import RUNGS, highest_rung
+from tests.attacks.attack import OPEN, Attack, Result, expected, fits
+from tests.attacks.corpus import ATTACKS, TOPICS
+from tests.attacks.harness import REPOSITORY, Outcome, Range
+
+PAGE = REPOSITORY / "SECURITY.md"
+BEGIN, END = "<!-- tables: written by make security -->", "<!-- end of tables -->"
+_FIRST: dict[Result, str] = {"stopped": "stopped", "harmless": "let through", "not stopped": "**not stopped**"}
+_MARKS: dict[Result, str] = {"stopped": "stopped", "harmless": "harmless", "not stopped": "**not stopped**"}
+
+
+def main() -> None:
+    """Run all modes that this machine offers; exit 1 where an attack does not end as its data say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", choices=("first", "second", "both"), help="one of them; all by default")
+    parser.add_argument("--rung", choices=RUNGS, help="one rung; all that the machine has by default")
+    parser.add_argument("--only", default="", help="attacks whose id contains this; writes no tables")
+    asked = parser.parse_args()
+    chosen = [attack for attack in ATTACKS if asked.only in attack.id]
+    wrong = 0
+    for mode, rung in configurations():
+        if asked.mode in (None, mode) and asked.rung in (None, rung):
+            wrong += run(mode, rung, chosen)
+    if not asked.only:
+        write_atomically(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
+        print(f"written: {PAGE.name}")
+    sys.exit(1 if wrong else 0)
+
+
+def configurations() -> list[tuple[str, str]]:
+    """The walls and the rungs that can be tried here."""
+    rungs = RUNGS[: RUNGS.index(highest_rung()) + 1]
+    return [("first", "basic"), *(("both", rung) for rung in rungs), *(("second", rung) for rung in rungs)]
+
+
+def run(mode: str, rung: str, attacks: list[Attack]) -> int:
+    """Meet the attacks and print what is not as it must be; how many that are."""
+    start, wrong, counted = time.monotonic(), 0, Counter[str]()
+    words = (
+        "first wall alone" if mode == "first" else f"{mode} walls, {rung}" if mode == "both" else f"second wall, {rung}"
+    )
+    with Range(mode, rung) as place:
+        for attack, outcome in zip(attacks, place.meet(attacks), strict=True):
+            counted[outcome.result] += 1
+            if not fits(attack, mode, rung, outcome.result):
+                wrong += 1
+                print(f"  {described(attack, mode, rung, outcome)}", flush=True)
+    figures = ", ".join(f"{number} {result}" for result, number in sorted(counted.items()))
+    print(f"{words}: {figures}; {wrong} not as expected; {time.monotonic() - start:.0f} s", flush=True)
+    return wrong
+
+
+def described(attack: Attack, mode: str, rung: str, outcome: Outcome) -> str:
+    """One line on an attack that did not end as it must."""
+    wanted = (
+        ("not stopped, a known hole" if attack.hole else "no harm") if mode == "both" else expected(attack, mode, rung)
+    )
+    seen = "; ".join(outcome.harm) or outcome.said
+    return f"{attack.id}: {outcome.result}, expected {wanted} ({seen[:300]!r}, {outcome.seconds} s)"
+
+
+def with_tables(page: str) -> str:
+    """The page with its tables written anew from the data."""
+    head, rest = page.split(BEGIN)
+    _, foot = rest.split(END)
+    return f"{head}{BEGIN}\n\n{tables()}\n{END}{foot}"
+
+
+def tables() -> str:
+    """Both tables, and the counts above each."""
+    return "\n".join([*_first_wall(), "", *_second_wall(), ""])
+
+
+def _first_wall() -> Iterator[str]:
+    stopped = Counter(attack.first for attack in ATTACKS)
+    yield "### The first wall alone"
+    yield ""
+    yield (
+        f"Of {len(ATTACKS)} attacks it stops {stopped['stopped']}. The other {stopped['harmless']} hold nothing that "
+        "an honest answer could not contain, such as a loop that never ends: it lets them through, and they must do "
+        "no harm where they run."
+    )
+    yield ""
+    yield "| attack | | first wall |"
+    yield "|---|---|---|"
+    for topic, attacks in TOPICS.items():
+        yield f"| **{topic}** | | |"
+        for attack in attacks:
+            yield f"| `{attack.id}` | {attack.title} | {_FIRST[attack.first]} |"
+
+
+def _second_wall() -> Iterator[str]:
+    yield "### The second wall with the first switched off"
+    yield ""
+    for rung in RUNGS:
+        found = Counter(expected(attack, "second", rung) for attack in ATTACKS)
+        yield f"- `{rung}`: {found['stopped']} stopped, {found['harmless']} harmless, {found[OPEN]} not stopped"
+    yield ""
+    yield "| attack | basic | partial | full |"
+    yield "|---|---|---|---|"
+    for topic, attacks in TOPICS.items():
+        yield f"| **{topic}** | | | |"
+        for attack in attacks:
+            yield f"| `{attack.id}` | " + " | ".join(_MARKS[result] for result in attack.second) + " |"
+
+
+if __name__ == "__main__":
+    main()

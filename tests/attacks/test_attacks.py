@@ -1,0 +1,111 @@
+"""Hostile submissions: each ends as its data say, whichever wall it meets; `make security` runs them all."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+
+import pytest
+
+from grader.sandbox import RUNGS, highest_rung
+from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, fits
+from tests.attacks.corpus import ATTACKS, TOPICS
+from tests.attacks.corpus.autograd import INSIDE
+from tests.attacks.harness import HARMS, Range
+from tests.attacks.report import PAGE, described, with_tables
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for harm in /proc, which Linux has")
+
+LOUD = {
+    "credit": "read-solution",
+    "secret": "read-secret-file",
+    "write": "write-file",
+    "network": "net-tcp",
+    "process": "run-daemon",
+    "victim": "end-kill-other",
+    "output": "forge-stdout",
+    "grader": "end-kill-judge",
+}
+"""For each harm that the harness looks for, an attack that does it on the lowest rung without the first wall."""
+
+EVERY_ONE_OF = 4
+"""Of those that the first wall stops, the second meets so many in `make test`; all of them in `make security`."""
+
+
+def need_first_wall() -> None:
+    with Range("first") as place:
+        (outcome,) = place.meet([attack for attack in ATTACKS if attack.id == "autograd-exec"])
+    if outcome.result != STOPPED:
+        pytest.skip("the first wall admits exec: it is not there yet")
+
+
+def deviations(mode: str, rung: str, attacks: list[Attack]) -> list[str]:
+    with Range(mode, rung) as place:
+        met = zip(attacks, place.meet(attacks), strict=True)
+        return [described(a, mode, rung, o) for a, o in met if not fits(a, mode, rung, o.result)]
+
+
+# ---- The corpus ----
+
+
+def test_the_corpus_is_as_large_as_promised_and_names_each_attack_once() -> None:
+    counted = Counter(attack.id for attack in ATTACKS)
+    assert len(counted) == len(ATTACKS) >= 60
+    assert all(TOPICS.values())
+    assert all(bool(attack.lines) != bool(attack.make) for attack in ATTACKS)
+    titles = Counter(attack.title for attack in ATTACKS)
+    assert [title for title, number in titles.items() if number > 1] == []
+
+
+def test_what_the_first_wall_lets_through_is_no_danger_to_the_second() -> None:
+    passed = [attack for attack in ATTACKS if attack.first != STOPPED and not attack.hole]
+    assert [attack.id for attack in passed if OPEN in attack.second] == []
+    assert {attack.first for attack in passed} == {HARMLESS}
+
+
+def test_on_the_highest_rung_only_autograd_is_left_to_the_first_wall() -> None:
+    left = {attack.id for attack in ATTACKS if attack.second[-1] == OPEN and not attack.hole}
+    assert left == {attack.id for attack in ATTACKS if attack.second == INSIDE and not attack.hole}
+
+
+def test_a_higher_rung_stops_no_less() -> None:
+    worse = [a.id for a in ATTACKS for low, high in zip(a.second, a.second[1:], strict=False) if high == OPEN != low]
+    assert worse == []
+
+
+def test_the_page_names_these_attacks_and_what_becomes_of_them() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == with_tables(page), "SECURITY.md is older than the attacks: run `make security`"
+
+
+# ---- The walls ----
+
+
+def test_each_harm_is_seen_where_nothing_stops_it() -> None:
+    assert LOUD.keys() == set(HARMS) - {"slow", "others", "text"}
+    attacks = {attack.id: attack for attack in ATTACKS}
+    with Range("second", "basic") as place:
+        for harm, outcome in zip(LOUD, place.meet(attacks[loud] for loud in LOUD.values()), strict=True):
+            assert any(seen.startswith(harm) for seen in outcome.harm), (harm, outcome)
+
+
+def test_the_first_wall_alone() -> None:
+    need_first_wall()
+    assert deviations("first", "basic", list(ATTACKS)) == []
+
+
+def test_both_walls_let_no_attack_through() -> None:
+    need_first_wall()
+    # What the first wall stops does not reach the second, so a few of those are enough here.
+    stopped = [attack for attack in ATTACKS if attack.first == STOPPED]
+    passed = [attack for attack in ATTACKS if attack.first != STOPPED]
+    assert deviations("both", highest_rung(), passed + stopped[::EVERY_ONE_OF]) == []
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_the_second_wall_alone(rung: str) -> None:
+    if RUNGS.index(rung) > RUNGS.index(highest_rung()):
+        pytest.skip(f"this machine offers {highest_rung()}, not {rung}")
+    stopped = [attack for attack in ATTACKS if attack.first == STOPPED]
+    every = EVERY_ONE_OF if rung == highest_rung() else 8 * EVERY_ONE_OF
+    assert deviations("second", rung, stopped[RUNGS.index(rung) :: every]) == []
