@@ -1,0 +1,310 @@
+"""`dojo summary`: what a results folder becomes, and that nothing hostile in it is more than text."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from course import Course, write_course
+from dojo import REPOSITORY, dojo, environment
+from test_html import HOSTILE, UNSEEN, Page
+
+from grader.batch.results import Results
+from grader.errors import DojoError
+from grader.points import PointsTable
+from grader.summary import page
+from grader.summary.histogram import histogram
+from grader.summary.page import render_page
+from grader.summary.statistics import quantile, summarise
+from grader.summary.tables import csv_text
+
+EX1 = "makemore/ex1_atoms"
+
+
+@pytest.fixture
+def own_course(course: Course, tmp_path: Path) -> Path:
+    """A results folder to write into."""
+    return Path(shutil.copytree(course.folder, tmp_path / "results"))
+
+
+def verdicts(reports: Any, exercise: str = EX1) -> Iterator[dict[str, Any]]:
+    for report in reports:
+        for submission in report["submissions"]:
+            if submission["exercise"] == exercise:
+                yield from submission["verdicts"]
+
+
+def page_of(folder: Path) -> str:
+    results = Results.open(folder)
+    return render_page(summarise(results), results)
+
+
+def write(folder: Path, reports: dict[str, dict[str, Any]]) -> Path:
+    with Results.start(folder, {"seed": 1}) as results:
+        for name, report in reports.items():
+            results.add(name, report, student=name)
+    return folder
+
+
+def test_the_figures_are_those_of_the_reports(course: Course) -> None:
+    summary = summarise(Results.open(course.folder))
+    everything = list(course.reports.values())
+    assert [student.submission for student in summary.students] == sorted(course.reports)
+    assert len(summary.having("refused")) == sum("refused" in report for report in everything)
+    assert len(summary.having("grader-error")) == sum("grader_error" in report for report in everything)
+    exercise = summary.exercises[EX1]
+    wanted = Counter((verdict["name"], verdict["status"]) for verdict in verdicts(everything))
+    assert {(n, s): count for n, found in exercise.statuses.items() for s, count in found.items()} == wanted
+    scores = Counter(s["score"] for report in everything for s in report["submissions"] if s["exercise"] == EX1)
+    assert exercise.scores == scores
+    made = Counter((v["name"], v["mistake"]) for v in verdicts(everything) if v["status"] != "pass" and v["mistake"])
+    assert {place[1:]: found.count for place, found in summary.mistakes.items() if place[0] == EX1} == made
+    assert exercise.labels["logits"] == "dlogits"
+    assert summary.exercises["makemore/ex4_training"].labels["loss"] == "loss"
+    assert summary.max_score == 36
+
+
+def test_of_two_files_with_one_exercise_the_better_counts(course: Course, tmp_path: Path) -> None:
+    report = copy.deepcopy(course.reports["student00000"])
+    first = report["submissions"][0]
+    second = copy.deepcopy(first) | {"counts": False}
+    for verdict in second["verdicts"]:
+        verdict["status"] = "timeout"
+    report["submissions"].append(second)
+    summary = summarise(Results.open(write(tmp_path / "r", {"ann": report})))
+    assert summary.exercises[first["exercise"]].count == 1
+    assert summary.students[0].scores[first["exercise"]] == first["score"]
+
+
+def test_points_may_be_given_anew(course: Course) -> None:
+    results = Results.open(course.folder)
+    table = PointsTable({"ex1.logits": 5}, shape_share=0.5)
+    plain, weighed = summarise(results), summarise(results, points=table)
+    assert weighed.max_score == plain.max_score + 4
+    for before, after in zip(plain.students, weighed.students, strict=True):
+        if before.graded:
+            statuses = before.statuses[EX1]
+            shapes = sum(status == "shape" for found in before.statuses.values() for status in found.values())
+            more = {"pass": 4, "shape": 2}.get(statuses["logits"], 0)
+            assert after.score == before.score + more + shapes * 0.5
+
+
+def test_an_exercise_may_be_taken_alone(course: Course) -> None:
+    summary = summarise(Results.open(course.folder), exercises=["makemore/ex2_cross_entropy"])
+    assert summary.max_score == 1
+    assert list(summary.exercises) == ["makemore/ex2_cross_entropy"]
+
+
+def test_a_changed_result_is_told_and_the_rest_counts(own_course: Path) -> None:
+    (own_course / "results" / "student00003.json").write_text("{}")
+    summary = summarise(Results.open(own_course))
+    assert len(summary.students) == 119
+    assert "student00003.json" in summary.problems[0]
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DojoError, match="holds no result"):
+        summarise(Results.open(write(tmp_path / "r", {})))
+
+
+def hostile(course: Course) -> dict[str, dict[str, Any]]:
+    """The course's first results, with hostile text wherever a submission or its files have a say."""
+    reports = {}
+    for number, (name, report) in enumerate(list(course.reports.items())[:24]):
+        report = copy.deepcopy(report)
+        for submission in report["submissions"]:
+            submission["path"] = HOSTILE
+            for verdict in submission["verdicts"]:
+                verdict["code"] = verdict["message"] = f"{HOSTILE}{UNSEEN[:-1]} `{HOSTILE}`"
+                verdict["answer"] = [f"{text}  # {HOSTILE}" for text in verdict["answer"]]
+        if number == 2:
+            report = {"schema": 1, "submissions": [], "refused": HOSTILE}
+        if number == 3:
+            report = {"schema": 1, "submissions": [], "grader_error": f"{'x' * 30_000}\n{HOSTILE}"}
+        if number == 4:
+            report["problems"] = [HOSTILE]
+        reports[f"{name}{HOSTILE}{UNSEEN[:-1]}".replace("\x00", "")] = report
+    reports["plain"] = reports[next(iter(reports))]
+    return reports
+
+
+def test_nothing_of_a_submission_is_markup(course: Course, tmp_path: Path) -> None:
+    reports = hostile(course)
+    tame = json.loads(re.sub(r"[<>]|\{\{|\{%", "", json.dumps(list(reports.values()))))
+    found = Page(page_of(write(tmp_path / "hostile", reports)))
+    plain = Page(page_of(write(tmp_path / "tame", {f"s{i:02d}": report for i, report in enumerate(tame)})))
+    assert found.kinds() == plain.kinds()
+    assert not {"script", "img", "iframe", "object", "form"} & {tag for tag, _ in found.tags}
+    assert found.text.count("<script>alert(1)</script>") > 40
+    assert "{{ 7 * 7 }}" in found.text
+    assert not set(page_of(tmp_path / "hostile")) & (set(UNSEEN) - set("[31m"))
+
+
+def test_the_page_loads_nothing(course: Course) -> None:
+    text = page_of(course.folder)
+    assert "default-src 'none'" in text
+    assert not re.search(r"https?://|<script|@import|url\(", text)
+    found = Page(text)
+    assert all(link["href"].startswith(("#", "data:")) for link in found.all("a") + found.all("link"))
+    anchors = {attributes["id"] for _, attributes in found.tags if "id" in attributes}
+    assert {link["href"][1:] for link in found.all("a")} <= anchors
+
+
+def test_the_page_says_what_is_so(course: Course) -> None:
+    text = Page(page_of(course.folder)).text
+    assert "120 submissions" in text
+    assert "reason to look and no proof" in text
+    summary = summarise(Results.open(course.folder))
+    assert f"{len(summary.having('graded'))} graded" in text
+    for group in summary.groups:
+        assert all(summary.students[member].submission in text for member in group.members)
+    (most,) = Counter({place: found.count for place, found in summary.mistakes.items()}).most_common(1)
+    assert f"{most[1]} (" in text
+    assert summary.mistakes[most[0]].example in text
+
+
+def test_a_row_of_the_matrix_is_a_submission(course: Course) -> None:
+    text = page_of(course.folder)
+    name, report = next((n, r) for n, r in course.reports.items() if r["submissions"])
+    (row,) = re.findall(rf'<tr><th scope="row">{name}</th>(.*?)</tr>', text)
+    classes = [found.split()[0] for found in re.findall(r'<td class="([^"]+)">', row)[1:]]
+    by_exercise = sorted(report["submissions"], key=lambda submission: submission["exercise"])
+    assert classes == [verdict["status"] for submission in by_exercise for verdict in submission["verdicts"]]
+
+
+def test_of_many_rows_the_lowest_are_shown_and_that_is_said(
+    course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "MOST_ROWS", 20)
+    report = next(report for report in course.reports.values() if report["submissions"])
+    best, worst = copy.deepcopy(report), copy.deepcopy(report)
+    for made, status in ((best, "pass"), (worst, "wrong")):
+        for submission in made["submissions"]:
+            for verdict in submission["verdicts"]:
+                verdict.update(status=status, points=int(status == "pass"))
+    reports = {f"best{number:03d}": best for number in range(20)} | {"worst": worst}
+    text = page_of(write(tmp_path / "r", reports))
+    shown = re.findall(r'<tr><th scope="row">(\w+)</th><td', text)
+    assert len(shown) == 20
+    assert shown[0] == "worst"
+    assert "20 of 21 are shown" in Page(text).text
+
+
+def test_a_histogram_counts_every_score() -> None:
+    svg, words = histogram({0: 3, 2: 1, 5: 250}, 5)
+    assert words == "0: 3, 2: 1, 5: 250"
+    assert svg.count("<rect") == 3
+    assert histogram({0: 1, 99.5: 2, 100: 4}, 100)[1] == "0 to 3: 1, 96 to 99: 2, 100: 4"
+
+
+def test_quantiles() -> None:
+    assert [quantile([1, 2, 3, 4], share) for share in (0.5, 0.75, 0.95, 1.0)] == [2, 3, 4, 4]
+    assert quantile([], 0.5) == 0
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
+def test_a_spreadsheet_takes_no_text_for_a_formula(text: str) -> None:
+    (cell,) = next(csv.reader([csv_text([[text]])]))
+    assert cell[0] == "'" or cell[0] == "\\"
+    assert csv_text([[-1.5, text]]).startswith("-1.5,")
+
+
+def test_the_command_writes_a_page_and_a_table(own_course: Path) -> None:
+    done = dojo(own_course.parent, "summary", "results", "--verdicts", "all.csv")
+    assert done.returncode == 0, done.stderr
+    assert "written: results/summary.html (0." in done.stdout
+    table = list(csv.DictReader((own_course / "summary.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(table) == 120
+    one = next(row for row in table if row["status"] == "graded")
+    assert len([key for key in one if key.startswith("ex1 d")]) == 26
+    assert one["points possible"] == "36"
+    assert {row["near-identical group"] for row in table} == {"", "1", "2", "3", "4", "5"}
+    everything = list(csv.DictReader((own_course.parent / "all.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(everything) == 36 * sum(row["status"] == "graded" for row in table)
+    assert {row["status"] for row in everything} >= {"pass", "wrong", "shape"}
+    again = dojo(own_course.parent, "summary", "results", "--verdicts", "all.csv")
+    assert "kept" not in again.stdout
+
+
+def test_what_is_not_its_own_is_kept(own_course: Path) -> None:
+    (own_course / "summary.html").write_text("my notes")
+    (own_course / "summary.csv").write_text("a,b\n")
+    done = dojo(own_course.parent, "summary", "results")
+    assert done.stdout.count("kept: ") == 2
+    assert (own_course / "summary.html.bak").read_text() == "my notes"
+    assert (own_course / "summary.csv.bak").read_text() == "a,b\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere"], "not a folder of results"),
+        (["results", "--output", "results"], "is a folder"),
+        (["results", "--csv", "none/x.csv"], "there is no folder none"),
+        (["results", "--canvas", "roster.csv", "--roster", "roster.csv"], "is the roster already"),
+        (["results", "--canvas", "x.csv", "--moodle", "x.csv"], "is the file for the canvas already"),
+        (["results", "--roster", "roster.csv"], "add --canvas FILE or --moodle FILE"),
+        (["results", "--exercise", "ex9"], "'ex9' is unknown"),
+        (["results", "--points-possible", "0"], "give a number above 0"),
+        (["results", "--canvas", "x.csv"], "add --roster FILE"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_bad_call_is_one_line_and_writes_nothing(own_course: Path, arguments: list[str], words: str) -> None:
+    (own_course.parent / "roster.csv").write_text("Student,ID\nA,1\n")
+    done = dojo(own_course.parent, "summary", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("dojo: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+    assert not (own_course / "summary.html").exists()
+
+
+def test_gradebooks_come_with_the_names_that_were_not_matched(own_course: Path) -> None:
+    (own_course.parent / "roster.csv").write_text("Student,ID\nOne,student00000\nTwo,zwei\n")
+    done = dojo(own_course.parent, "summary", "results", "--canvas", "c.csv", "--roster", "roster.csv")
+    assert done.returncode == 0, done.stderr
+    assert (own_course.parent / "c.csv").read_text().splitlines()[2].startswith("One,student00000,")
+    assert "not matched: 119" in done.stdout
+    assert "and 19 more names; all are in c-remarks.txt" in done.stdout
+    assert "student00118" in (own_course.parent / "c-remarks.txt").read_text()
+
+
+_MEASURE = """
+import resource, sys, time
+from grader.cli import main
+started = time.monotonic()
+try:
+    main(["summary", sys.argv[1]])
+except SystemExit as end:
+    assert end.code == 0
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+assert "torch" not in sys.modules
+print("figures", time.monotonic() - started, peak)
+"""
+
+
+def test_five_hundred_results_take_seconds_and_little_memory(course: Course, tmp_path: Path) -> None:
+    """A twentieth of the target, 10,000 in 20 s and 1 GB; benchmarks/summary.py measures the whole.
+
+    A shell stands between: a process begins with the peak of the one that forked it, and this one has torch.
+    """
+    graded = [report for report in course.reports.values() if report["submissions"]]
+    big = write_course(tmp_path / "big", graded, 500)
+    call = ["sh", "-c", '"$0" "$@" && :', sys.executable, "-c", _MEASURE, big.folder]
+    done = subprocess.run(call, cwd=REPOSITORY, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    seconds, peak = map(float, done.stdout.split("figures ")[1].split())
+    assert seconds < 20
+    assert peak < 150
+    assert (big.folder / "summary.html").stat().st_size < 1_000_000
