@@ -43,8 +43,10 @@ def run(text: str, namespace: dict[str, Any], cmp: Callable[..., bool] | None = 
     """Run the given and backward cells and the calls of `cmp` in a lesson's text; go on where a cell fails."""
     if cmp is not None:
         namespace["cmp"] = cmp
+    ran = namespace["In"] = [*namespace.get("In", ())]
     for cell in percent_cells(text):
         if cell.kind == "code" and _is_answer(cell):
+            ran.append(cell.text)
             with contextlib.suppress(Exception), contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(cell.text, "<cell>", "exec"), namespace)
 

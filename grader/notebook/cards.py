@@ -17,6 +17,7 @@ from grader.notebook.judging import Judgement
 from grader.notebook.maps import heat_map
 
 _UNKNOWN = State("?", "not judged", "#8b949e")
+_GAP = "\u2003\u2003"
 _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace)"
 
 
@@ -52,11 +53,10 @@ def _facts(judged: Judgement) -> Iterable[str]:
     if details is None:
         return
     if details.your_shape is not None:
-        yours = shape_text(details.your_shape)
-        yield f"shape   yours {yours}, {name} {shape_text(details.shape)}".replace("   ", "\u2003\u2003")
+        yield f"shape{_GAP}yours {shape_text(details.your_shape)}, {name} {shape_text(details.shape)}"
     if details.error is not None and judged.limit is not None:
         scale = "of the largest element of the true gradient"
-        yield f"error   {details.error:.1e} {scale}; up to {judged.limit:.0e} is rounding".replace("   ", "\u2003\u2003")
+        yield f"error{_GAP}{details.error:.1e} {scale}; up to {judged.limit:.0e} is rounding"
 
 
 def _maps(judged: Judgement) -> str:

@@ -19,6 +19,7 @@ from grader.details import details_of
 from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
 from grader.diagnose.paths import path_scaled, path_twice
 from grader.notebook import guards
+from grader.notebook.lines import borrowed_by, repaired
 from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, survey
 from grader.render.terminal import verdict_words
 from grader.report import Details, Verdict
@@ -141,7 +142,7 @@ def _judge_values(
     verdict = judged.verdict
     verdict.exact, verdict.approximate = found.exact, found.approximate
     verdict.maxdiff = found.maxdiff if found.maxdiff == found.maxdiff else None
-    if guards.share_memory(d, truth):
+    if guards.share_memory(d, truth) or (found.right and borrowed_by(name, namespace)):
         verdict.status, verdict.mistake, verdict.message = "forbidden", "autograd", guards.borrowed(name)
         return judged
     if trust.message is not None and not (found.right and trust.own_forward):
@@ -212,7 +213,10 @@ def _explain(judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: 
     shared = guards.sharing(d, name, namespace, known)
     if said.mistake in UNEXPLAINED and shared:
         # An in-place line may have changed what it was made from: look again with the true gradients there.
-        said = _explained(_mismatch(name, d, known, known.gradients(name, without=shared)))
+        mismatch = _mismatch(name, d, known, known.gradients(name, without=shared))
+        said = _explained(mismatch)
+    if said.mistake in UNEXPLAINED:
+        said = repaired(mismatch, known, namespace, said)
     verdict.mistake, verdict.message = said.mistake, said.message
     if wrong:
         verdict.message += f" (What flows in is wrong too: d{wrong[0]}.)"
