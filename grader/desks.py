@@ -83,13 +83,16 @@ def failure_told(output_format: str, output: Path | None) -> Iterator[None]:
 
 
 def deliver(report: Report, output_format: str, output: Path | None) -> None:
-    """Write the report in one of FORMATS."""
+    """Write the report in one of FORMATS.
+
+    Raises:
+        DojoError: `output` cannot be written.
+    """
     if output is not None and output_format in FOLDER_FORMATS:
         from grader.render.nbgrader import render_folder
 
         for path, text in render_folder(report).items():
-            (output / path).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(output / path, text)
+            _write(text, output / path)
         return
     _write(FORMATS[output_format](report), output)
     if output_format == "github":
@@ -111,10 +114,15 @@ def _failure(output_format: str) -> Callable[[str], str] | None:
 def _write(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
-    elif output.exists() and not output.is_file():
-        output.write_text(text, encoding="utf-8")  # /dev/stdout, a pipe
-    else:
-        write_atomically(output, text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not output.is_file():
+            output.write_text(text, encoding="utf-8")  # /dev/stdout, a pipe
+        else:
+            write_atomically(output.resolve(), text)
+    except OSError as error:
+        raise DojoError(f"{output}: cannot be written ({error.strerror})") from None
 
 
 def _tell_github(report: Report) -> None:

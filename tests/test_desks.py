@@ -232,6 +232,13 @@ def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
     assert rows[1]["timestamp"] == "2026-02-03 10:00:00.000000 UTC"
 
 
+def test_a_place_that_cannot_be_written_is_told_in_one_line(handed_in: Path, tmp_path: Path) -> None:
+    (tmp_path / "feedback").write_text("no folder")
+    ran = dojo(handed_in, "grade", "submitted/bob", "--format", "nbgrader", "--output", tmp_path)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert re.fullmatch(r"dojo: \S+/feedback/bob/ps1/problem1.html: cannot be written \([\w ]+\)\n", ran.stderr)
+
+
 @pytest.mark.parametrize(
     ("path", "student"),
     [
