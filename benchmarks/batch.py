@@ -1,0 +1,184 @@
+"""Measure `dojo batch`: submissions a second, what one costs after thousands, memory of a job. README.md says how."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Annotated
+
+import psutil
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from grader.batch.jobs import LocalJobs
+from grader.batch.person import Task, Terms
+from grader.batch.results import Results
+from grader.confine import check_rung
+from grader.exercise import find_exercise
+from grader.truths import Truths
+from grader.world import use_exact_arithmetic, worlds_of
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from answers.right import RIGHT
+from answers.wrong import WRONG, edited
+
+EXERCISE = "makemore/ex1_atoms"
+SEED = 1
+WARM_UP = 20
+MB = 1e6
+
+
+@dataclass
+class Measured:
+    """One run: the moment each outcome was written down, seconds each took, and what was used meanwhile."""
+
+    began: float
+    moments: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    full_marks: int = 0
+    memory: list[float] = field(default_factory=list)
+
+    def rate(self) -> float:
+        return len(self.moments) / (self.moments[-1] - self.began)
+
+    def p95(self) -> float:
+        return quantiles(self.seconds, n=20)[-1]
+
+
+def right_answers() -> list[tuple[str, bytes]]:
+    """Every right answer to exercise 1 in the tests, from one line in another form to a notebook of its own."""
+    return [(f"ex1_right{a.suffix}", a.text.encode()) for a in RIGHT if a.exercise == EXERCISE]
+
+
+def mixed_answers() -> list[tuple[str, bytes]]:
+    """Right ones and wrong ones in turn; a wrong one has one mistake."""
+    wrong = [("ex1_wrong.py", edited(answer).encode()) for answer in WRONG if answer.exercise == EXERCISE]
+    return [one for pair in zip(right_answers(), wrong, strict=False) for one in pair]
+
+
+def tasks(answers: list[tuple[str, bytes]], count: int) -> Iterator[Task]:
+    for number, (name, text) in zip(range(count), itertools.cycle(answers), strict=False):
+        yield Task(f"p{number:05}", ((f"p{number:05}/{name}", text),))
+
+
+def run(scheduler: LocalJobs, answers: list[tuple[str, bytes]], count: int, watch_memory: bool = False) -> Measured:
+    """Grade `count` answers and write every result down, as `dojo batch` does."""
+    with tempfile.TemporaryDirectory() as folder, Results.start(Path(folder) / "out", {}) as results:
+        measured = Measured(time.perf_counter())
+        for outcome in scheduler.outcomes(tasks(answers, count)):
+            entry = results.add(outcome.submission, outcome.report, seconds=outcome.seconds)
+            measured.moments.append(time.perf_counter())
+            measured.seconds.append(outcome.seconds)
+            measured.full_marks += entry.score == entry.max_score
+            if watch_memory and len(measured.moments) % 10 == 0:
+                measured.memory.append(shared_out_memory())
+    return measured
+
+
+def shared_out_memory() -> float:
+    """PSS of this process and all below it, in bytes: a page that n processes share counts 1/n in each."""
+    total = 0.0
+    me = psutil.Process()
+    for process in [me, *me.children(recursive=True)]:
+        try:
+            lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+        except (OSError, psutil.Error):
+            continue
+        total += sum(float(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def floor() -> float:
+    """Seconds of one forward and backward pass over the same four worlds, in this process, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    use_exact_arithmetic()
+    exercise, seconds = find_exercise("ex1"), []
+    for _ in range(20):
+        worlds = worlds_of(exercise, SEED, "cpu")
+        began = time.perf_counter()
+        for world in worlds:
+            Truths().find(exercise, world)
+        seconds.append(time.perf_counter() - began)
+    torch.set_num_threads(threads)
+    return median(seconds)
+
+
+def begun(terms: Terms, jobs: int) -> LocalJobs:
+    scheduler = LocalJobs(jobs)
+    scheduler.begin(terms)
+    for _ in scheduler.outcomes(tasks(right_answers(), WARM_UP)):
+        pass
+    return scheduler
+
+
+def memory_of_a_job(terms: Terms, few: int = 1, many: int = 3, count: int = 120) -> float:
+    """Bytes that each job beyond the first adds while all grade."""
+    used = {}
+    for jobs in (few, many):
+        scheduler = begun(terms, jobs)
+        used[jobs] = median(run(scheduler, mixed_answers(), count, watch_memory=True).memory)
+        scheduler.close()
+    return (used[many] - used[few]) / (many - few)
+
+
+def flatness(terms: Terms, jobs: int, count: int) -> list[tuple[str, str, str]]:
+    """Cost and memory of the last 500 of `count` submissions over those of the first 500."""
+    scheduler = begun(terms, jobs)
+    measured = run(scheduler, mixed_answers(), count, watch_memory=True)
+    scheduler.close()
+    window = min(500, count // 2)
+    first = measured.moments[window - 1] - measured.began
+    last = measured.moments[-1] - measured.moments[-window - 1]
+    memory = measured.memory[-1] / measured.memory[len(measured.memory) // 10]
+    return [
+        (f"last {window} of {count:,} over the first {window}: time", f"{last / first:.2f}", "0.9 to 1.1"),
+        (f"memory after {count:,} over memory after {count // 10:,}", f"{memory:.2f}", "at most 1.05"),
+    ]
+
+
+def main(
+    jobs: Annotated[int, typer.Option(help="Judge processes.", min=1)] = 2,
+    count: Annotated[int, typer.Option(help="Submissions in a run.", min=40)] = 200,
+    isolation: Annotated[str, typer.Option(help="The rung of isolation.")] = "highest",
+    full: Annotated[bool, typer.Option("--full", help="5,000 submissions too, for the cost after thousands.")] = False,
+) -> None:
+    """Print figures and targets. Ends with 0, met or missed."""
+    terms = Terms(SEED, isolation=check_rung(isolation))
+    console = Console(highlight=False)
+    rows: list[tuple[str, str, str]] = []
+    least = floor()
+    scheduler = begun(terms, jobs)
+    for what, answers in (("right", right_answers()), ("mixed", mixed_answers())):
+        measured = run(scheduler, answers, count)
+        cost = jobs / measured.rate() / least
+        rows += [
+            (f"{what}: submissions a second", f"{measured.rate():.1f}", "at least 30"),
+            (f"{what}: seconds of one, median", f"{median(measured.seconds):.3f}", ""),
+            (f"{what}: seconds of one, 95 of 100", f"{measured.p95():.3f}", "at most 0.3"),
+            (f"{what}: a job's time for one / the floor", f"{cost:.1f}", ""),
+            (f"{what}: with full marks", f"{measured.full_marks} of {count}", ""),
+        ]
+    scheduler.close()
+    rows.append(("memory of a further job, PSS", f"{memory_of_a_job(terms) / MB:.0f} MB", "at most 120 MB"))
+    if full:
+        rows += flatness(terms, jobs, 5000)
+    drawn = Table(box=None, pad_edge=False)
+    for title in ("", "measured", "target"):
+        drawn.add_column(title, no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    console.print(drawn)
+    console.print(f"\n{jobs} jobs, isolation {terms.isolation}, floor {1000 * least:.1f} ms, torch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
