@@ -72,8 +72,9 @@ notebooks: $(DEV) ## the same with "Open in Colab" badges (REPO=owner/name; pypr
 check: $(DEV) ## prove the content: derived files have no diff, every stub fails, every solution passes
 	@$(BIN)/dojo author check $(ARGS)
 
-bench: $(DEV) ## measure speed, as ratios within one run
+bench: $(DEV) ## measure speed, as ratios within one run, and batches
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+	@$(BIN)/python benchmarks/batch.py $(filter --full,$(ARGS))
 
 mutants: $(DEV) ## prove the grader on wrong answers by the hundred (some minutes)
 	@$(BIN)/python -m tests.mutation.report $(ARGS)
