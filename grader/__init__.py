@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from grader.graph import show_graph
     from grader.names import build_dataset, load_names, split_names
     from grader.notebook import cmp, hint, progress
+    from grader.plots import live_losses
 
 __version__ = "0.1.0"
-__all__ = ["build_dataset", "cmp", "hint", "load_names", "progress", "show_graph", "split_names"]
+__all__ = ["build_dataset", "cmp", "hint", "live_losses", "load_names", "progress", "show_graph", "split_names"]
 
 _HOMES = {
     "build_dataset": "grader.names",
     "cmp": "grader.notebook",
     "hint": "grader.notebook",
+    "live_losses": "grader.plots",
     "load_names": "grader.names",
     "progress": "grader.notebook",
     "show_graph": "grader.graph",

@@ -67,7 +67,7 @@ RIGHT = {
     "a bar of its own": "bar = tqdm(range(max_steps))\n"
     + edited("tqdm(range(max_steps))", "bar").replace("losses.append", "bar.set_description('x'); losses.append"),
     "a live curve": "from grader import plots\n" + edited(APPEND, f"{APPEND}\n        plots.live_losses(losses)"),
-    "a live curve, imported in a cell that is left out": edited(APPEND, f"{APPEND}\n        live_losses(losses)"),
+    "a live curve, by the name that the set-up gives": edited(APPEND, f"{APPEND}\n        live_losses(losses)"),
     "counted from 1": edited("range(max_steps)", "range(1, max_steps + 1)").replace("step < max", "step <= max"),
     "literals": edited(RATE, "lr = 0.1 if step < 100000 else 0.01").replace("range(max_steps)", "range(200000)"),
     "the rate steps down one step later": edited("step < max_steps / 2", "step <= max_steps / 2"),

@@ -50,7 +50,7 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from grader import build_dataset, load_names, split_names
+from grader import build_dataset, live_losses, load_names, split_names
 
 # %% [markdown]
 # ## Sizes
@@ -256,11 +256,7 @@ print("in place:  ", weight)  # 0.9, 1.9
 #
 # In a notebook, `live_losses(losses)` as the last line of the loop draws the losses so far. It is one picture,
 # which changes in place about once a second. Outside of a notebook it does nothing, and the grader passes it over.
-
-# %%
-from grader.plots import live_losses
-
-# %% [markdown]
+#
 # ### Speed
 #
 # 200,000 steps take half a minute or several minutes on one core, and the difference is in a few lines:
