@@ -50,7 +50,8 @@ class Channel:
 
     def send_encoded(self, message: bytes, deadline: float | None = None) -> None:
         """Send what `encode` made. Raises as `send` does."""
-        self._socket.settimeout(None if deadline is None else max(_SHORTEST, deadline - time.monotonic()))
+        if deadline is not None:  # a confined worker has none, and may not change its socket
+            self._socket.settimeout(max(_SHORTEST, deadline - time.monotonic()))
         self._socket.sendall(message)
 
     def receive(self, deadline: float | None = None, device: str = "cpu") -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -19,6 +19,7 @@ from answers.build import with_lines
 import grader as package
 from grader.confine import RUNGS, check_rung, highest_rung
 from grader.errors import DojoError
+from grader.exercise import all_exercises, find_exercise
 from grader.grade import Grader, Settings, settings
 from grader.sandbox import Launcher
 
@@ -201,6 +202,18 @@ def test_the_rung_is_the_one_asked_for_or_a_refusal(
 def test_a_rung_that_does_not_exist_is_named_with_the_others() -> None:
     with pytest.raises(DojoError, match="isolation 'high' is unknown; choose one of: basic, partial, full, highest"):
         check_rung("high")
+
+
+@on_linux
+@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("exercise", [e.short_id for e in all_exercises()])
+def test_right_answers_pass_on_every_rung(rung: str, exercise: str) -> None:
+    if RUNGS.index(rung) > RUNGS.index(highest_rung()):
+        pytest.skip(f"this machine offers {highest_rung()}")
+    with Grader(settings(seed=4, device="cpu", isolation=rung)) as grader:
+        (report,) = grader.grade_file(find_exercise(exercise).path, exercise)
+    assert report.isolation == rung
+    assert report.all_passed, [verdict for verdict in report.verdicts if not verdict.passed]
 
 
 def test_an_answer_sees_no_secret_and_prints_nothing(
