@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -45,10 +46,10 @@ def walk(root: Path) -> Iterator[Item]:
 def _item(root: Path, entry: os.DirEntry[str], parts: tuple[str, ...]) -> Item:
     label = _label(parts)
     if entry.is_symlink():
-        own = (root / parts[0]).resolve() if len(parts) > 1 else None
-        if own is not None and Path(entry.path).resolve().is_relative_to(own):
-            return Item(parts, label, is_folder=True)  # what it leads to is found where it lies
-        return Item(parts, label, problem="a link that leads out of the submission; not followed")
+        with contextlib.suppress(OSError, RuntimeError):  # a circle of links, told in one way or the other
+            if len(parts) > 1 and Path(entry.path).resolve(strict=True).is_relative_to((root / parts[0]).resolve()):
+                return Item(parts, label, is_folder=True)  # what it leads to is found where it lies
+        return Item(parts, label, problem="a link that leads out of the submission, or nowhere; not followed")
     if not entry.is_file(follow_symlinks=False):
         return Item(parts, label, problem="not a plain file; not opened")
     return Item(parts, label, _reader(Path(entry.path), label))
