@@ -30,11 +30,12 @@ STATES: Mapping[str, State] = {
     "upstream": State("↑", "upstream is wrong", "#a371f7"),
     "error": State("!", "error", "#c2410c"),
     "timeout": State("…", "out of time", "#c2410c"),
-    "forbidden": State("⊘", "taken from autograd", "#bf4b8a"),
+    "forbidden": State("⊘", "not accepted", "#bf4b8a"),
     "missing": State("·", "not attempted", "#8b949e"),
 }
 """Statuses of a verdict, and `upstream`: not judged, because what it was made from is wrong. The words are those of
-every view. The colours have at least three times the contrast of white and of Jupyter's dark background."""
+every view; of a single verdict `verdict_words` may say more. The colours have at least three times the contrast of
+white and of Jupyter's dark background."""
 
 ROUTES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
 """Colour and dashes of the first, second and third route."""

@@ -64,6 +64,8 @@ def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Consol
 
 def verdict_words(verdict: Verdict) -> str:
     """The verdict in a few words, the same wherever it is shown."""
+    if verdict.status == "forbidden" and verdict.mistake in ("autograd", "autograd-update"):
+        return "taken from autograd"
     if verdict.status != "pass":
         return STATES[verdict.status].words
     if verdict.mistake == "hardcoded-size":
