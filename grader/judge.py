@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,15 @@ from typing import Any
 from torch import Tensor
 
 from grader.compare import compare
+from grader.errors import DojoError
+from grader.exercise import Exercise
 from grader.plan import Plan, Step
 from grader.sandbox import Launcher, Worker
+from grader.source import Cell, Statement
 from grader.truths import Truth, Truths
 from grader.visible import harmless
 from grader.wire import WireError
-from grader.world import World
+from grader.world import World, as_written
 
 STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
 """How long one statement may take; the double loop over C takes 0.005. Each that took too long halves it for the
@@ -231,6 +235,24 @@ class Judge:
 
     def _with_lost(self, answers: dict[str, Answer]) -> dict[str, Answer]:
         return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
+
+
+def prove(launcher: Launcher, exercise: Exercise) -> None:
+    """Let a worker run the forward pass: a wall that right answers run into must not be taken for their mistake.
+
+    Raises:
+        DojoError: the worker did not come to the end.
+    """
+    lines = [Statement(ast.parse(atom.text).body[0], Cell("code", atom.text)) for atom in exercise.atoms]
+    steps = [Step(index, line, (), {}, frozenset()) for index, line in enumerate(lines)]
+    judge = Judge(launcher, Plan(exercise, steps, statements=lines), Truths(), SETUP_SECONDS)
+    judge.run(as_written("cpu"))
+    if judge.barred or judge.worker is None:
+        raise DojoError(
+            f"on this machine no answer runs with isolation {launcher.isolation}; choose --isolation basic, and see "
+            "that Python, torch and pyseccomp are those that this package names"
+        )
+    judge.close()
 
 
 def next_message(
