@@ -111,8 +111,9 @@ class _Collector(ast.NodeVisitor):
         inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
         changed = inner.difference(*(rebound_names(child) for child in node.body))
         if targets & changed:  # the items are parts of what is iterated over, and are changed in place
+            called = {id(leaf.func) for leaf in ast.walk(node.iter) if isinstance(leaf, ast.Call)}
             for leaf in ast.walk(node.iter):
-                if isinstance(leaf, ast.Name):
+                if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
                     self._write(leaf.id)
         self._visit_block(node.orelse, set())
 

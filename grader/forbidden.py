@@ -1,13 +1,10 @@
-"""What an answer must not do: take its gradients from autograd. A courtesy in words, not the defence."""
+"""Gradients that an answer takes from autograd instead of deriving them: which door, on which line."""
 
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Collection
 from dataclasses import dataclass
-
-from grader.instrument import drop_inert_calls
 
 _AUTOGRAD = frozenset(
     {
@@ -23,41 +20,40 @@ _AUTOGRAD_NAMES = frozenset({"autograd", "vjp", "jvp", "jacrev", "jacfwd", "func
 
 @dataclass(frozen=True)
 class AutogradUse:
-    """How a statement takes gradients from autograd, as the learner wrote it, and on which line of its cell."""
+    """How a statement takes gradients from autograd, as the learner wrote it, and on which line."""
 
     door: str
     line: int
 
 
-def autograd_use(node: ast.stmt, own_functions: Collection[str] = ()) -> AutogradUse | None:
-    """The first way in which `node` takes gradients from autograd; None where it does not.
+def autograd_use(tree: ast.AST, own_names: Collection[str] = ()) -> AutogradUse | None:
+    """The first way in which `tree` takes gradients from autograd; None where it does not.
 
-    `own_functions` are names that the submission defines itself: its own `backward` is no autograd.
+    `own_names` are functions and fields that the submission defines itself: its own `backward` is no autograd.
     """
-    node = copy.deepcopy(node)
-    drop_inert_calls(node, own_functions)
     switched_off = {
-        id(leaf.func) for leaf in ast.walk(node) if isinstance(leaf, ast.Call) and ast.unparse(leaf).endswith(_OFF)
+        id(leaf.func) for leaf in ast.walk(tree) if isinstance(leaf, ast.Call) and ast.unparse(leaf).endswith(_OFF)
     }
     for find in (_door, _kernel):
-        for leaf in ast.walk(node):
-            door = None if id(leaf) in switched_off else find(leaf, own_functions)
+        for leaf in ast.walk(tree):
+            door = None if id(leaf) in switched_off else find(leaf, own_names)
             if door is not None:
-                return AutogradUse(door, getattr(leaf, "lineno", node.lineno))
+                return AutogradUse(door, getattr(leaf, "lineno", 1))
     return None
 
 
-def _kernel(leaf: ast.AST, own_functions: Collection[str]) -> str | None:
-    if isinstance(leaf, ast.Attribute) and leaf.attr.endswith(_KERNELS) and leaf.attr not in own_functions:
+def _kernel(leaf: ast.AST, own_names: Collection[str]) -> str | None:
+    if isinstance(leaf, ast.Attribute) and leaf.attr.endswith(_KERNELS) and leaf.attr not in own_names:
         return f".{leaf.attr}"
     return None
 
 
-def _door(leaf: ast.AST, own_functions: Collection[str]) -> str | None:
+def _door(leaf: ast.AST, own_names: Collection[str]) -> str | None:
     if isinstance(leaf, ast.Attribute) and leaf.attr in _AUTOGRAD and isinstance(leaf.ctx, ast.Load):
-        own = leaf.attr in own_functions
-        return f".{leaf.attr}" if not own and (leaf.attr not in {"func", "ops"} or _is_torch(leaf.value)) else None
-    if isinstance(leaf, ast.Name) and leaf.id in _AUTOGRAD_NAMES - set(own_functions):
+        if _is_torch(leaf.value):
+            return f".{leaf.attr}"
+        return f".{leaf.attr}" if leaf.attr not in {"func", "ops", *own_names} else None
+    if isinstance(leaf, ast.Name) and leaf.id in _AUTOGRAD_NAMES - set(own_names):
         return leaf.id
     if isinstance(leaf, ast.keyword) and leaf.arg == "requires_grad":
         off = isinstance(leaf.value, ast.Constant) and leaf.value.value is False
@@ -68,7 +64,8 @@ def _door(leaf: ast.AST, own_functions: Collection[str]) -> str | None:
     if isinstance(leaf, (ast.Import, ast.ImportFrom)):
         module = getattr(leaf, "module", "") or ""
         parts = {part for name in [module, *(a.name for a in leaf.names)] for part in name.split(".")}
-        return ast.unparse(leaf) if parts & {"autograd", "func", "functorch", "_C"} else None
+        torchs = bool(parts & {"torch", "functorch"})
+        return ast.unparse(leaf) if torchs and parts & {"autograd", "func", "functorch", "_C"} else None
     return None
 
 

@@ -78,7 +78,7 @@ class Grader:
 
             grade_training(part, report, self.launcher, self.settings)
             return report
-        plan = make_plan(part.analysis, part.exercise, part.attempts)
+        plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.first_wall)
         report.verdicts = [first_verdict(name, plan, part.analysis.source) for name in part.exercise.graded]
         report.attempted = bool(plan.attempts)
         if plan.steps:

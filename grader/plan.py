@@ -11,9 +11,9 @@ from itertools import pairwise
 from grader.attempts import Analysis, Attempt
 from grader.effects import Effects
 from grader.exercise import DTYPE, Exercise
-from grader.forbidden import AutogradUse, autograd_use
+from grader.first_wall import FirstWall, Refusal
 from grader.naming import Names
-from grader.scopes import FUNCTIONS, called_name, functions_in, rebound_names
+from grader.scopes import FUNCTIONS, called_name, rebound_names
 from grader.slices import Slicer
 from grader.source import Statement
 
@@ -46,7 +46,7 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     attempts: dict[str, Attempt] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    forbidden: dict[str, tuple[Statement, AutogradUse]] = field(default_factory=dict)
+    forbidden: dict[str, tuple[Statement, Refusal]] = field(default_factory=dict)
     places_inside: dict[str, str] = field(default_factory=dict)
     names: Names = field(default_factory=lambda: Names({}))
     slices: dict[str, set[int]] = field(default_factory=dict)
@@ -84,17 +84,21 @@ def short_texts(statements: Iterable[Statement]) -> list[str]:
     return texts
 
 
-def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> Plan:
+def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], first_wall: bool = True) -> Plan:
     """Slice the submission to what feeds the graded gradients, and order it so that each is judged on truth.
+
+    A gradient is forbidden that needs a statement which the first wall does not admit, and none of its
+    statements run for it. Without `first_wall` all is admitted.
 
     A statement that reads a gradient runs after that gradient was judged, except where the submission reads
     it between two of its writes: there it sees the unfinished value, as it would in a plain run.
     """
-    return _Planner(analysis, exercise, dict(attempts)).plan()
+    return _Planner(analysis, exercise, dict(attempts), first_wall).plan()
 
 
 class _Planner:
-    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt]) -> None:
+    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt], first_wall: bool) -> None:
+        self.first_wall = first_wall
         self.analysis = analysis
         self.exercise = exercise
         self.attempts = attempts
@@ -114,18 +118,19 @@ class _Planner:
             - PROVIDED_MODULES
             - {"n"},
         )
-        self.own_functions = {f.name for f in functions_in(s.node for s in analysis.statements)}
 
     def plan(self) -> Plan:
         slices = {tensor: self.slicer.slice(attempt.writers) for tensor, attempt in self.attempts.items()}
-        forbidden = {}
-        for tensor, kept in slices.items():
-            for index in sorted(kept):
-                if (use := autograd_use(self.analysis.statements[index].node, self.own_functions)) is not None:
-                    forbidden[tensor] = (self.analysis.statements[index], use)
-        barred = {index for tensor in forbidden for index in self.attempts[tensor].writers}
-        barred -= {index for tensor, a in self.attempts.items() if tensor not in forbidden for index in a.writers}
-        kept = set().union(*slices.values()) - barred if slices else set()
+        running = set().union(*slices.values())
+        forward_lines = self._own_forward_lines(running)
+        forbidden: dict[str, tuple[Statement, Refusal]] = {}
+        if self.first_wall:
+            wall = FirstWall(
+                self.analysis.statements, self.analysis.effects, running, self.analysis.names.own_functions
+            )
+            forbidden = self._forbidden(wall, slices)
+            forward_lines = [line for line in forward_lines if wall.admits(self.analysis.statements[line[0]].text)]
+        kept = set().union(*(own for tensor, own in slices.items() if tensor not in forbidden))
         aliases = {
             name: tensor
             for name, tensor in self.cut_names.items()
@@ -143,9 +148,24 @@ class _Planner:
             slices=slices,
             reads={tensor: self._reads(kept) for tensor, kept in slices.items()},
             unsized_one_hot=self._unsized_one_hot(slices),
-            forward_lines=self._own_forward_lines(kept),
+            forward_lines=forward_lines,
             statements=self.analysis.statements,
         )
+
+    def _forbidden(self, wall: FirstWall, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, Refusal]]:
+        """The gradients whose statements, or the expression that holds their value, the wall does not admit."""
+        found = {}
+        for tensor, kept in slices.items():
+            refusals = ((index, wall.refusal(index)) for index in sorted(kept))
+            first = next(((index, refusal) for index, refusal in refusals if refusal is not None), None)
+            attempt = self.attempts[tensor]
+            if first is None and not attempt.inside:
+                index = attempt.writers[-1]
+                refusal = wall.refusal_of_place(index, attempt.place)
+                first = (index, refusal) if refusal is not None else None
+            if first is not None:
+                found[tensor] = (self.analysis.statements[first[0]], first[1])
+        return found
 
     def _reads(self, kept: Iterable[int]) -> frozenset[str]:
         indexes = list(kept)
@@ -171,6 +191,8 @@ class _Planner:
         found = []
         for index, statement in enumerate(self.analysis.statements[: self.first_gradient]):
             names = self.analysis.effects[index].rebinds & forward
+            if not isinstance(statement.node, (ast.Assign, ast.AnnAssign)):
+                continue
             if names and index not in kept and ast.dump(ast.Module([statement.node], [])) not in known:
                 found.append((index, tuple(sorted(names))))
         return found

@@ -10,12 +10,11 @@ from torch import Tensor
 
 from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose
 from grader.exercise import Exercise
-from grader.forbidden import autograd_use
+from grader.first_wall import AUTOGRAD
 from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, as_int, next_message
 from grader.plan import short_texts
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Launcher, Worker
-from grader.scopes import functions_in
 from grader.settings import Settings
 from grader.submission import Part
 from grader.training_plan import TrainingPlan, plan_training
@@ -39,7 +38,7 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, cho
     for verdict in report.verdicts:
         place(verdict, plan.statement, plan.loop_line())
     report.verdicts[0].answer = short_texts(plan.statements)  # the loop is one answer to all of them
-    if _uses_autograd(plan, part, report):
+    if chosen.first_wall and _is_forbidden(plan, report):
         return
     decisive = _run(launcher, plan, other_data(seed, device), deadline)
     shown = _run(launcher, plan, as_written(device), deadline)
@@ -69,17 +68,19 @@ def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, wo
                 step.culprit = gradient, better
 
 
-def _uses_autograd(plan: TrainingPlan, part: Part, report: SubmissionReport) -> bool:
-    own = {function.name for function in functions_in(s.node for s in part.analysis.statements)}
-    for statement in plan.statements:
-        if (use := autograd_use(statement.node, own)) is not None:
-            line = statement.cell.line + use.line - 1
-            for verdict in report.verdicts:
-                place(verdict, statement, line)
-                verdict.status, verdict.mistake = "forbidden", "autograd-update"
-                verdict.message = f"line {line}: the loop takes gradients from autograd ({use.door})."
-            return True
-    return False
+def _is_forbidden(plan: TrainingPlan, report: SubmissionReport) -> bool:
+    """Fill every verdict with what the first wall does not admit, where there is such a statement."""
+    found = plan.refusal()
+    if found is None:
+        return False
+    statement, refusal = found
+    for verdict in report.verdicts:
+        place(verdict, statement, refusal.line)
+        verdict.status, verdict.mistake, verdict.message = "forbidden", refusal.mistake, refusal.message
+        if refusal.mistake == AUTOGRAD:
+            verdict.mistake = "autograd-update"
+            verdict.message = f"line {refusal.line}: the loop takes gradients from autograd ({refusal.name})."
+    return True
 
 
 def _run(launcher: Launcher, plan: TrainingPlan, world: World, deadline: float) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Any
 
 from grader.attempts import Analysis
 from grader.exercise import Exercise
+from grader.first_wall import FirstWall, Refusal
 from grader.plan import PROVIDED_MODULES
 from grader.scopes import assigned_names
 from grader.slices import Slicer
@@ -24,10 +25,18 @@ class TrainingPlan:
     indexes: list[int]
     loops: dict[int, list[ast.For | ast.While]]
     own_functions: frozenset[str]
+    wall: FirstWall
 
     @property
     def statement(self) -> Statement:
         return self.statements[-1]
+
+    def refusal(self) -> tuple[Statement, Refusal] | None:
+        """The first statement that the first wall does not admit, with the reason."""
+        for index, statement in sorted(zip(self.indexes, self.statements, strict=True), key=lambda pair: pair[0]):
+            if (refusal := self.wall.refusal(index)) is not None:
+                return statement, refusal
+        return None
 
     def loop_line(self) -> int:
         index = next((i for i in reversed(self.indexes) if i in self.loops), self.indexes[-1])
@@ -100,4 +109,6 @@ def plan_training(analysis: Analysis, exercise: Exercise) -> TrainingPlan | None
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
     statements = [analysis.statements[index] for index in kept]
-    return TrainingPlan(exercise, statements, kept, loops, analysis.names.own_functions)
+    own = analysis.names.own_functions
+    wall = FirstWall(analysis.statements, analysis.effects, kept, own)
+    return TrainingPlan(exercise, statements, kept, loops, own, wall)

@@ -58,4 +58,7 @@ def _assignment(plan: TrainingPlan, gradient: str) -> Statement | None:
     if len(found) != 1:
         return None
     text = ast.unparse(found[0])
-    return Statement(ast.parse(text).body[0], Cell("code", text))
+    (node,) = ast.parse(text).body
+    if ast.dump(node) != ast.dump(found[0]) or not plan.wall.admits(text):
+        return None  # as a statement of its own it may mean something else: a name that is local to a function
+    return Statement(node, Cell("code", text))

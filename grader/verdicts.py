@@ -56,12 +56,9 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
     """The verdict before anything ran: where the attempt stands, or that there is none."""
     verdict = Verdict(name, answer=plan.answer(name))
     if name in plan.forbidden:
-        statement, use = plan.forbidden[name]
-        place(verdict, statement, statement.cell.line + use.line - 1)
-        verdict.status, verdict.mistake = "forbidden", "autograd"
-        verdict.message = (
-            f"This takes the gradient from PyTorch's autograd ({use.door}). Work it out from the upstream gradient."
-        )
+        statement, refusal = plan.forbidden[name]
+        place(verdict, statement, refusal.line)
+        verdict.status, verdict.mistake, verdict.message = "forbidden", refusal.mistake, refusal.message
         return verdict
     attempt = plan.attempts.get(name)
     if attempt is None:

@@ -16,9 +16,9 @@ from torch.overrides import TorchFunctionMode
 
 from grader.describe import SUBMISSION, describe_exception, describe_value
 from grader.exercise import Exercise, find_exercise, track_of
-from grader.instrument import HAND_OVER, RAISED, hook_gradients
+from grader.instrument import HAND_OVER, RAISED, drop_inert_calls, hook_gradients
 from grader.naming import Names
-from grader.stand_ins import stand_ins
+from grader.stand_ins import stand_in_for_packages, stand_ins
 from grader.training_run import TrainingRun, hook_loops
 from grader.wire import Channel
 from grader.world import namespace_of, use_exact_arithmetic
@@ -153,9 +153,10 @@ class Run:
 
     def run_variants(self, truths: Mapping[str, Tensor]) -> None:
         """Run each variant of an answer from the same true gradients, and send what each gives."""
+        rewrite = partial(drop_inert_calls, own_functions=self.names.own_functions)
         for step in self.request["steps"]:
             self._restore()
-            run_statement(step, self.namespace)
+            run_statement(step, self.namespace, rewrite, "variant")
         values: dict[str, Tensor] = {}
         for number, statements in enumerate(self.request["variants"]):
             self._restore()
@@ -164,7 +165,7 @@ class Run:
             for tensor, truth in truths.items():
                 self._put_back(tensor, truth)
             for text in statements:
-                if run_statement({"text": text, "text_line": 1}, self.namespace) is not None:
+                if run_statement({"text": text, "text_line": 1}, self.namespace, rewrite, "variant") is not None:
                     break
             else:
                 with contextlib.suppress(Exception):
@@ -236,20 +237,22 @@ class Run:
                 self._protect_value(name, self.namespace[name])
 
 
-_codes: dict[tuple[str, int, bool], CodeType] = {}
+_codes: dict[tuple[str, int, str], CodeType] = {}
 """Statements of the one submission that this process runs, compiled once for all worlds."""
 
 
 def run_statement(
-    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None] | None = None
+    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None], purpose: str = "graded"
 ) -> dict[str, Any] | None:
-    """Run one statement; whatever it raises comes back as a description."""
-    key = step["text"], step["text_line"], rewrite is None
+    """Run one statement as `rewrite` leaves it; whatever it raises comes back as a description.
+
+    `purpose` tells rewritings of one text apart.
+    """
+    key = step["text"], step["text_line"], purpose
     try:
         if key not in _codes:
             tree = ast.increment_lineno(ast.parse(step["text"]), step["text_line"] - 1)
-            if rewrite is not None:
-                rewrite(tree)
+            rewrite(tree)
             _codes[key] = compile(tree, SUBMISSION, "exec")
         exec(_codes[key], namespace)
     except BaseException as error:
@@ -302,6 +305,7 @@ def serve(channel: Channel) -> None:
     """Answer run requests until the judge closes the channel."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
+    stand_in_for_packages()
     while True:
         try:
             request, _ = channel.receive()

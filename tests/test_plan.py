@@ -196,7 +196,7 @@ DOORS = [
     ("dh = torch.func.grad(f)(h)", "grad"),
     ("dh = torch.func.vjp(f, h)[1](dlogits)", ".vjp"),
     ("from torch.func import jacrev\ndh = jacrev(f)(h)", "jacrev"),
-    ("import functorch\ndh = functorch.vjp(f, h)", "vjp"),
+    ("import functorch\ndh = functorch.vjp(f, h)", "functorch"),
     ("dh = torch.ops.aten.mm_backward(dlogits, W2)", ".ops"),
     ("x = torch.zeros(3, requires_grad=True)\ndh = x * dlogits", "requires_grad"),
     ("x = h.detach().requires_grad_()\ndh = x * dlogits", ".requires_grad_"),
@@ -206,7 +206,7 @@ DOORS = [
     ("def helper():\n    return h.grad\ndh = helper()", ".grad"),
     ("y = h.grad\nz = y * 2\ndh = z", ".grad"),
     ("dh = torch._softmax_backward_data(dlogits, h, 1, h.dtype)", "_softmax_backward_data"),
-    ("from torch import _C\ndh = _C._nn.gelu_backward(dlogits, h)", "gelu_backward"),
+    ("from torch import _C\ndh = _C._nn.gelu_backward(dlogits, h)", "_C"),
 ]
 
 
@@ -214,7 +214,7 @@ DOORS = [
 def test_each_door_to_autograd_is_forbidden_and_named(text: str, door: str) -> None:
     plan = plan_of(f"{text}\ndb2 = dlogits.sum(0)\n")
     assert plan.forbidden.keys() == {"h"}
-    assert door in plan.forbidden["h"][1].door
+    assert door in plan.forbidden["h"][1].name
     assert "b2" in {tensor for step in plan.steps for tensor in step.hand_over}
     assert not any("h" in step.hand_over for step in plan.steps)
 

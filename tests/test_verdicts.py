@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import grader.judge
 from grader.errors import DojoError
 from grader.exercise import find_exercise
 from grader.grade import Grader, settings
+from grader.judge import prove
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Worker
 from grader.truths import Truths
@@ -54,8 +56,9 @@ ONE_EACH = [
     ("dW1", "dW1 = embcat @ dhprebn", "error"),
     ("dW1", "dW1 = embcatt.T @ dhprebn", "error"),
     ("dW1", "dW1 = (embcat.T @ dhprebn", "error"),
-    ("dW1", "def f():\n    raise SystemExit\ndW1 = f()", "error"),
+    ("dW1", "def f():\n    raise ValueError\ndW1 = f()", "error"),
     ("db2", "db2 = b2.grad.clone()", "forbidden"),
+    ("db2", "db2 = torch.load('db2.pt')", "forbidden"),
 ]
 
 
@@ -66,9 +69,23 @@ def test_each_status_costs_its_own_gradient(ex1: Any, gradient: str, line: str, 
     assert others_pass(verdicts, gradient[1:])
 
 
+@pytest.fixture(scope="module")
+def no_first_wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Verdicts]]:
+    """`ex1` where the first wall is switched off, so that what it refuses runs."""
+    path = tmp_path_factory.mktemp("second-wall") / "answers.py"
+
+    def grade(**replaced: str) -> Verdicts:
+        path.write_text(with_lines(replaced), encoding="utf-8")
+        (report,) = warm.grade_file(path, "ex1")
+        return named(report)
+
+    with Grader(dataclasses.replace(settings(seed=20, device="cpu"), first_wall=False)) as warm:
+        yield grade
+
+
 @pytest.mark.parametrize("call", ["exit()", "quit()", "__import__('sys').exit(0)", "__import__('os')._exit(0)"])
-def test_ending_the_process_costs_one_gradient(ex1: Any, call: str) -> None:
-    verdicts = ex1(dbnvar=f"dbnvar = {call}")
+def test_ending_the_process_costs_one_gradient(no_first_wall: Any, call: str) -> None:
+    verdicts = no_first_wall(dbnvar=f"dbnvar = {call}")
     assert verdicts["bnvar"].status == "error"
     assert verdicts["bnvar"].line is not None
     assert others_pass(verdicts, "bnvar")
@@ -225,9 +242,9 @@ def test_a_worker_that_dies_at_once_is_never_a_pass(exercise: Any) -> None:
     assert not report.all_passed
 
 
-def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(ex1: Any, tmp_path: Any) -> None:
+def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(no_first_wall: Any, tmp_path: Any) -> None:
     kept = str(tmp_path / "kept.npy")
-    verdicts = ex1(
+    verdicts = no_first_wall(
         dh=f"import os\ndh = torch.from_numpy(np.load({kept!r})) if os.path.exists({kept!r}) else torch.zeros_like(h)",
         dW2=f"saved = np.save({kept!r}, dh.numpy())\ndW2 = h.T @ dlogits + 0 * len(str(saved))",
         db2="db2 = os._exit(1)",
@@ -328,3 +345,8 @@ def test_an_own_method_called_backward_is_run(ex1: Any, argument: str) -> None:
     if not argument:
         text = text.replace("(self, d)", "(self)").replace("@ d\n", "@ dlogits\n")
     assert others_pass(ex1(dW2=text.replace("backward(dlogits)", f"backward({argument})")))
+
+
+def test_a_machine_on_which_no_answer_runs_is_not_the_learners_mistake() -> None:
+    with pytest.raises(DojoError, match="on this machine no answer runs with isolation basic"):
+        prove(DeadLauncher(), EX1)  # type: ignore[arg-type]
