@@ -30,6 +30,7 @@ SETTINGS = {
 }
 
 expect = sync_api.expect
+expect.set_options(timeout=30_000)  # what takes a second may take ten beside other tests
 
 
 @dataclass
