@@ -100,12 +100,27 @@ def test_those_who_agree_with_everyone_are_none() -> None:
     assert groups_of([dict.fromkeys(LINES, "q = probs * 3") | odd(0) for _ in range(30)]) == []
 
 
-def test_one_odd_answer_in_common_is_none() -> None:
-    """A single rare line, or many lines of one gradient, may be chance or a page that both read."""
+def test_many_lines_of_few_answers_are_none() -> None:
+    """The lines of one answer come together: they are one agreement, from a page that both read or from chance."""
     everyone = [dict(LINES) for _ in range(20)]
     for number in (3, 9):
-        everyone[number]["dC"] = "\n".join(f"dC = demb * {place}" for place in range(50))
+        for name in ("dC", "dprobs", "dcounts"):
+            everyone[number][name] = "\n".join(f"{name} = probs * {place}" for place in range(50))
     assert groups_of(everyone) == []
+
+
+def test_habits_of_a_course_are_none() -> None:
+    habits = [{name: f"{text} + {habit} * 0" for name, text in LINES.items()} for habit in (5, 7, 9)]
+    assert groups_of([habits[number % 3] for number in range(30)]) == []
+
+
+def test_those_who_wrote_most_of_it_alone_are_none() -> None:
+    everyone = [odd(number) for number in range(20)]
+    shared = list(LINES)[:10]
+    everyone[13] |= {name: everyone[4][name] for name in shared}
+    assert groups_of(everyone) == []
+    everyone[13] |= {name: everyone[4][name] for name in list(LINES)[:20]}
+    assert groups_of(everyone) == [(4, 13)]
 
 
 def test_few_submissions_tell_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ _OPERATORS: dict[str, type[ast.operator]] = {
 }  # fmt: skip
 _MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math"})
 _REDUCTIONS = frozenset("sum mean max min amax amin prod var std softmax log_softmax logsumexp cumsum".split())
+_QUOTES = re.compile("[\"']")
 _DEEPEST = 60
 _CACHED = 200_000
 
@@ -32,7 +34,8 @@ class Line:
 def simple_statements(text: str) -> tuple[str, ...]:
     """The texts of the statements that hold no others, in order; none where `text` is not Python."""
     if "\n" not in text:
-        return (text,)
+        # Comments are what differs most: without them a line that was seen need not be read again.
+        return (text if _QUOTES.search(text) else text.split("#")[0].rstrip(),)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -26,12 +26,14 @@ FEWEST_SUBMISSIONS = 8
 """With fewer there is no telling what is common."""
 
 COMMON_SHARE = 0.25
-LEAST_GRADIENTS = 3
 LEAST_OVERLAP = 0.6
 """Of the bits of the smaller of two answers: who wrote most of it alone is not near-identical."""
 
 MARGIN_BITS = 10.0
-"""Beyond log2 of the number of pairs: were lines independent, one class in a thousand would show a pair by chance."""
+"""Beyond log2 of the number of pairs: were lines independent, one class in a thousand would show a pair by chance.
+
+No two gradients reach that: a line that two share counts log2(n) - 1 bits at most.
+"""
 
 _SMALL_POSTING = 16
 _ROUNDS, _BAND = 16, 3
@@ -190,18 +192,18 @@ class _Search:
             if count <= max(2, COMMON_SHARE * answered[self.gradient[number]])
         }
         self.rare = [frozenset(number for number in own if number in self.bits) for own in lines]
-        self.weight = [self._weigh(own)[0] for own in self.rare]
+        self.weight = [self._weigh(own) for own in self.rare]
         self.able = [index for index, weight in enumerate(self.weight) if weight >= least_bits]
         self.parent = list(range(len(lines)))
 
-    def _weigh(self, numbers: Iterable[int]) -> tuple[float, int]:
-        """Bits and gradients. Of a gradient the rarest line counts: the lines of one answer come together."""
+    def _weigh(self, numbers: Iterable[int]) -> float:
+        """Bits. Of a gradient the rarest line counts: the lines of one answer come together."""
         rarest: dict[Gradient, float] = {}
         for number in numbers:
             gradient, bits = self.gradient[number], self.bits[number]
             if bits > rarest.get(gradient, 0.0):
                 rarest[gradient] = bits
-        return sum(rarest.values()), len(rarest)
+        return sum(rarest.values())
 
     def groups(self) -> list[Group]:
         for first, second in self._candidates():
@@ -238,9 +240,8 @@ class _Search:
                 yield from pairwise(members)
 
     def _agree(self, first: int, second: int) -> bool:
-        bits, gradients = self._weigh(self.rare[first] & self.rare[second])
         least = max(self.least_bits, LEAST_OVERLAP * min(self.weight[first], self.weight[second]))
-        return bits >= least and gradients >= LEAST_GRADIENTS
+        return self._weigh(self.rare[first] & self.rare[second]) >= least
 
     def _root(self, index: int) -> int:
         while self.parent[index] != index:
@@ -251,4 +252,4 @@ class _Search:
     def _group(self, members: list[int]) -> Group:
         held = Counter(number for member in members for number in self.rare[member])
         most = [number for number, count in held.items() if count >= max(2, len(members) / 2)]
-        return Group(tuple(members), self._weigh(most)[0], tuple(self.keys[number] for number in most))
+        return Group(tuple(members), self._weigh(most), tuple(self.keys[number] for number in most))

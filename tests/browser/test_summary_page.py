@@ -57,6 +57,8 @@ def test_only_the_matrix_scrolls_sideways(browser: Any, summary_file: Path, widt
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
     assert page.evaluate(f"{wide}.filter(e => !e.closest('.matrix')).map(e => e.outerHTML.slice(0, 80))") == []
+    lines = page.locator(".list .line:not(:empty)").evaluate_all("all => all.map(e => e.clientWidth)")
+    assert min(lines) >= 150, "a column in which every word breaks"
     assert noise == []
     page.context.close()
 
@@ -66,6 +68,7 @@ def test_the_matrix_keeps_its_headings_in_sight(browser: Any, summary_file: Path
     box = page.locator(".matrix")
     box.evaluate("element => { element.scrollLeft = 300; element.scrollTop = 400; }")
     outer, corner = box.bounding_box(), page.locator(".matrix thead th").first.bounding_box()
+    assert abs(page.locator(".matrix tbody th").first.bounding_box()["x"] - outer["x"]) <= 2
     assert box.evaluate("element => [element.scrollLeft, element.scrollTop]") == [300, 400]
     assert abs(corner["x"] - outer["x"]) <= 2
     assert abs(corner["y"] - outer["y"]) <= 2
