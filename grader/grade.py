@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from grader.diagnose import UNEXPLAINED, combined
+from grader.errors import DojoError
 from grader.exercise import all_exercises
-from grader.judge import Answer, Judge
+from grader.judge import Answer, Judge, prove
 from grader.operations import repeated_atoms
 from grader.plan import Plan, make_plan
 from grader.repair import variants, vocabulary_of
@@ -168,10 +169,22 @@ class Grader:
 
 
 def launcher_for(chosen: Settings) -> Launcher:
-    """A launcher whose workers find the worlds of `chosen` set up, where they are not forked from this process."""
+    """A launcher whose workers find the worlds of `chosen` set up, where they are not forked from this process.
+
+    Raises:
+        DojoError: workers cannot be confined so, or nothing runs in them.
+    """
+    if chosen.isolation == "basic":
+        return Launcher(chosen.isolation, chosen.limits, chosen.device)
     gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
     worlds = [(e.id, world.parameters) for e in gradients for world in worlds_of(e, chosen.seed, chosen.device)]
-    return Launcher(chosen.isolation, chosen.limits, chosen.device, worlds if chosen.isolation != "basic" else ())
+    launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, worlds)
+    try:
+        prove(launcher, gradients[0])
+    except DojoError:
+        launcher.close()
+        raise
+    return launcher
 
 
 def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evidence:
