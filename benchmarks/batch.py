@@ -149,7 +149,8 @@ def main(
     jobs: Annotated[int, typer.Option(help="Judge processes.", min=1)] = 2,
     count: Annotated[int, typer.Option(help="Submissions in a run.", min=40)] = 200,
     isolation: Annotated[str, typer.Option(help="The rung of isolation.")] = "highest",
-    full: Annotated[bool, typer.Option("--full", help="5,000 submissions too, for the cost after thousands.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Measure the cost after thousands, too.")] = False,
+    many: Annotated[int, typer.Option(help="How many those are.", min=200)] = 5000,
 ) -> None:
     """Print figures and targets. Ends with 0, met or missed."""
     terms = Terms(SEED, isolation=check_rung(isolation))
@@ -170,7 +171,7 @@ def main(
     scheduler.close()
     rows.append(("memory of a further job, PSS", f"{memory_of_a_job(terms) / MB:.0f} MB", "at most 120 MB"))
     if full:
-        rows += flatness(terms, jobs, 5000)
+        rows += flatness(terms, jobs, many)
     drawn = Table(box=None, pad_edge=False)
     for title in ("", "measured", "target"):
         drawn.add_column(title, no_wrap=True)
