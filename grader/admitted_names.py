@@ -175,7 +175,7 @@ MODULES: Mapping[str, frozenset[str]] = {
     "itertools": _words(
         "accumulate chain combinations count cycle islice pairwise permutations product repeat starmap zip_longest"
     ),
-    "functools": _words("partial reduce lru_cache cache wraps"),
+    "functools": _words("partial reduce lru_cache cache"),
     "operator": _words("add sub mul truediv floordiv matmul neg pow mod itemgetter eq lt gt"),
     "collections": _words("Counter OrderedDict defaultdict deque namedtuple"),
     "collections.abc": _words("Callable Iterable Iterator Mapping Sequence"),
@@ -194,7 +194,7 @@ MODULES: Mapping[str, frozenset[str]] = {
 
 STAND_INS = _words(
     "matplotlib seaborn plotly IPython ipywidgets tqdm wandb",
-    "grader.cmp grader.hint grader.plots grader.progress grader.show_graph",
+    "grader.cmp grader.hint grader.live_losses grader.plots grader.progress grader.show_graph",
 )
 """What draws or reports. A stand-in takes its place, so everything of it may be written."""
 
