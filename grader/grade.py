@@ -25,8 +25,9 @@ from grader.world import other_data, random_upstream, use_exact_arithmetic, worl
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
 
-MOST_REPAIRS, MOST_VARIANTS = 3, 360
-"""How many gradients of one submission, and how many edits of their lines in all, are tried for an explanation."""
+MOST_REPAIRS, MOST_VARIANTS, MOST_REPAIRED_TEXT = 3, 360, 2_000
+"""How many gradients of one submission, and how many edits of their lines in all, are tried for an explanation; and
+how many characters such lines may have. The lecture's longest answer has 200."""
 
 
 class Grader:
@@ -121,6 +122,8 @@ class Grader:
         vocabulary = vocabulary_of(plan.exercise, truth.forward, {*plan.exercise.graded, *plan.exercise.given})
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
+            if sum(map(len, lines)) > MOST_REPAIRED_TEXT:
+                continue
             shape = truth.gradients.total[verdict.name].shape
             own = {name: tuple(shape) for name in plan.own_names(verdict.name)}
             tried = variants(lines, vocabulary.also(own), MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
