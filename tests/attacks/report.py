@@ -79,7 +79,17 @@ def with_tables(page: str) -> str:
 
 def tables() -> str:
     """Both tables, and the counts above each."""
-    return "\n".join([*_first_wall(), "", *_second_wall(), ""])
+    return "\n".join([*_holes(), *_first_wall(), "", *_second_wall(), ""])
+
+
+def _holes() -> Iterator[str]:
+    holes = [attack for attack in ATTACKS if attack.hole]
+    if not holes:
+        return
+    yield f"**Known holes, {len(holes)}.** With both walls up these still reach their goal, on every rung:"
+    yield ""
+    yield from (f"- `{attack.id}`: {attack.title} ({attack.hole})" for attack in holes)
+    yield ""
 
 
 def _first_wall() -> Iterator[str]:

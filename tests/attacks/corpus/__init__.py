@@ -18,11 +18,13 @@ from tests.attacks.corpus import (
     shown,
     sources,
     tensors,
+    tunnels,
     writing,
 )
 
 TOPICS: dict[str, tuple[Attack, ...]] = {
     "Autograd": autograd.ATTACKS + doors.ATTACKS,
+    "Round the first wall": tunnels.ATTACKS,
     "Reading solutions, truth and secrets": reading.ATTACKS,
     "Forging messages and reports": forging.ATTACKS,
     "Patching torch and Python": patching.ATTACKS,

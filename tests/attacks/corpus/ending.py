@@ -16,7 +16,9 @@ ATTACKS = (
     _end("exit", "`exit()` as people type it", "dh = exit()"),
     _end("os-exit", "`os._exit(0)`", "import os\ndh = os._exit(0)"),
     _end("system-exit", "`raise SystemExit`", "def end():\n    raise SystemExit(0)\ndh = end()"),
-    _end("interrupt", "`raise KeyboardInterrupt`", "def end():\n    raise KeyboardInterrupt\ndh = end()"),
+    _end(
+        "interrupt", "`raise KeyboardInterrupt`", "def end():\n    raise KeyboardInterrupt\ndh = end()", first=STOPPED
+    ),
     _end(
         "base-exception",
         "an exception outside `Exception`, whose text raises again",
@@ -93,7 +95,7 @@ def slow():
     return t
 dh = slow()
 """,
-        first=HARMLESS,
+        first=STOPPED,
         seconds=1.5,
     ),
     _end(
@@ -149,7 +151,8 @@ def last():
     return torch.zeros_like(h)
 dh = last()
 """,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        second=(OPEN, HARMLESS, HARMLESS),
+        varies=True,
     ),
     _end(
         "kill-parent",

@@ -16,7 +16,7 @@ ATTACKS = (
         "memory",
         "3 GB in one piece",
         f"def flood():\n    block = bytearray(b'x') * 3_000_000_000\n{_RIGHT}",
-        first=HARMLESS,
+        first=STOPPED,
         seconds=8,
     ),
     _flood(

@@ -217,6 +217,7 @@ dhpreact = keep((1.0 - h**2) * dh)
         "dh = torch.tensor(@EARLIER@, dtype=h.dtype)",
         first=HARMLESS,
         second=(HARMLESS, HARMLESS, HARMLESS),
+        seconds=10,
     ),
     Attack(
         "read-world-by-bits",
@@ -276,7 +277,7 @@ def say():
         at += len(text) + 1
 dh = say()
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        second=(OPEN, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-other-submission",

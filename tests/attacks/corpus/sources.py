@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.answers.build import LINES, notebook
-from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, Places
+from tests.attacks.attack import HARMLESS, STOPPED, Attack, Places
 
 REFUSED = {"first": STOPPED, "second": (STOPPED, STOPPED, STOPPED)}
 READ = {"first": HARMLESS, "second": (HARMLESS, HARMLESS, HARMLESS)}
@@ -59,9 +59,8 @@ ATTACKS = (
         "lambdas",
         "180 functions inside each other",
         lambda: "dh = " + "(lambda: " * 180 + "h * 0" + ")()" * 180,
-        first=OPEN,
-        second=(OPEN, OPEN, OPEN),
-        hole="a RecursionError leaves the grader",
+        first=STOPPED,
+        second=(STOPPED, STOPPED, STOPPED),
     ),
     _file(
         "long-line",

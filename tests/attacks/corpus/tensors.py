@@ -14,24 +14,46 @@ def _odd(name: str, title: str, lines: str, **more: object) -> Attack:
 
 ATTACKS = (
     _odd("expand", "a view of 10**12 elements", "dh = torch.zeros(1).expand(1_000_000, 1_000_000)"),
-    _odd("strides", "a view that reads beyond its memory", "dh = torch.as_strided(h, (10**6, 10**6), (0, 0))"),
+    _odd(
+        "strides",
+        "a view that reads beyond its memory",
+        "dh = torch.as_strided(h, (10**6, 10**6), (0, 0))",
+        first=STOPPED,
+    ),
     _odd("huge-shape", "a shape of 2**62", "dh = torch.empty(0).expand(2**62, 0)"),
     _odd("many-dimensions", "60 dimensions", "dh = torch.zeros([1] * 60)"),
     _odd("meta", "a tensor without numbers", "dh = h.to('meta')"),
-    _odd("sparse", "a sparse tensor", f"dh = ({_RIGHT} * 0).to_sparse()"),
-    _odd("csr", "a compressed sparse tensor", "dh = torch.zeros_like(h).to_sparse_csr()"),
+    _odd("sparse", "a sparse tensor", f"dh = ({_RIGHT} * 0).to_sparse()", first=STOPPED),
+    _odd("csr", "a compressed sparse tensor", "dh = torch.zeros_like(h).to_sparse_csr()", first=STOPPED),
     _odd(
-        "mkldnn", "a tensor in another library's layout", "dh = torch.zeros_like(h).type(torch.FloatTensor).to_mkldnn()"
+        "mkldnn",
+        "a tensor in another library's layout",
+        "dh = torch.zeros_like(h).type(torch.FloatTensor).to_mkldnn()",
+        first=STOPPED,
     ),
-    _odd("complex", "a complex tensor whose real part is right", f"dh = torch.complex({_RIGHT}, torch.ones_like(h))"),
-    _odd("conjugate", "a view with the bit for conjugation", "dh = torch.complex(h, h).conj().imag"),
-    _odd("negative-bit", "a view with the bit for minus", f"dh = torch.complex(h, {_RIGHT}).conj().imag"),
-    _odd("nested", "a nested tensor", "dh = torch.nested.nested_tensor(list(h))", second=(STOPPED, STOPPED, STOPPED)),
+    _odd(
+        "complex",
+        "a complex tensor whose real part is right",
+        f"dh = torch.complex({_RIGHT}, torch.ones_like(h))",
+        first=STOPPED,
+    ),
+    _odd("conjugate", "a view with the bit for conjugation", "dh = torch.complex(h, h).conj().imag", first=STOPPED),
+    _odd(
+        "negative-bit", "a view with the bit for minus", f"dh = torch.complex(h, {_RIGHT}).conj().imag", first=STOPPED
+    ),
+    _odd(
+        "nested",
+        "a nested tensor",
+        "dh = torch.nested.nested_tensor(list(h))",
+        second=(HARMLESS, HARMLESS, HARMLESS),
+        first=STOPPED,
+    ),
     _odd(
         "quantized",
         "a quantized tensor",
         "dh = torch.quantize_per_tensor(h.type(torch.FloatTensor), 0.1, 0, torch.qint8)",
         second=(STOPPED, STOPPED, STOPPED),
+        first=STOPPED,
     ),
     _odd(
         "requires-grad", "zeros that ask for a gradient", "dh = torch.zeros_like(h, requires_grad=True)", first=STOPPED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.attacks.attack import OPEN, STOPPED, Attack
+from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack
 
 SECOND = (OPEN, STOPPED, STOPPED)
 _ZERO = "    return torch.zeros_like(h)\ndh = act()"
@@ -64,6 +64,8 @@ def act():
     matplotlib.pyplot.figure().savefig("@FOLDER@/picture.png")
 {_ZERO}
 """,
+        first=HARMLESS,
+        second=(HARMLESS, HARMLESS, HARMLESS),
     ),
     _act(
         "write-log",
