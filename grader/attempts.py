@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 from grader.effects import Effects, mutated_arguments, statement_effects
 from grader.exercise import Exercise
+from grader.loops import Loop
 from grader.naming import Names, add_aliases, find_names
 from grader.scopes import FUNCTIONS, assigned_names, called_name, functions_in
 from grader.source import Source, Statement
-
-Loop = ast.For | ast.While
 
 
 @dataclass

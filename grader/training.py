@@ -12,6 +12,7 @@ from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose
 from grader.exercise import Exercise
 from grader.first_wall import AUTOGRAD
 from grader.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, as_int, next_message
+from grader.loops import why_not_stepwise
 from grader.plan import short_texts
 from grader.report import SubmissionReport, Verdict
 from grader.sandbox import Launcher, Worker
@@ -24,6 +25,7 @@ from grader.verdicts import explain_failure, place
 from grader.world import World, as_written, other_data, other_sizes
 
 _MOST_STEPS = 10**9
+_AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
 
 def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, chosen: Settings) -> None:
@@ -38,7 +40,7 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, cho
     for verdict in report.verdicts:
         place(verdict, plan.statement, plan.loop_line())
     report.verdicts[0].answer = short_texts(plan.statements)  # the loop is one answer to all of them
-    if chosen.first_wall and _is_forbidden(plan, report):
+    if (chosen.first_wall and _is_forbidden(plan, report)) or _is_not_stepwise(plan, report):
         return
     decisive = _run(launcher, plan, other_data(seed, device), deadline)
     shown = _run(launcher, plan, as_written(device), deadline)
@@ -53,6 +55,17 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, cho
             verdict.mistake = "hardcoded-size"
             verdict.message = "Right, but only at these sizes: a number such as 32, 200 or 27 is written into the loop."
     _note_first_departure(report, decisive, exercise)
+
+
+def _is_not_stepwise(plan: TrainingPlan, report: SubmissionReport) -> bool:
+    """A loop that only a full run could judge is told at once, and not after it has used up its time."""
+    for loop in (loop for loops in plan.loops.values() for loop in loops):
+        if (reason := why_not_stepwise(loop, plan.exercise.forward_names)) is not None:
+            for verdict in report.verdicts:
+                verdict.status, verdict.mistake = "error", "no-loop"
+                verdict.message = f"The loop cannot be run step by step: {reason}. {_AS_THE_LESSON_SAYS}"
+            return True
+    return False
 
 
 def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, world: World, deadline: float) -> None:
@@ -140,7 +153,7 @@ def _decide(verdict: Verdict, outcome: Outcome, plan: TrainingPlan) -> None:
         verdict.status, verdict.message = "pass", ""
     else:
         verdict.status, verdict.mistake = "error", "no-loop"
-        verdict.message = "No step of the loop ran. Write it as `for step in tqdm(range(max_steps)):`."
+        verdict.message = f"No step of the loop ran. {_AS_THE_LESSON_SAYS}"
 
 
 def _explain(name: str, departure: StepComparison, outcome: Outcome, plan: TrainingPlan) -> Diagnosis:

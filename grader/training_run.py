@@ -12,6 +12,7 @@ from torch import Tensor
 
 from grader.exercise import Exercise
 from grader.instrument import drop_inert_calls
+from grader.loops import Loop, as_counted
 from grader.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
 from grader.wire import Channel
 from grader.world import namespace_of
@@ -29,15 +30,25 @@ def chosen_steps(count: int) -> list[int]:
 
 
 def hook_loops(tree: ast.Module, lines: Sequence[int], own_functions: Collection[str]) -> None:
-    """Let the `for` loops that begin on `lines` take their steps from `STEPS`."""
+    """Let the loops that begin on `lines` take their steps from `STEPS`."""
     drop_inert_calls(tree, own_functions)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.For) and node.lineno in lines:
-            hooked = ast.parse(f"{STEPS}(0)", mode="eval").body
-            assert isinstance(hooked, ast.Call)
-            hooked.args = [node.iter]
-            node.iter = hooked
-    ast.fix_missing_locations(tree)
+    ast.fix_missing_locations(_Hook(lines).visit(tree))
+
+
+class _Hook(ast.NodeTransformer):
+    def __init__(self, lines: Sequence[int]) -> None:
+        self.lines = lines
+
+    def _visit_loop(self, node: Loop) -> ast.AST:
+        self.generic_visit(node)
+        counted = as_counted(node) if node.lineno in self.lines else None
+        if counted is None:
+            return node
+        counted.iter = ast.Call(ast.Name(STEPS, ast.Load()), [counted.iter], [])
+        return counted
+
+    visit_For = _visit_loop
+    visit_While = _visit_loop
 
 
 def pick(iterable: Iterable[Any]) -> Iterator[tuple[int, Any]]:

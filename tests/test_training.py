@@ -225,6 +225,52 @@ def test_a_loop_of_no_steps_is_no_pass(grade: Callable[[str], SubmissionReport])
     assert {(v.status, v.mistake) for v in report.verdicts} == {("error", "no-loop")}
 
 
+def as_while(start: str, test: str, count: str, *, first: bool = False) -> str:
+    """The solution's loop with a counter of its own, which `count` moves on at the body's end or at its start."""
+    head, body = LOOP.split("    for step in tqdm(range(max_steps)):\n")
+    count = f"        {count}\n"
+    return f"{head}    {start}\n    while {test}:\n" + (count + body if first else body + count)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        as_while("step = 0", "step < max_steps", "step += 1"),
+        as_while("step = 0", "step != max_steps", "step = step + 1"),
+        as_while("step = 0", "step <= max_steps - 1", "step += 1"),
+        as_while("step = -1", "step < max_steps - 1", "step += 1", first=True),
+    ],
+    ids=["<", "!=", "<=", "counted first"],
+)
+def test_a_right_loop_may_be_a_while(grade: Callable[[str], SubmissionReport], loop: str) -> None:
+    report = grade(loop)
+    assert report.all_passed, report.verdicts[0]
+
+
+EPOCHS = (
+    LOOP.split("    for step")[0]
+    + "    for epoch in range(2):\n"
+    + indent("    for step" + LOOP.split("    for step")[1], "    ")
+)
+
+
+@pytest.mark.parametrize(
+    ("loop", "said"),
+    [
+        (as_while("step = 0", "True", "step += 1"), "how many steps `while True:` makes"),
+        (as_while("step = 0", "len(losses) < max_steps", "step += 1"), "`while len(losses) < max_steps:`"),
+        (EPOCHS, "a loop of steps inside another loop"),
+    ],
+    ids=["while True", "no counter", "epochs"],
+)
+def test_a_loop_that_only_a_full_run_could_judge_is_told_at_once(
+    grade: Callable[[str], SubmissionReport], loop: str, said: str
+) -> None:
+    report = grade(loop)
+    assert {(v.status, v.mistake) for v in report.verdicts} == {("error", "no-loop")}
+    assert said in report.verdicts[0].message
+
+
 def test_a_hardcoded_size_in_the_loop_passes_with_a_note(grade: Callable[[str], SubmissionReport]) -> None:
     report = grade(edited("one_hot[Yb]) / n", "one_hot[Yb]) / 32"))
     assert report.all_passed
