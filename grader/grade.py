@@ -171,14 +171,14 @@ class Grader:
                 )
 
 
-def launcher_for(chosen: Settings) -> Launcher:
-    """A launcher whose workers find the worlds of `chosen` set up, where they are not forked from this process.
+def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
+    """A launcher whose workers find the worlds of `chosen` set up above `basic`. `forked` is as for `Launcher`.
 
     Raises:
         DojoError: workers cannot be confined so, or nothing runs in them.
     """
     if chosen.isolation == "basic":
-        return Launcher(chosen.isolation, chosen.limits, chosen.device)
+        return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
     gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
     worlds = [(e.id, world.parameters) for e in gradients for world in worlds_of(e, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, worlds)

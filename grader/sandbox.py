@@ -82,12 +82,15 @@ class Launcher:
         limits: Limits | None = None,
         device: str = "cpu",
         worlds: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        *,
+        forked: bool = True,
     ) -> None:
         """`isolation` is one of RUNGS, and the machine must offer it (`confine.check_rung`).
 
         Above `basic` workers are forked from a process started for them, for this one may hold solutions; likewise
         where this one has threads or has used CUDA. There `worlds`, exercises and the parameters of a world, are
-        set up once and not in each worker.
+        set up once and not in each worker. `forked` is False for a process that must never be forked: a fork keeps
+        open what this one has open.
         """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
@@ -98,7 +101,7 @@ class Launcher:
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
         quiet = threading.active_count() == 1 and sys.platform == "linux"
-        if quiet and isolation == "basic" and device == "cpu":
+        if forked and quiet and isolation == "basic" and device == "cpu":
             self._pid = _fork()
             if self._pid == 0:
                 ours.close()

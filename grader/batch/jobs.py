@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -162,18 +161,7 @@ def _is_alive(launcher: Launcher) -> bool:
 
 
 def _launcher(terms: Terms) -> Launcher:
-    """A launcher that is no fork of this process: a fork would hold the judges' pipes open when this one is killed.
-
-    It forks where there is but one thread, so there are two for a moment.
-    """
+    """A launcher that is no fork of this process: a fork would hold the judges' pipes open when this one is killed."""
     from grader.grade import launcher_for  # loads torch
 
-    chosen = terms.settings()
-    done = threading.Event()
-    thread = threading.Thread(target=done.wait, daemon=True)
-    thread.start()
-    try:
-        return launcher_for(chosen)
-    finally:
-        done.set()
-        thread.join()
+    return launcher_for(terms.settings(), forked=False)
