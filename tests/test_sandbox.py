@@ -71,8 +71,9 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
 
 
 def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
+    """The verdicts on a text that the first wall would not let through."""
     path.write_text(text)
-    with Grader(settings(seed=3, device="cpu"), launcher) as grader:
+    with Grader(Settings(seed=3, first_wall=False), launcher) as grader:
         (report,) = grader.grade_file(path, "ex1")
     return {verdict.name: verdict for verdict in report.verdicts}
 
