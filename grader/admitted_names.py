@@ -63,7 +63,7 @@ _BOTH = ELEMENTWISE | ELEMENTWISE_FRESH | REDUCTIONS | SHAPES | SHAPES_FRESH | I
 # ---- torch: functions only ----
 
 CREATION = _words(
-    "tensor as_tensor asarray from_numpy scalar_tensor zeros ones full empty zeros_like ones_like full_like",
+    "tensor as_tensor from_numpy scalar_tensor zeros ones full empty zeros_like ones_like full_like",
     "empty_like eye arange linspace logspace rand randn randint randperm rand_like randn_like randint_like normal",
     "manual_seed",
     "tril_indices triu_indices meshgrid cartesian_prod combinations block_diag cat concat concatenate stack",
@@ -90,7 +90,7 @@ TENSOR_ONLY = _words(
 )
 GENERATOR = _words("manual_seed seed initial_seed get_state")
 NDARRAY = _words(
-    "astype copy fill flat flatten repeat item itemsize tolist conjugate nonzero take clip ptp compress choose",
+    "astype copy fill flat flatten repeat item itemsize tolist conjugate nonzero take clip compress choose",
     "searchsorted partition argpartition at reduce reduceat accumulate outer",
     "randn randint standard_normal integers shuffle permutation choice",
 )
@@ -213,10 +213,10 @@ AUTOGRAD_DOORS = _words(
 )
 DOORS = AUTOGRAD_DOORS | _words(
     # memory that belongs to others, and files
-    "data_ptr const_data_ptr storage untyped_storage storage_type set_ resize resize_ resize_as_ resize_as_sparse_",
-    "sparse_resize_ sparse_resize_and_clear_ as_subclass as_strided as_strided_ share_memory share_memory_ pin_memory",
-    "module_load from_file from_dlpack to_dlpack frombuffer fromfile ctypes tofile dump dumps setfield getfield",
-    "setflags strides base load save memmap DataSource apply_ map_ map2_",
+    "data_ptr const_data_ptr storage untyped_storage storage_type set_ resize resize_ resize_as resize_as_",
+    "resize_as_sparse_ sparse_resize_ sparse_resize_and_clear_ as_subclass as_strided as_strided_ share_memory",
+    "share_memory_ pin_memory module_load from_file from_dlpack to_dlpack frombuffer fromfile ctypes tofile dump dumps",
+    "setfield getfield setflags strides base load save memmap DataSource apply_ map_ map2_",
     # frames, code and what functions hold
     "gi_frame gi_code gi_yieldfrom cr_frame cr_code cr_await cr_origin ag_frame ag_code ag_await tb_frame tb_next",
     "f_back f_globals f_locals f_builtins f_code co_code co_consts co_names func_globals func_code with_traceback",

@@ -15,7 +15,7 @@ from grader.sentences import Refused, not_a_builtin, not_a_field, not_a_member, 
 
 GRADIENT_SWITCHES = frozenset(f"torch.{name}" for name in GRADIENTS_OFF)
 
-_PYTHONS = frozenset(dir(builtins))
+PYTHONS = frozenset(dir(builtins))
 _QUIET = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)
 _TYPES = (ast.Name, ast.Attribute, ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.Constant)
 """What a type may be put together from, as in `tuple[torch.Tensor, int] | None`."""
@@ -67,21 +67,22 @@ class Expressions:
     def _identifier(self, node: ast.AST, name: str | None) -> None:
         if name is not None and name.startswith("__") and name.strip("_"):
             raise Refused(node, name, f"`{name}` is one of Python's inner names. An answer needs none of them.")
+        if name == "isinstance":  # it is given types, which no other function is
+            raise Refused(node, name, "An answer may not give `isinstance` another meaning.")
 
     def _is_local(self, name: str) -> bool:
         return any(name in names for names in self.scopes)
 
     def _name(self, node: ast.Name) -> None:
         name = node.id
-        if name.startswith("__") and not (name == "__name__" and isinstance(node.ctx, ast.Load)):
+        if not isinstance(node.ctx, ast.Load) or (name.startswith("__") and name != "__name__"):
             self._identifier(node, name)
         if not isinstance(node.ctx, ast.Load) or self._is_local(name):
             return
-        # First, for an import in a function that never runs would give `eval` another meaning on paper.
-        if name in SHUT_BUILTINS or (name in _PYTHONS and name not in BUILTINS and name not in self.written):
-            raise Refused(node, name, not_a_builtin(name))
-        if name in self.bindings.paths:
+        if self._path_of(node) is not None:
             self._path_as_value(node)
+        elif name in SHUT_BUILTINS or (name in PYTHONS and name not in BUILTINS and name not in self.written):
+            raise Refused(node, name, not_a_builtin(name))
 
     def _attribute(self, node: ast.Attribute) -> None:
         if self._path_of(node) is not None:
@@ -107,9 +108,9 @@ class Expressions:
     def _path_of(self, node: ast.expr) -> tuple[ast.Name, list[ast.Attribute]] | None:
         """A dotted expression that begins with the name of a module, or of something that a module gave."""
         found = dotted(node)
-        if found is None or self._is_local(found[0].id) or found[0].id not in self.bindings.paths:
-            return None
-        return found
+        if found is None or self._is_local(found[0].id) or found[0].id in SHUT_BUILTINS:
+            return None  # an import in a function that never runs would give `eval` another meaning on paper
+        return found if found[0].id in self.bindings.paths else None
 
     def _follow(self, node: ast.expr) -> set[str]:
         """Check each step of a dotted path; what the whole of it stands for."""
@@ -134,6 +135,8 @@ class Expressions:
                 raise Refused(attribute, longer, not_a_member(longer))
         elif is_stand_in(path):
             self._identifier(attribute, attribute.attr)
+            if attribute.attr in DOORS:  # the name may have been given to something else since
+                raise Refused(attribute, attribute.attr, not_a_field(attribute.attr))
         elif path in SPECIAL:
             if attribute.attr not in METHODS:
                 raise Refused(attribute, longer, not_a_member(longer))
@@ -237,7 +240,8 @@ class Expressions:
                 self._visit_as_type(argument.annotation)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        names = {leaf.id for g in node.generators for leaf in ast.walk(g.target) if isinstance(leaf, ast.Name)}
+        leaves = [leaf for generator in node.generators for leaf in ast.walk(generator.target)]
+        names = {leaf.id for leaf in leaves if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}
         self._visit(node.generators[0].iter)
         self.scopes.append(names - self.bindings.inner)
         for child in (g for generator in node.generators for g in ast.iter_child_nodes(generator)):

@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.admitted_names import MAGIC_METHODS, MODULES, is_stand_in
 from grader.bindings import SPECIAL, is_module
-from grader.expressions import GRADIENT_SWITCHES, Expressions
+from grader.expressions import GRADIENT_SWITCHES, PYTHONS, Expressions
 from grader.scopes import local_names
 from grader.sentences import Refused, not_a_field, not_a_member, not_a_module
 
@@ -52,19 +52,20 @@ class Language(Expressions):
     def _import(self, node: ast.Import) -> None:
         self._not_in_class(node)
         for alias in node.names:
-            self._identifier(node, alias.asname)
+            self._identifier(node, alias.asname or alias.name)
             if not is_module(alias.name) and not is_stand_in(alias.name):
                 raise Refused(node, alias.name, not_a_module(alias.name))
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         self._not_in_class(node)
         module = "." * node.level + (node.module or "")
+        for alias in node.names:
+            self._identifier(node, alias.asname or alias.name)
         if all(is_stand_in(f"{module}.{alias.name}") for alias in node.names):
             return
         if not is_module(module):
             raise Refused(node, module, not_a_module(module))
         for alias in node.names:
-            self._identifier(node, alias.asname)
             path = f"{module}.{alias.name}"
             star = alias.name == "*" and module == "math"
             if not star and not is_module(path) and alias.name not in MODULES[module]:
@@ -130,7 +131,7 @@ class Language(Expressions):
 
     def _base(self, base: ast.expr) -> None:
         name = base.id if isinstance(base, ast.Name) and not self._is_local(base.id) else ""
-        if name == "object" or (name in self.written and name not in self.bindings.paths):
+        if name == "object" or (name in self.written and name not in self.bindings.paths and name not in PYTHONS):
             return
         if self._path_of(base) is None or not self._follow(base) <= _BASES:
             said = f"`{ast.unparse(base)}` cannot be a base class here. Derive from a class of your own, or from none."
