@@ -42,6 +42,8 @@ START_SECONDS = 120.0
 """How long the first worker may take to be there: torch is loaded before it."""
 
 _FIRST_WORDS = 1000
+_LARGE_PAGES = "glibc.malloc.hugetlb=1"
+"""torch brings 140 MB that every fork maps anew: in large pages that takes 4 ms in place of 7."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Launcher:
 def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
     """A fresh process that forks workers. Above `basic` it reads exercises without their solutions."""
     # A process keeps the strings that it was started with where any code in it, and in its forks, can read them.
-    environment = bare_environment()
+    environment = bare_environment() | {"GLIBC_TUNABLES": _LARGE_PAGES}
     if terms.isolation != "basic":
         definitions = tempfile.mkdtemp(prefix="dojo-")
         write_pristine(Path(definitions))

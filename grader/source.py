@@ -173,7 +173,7 @@ def percent_cells(text: str) -> list[Cell]:
     """Split a script at its cell marks. jupytext reads more, but costs a fifth of torch's import time."""
     cells: list[Cell] = []
     lines = text.split("\n")
-    starts = [i for i, line in enumerate(lines) if _CELL_MARK.match(line)]
+    starts = [i for i, line in enumerate(lines) if line.startswith("#") and _CELL_MARK.match(line)]
     ends = [*starts[1:], len(lines)][: len(starts)]
     head = lines[: starts[0]] if starts else lines
     if any(line.strip() and not line.startswith("#") for line in head):
@@ -185,8 +185,8 @@ def percent_cells(text: str) -> list[Cell]:
         tags = tuple(re.findall(r"[\"']([^\"']+)[\"']", found[1])) if found else ()
         body = lines[start + 1 : end]
         if "[markdown]" in options or "[md]" in options:
-            text = "\n".join(re.sub(r"^# ?", "", line) for line in body).strip("\n")
-            cells.append(Cell("markdown", text, start + 2, tags=tags))
+            text = "\n".join(line.removeprefix("#").removeprefix(" ") if line[:1] == "#" else line for line in body)
+            cells.append(Cell("markdown", text.strip("\n"), start + 2, tags=tags))
         else:
             cells.append(Cell("code", "\n".join(body).rstrip("\n"), start + 2, tags=tags))
     return cells

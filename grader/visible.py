@@ -15,6 +15,8 @@ def visible(text: str, keep: str = "\n\t") -> str:
     """`text` without a character that is not seen: controls, marks of direction and half pairs stand as escapes."""
     if len(text) > _MAX_TEXT:
         text = text[:_MAX_TEXT] + " … (cut here)"
+    if text.isprintable():  # most texts are, and a report has hundreds
+        return text
     return "".join(c if c in keep or not _unseen(c) else c.encode("unicode_escape").decode() for c in text)
 
 

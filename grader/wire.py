@@ -29,6 +29,7 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._read = bytearray()
+        self._block = memoryview(bytearray(_AT_ONCE))
         self._readable = select.poll()
         self._readable.register(end, select.POLLIN)
 
@@ -74,12 +75,12 @@ class Channel:
             if deadline is not None and not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise TimeoutError
             try:
-                block = self._socket.recv(_AT_ONCE)
+                count_read = self._socket.recv_into(self._block)
             except OSError as error:
                 raise EOFError(str(error)) from None
-            if not block:
+            if not count_read:
                 raise EOFError
-            self._read += block
+            self._read += self._block[:count_read]
         taken = bytes(memoryview(self._read)[:count])
         del self._read[:count]
         return taken
