@@ -119,7 +119,6 @@ def act():
 dh = act()
 """,
         (HARMLESS, HARMLESS, HARMLESS),
-        first=HARMLESS,
     ),
     _tunnel(
         "forward-line",
