@@ -174,15 +174,23 @@ class _Planner:
 
     def _unsized_one_hot(self, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, int]]:
         """The gradients that use `one_hot` without num_classes: its width then depends on the batch."""
+        lines = {index: self._line_of_unsized_one_hot(index) for index in set().union(*slices.values())}
         found = {}
         for tensor, kept in slices.items():
             for index in kept:
-                statement = self.analysis.statements[index]
-                for leaf in ast.walk(statement.node):
-                    unsized = isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot" and len(leaf.args) < 2
-                    if isinstance(leaf, ast.Call) and unsized and not leaf.keywords:
-                        found[tensor] = (statement, statement.cell.line + leaf.lineno - 1)
+                if (line := lines[index]) is not None:
+                    found[tensor] = (self.analysis.statements[index], line)
         return found
+
+    def _line_of_unsized_one_hot(self, index: int) -> int | None:
+        if "one_hot" not in self.analysis.effects[index].calls:
+            return None
+        statement, line = self.analysis.statements[index], None
+        for leaf in ast.walk(statement.node):
+            unsized = isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot" and len(leaf.args) < 2
+            if isinstance(leaf, ast.Call) and unsized and not leaf.keywords:
+                line = statement.cell.line + leaf.lineno - 1
+        return line
 
     def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
         """Statements above the first gradient that write a forward tensor unlike the exercise does."""
