@@ -92,7 +92,7 @@ class Grader:
         judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
         try:
             worlds = worlds_of(exercise, self.settings.seed, self.settings.device)
-            decisive, (answers, truth), probe, sizes = (judge.run(world) for world in worlds)
+            decisive, (answers, truth), probe, sizes = judge.run(worlds)
             shown = answers, self.truths.of_real_backward(exercise, truth.world)
             for verdict in report.verdicts:
                 if verdict.name not in plan.attempts or verdict.status == "forbidden":
@@ -152,7 +152,7 @@ class Grader:
             if truth.gradients.vanishes(verdict.name):
                 return False
             if attempt.inside or not attempt.place.isidentifier():
-                answers, truth = judge.run(world, chained)
+                ((answers, truth),) = judge.run([world], chained)
                 right = _evidence(verdict, answers, truth).right(verdict.name)
             else:
                 right = bool(judge.right_variants(verdict.name, [lines], truth))

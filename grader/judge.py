@@ -92,21 +92,24 @@ class Judge:
             self.worker.close()
             self.worker = None
 
-    def run(self, world: World, chained: frozenset[str] = frozenset()) -> tuple[dict[str, Answer], Truth]:
-        """Every gradient that the submission hands over in `world`, and the truth there."""
+    def run(
+        self, worlds: Sequence[World], chained: frozenset[str] = frozenset()
+    ) -> list[tuple[dict[str, Answer], Truth]]:
+        """For each world every gradient that the submission hands over there, and the truth."""
         while True:
             if self.worker is None:
                 self.worker = self.launcher.start()
             try:
-                answers, truth = self._run_once(self.worker, world, chained)
+                found = self._run_once(self.worker, worlds, chained)
             except StepFailed as failed:
                 self.close()
                 self._bar(failed)
                 if failed.index is None:
-                    return self._with_lost({}), self.truths.find(self.plan.exercise, world, chained)
-                world = world.again()
+                    found = [({}, self.truths.find(self.plan.exercise, world, chained)) for world in worlds]
+                    return [(self._with_lost(answers), truth) for answers, truth in found]
+                worlds = [world.again() for world in worlds]
                 continue
-            return self._with_lost(answers), truth
+            return [(self._with_lost(answers), truth) for answers, truth in found]
 
     def right_variants(self, tensor: str, texts: Sequence[Sequence[str]], truth: Truth) -> list[int]:
         """Which variants of the answer for `tensor`, each a list of statements, give its true gradient."""
@@ -115,7 +118,7 @@ class Judge:
             return []
         helpers = self.plan.slices[tensor] - set(self.plan.lines_of(tensor))
         steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
-        request = self._request(truth.world) | {"steps": steps, "variants": texts, "place": attempt.place}
+        request = self._request([truth.world]) | {"steps": steps, "variants": texts, "place": attempt.place}
         request["fresh"] = [name for name, held in self.plan.aliases.items() if held == tensor]
         words = set(_WORD.findall("\n".join([*(step["text"] for step in steps), *(t for text in texts for t in text)])))
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
@@ -123,7 +126,7 @@ class Judge:
         try:
             self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
             self._next(self.worker, SETUP_SECONDS, None)
-            known = {name: value for name, value in truth.put_back.items() if name in read - {tensor}}
+            known = {f"0:{name}": value for name, value in truth.put_back.items() if name in read - {tensor}}
             self.worker.channel.send({}, known, self._until(STATEMENT_SECONDS))
             _, found = self._next(self.worker, STATEMENT_SECONDS, None, truth.device)
         except (StepFailed, OSError):
@@ -139,40 +142,46 @@ class Judge:
             and compare(value, true, scale).right
         )
 
-    def _run_once(self, worker: Worker, world: World, chained: frozenset[str]) -> tuple[dict[str, Answer], Truth]:
+    def _run_once(
+        self, worker: Worker, worlds: Sequence[World], chained: frozenset[str]
+    ) -> list[tuple[dict[str, Answer], Truth]]:
         try:
-            worker.channel.send(self._request(world), deadline=self._until(SETUP_SECONDS))
-            truth = self.truths.find(self.plan.exercise, world, chained)
+            worker.channel.send(self._request(worlds), deadline=self._until(SETUP_SECONDS))
+            truths = [self.truths.find(self.plan.exercise, world, chained) for world in worlds]
             self._next(worker, SETUP_SECONDS, None)
-            known = {*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden}
-            given = {name: truth.put_back[name] for name in sorted(known)}
+            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden})
+            given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
             worker.channel.send({}, given, self._until(SETUP_SECONDS))
-            return self._collect(worker, truth), truth
+            return list(zip(self._collect(worker, truths), truths, strict=True))
         except OSError:
             raise StepFailed(None, "crash") from None
 
-    def _collect(self, worker: Worker, truth: Truth) -> dict[str, Answer]:
-        answers: dict[str, Answer] = {}
+    def _collect(self, worker: Worker, truths: Sequence[Truth]) -> list[dict[str, Answer]]:
+        answers: list[dict[str, Answer]] = [{} for _ in truths]
         running: int | None = None
         while True:
-            message, tensors = self._next(worker, self.patience, running, truth.device)
+            message, tensors = self._next(worker, self.patience, running, truths[0].device)
             match message.get("op"):
                 case "running":
                     running = as_int(message.get("step"))
                 case "done":
                     found = message.get("forward_differs")
-                    if truth.world.decides and isinstance(found, list):
+                    if truths[0].world.decides and isinstance(found, list):
                         self.forward_differs = [index for index in map(as_int, found) if index is not None]
                     return answers
                 case "value":
-                    tensor = message.get("tensor")
-                    if not isinstance(tensor, str) or tensor not in self.plan.attempts:
+                    tensor, said = message.get("tensor"), message.get("worlds")
+                    if not (isinstance(tensor, str) and tensor in self.plan.attempts and isinstance(said, dict)):
                         raise StepFailed(running, "crash")
-                    answers.setdefault(tensor, _answer(message, tensors.get("value")))
+                    handed = [at for at in range(len(truths)) if isinstance(said.get(str(at)), dict)]
+                    line = as_int(message.get("line"))
+                    for at in handed:
+                        answers[at].setdefault(tensor, _answer(said[str(at)], tensors.get(str(at)), line))
                     if (then := as_int(message.get("then"))) is not None:
                         running = then
                     try:
-                        worker.channel.send_encoded(truth.message_of(tensor), self._until(self.patience))
+                        back = self.truths.message_of(tensor, {at: truths[at] for at in handed})
+                        worker.channel.send_encoded(back, self._until(self.patience))
                     except OSError:
                         raise StepFailed(running, "crash") from None
                 case _:
@@ -192,7 +201,7 @@ class Judge:
     def _until(self, seconds: float) -> float:
         return min(time.monotonic() + seconds, self.deadline)
 
-    def _request(self, world: World) -> dict[str, Any]:
+    def _request(self, worlds: Sequence[World]) -> dict[str, Any]:
         steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
         checks = [
             {"index": index, "names": names, "text": self.plan.statements[index].text}
@@ -200,7 +209,7 @@ class Judge:
         ]
         return {
             "exercise": self.plan.exercise.id,
-            "parameters": dict(world.parameters),
+            "worlds": [dict(world.parameters) for world in worlds],
             "steps": steps,
             "aliases": self.plan.aliases,
             "places": self.plan.places_inside,
@@ -208,7 +217,7 @@ class Judge:
             "by_place": self.plan.names.by_place,
             "caches": sorted(self.plan.names.caches),
             "own_functions": sorted(self.plan.names.own_functions),
-            "forward_checks": checks if world.decides else [],
+            "forward_checks": checks if worlds[0].decides else [],
         }
 
     def _step(self, step: Step) -> dict[str, Any]:
@@ -246,7 +255,7 @@ def prove(launcher: Launcher, exercise: Exercise) -> None:
     lines = [Statement(ast.parse(atom.text).body[0], Cell("code", atom.text)) for atom in exercise.atoms]
     steps = [Step(index, line, (), {}, frozenset()) for index, line in enumerate(lines)]
     judge = Judge(launcher, Plan(exercise, steps, statements=lines), Truths(), SETUP_SECONDS)
-    judge.run(as_written("cpu"))
+    judge.run([as_written("cpu")])
     if judge.barred or judge.worker is None:
         raise DojoError(
             f"on this machine no answer runs with isolation {launcher.isolation}; choose --isolation basic, and see "
@@ -271,11 +280,11 @@ def next_message(
         raise StepFailed(running, "crash") from None
 
 
-def _answer(message: Mapping[str, Any], value: Tensor | None) -> Answer:
-    line, failure = as_int(message.get("line")), Failure.read(message.get("failure"))
+def _answer(said: Mapping[str, Any], value: Tensor | None, line: int | None) -> Answer:
+    failure = Failure.read(said.get("failure"))
     if failure is not None:
         return Answer(failure=failure, line=line)
-    words = message.get("value")
+    words = said.get("value")
     return Answer(_description(words) if isinstance(words, dict) else {}, value, None, line)
 
 

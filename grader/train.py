@@ -16,10 +16,10 @@ from tqdm import tqdm
 
 from grader.plots import loss_curve
 from grader.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
+from grader.statements import run_statement
 from grader.submission import Part
 from grader.training_plan import plan_training
 from grader.training_run import STEPS, hook_loops
-from grader.worker import run_statement
 from grader.world import namespace_of, use_exact_arithmetic
 
 

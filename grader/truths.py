@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -13,8 +13,9 @@ from grader.exercise import Exercise
 from grader.wire import encode
 from grader.world import World, namespace_of
 
-_MOST_KEPT = 24
-"""Truths kept at a time, about a megabyte each: all worlds of all exercises, and some of the probes."""
+_MOST_KEPT, _MOST_MESSAGES = 24, 200
+"""Truths kept at a time, about a megabyte each: all worlds of all exercises, and some of the probes. Messages are
+some 30 kB."""
 
 
 @dataclass
@@ -28,13 +29,7 @@ class Truth:
     gradients: Gradients
     put_back: dict[str, Tensor]
     forward: Forward
-    _messages: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
-
-    def message_of(self, name: str) -> bytes:
-        """The message that gives a worker the true gradient of `name`, encoded once."""
-        if name not in self._messages:
-            self._messages[name] = encode({}, {"truth": self.put_back[name]})
-        return self._messages[name]
+    key: tuple[object, ...] = ()
 
     @property
     def device(self) -> str:
@@ -46,6 +41,7 @@ class Truths:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], Truth] = OrderedDict()
+        self._messages: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
 
     def find(self, exercise: Exercise, world: World, chained: frozenset[str] = frozenset()) -> Truth:
         """The true gradients of `exercise` in `world`.
@@ -58,6 +54,15 @@ class Truths:
         """The same truth with the bits of `loss.backward()`, which "exact" is measured against."""
         return self._keep((*_key(exercise, world), "real"), lambda: self._with_real_backward(exercise, world))
 
+    def message_of(self, name: str, truths: Mapping[int, Truth]) -> bytes:
+        """The message that gives a worker the true gradients of `name`, by the number of the world; encoded once."""
+        key = name, *((number, truth.key) for number, truth in truths.items())
+        if key not in self._messages:
+            self._messages[key] = encode({}, {str(number): truth.put_back[name] for number, truth in truths.items()})
+            if len(self._messages) > _MOST_MESSAGES:
+                self._messages.popitem(last=False)
+        return self._messages[key]
+
     def _with_real_backward(self, exercise: Exercise, world: World) -> Truth:
         truth = self.find(exercise, world)
         namespace = namespace_of(exercise, world.parameters)
@@ -67,6 +72,7 @@ class Truths:
 
     def _keep(self, key: tuple[object, ...], find: Callable[[], Truth]) -> Truth:
         truth = self._kept[key] if key in self._kept else find()
+        truth.key = key
         self._kept[key] = truth
         self._kept.move_to_end(key)
         if len(self._kept) > _MOST_KEPT:

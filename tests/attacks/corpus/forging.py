@@ -55,10 +55,10 @@ ATTACKS = (
         "handing over zeros, being told the truth, and handing that over",
         """
 import safetensors.torch
-words = {"op": "value", "tensor": "h", "line": 1, "value": {"kind": "tensor"}}
-send(words, safetensors.torch.save({"value": torch.zeros_like(h)}))
-told = safetensors.torch.load(receive())["truth"]
-send(words, safetensors.torch.save({"value": told}))
+words = {"op": "value", "tensor": "h", "line": 1, "worlds": {"0": {"value": {"kind": "tensor"}}}}
+send(words, safetensors.torch.save({"0": torch.zeros_like(h)}))
+told = safetensors.torch.load(receive())["0"]
+send(words, safetensors.torch.save({"0": told}))
 receive()
 return told
 """,
@@ -70,8 +70,8 @@ return told
         """
 import safetensors.torch
 for tensor in ("b2", "b2", "h"):
-    send({"op": "value", "tensor": tensor, "line": 1, "value": {"kind": "stub"}})
-    told = safetensors.torch.load(receive())["truth"]
+    send({"op": "value", "tensor": tensor, "line": 1, "worlds": {"0": {"value": {"kind": "stub"}}}})
+    told = safetensors.torch.load(receive())["0"]
 return told
 """,
         second=(HARMLESS,) * 3,
@@ -79,13 +79,13 @@ return told
     _forge(
         "tensor-name",
         "a value for a gradient that is not asked for",
-        'send({"op": "value", "tensor": "../../etc/passwd", "value": {"kind": "stub"}})\nreturn torch.zeros_like(h)',
+        'send({"op": "value", "tensor": "../../etc/passwd", "worlds": {"0": {"value": {"kind": "stub"}}}})\nreturn torch.zeros_like(h)',
     ),
     _wait(
         "status",
         "a message that says `pass`",
         """
-send({"op": "value", "tensor": "h", "status": "pass", "passed": True, "value": {"kind": "pass"}})
+send({"op": "value", "tensor": "h", "status": "pass", "passed": True, "worlds": {"0": {"value": {"kind": "pass"}}}})
 """,
     ),
     _wait(
@@ -99,7 +99,7 @@ os.write(wire(), struct.pack("!II", 900_000, 0) + b"0123456789")
         "no-numbers",
         "a frame that announces numbers which never come",
         """
-text = json.dumps({"op": "value", "tensor": "h", "value": {"kind": "tensor"}}).encode()
+text = json.dumps({"op": "value", "tensor": "h", "worlds": {"0": {"value": {"kind": "tensor"}}}}).encode()
 os.write(wire(), struct.pack("!II", len(text), 900_000) + text)
 """,
     ),
@@ -141,7 +141,7 @@ while True:
         "asking for truth for ever and never reading it",
         """
 for _ in range(100_000):
-    send({"op": "value", "tensor": "b2", "value": {"kind": "stub"}})
+    send({"op": "value", "tensor": "b2", "worlds": {"0": {"value": {"kind": "stub"}}}})
 """,
         second=(STOPPED, STOPPED, STOPPED),
     ),
@@ -158,21 +158,21 @@ send(b'{"op": "value", "tensor": "h", "line": ' + b"9" * 900_000 + b"}")
         "nan-json",
         "`NaN` and `Infinity` as numbers of a message",
         """
-send(b'{"op": "value", "tensor": "h", "line": NaN, "value": {"kind": "tensor", "shape": [Infinity, NaN]}}')
+send(b'{"op": "value", "tensor": "h", "line": NaN, "worlds": {"0": {"value": {"kind": "tensor", "shape": [Infinity, NaN]}}}}')
 """,
     ),
     _wait(
         "wrong-types",
         "lists where words are expected",
         """
-send({"op": "value", "tensor": "h", "line": [1], "failure": {"type": [1], "text": {"a": 1}, "line": "x", "name": 5}})
+send({"op": "value", "tensor": "h", "line": [1], "worlds": {"0": {"failure": {"type": [1], "text": {"a": 1}, "line": "x", "name": 5}}}})
 """,
     ),
     _wait(
         "bad-tensor",
         "a safetensors file with a header of 2**60 bytes",
         """
-words = {"op": "value", "tensor": "h", "line": 1, "value": {"kind": "tensor"}}
+words = {"op": "value", "tensor": "h", "line": 1, "worlds": {"0": {"value": {"kind": "tensor"}}}}
 send(words, struct.pack("<Q", 1 << 60) + b"{}")
 """,
     ),
@@ -180,7 +180,7 @@ send(words, struct.pack("<Q", 1 << 60) + b"{}")
         "line-number",
         "a line number far outside the file",
         """
-send({"op": "value", "tensor": "h", "line": -(10**12), "value": {"kind": "stub"}})
+send({"op": "value", "tensor": "h", "line": -(10**12), "worlds": {"0": {"value": {"kind": "stub"}}}})
 """,
     ),
     _wait(

@@ -63,10 +63,10 @@ def patch():
         "describe",
         "the worker's own function that describes a value",
         f"""
-import grader.worker
+import grader.gradient_run
 def patch():
-    grader.worker.describe_value = lambda value: ({{"kind": "pass"}}, None)
-    grader.worker.describe_exception = lambda error: {{"type": "pass", "text": ""}}
+    grader.gradient_run.describe_value = lambda value: ({{"kind": "pass"}}, None)
+    grader.gradient_run.describe_exception = lambda error: {{"type": "pass", "text": ""}}
 {_ZERO}
 """,
     ),
@@ -74,9 +74,9 @@ def patch():
         "serve",
         "the worker's loop, so that the next world is answered otherwise",
         f"""
-import grader.worker
+import grader.gradient_run
 def patch():
-    grader.worker.Run.run = lambda self, truths: None
+    grader.gradient_run.GradientRun.run = lambda self, truths: None
 {_ZERO}
 """,
         seconds=2,
@@ -114,7 +114,7 @@ def patch():
         told.append(load(raw))
         return told[-1]
     def save(tensors, *a):
-        return honest({"value": told[-1].get("truth", h)} if told and "value" in tensors else tensors)
+        return honest({at: told[-1].get(at, h) for at in tensors} if told and "0" in tensors else tensors)
     safetensors.torch.save, safetensors.torch.load = save, listen
     return torch.zeros_like(h)
 dh = patch()
