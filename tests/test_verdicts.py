@@ -246,7 +246,7 @@ def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(no_first_wall: An
     kept = str(tmp_path / "kept.npy")
     verdicts = no_first_wall(
         dh=f"import os\ndh = torch.from_numpy(np.load({kept!r})) if os.path.exists({kept!r}) else torch.zeros_like(h)",
-        dW2=f"saved = os.path.exists({kept!r}) or np.save({kept!r}, dh.numpy())\ndW2 = h.T @ dlogits + 0 * len(str(saved))",
+        dW2=f"saved = os.path.exists({kept!r}) or np.save({kept!r}, dh.numpy())\ndW2 = h.T @ dlogits + 0 * bool(saved)",
         db2="db2 = os._exit(1)",
     )
     assert verdicts["h"].status == "wrong"

@@ -79,7 +79,10 @@ return told
     _forge(
         "tensor-name",
         "a value for a gradient that is not asked for",
-        'send({"op": "value", "tensor": "../../etc/passwd", "worlds": {"0": {"value": {"kind": "stub"}}}})\nreturn torch.zeros_like(h)',
+        """
+send({"op": "value", "tensor": "../../etc/passwd", "worlds": {"0": {"value": {"kind": "stub"}}}})
+return torch.zeros_like(h)
+""",
     ),
     _wait(
         "status",
@@ -158,14 +161,16 @@ send(b'{"op": "value", "tensor": "h", "line": ' + b"9" * 900_000 + b"}")
         "nan-json",
         "`NaN` and `Infinity` as numbers of a message",
         """
-send(b'{"op": "value", "tensor": "h", "line": NaN, "worlds": {"0": {"value": {"kind": "tensor", "shape": [Infinity, NaN]}}}}')
+said = b'{"0": {"value": {"kind": "tensor", "shape": [Infinity, NaN]}}}'
+send(b'{"op": "value", "tensor": "h", "line": NaN, "worlds": ' + said + b'}')
 """,
     ),
     _wait(
         "wrong-types",
         "lists where words are expected",
         """
-send({"op": "value", "tensor": "h", "line": [1], "worlds": {"0": {"failure": {"type": [1], "text": {"a": 1}, "line": "x", "name": 5}}}})
+failure = {"type": [1], "text": {"a": 1}, "line": "x", "name": 5}
+send({"op": "value", "tensor": "h", "line": [1], "worlds": {"0": {"failure": failure}}})
 """,
     ),
     _wait(
