@@ -159,7 +159,7 @@ def _read(submission: Submission) -> tuple[Task, str]:
 
 
 def _say_how(total: int, terms: Terms, scheduler: Scheduler, isolation: str, say: Console) -> None:
-    line = f"{total} submissions; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
+    line = f"{total} submission{'' if total == 1 else 's'}; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
     say.print(f"dojo: {line}", markup=False, highlight=False, soft_wrap=True)
     if isolation in _CANNOT:
         _warn(say, f"ISOLATION IS ONLY {isolation.upper()}: {_CANNOT[isolation]}")
