@@ -14,6 +14,7 @@ import pytest
 import yaml
 from answers.build import with_lines
 from dojo import REPOSITORY, environment
+from test_pytest_plugin import INSTALLED
 
 GRADE = REPOSITORY / ".github" / "workflows" / "grade.yml"
 CALLER = REPOSITORY / "docs" / "ci" / "github.yml"
@@ -85,7 +86,7 @@ def runner(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A folder as a runner has it: the learner's repository, the runner's own, and `dojo` and `pytest` to call."""
     for name in ("workspace", "temp", "bin"):
         (tmp_path / name).mkdir()
-    for name, module in (("dojo", "grader"), ("pytest", "pytest -p grader.pytest_plugin")):
+    for name, module in (("dojo", "grader"), ("pytest", "pytest" if INSTALLED else "pytest -p grader.pytest_plugin")):
         command = tmp_path / "bin" / name
         command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m {module} "$@"\n')
         command.chmod(0o755)
