@@ -128,11 +128,9 @@ def _stored_afresh(node: ast.stmt, effects: Effects, names: Names) -> set[str]:
     """The gradients that a statement gives a new value, whatever they held before."""
     fresh = {names.by_name[name] for name in effects.rebinds if name in names.by_name}
     if isinstance(node, ast.Assign):
-        used = ast.unparse(node.value)
         for target in node.targets:
-            place = names.find(target)
-            whole = place is not None and place[1] == ast.unparse(target) and place[1] not in used
-            if place is not None and whole and not isinstance(target, ast.Name):
+            place = None if isinstance(target, ast.Name) else names.find(target)
+            if place is not None and place[1] == ast.unparse(target) and place[1] not in ast.unparse(node.value):
                 fresh.add(place[0])
     return fresh
 

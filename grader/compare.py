@@ -21,11 +21,19 @@ LIMITS = {
 class Comparison:
     """`exact`, `approximate`, `maxdiff` as the lecture's `cmp` prints; `error` is relative to a scale."""
 
-    exact: bool
-    approximate: bool
+    candidate: Tensor
+    truth: Tensor
     maxdiff: float
     error: float
     right: bool
+
+    @property
+    def exact(self) -> bool:
+        return bool(torch.equal(self.candidate, self.truth))
+
+    @property
+    def approximate(self) -> bool:
+        return bool(torch.allclose(self.candidate, self.truth))
 
 
 def compare(candidate: Tensor, truth: Tensor, scale: float | None = None) -> Comparison:
@@ -40,10 +48,4 @@ def compare(candidate: Tensor, truth: Tensor, scale: float | None = None) -> Com
         scale = float(true.abs().max())
     difference = float((ours - true).abs().max()) if ours.numel() else 0.0
     error = difference / scale if scale > 0 else (0.0 if difference == 0 else float("inf"))
-    return Comparison(
-        exact=bool(torch.equal(candidate, truth)),
-        approximate=bool(torch.allclose(candidate, truth)),
-        maxdiff=difference,
-        error=error,
-        right=bool(error <= limit),
-    )
+    return Comparison(candidate, truth, maxdiff=difference, error=error, right=bool(error <= limit))

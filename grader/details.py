@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from grader.autograd import Gradients
+from grader.compare import Comparison
 from grader.report import Details, ElementError
 
 MAX_ERRORS = 6
@@ -14,7 +15,7 @@ MAP_ROWS, MAP_COLUMNS = 12, 60
 """A heat map at most this large is readable in a terminal of 80 columns; larger tensors are pooled."""
 
 
-def details_of(name: str, gradients: Gradients, candidate: Tensor | None, error: float | None) -> Details:
+def details_of(name: str, gradients: Gradients, candidate: Tensor | None, comparison: Comparison | None) -> Details:
     """What is known of one gradient. `candidate` is None where no numbers were handed over."""
     truth = gradients.total[name]
     found = Details(
@@ -26,11 +27,11 @@ def details_of(name: str, gradients: Gradients, candidate: Tensor | None, error:
     found.your_shape = list(candidate.shape)
     if candidate.shape != truth.shape or candidate.numel() == 0:
         return found
-    found.error = error
+    found.error = comparison.error if comparison else None
     difference = (candidate.double() - truth.double()).abs().nan_to_num(float("inf"))
     found.largest_errors = _largest(difference, candidate, truth)
-    if found.largest_errors:
-        found.heatmap = _heatmap(difference)  # a map of nothing but zeros is most of a large report
+    if found.largest_errors and not (comparison and comparison.right):
+        found.heatmap = _heatmap(difference)  # a map of rounding says nothing, and is most of a large report
     return found
 
 

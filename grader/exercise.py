@@ -84,6 +84,11 @@ class Exercise:
         return tuple(found)
 
     @cached_property
+    def atom_trees(self) -> frozenset[str]:
+        """The atoms as `ast.dump` gives them: by these a submission's own copy of one is known."""
+        return frozenset(ast.dump(ast.parse(atom.text)) for atom in self.atoms)
+
+    @cached_property
     def forward_names(self) -> tuple[str, ...]:
         return tuple(name for atom in self.atoms for name in atom.binds)
 

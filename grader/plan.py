@@ -194,14 +194,17 @@ class _Planner:
 
     def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
         """Statements above the first gradient that write a forward tensor unlike the exercise does."""
-        known = {ast.dump(ast.parse(atom.text)) for atom in self.exercise.atoms}
         forward = set(self.exercise.forward_names)
         found = []
         for index, statement in enumerate(self.analysis.statements[: self.first_gradient]):
             names = self.analysis.effects[index].rebinds & forward
             if not isinstance(statement.node, (ast.Assign, ast.AnnAssign)):
                 continue
-            if names and index not in kept and ast.dump(ast.Module([statement.node], [])) not in known:
+            if (
+                names
+                and index not in kept
+                and ast.dump(ast.Module([statement.node], [])) not in self.exercise.atom_trees
+            ):
                 found.append((index, tuple(sorted(names))))
         return found
 

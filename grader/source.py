@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import Any
 
 from grader.errors import DojoError
 from grader.files import read_text
+from grader.scopes import nodes_below
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
@@ -71,9 +72,9 @@ class Statement:
         return min((self.node.lineno, *(int(d.lineno) for d in decorators)))
 
     @cached_property
-    def nodes(self) -> tuple[ast.AST, ...]:
+    def nodes(self) -> Sequence[ast.AST]:
         """The statement and everything below it, walked once for all who look through it."""
-        return tuple(ast.walk(self.node))
+        return nodes_below(self.node)
 
     @cached_property
     def text(self) -> str:

@@ -90,7 +90,7 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) ->
         return
     gradients, value = decisive.truth.gradients, answer.value
     truth, comparison = gradients.total[name], decisive.compared(name)
-    verdict.details = details_of(name, gradients, value, comparison.error if comparison else None)
+    verdict.details = details_of(name, gradients, value, comparison)
     if value is None:
         _explain_no_numbers(verdict, answer, list(truth.shape))
         return

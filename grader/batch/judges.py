@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -215,6 +216,8 @@ def _serve_terms(connection: Connection, requests: socket.socket, terms: Terms) 
         connection.send((kind, content))
 
     with Grader(terms.settings(), launcher) as grader:
+        gc.collect()
+        gc.freeze()  # or the collector looks through all of torch again every few submissions
         say("ready")
         while True:
             task = connection.recv()

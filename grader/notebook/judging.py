@@ -161,7 +161,7 @@ def _judge_values(
         _explain(judged, d, namespace, usable, earlier)
     if not verdict.passed:
         details_from = usable.chain if usable is not None else Gradients({name: judged.true}, {}, {name: {}})
-        verdict.details = details_of(name, details_from, judged.yours, found.error)
+        verdict.details = details_of(name, details_from, judged.yours, found)
     return judged
 
 
