@@ -25,7 +25,7 @@ class Details:
 
     `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
     element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns, and nothing where
-    nothing is off.
+    the answer is right.
     """
 
     shape: list[int]
