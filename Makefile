@@ -54,8 +54,8 @@ lab: $(LAB) ## open notebooks/ in JupyterLab, in step with exercises/
 
 # ---- For authors and developers ----
 
-test: $(DEV) ## run the tests (ARGS='-k cmp')
-	@$(BIN)/python -m pytest -n 2 -q $(ARGS)
+test: $(DEV) ## run the tests (ARGS='-k cmp'); those marked slow only where CI=true, or with ARGS='-m slow'
+	@$(BIN)/python -m pytest -n 2 -q $(if $(filter-out 0 false,$(CI)),,-m 'not slow') $(ARGS)
 
 lint: $(DEV) ## ruff
 	@$(BIN)/ruff check $(ARGS) .

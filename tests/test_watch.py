@@ -69,7 +69,7 @@ class Watched:
             stdout=stdout,
             stderr=stdout,
             start_new_session=True,
-            preexec_fn=_own_terminal if terminal else None,
+            preexec_fn=_own_terminal if terminal else _heed_interrupts,
         )
         if not terminal:
             os.close(stdout)
@@ -115,7 +115,13 @@ class Watched:
                 os.close(descriptor)
 
 
+def _heed_interrupts() -> None:
+    """A shell's background jobs, and so a test run among them, start with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _own_terminal() -> None:
+    _heed_interrupts()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

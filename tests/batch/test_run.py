@@ -300,7 +300,7 @@ def test_killed_thirty_times_it_loses_nothing_and_repeats_nothing(tmp_path: Path
             wait_for_lines(process, out, before + 1)
             time.sleep(random_moment.uniform(0, 0.2))
         else:
-            time.sleep(random_moment.uniform(0, 4))
+            time.sleep(random_moment.uniform(0, 3))
         assert process.poll() is None, f"done too early: {process.communicate()}"
         process.kill()
         process.communicate()
