@@ -102,6 +102,7 @@ def patch():
     sys.modules["grader.judge"] = sys.modules["torch"]
 {_ZERO}
 """,
+        second=(STOPPED,) * 3,
     ),
     _patch(
         "save",
