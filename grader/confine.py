@@ -146,7 +146,7 @@ def bare_environment() -> dict[str, str]:
 
 
 def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None:
-    """A session of its own, a bare environment, an empty folder, limits. `held` is what `address_space()` gave.
+    """A session of its own, a bare environment, no folder of anybody, limits. `held` is what `address_space()` gave.
 
     `threads` leaves threads and address space unlimited: CUDA needs both.
     """

@@ -48,11 +48,16 @@ _LARGE_PAGES = "glibc.malloc.hugetlb=1"
 
 @dataclass(frozen=True)
 class Terms:
-    """On which terms a worker runs. `worlds`, exercises and parameters, are those that a worker finds set up."""
+    """On which terms a worker runs. `files` and `calls` are the walls that its rung has on this machine.
+
+    `worlds`, exercises and parameters, are those that a worker finds set up.
+    """
 
     isolation: str
     limits: Limits
     device: str
+    files: bool = False
+    calls: bool = False
     worlds: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
     @property
@@ -97,7 +102,10 @@ class Launcher:
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
         self.isolation = isolation if device == "cpu" else RUNGS[min(RUNGS.index(isolation), 1)]
-        terms = Terms(self.isolation, limits or Limits(), device, worlds)
+        above = RUNGS.index(self.isolation)
+        files = above > 0 and offer().files
+        calls = above > files and offer().calls and device == "cpu"
+        terms = Terms(self.isolation, limits or Limits(), device, files, calls, worlds)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.requests = ours
         self._process: subprocess.Popen[bytes] | None = None
@@ -171,15 +179,14 @@ def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
         write_pristine(Path(definitions))
         environment["DOJO_DEFINITIONS"] = definitions
     return subprocess.Popen(
-        [sys.executable, "-c", "from grader.sandbox import main; main()", str(requests.fileno()), _as_text(terms)],
+        [
+            *(sys.executable, "-c", "from grader.sandbox import main; main()"),
+            *(str(requests.fileno()), json.dumps(asdict(terms))),
+        ],
         pass_fds=[requests.fileno()],
         stdin=subprocess.DEVNULL,
         env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
-
-
-def _as_text(terms: Terms) -> str:
-    return json.dumps(asdict(terms))
 
 
 def main() -> None:
@@ -220,11 +227,7 @@ class _Wall:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.held = address_space()
-        above = RUNGS.index(terms.isolation)
-        here = offer() if above else None
-        self.files = here is not None and here.files
-        filtered = here is not None and here.calls and above > self.files and not terms.cuda
-        self.calls = call_filter() if filtered else None
+        self.calls = call_filter() if terms.calls else None
 
     def raise_around_all(self, requests: int) -> None:
         silent = os.open(os.devnull, os.O_RDWR)
@@ -232,7 +235,7 @@ class _Wall:
             with contextlib.suppress(OSError):  # the folder's own descriptor is gone by now
                 os.fstat(inherited)
                 os.dup2(silent, inherited)
-        if self.files:
+        if self.terms.files:
             confine_files(cuda=self.terms.cuda)
         self.held = max(self.held, address_space())
 
