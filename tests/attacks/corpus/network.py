@@ -2,112 +2,105 @@
 
 from __future__ import annotations
 
-from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack
-
-SECOND = (OPEN, STOPPED, STOPPED)
-_ZERO = "    return torch.zeros_like(h)\ndh = act()"
-
-
-def _act(name: str, title: str, lines: str, **more: object) -> Attack:
-    return Attack(name, title, lines, **{"second": SECOND, **more})  # type: ignore[arg-type]
-
+from tests.attacks.attack import HARMLESS, OPEN, STOPPED
+from tests.attacks.corpus.acts import ZERO, act
 
 ATTACKS = (
-    _act(
+    act(
         "net-tcp",
         "a TCP connection",
         f"""
 import socket
 def act():
     socket.create_connection(("127.0.0.1", @PORT@), 2).sendall(b"hello")
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, OPEN, STOPPED),
     ),
-    _act(
+    act(
         "net-udp",
         "a UDP packet",
         f"""
 import socket
 def act():
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"hello", ("127.0.0.1", @UDP@))
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, OPEN, STOPPED),
     ),
-    _act(
+    act(
         "net-unix",
         "a Unix socket with a path",
         f"""
 import socket
 def act():
     socket.socket(socket.AF_UNIX).connect("@UNIX@")
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, OPEN, STOPPED),
     ),
-    _act(
+    act(
         "net-abstract",
         "a Unix socket without a path",
         f"""
 import socket
 def act():
     socket.socket(socket.AF_UNIX).connect("\\0@ABSTRACT@")
-{_ZERO}
+{ZERO}
 """,
     ),
-    _act(
+    act(
         "net-url",
         "a page fetched with `urllib`",
         f"""
 from urllib.request import urlopen
 def act():
     urlopen("http://127.0.0.1:@PORT@/", timeout=2).read()
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, OPEN, STOPPED),
     ),
-    _act(
+    act(
         "net-numpy",
         "a page fetched through numpy",
         f"""
 def act():
     np.lib.npyio.DataSource(None).open("http://127.0.0.1:@PORT@/x")
-{_ZERO}
+{ZERO}
 """,
     ),
-    _act(
+    act(
         "net-hub",
         "a model fetched by torch",
         f"""
 def act():
     torch.hub.load_state_dict_from_url("http://127.0.0.1:@PORT@/x.pt", model_dir="@FOLDER@")
-{_ZERO}
+{ZERO}
 """,
     ),
-    _act(
+    act(
         "net-distributed",
         "a store of torch.distributed",
         f"""
 import datetime
 def act():
     torch.distributed.TCPStore("127.0.0.1", @PORT@, 2, False, timeout=datetime.timedelta(seconds=1))
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, OPEN, STOPPED),
     ),
-    _act(
+    act(
         "net-bash",
         "a connection that a shell makes",
         f"""
 import os
 def act():
     os.system("bash -c 'echo hello > /dev/tcp/127.0.0.1/@PORT@'")
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, HARMLESS, HARMLESS),
     ),
-    _act(
+    act(
         "net-ctypes",
         "a system call made without Python's socket module",
         f"""
@@ -117,11 +110,11 @@ def act():
     number = c.socket(2, 1, 0)
     where = struct.pack("=HHI8x", 2, int.from_bytes(struct.pack("!H", @PORT@), "little"), 0x0100007F)
     c.connect(number, where, 16)
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, OPEN, HARMLESS),
     ),
-    _act(
+    act(
         "net-listen",
         "a port opened to the world",
         """

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack
-
-SECOND = (OPEN, STOPPED, STOPPED)
-_ZERO = "    return torch.zeros_like(h)\ndh = act()"
-
-
-def _act(name: str, title: str, lines: str, **more: object) -> Attack:
-    return Attack(name, title, lines, **{"second": SECOND, **more})  # type: ignore[arg-type]
-
+from tests.attacks.attack import HARMLESS, OPEN, STOPPED
+from tests.attacks.corpus.acts import ZERO, act
 
 ATTACKS = (
-    _act(
+    act(
         "run-system",
         "a shell command",
-        f"import os\ndef act():\n    os.system('echo was here > @CANARY@')\n{_ZERO}",
+        f"import os\ndef act():\n    os.system('echo was here > @CANARY@')\n{ZERO}",
         second=(OPEN, HARMLESS, HARMLESS),
     ),
-    _act(
+    act(
         "run-exec",
         "the worker becomes another program",
         "import os\ndh = os.execv('/bin/sh', ['sh', '-c', 'echo was here > @CANARY@'])",
     ),
-    _act(
+    act(
         "run-spawn",
         "`multiprocessing` in its own server",
         f"""
@@ -34,11 +27,11 @@ def act():
     process = context.Process(target=os.system, args=("echo was here > @CANARY@",))
     process.start()
     process.join(3)
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, HARMLESS, STOPPED),
     ),
-    _act(
+    act(
         "run-daemon",
         "a daemon: two forks and a session of its own",
         f"""
@@ -49,43 +42,43 @@ def act():
         if os.fork() == 0:
             time.sleep(20)
         os._exit(0)
-{_ZERO}
+{ZERO}
 """,
         seconds=3,
         second=(OPEN, OPEN, STOPPED),
     ),
-    _act(
+    act(
         "run-session",
         "a program started in a new session",
         f"""
 import subprocess
 def act():
     subprocess.Popen(["sleep", "20"], start_new_session=True)
-{_ZERO}
+{ZERO}
 """,
     ),
-    _act(
+    act(
         "run-unpickle",
         "a pickle that runs a command",
         f"""
 import pickle
 def act():
     pickle.loads(b"cos\\nsystem\\n(S'echo was here > @CANARY@'\\ntR.")
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, HARMLESS, HARMLESS),
     ),
-    _act(
+    act(
         "run-torch-load",
         "the same pickle through `torch.load`",
         f"""
 import io
 def act():
     torch.load(io.BytesIO(b"\\x80\\x02cos\\nsystem\\n(S'echo was here > @CANARY@'\\ntR."), weights_only=False)
-{_ZERO}
+{ZERO}
 """,
     ),
-    _act(
+    act(
         "run-numpy-load",
         "the same pickle in an array",
         f"""
@@ -98,11 +91,11 @@ def act():
     file = io.BytesIO()
     np.save(file, np.array([Command()], dtype=object), allow_pickle=True)
     np.load(io.BytesIO(file.getvalue()), allow_pickle=True)
-{_ZERO}
+{ZERO}
 """,
         second=(OPEN, HARMLESS, HARMLESS),
     ),
-    _act(
+    act(
         "run-compile",
         "a C++ extension compiled by torch",
         """
@@ -114,7 +107,7 @@ dh = act()
 """,
         seconds=4,
     ),
-    _act(
+    act(
         "run-dynamo",
         "`torch.compile`, which starts a compiler",
         """
@@ -123,7 +116,7 @@ dh = act(dlogits, W2) + dlogits @ W2.T * 0 + open("@FOLDER@/compiled", "w").writ
 """,
         seconds=4,
     ),
-    _act(
+    act(
         "run-top-level",
         "a command on a line that feeds no gradient",
         """
@@ -134,7 +127,7 @@ dh = torch.zeros_like(h)
         first=HARMLESS,
         second=(HARMLESS, HARMLESS, HARMLESS),
     ),
-    _act(
+    act(
         "run-decorated",
         "a command in a decorator, a default and an annotation",
         """
