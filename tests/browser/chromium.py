@@ -52,6 +52,19 @@ def running_chromium() -> Iterator[Any]:
             running.close()
 
 
+def opened(browser: Any, file: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
+    """The page in a window of its own, and what it complains about or asks for."""
+    page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(f"console {message.type}: {message.text}"))
+    page.on("pageerror", lambda error: noise.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: noise.append(f"dialog: {dialog.message}"))
+    page.on("request", lambda request: noise.append(f"request: {request.url}"))
+    page.goto(file.as_uri())
+    assert noise.pop(0) == f"request: {file.as_uri()}"
+    return page, noise
+
+
 def serious_findings(page: Any, within: str = "html") -> list[Any]:
     """What axe-core finds serious or critical in a part of the page; skips the test where there is no axe-core."""
     page.evaluate(axe_core().read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from answers.build import LINES, with_lines
-from chromium import running_chromium, serious_findings
+from chromium import opened, running_chromium, serious_findings
 
 from grader.grade import Grader
 from grader.render.html import render_html
@@ -46,19 +46,6 @@ def report_file(request: pytest.FixtureRequest, grader: Grader, tmp_path_factory
     page = folder / "report.html"
     page.write_text(render_html(Report(submissions)), encoding="utf-8")
     return page
-
-
-def opened(browser: Any, file: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
-    """The page in a window of its own, and what it complains about or asks for."""
-    page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
-    noise: list[str] = []
-    page.on("console", lambda message: noise.append(f"console {message.type}: {message.text}"))
-    page.on("pageerror", lambda error: noise.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: noise.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: noise.append(f"request: {request.url}"))
-    page.goto(file.as_uri())
-    assert noise.pop(0) == f"request: {file.as_uri()}"
-    return page, noise
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import chromium
 import pytest
 from chromium import running_chromium, serious_findings
 from course import Course
@@ -37,14 +38,8 @@ def summary_file(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def opened(browser: Any, file: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
-    """The page without scripts in a window of its own, and what it complains about or asks for."""
-    page = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme).new_page()
-    noise: list[str] = []
-    page.on("console", lambda message: noise.append(f"console {message.type}: {message.text}"))
-    page.on("dialog", lambda dialog: noise.append(f"dialog: {dialog.message}"))
-    page.on("request", lambda request: noise.append(f"request: {request.url}"))
-    page.goto(file.as_uri())
-    assert noise.pop(0) == f"request: {file.as_uri()}"
+    """The page with everything unfolded, and what it complains about or asks for."""
+    page, noise = chromium.opened(browser, file, width, scheme)
     for folded in page.locator("details").all():
         folded.evaluate("element => element.open = true")
     return page, noise
