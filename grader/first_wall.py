@@ -14,7 +14,7 @@ from grader.admitted_names import AUTOGRAD_DOORS
 from grader.bindings import Bindings
 from grader.effects import Effects
 from grader.forbidden import autograd_use
-from grader.instrument import drop_inert_calls
+from grader.inert_calls import drop_inert_calls
 from grader.language import Language
 from grader.scopes import functions_in
 from grader.sentences import Refused

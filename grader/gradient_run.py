@@ -13,7 +13,8 @@ from torch import Tensor
 
 from grader.describe import SUBMISSION, describe_exception, describe_value
 from grader.exercise import Exercise, track_of
-from grader.instrument import HAND_OVER, RAISED, drop_inert_calls, hook_gradients
+from grader.inert_calls import drop_inert_calls
+from grader.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.naming import Names
 from grader.stand_ins import stand_ins
 from grader.statements import arithmetic_of, run_statement

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
 from grader import plots
-from grader.instrument import drop_inert_calls
+from grader.inert_calls import drop_inert_calls
 
 ROW = torch.tensor([0.6590, -0.7576, 0.0986], requires_grad=True)
 DRAWN: dict[str, Callable[[], Figure]] = {
