@@ -1,7 +1,7 @@
 # `make` alone lists the targets. `make grade` and `make test` need nothing before them: the first one
 # that needs it makes .venv, and later ones leave it alone until pyproject.toml or constraints.txt change.
 #
-# PYTHON=python3.12   makes .venv with that Python (3.10 or newer) and not with the first one found
+# PYTHON=python3.12   makes .venv with that Python (3.11 or newer) and not with the first one found
 # ARGS='...'          is handed on: make grade ARGS='--exercise makemore/ex1_atoms'
 # REPO=owner/name     is where on GitHub the badges of `make notebooks` point to
 # STRICT=1            makes `make grade` fail unless all is right; CI=true, as every CI sets it, does the same
@@ -57,8 +57,9 @@ lab: $(LAB) ## open notebooks/ in JupyterLab, in step with exercises/
 test: $(DEV) ## run the tests (ARGS='-k cmp'); those marked slow only where CI=true, or with ARGS='-m slow'
 	@$(BIN)/python -m pytest -n 2 -q $(if $(filter-out 0 false,$(CI)),,-m 'not slow') $(ARGS)
 
-lint: $(DEV) ## ruff
+lint: $(DEV) ## ruff; which room of grader/ may import which
 	@$(BIN)/ruff check $(ARGS) .
+	@$(BIN)/lint-imports --no-logo --cache-dir $(VENV)/.import-linter-cache >$(VENV)/.imports 2>&1 || { cat $(VENV)/.imports; exit 1; }
 
 types: $(DEV) ## mypy, strict for grader/
 	@$(BIN)/mypy $(ARGS)
@@ -130,8 +131,8 @@ $(MADE): FORCE
 	fi; \
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		found=; \
-		for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3.10 python3 python); do \
-			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 || continue; \
+		for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3 python); do \
+			"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
 			found=$$python; \
 			"$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
 			rm -rf $(VENV); "$$python" -m venv $(VENV) && printf '%s\n' "$$here" >$@ && exit 0; \
@@ -139,7 +140,7 @@ $(MADE): FORCE
 		if [ -n "$$found" ]; then \
 			echo "$$found cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; \
 		else \
-			echo "No Python 3.10 or newer found$(if $(PYTHON), as $(PYTHON)); install one, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3" >&2; \
+			echo "No Python 3.11 or newer found$(if $(PYTHON), as $(PYTHON)); install one, or name it: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3" >&2; \
 		fi; \
 		exit 1; \
 	fi; \

@@ -21,10 +21,10 @@ from rich.table import Table
 from grader.batch.jobs import LocalJobs
 from grader.batch.person import Task, Terms
 from grader.batch.results import Results
-from grader.confine import check_rung
-from grader.exercise import find_exercise
-from grader.truths import Truths
-from grader.world import use_exact_arithmetic, worlds_of
+from grader.lesson.exercise import find_exercise
+from grader.lesson.trials import use_exact_arithmetic, worlds_of
+from grader.running.confine import check_rung
+from grader.truth.truths import Truths
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from answers.right import RIGHT

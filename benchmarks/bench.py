@@ -22,9 +22,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from grader.exercise import Exercise, find_exercise
-from grader.grade import Grader, settings
-from grader.world import namespace_of, use_exact_arithmetic
+from grader.judging.grade import Grader, settings
+from grader.lesson.exercise import Exercise, find_exercise
+from grader.lesson.trials import namespace_of, use_exact_arithmetic
 
 ROOT = Path(__file__).resolve().parents[1]
 FEWEST_ROUNDS = 7

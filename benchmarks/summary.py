@@ -18,14 +18,14 @@ sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "tests")]
 
 from course import graded_answers, write_course  # noqa: E402
 
-from grader.grade import Grader, settings  # noqa: E402
+from grader.judging.grade import Grader, settings  # noqa: E402
 
 SECONDS, MEGABYTES, PAGE = 20.0, 1000.0, 5.0
 
 CALL = """
 import resource, sys, time
 started = time.monotonic()
-from grader.cli import main
+from grader.cli.main import main
 try:
     main(["summary", sys.argv[1]])
 except SystemExit as end:

@@ -12,13 +12,13 @@ from typing import Any
 from PIL import Image
 from rich.console import Console
 
-from grader.exercise import find_exercise
-from grader.grade import grade_parts, settings
-from grader.render.html import render_html
-from grader.render.terminal import draw_report
-from grader.report import Report
-from grader.source import read_source
-from grader.submission import find_parts
+from grader.judging.grade import grade_parts, settings
+from grader.lesson.exercise import find_exercise
+from grader.reading.submission import find_parts
+from grader.report.records import Report
+from grader.showing.html import render_html
+from grader.showing.terminal import draw_report
+from grader.syntax.source import read_source
 from tests.answers.build import LINES
 from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.browser.lab import Notebook, expect, open_notebook, running_lab

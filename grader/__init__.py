@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grader.graph import show_graph
-    from grader.names import build_dataset, load_names, split_names
+    from grader.lesson.names import build_dataset, load_names, split_names
     from grader.notebook import cmp, hint, progress
-    from grader.plots import live_losses
+    from grader.showing.graph import show_graph
+    from grader.showing.plots import live_losses
 
 __version__ = "0.1.0"
 __all__ = ["build_dataset", "cmp", "hint", "live_losses", "load_names", "progress", "show_graph", "split_names"]
 
 _HOMES = {
-    "build_dataset": "grader.names",
+    "build_dataset": "grader.lesson.names",
     "cmp": "grader.notebook",
     "hint": "grader.notebook",
-    "live_losses": "grader.plots",
-    "load_names": "grader.names",
+    "live_losses": "grader.showing.plots",
+    "load_names": "grader.lesson.names",
     "progress": "grader.notebook",
-    "show_graph": "grader.graph",
-    "split_names": "grader.names",
+    "show_graph": "grader.showing.graph",
+    "split_names": "grader.lesson.names",
 }
 
 

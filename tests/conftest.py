@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from course import Course, graded_answers, write_course
 
-from grader.grade import Grader, settings
-from grader.report import SubmissionReport
+from grader.judging.grade import Grader, settings
+from grader.report.records import SubmissionReport
 
 SEED = 20
 

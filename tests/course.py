@@ -16,9 +16,9 @@ from answers.right import RIGHT
 from answers.wrong import SOLUTIONS, WRONG, edited
 
 from grader.batch.results import Results
-from grader.grade import Grader
-from grader.render.data import json_data
-from grader.report import Report
+from grader.judging.grade import Grader
+from grader.report.records import Report
+from grader.showing.data import json_data
 
 _POPULAR = 0.55
 """The share of answers that are everybody's; the others are drawn from all ways to answer."""

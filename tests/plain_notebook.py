@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from grader.exercise import Exercise, find_exercise
+from grader.lesson.exercise import Exercise, find_exercise
+from grader.lesson.trials import use_exact_arithmetic
 from grader.notebook.judging import judge_in_namespace
-from grader.report import Verdict
-from grader.source import Cell, percent_cells
-from grader.world import use_exact_arithmetic
+from grader.report.records import Verdict
+from grader.syntax.source import Cell, percent_cells
 
 
 @lru_cache

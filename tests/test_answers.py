@@ -6,8 +6,8 @@ import pytest
 from answers.right import HARDCODED_SIZES, RIGHT, RightAnswer
 from answers.wrong import UNSEEN, WRONG, WrongAnswer, edited
 
-from grader.grade import Grader
-from grader.report import SubmissionReport
+from grader.judging.grade import Grader
+from grader.report.records import SubmissionReport
 
 NOTES = {None, "vanishing", "hardcoded-size"}
 """What a right answer may be told: nothing, or that it holds for this loss or at these sizes only."""

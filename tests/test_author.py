@@ -14,12 +14,12 @@ import nbformat
 import pytest
 from dojo import REPOSITORY, dojo
 
-from grader import author_check
-from grader.author import derived_files, exercise_text, notebook_text, pristine_exercises
-from grader.colab import repository, setup_cell
-from grader.errors import DojoError
-from grader.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, find_exercise, read_exercise
-from grader.source import Cell, percent_cells
+from grader.base.errors import DojoError
+from grader.learner import author_check
+from grader.lesson.colab import repository, setup_cell
+from grader.lesson.derive import derived_files, exercise_text, notebook_text, pristine_exercises
+from grader.lesson.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, find_exercise, read_exercise
+from grader.syntax.source import Cell, percent_cells
 
 EXERCISES = all_exercises()
 each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.short_id)

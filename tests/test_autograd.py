@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grader.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
-from grader.exercise import Exercise, all_exercises, read_exercise
-from grader.truths import Truths
-from grader.world import namespace_of, other_data, other_sizes, random_upstream, sizes_drawn
+from grader.lesson.exercise import Exercise, all_exercises, read_exercise
+from grader.lesson.trials import namespace_of, other_data, other_sizes, random_upstream, sizes_drawn
+from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
+from grader.truth.truths import Truths
 
 GRADIENT_EXERCISES = {e.short_id: e for e in all_exercises() if not e.is_training}
 EX1 = GRADIENT_EXERCISES["ex1"]

@@ -17,7 +17,7 @@ import torch
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
 from dojo import dojo, environment
 
-from grader.report import Status
+from grader.report.records import Status
 
 Make = Callable[[Path], object]
 

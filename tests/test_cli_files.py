@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dojo import dojo, environment
 
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 
 EX4 = find_exercise("ex4")
 FILES = sorted(

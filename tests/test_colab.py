@@ -20,9 +20,9 @@ from conftest import GradeText
 from dojo import REPOSITORY
 from nbclient import NotebookClient
 
-from grader.author import derived_files, exercise_text, notebook_text
-from grader.colab import setup_cell
-from grader.exercise import Exercise, all_exercises
+from grader.lesson.colab import setup_cell
+from grader.lesson.derive import derived_files, exercise_text, notebook_text
+from grader.lesson.exercise import Exercise, all_exercises
 
 STEPS = 50
 EXERCISES = all_exercises()

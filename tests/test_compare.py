@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from grader.autograd import backpropagate, cut_forward
-from grader.compare import LIMITS, compare
-from grader.exercise import find_exercise
-from grader.grade import Grader
-from grader.world import namespace_of, use_exact_arithmetic
+from grader.judging.grade import Grader
+from grader.lesson.exercise import find_exercise
+from grader.lesson.trials import namespace_of, use_exact_arithmetic
+from grader.truth.autograd import backpropagate, cut_forward
+from grader.truth.compare import LIMITS, compare
 
 SEEDS = range(200)
 
@@ -168,7 +168,7 @@ def test_judged_in_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # the first wall refuses what makes a sparse or a complex tensor before it is judged
-    monkeypatch.setattr(grader, "settings", dataclasses.replace(grader.settings, first_wall=False))
+    monkeypatch.setattr(grader, "settings", dataclasses.replace(grader.judging.settings, first_wall=False))
     (report,) = grade_text(f"dbnbias = {value}\n", exercise="ex1")
     (verdict,) = [verdict for verdict in report.verdicts if verdict.name == "bnbias"]
     assert verdict.status == status

@@ -9,12 +9,12 @@ import pytest
 import torch
 from answers.build import SOFTMAX_MINUS_ONE, with_lines
 
-from grader.autograd import backpropagate, cut_forward
-from grader.errors import DojoError
-from grader.exercise import Exercise, all_exercises, find_exercise
-from grader.grade import Grader, settings
-from grader.report import SubmissionReport
-from grader.world import namespace_of
+from grader.base.errors import DojoError
+from grader.judging.grade import Grader, settings
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise
+from grader.lesson.trials import namespace_of
+from grader.report.records import SubmissionReport
+from grader.truth.autograd import backpropagate, cut_forward
 
 pytestmark = [
     pytest.mark.cuda,

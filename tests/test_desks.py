@@ -15,13 +15,13 @@ from dojo import dojo
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from grader.desks import parts_of
-from grader.errors import DojoError
-from grader.render import FORMAT_NAMES, FORMATS
-from grader.render.github import render_summary, step_outputs
-from grader.render.nbgrader import COLUMNS, GRADES, render_folder, render_nbgrader
-from grader.render.terminal import draw_report
-from grader.report import Report, SubmissionReport, Verdict
+from grader.base.errors import DojoError
+from grader.integrations.formats import FORMAT_NAMES, FORMATS
+from grader.integrations.github import render_summary, step_outputs
+from grader.integrations.nbgrader import COLUMNS, GRADES, render_folder, render_nbgrader
+from grader.integrations.outputs import parts_of
+from grader.report.records import Report, SubmissionReport, Verdict
+from grader.showing.terminal import draw_report
 
 HOSTILE = (
     "::error file=x::y\r\n::add-mask::1\n##[add-mask]2 %0A100% a:b,c\n\n# heading\n\n<img src=x onerror=alert(1)>"

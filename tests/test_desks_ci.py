@@ -86,7 +86,8 @@ def runner(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     """A folder as a runner has it: the learner's repository, the runner's own, and `dojo` and `pytest` to call."""
     for name in ("workspace", "temp", "bin"):
         (tmp_path / name).mkdir()
-    for name, module in (("dojo", "grader"), ("pytest", "pytest" if INSTALLED else "pytest -p grader.pytest_plugin")):
+    plugin = "" if INSTALLED else " -p grader.integrations.pytest_plugin"
+    for name, module in (("dojo", "grader"), ("pytest", f"pytest{plugin}")):
         command = tmp_path / "bin" / name
         command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m {module} "$@"\n')
         command.chmod(0o755)

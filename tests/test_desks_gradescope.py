@@ -117,9 +117,9 @@ def test_the_zip_holds_what_gradescope_runs_and_never_the_solutions(autograder: 
     with ZipFile(wheel) as file:
         assert not [name for name in file.namelist() if "solution" in name]
         assert "grader/bundle/exercises/makemore/ex1_atoms.py" in file.namelist()
-        assert "grader/report.schema.json" in file.namelist()
+        assert "grader/report/report.schema.json" in file.namelist()
         assert (
-            "[pytest11]\ndojo = grader.pytest_plugin"
+            "[pytest11]\ndojo = grader.integrations.pytest_plugin"
             in file.read(next(name for name in file.namelist() if name.endswith("entry_points.txt"))).decode()
         )
 

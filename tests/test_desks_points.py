@@ -10,10 +10,10 @@ import pytest
 from answers.build import SOFTMAX_MINUS_ONE, notebook, with_lines
 from dojo import dojo
 
-from grader.errors import DojoError
-from grader.exercise import all_exercises
-from grader.points import PointsTable, read_points
-from grader.report import Report, SubmissionReport, Verdict
+from grader.base.errors import DojoError
+from grader.lesson.exercise import all_exercises
+from grader.report.points import PointsTable, read_points
+from grader.report.records import Report, SubmissionReport, Verdict
 
 TABLE = "[tool.dojo.points]\n"
 

@@ -10,8 +10,8 @@ from typing import get_args
 import pytest
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, with_lines
 
-from grader.diagnose import explain_exception
-from grader.report import Status, Verdict
+from grader.diagnosing import explain_exception
+from grader.report.records import Status, Verdict
 
 ATOMS = [
     ("sign", "dh", "dh = -dlogits @ W2.T", "wrong sign"),

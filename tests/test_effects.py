@@ -7,8 +7,8 @@ from textwrap import dedent
 
 import pytest
 
-from grader.effects import Effects, mutated_arguments, statement_effects
-from grader.scopes import assigned_names, field_name, local_names, root_name
+from grader.syntax.effects import Effects, mutated_arguments, statement_effects
+from grader.syntax.scopes import assigned_names, field_name, local_names, root_name
 
 
 def effects(text: str) -> Effects:

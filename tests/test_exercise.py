@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import grader
-from grader import exercise as exercise_module
-from grader.errors import DojoError
-from grader.exercise import Exercise, all_exercises, find_exercise, marked_id, read_exercise
-from grader.world import namespace_of, sizes_drawn
+from grader.base.errors import DojoError
+from grader.lesson import exercise as exercise_module
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise, marked_id, read_exercise
+from grader.lesson.trials import namespace_of, sizes_drawn
 
 REPOSITORY = Path(grader.__file__).resolve().parents[1]
 

@@ -12,12 +12,12 @@ from xml.etree import ElementTree
 import pytest
 
 from grader import show_graph
-from grader.exercise import Exercise, all_exercises, find_exercise, read_exercise
-from grader.graph import alt_text, graph_svg
-from grader.graph_layout import HEIGHT, WIDTH, Node, lay_out
-from grader.graph_marks import ROUTES, STATES
-from grader.render.terminal import verdict_words
-from grader.report import Status, Verdict
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise, read_exercise
+from grader.report.records import Status, Verdict
+from grader.showing.graph import alt_text, graph_svg
+from grader.showing.graph_layout import HEIGHT, WIDTH, Node, lay_out
+from grader.showing.graph_marks import ROUTES, STATES
+from grader.showing.terminal import verdict_words
 
 SVG = "{http://www.w3.org/2000/svg}"
 HTML = "{http://www.w3.org/1999/xhtml}"
@@ -209,7 +209,7 @@ def test_routes_are_numbered_on_their_arrows_and_named_below() -> None:
 
 
 def test_the_same_graph_is_drawn_each_time() -> None:
-    again = "from grader.graph import *; print(graph_svg(find_exercise('ex1'), {'h': 'pass'}), end='')"
+    again = "from grader.showing.graph import *; print(graph_svg(find_exercise('ex1'), {'h': 'pass'}), end='')"
     for hashing in ("1", "2"):
         ran = subprocess.run(
             [sys.executable, "-c", again],

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from grader import cli
-from grader.errors import DojoError
-from grader.exercise import all_exercises, find_exercise
-from grader.hints import hint, remember, solution
-from grader.memory import load_progress, progress_path
-from grader.report import Report, SubmissionReport, Verdict
+from grader.base.errors import DojoError
+from grader.cli import main as cli
+from grader.learner.hints import hint, remember, solution
+from grader.learner.memory import load_progress, progress_path
+from grader.lesson.exercise import all_exercises, find_exercise
+from grader.report.records import Report, SubmissionReport, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "exercises"
@@ -211,7 +211,7 @@ def test_the_first_thing_of_the_last_report_is_at_work(exercises: Path) -> None:
 @pytest.mark.parametrize("middle", ["pass", "wrong", "missing"])
 @pytest.mark.parametrize("first", ["pass", "wrong", "missing"])
 def test_a_hint_is_for_what_the_report_names_first(first: str, middle: str, last: str, exercises: Path) -> None:
-    from grader.render.terminal import first_thing
+    from grader.showing.terminal import first_thing
 
     report = Report(
         [
@@ -287,7 +287,7 @@ def test_the_state_lies_in_the_cache_and_nowhere_else(exercises: Path, tmp_path:
 
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("grader.memory.progress_path", lambda: tmp_path / "file" / "progress.json")
+    monkeypatch.setattr("grader.learner.memory.progress_path", lambda: tmp_path / "file" / "progress.json")
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
 
@@ -333,7 +333,7 @@ def test_an_installation_without_solutions_says_so(monkeypatch: pytest.MonkeyPat
     def none_here(name: str) -> Path:
         raise DojoError(f"this installation has no {name}/ folder")
 
-    monkeypatch.setattr("grader.hints.bundled", none_here)
+    monkeypatch.setattr("grader.learner.hints.bundled", none_here)
     with pytest.raises(DojoError, match="no solutions/ folder"):
         solution("dprobs", anyway=True)
 

@@ -16,11 +16,11 @@ from answers.build import LINES, with_lines
 from dojo import REPOSITORY, dojo, environment
 from rich.console import Console
 
-from grader.grade import Grader
-from grader.render.heatmap import LEVELS, heat_map
-from grader.render.html import render_html, visible
-from grader.render.terminal import draw_report
-from grader.report import Details, ElementError, Report, SubmissionReport, Verdict
+from grader.judging.grade import Grader
+from grader.report.records import Details, ElementError, Report, SubmissionReport, Verdict
+from grader.showing.heatmap import LEVELS, heat_map
+from grader.showing.html import render_html, visible
+from grader.showing.terminal import draw_report
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>{{ 7 * 7 }}{% raw %}]]>--></style></svg>"
@@ -325,7 +325,8 @@ def test_the_command_writes_the_page_and_the_terminal_does_not_load_jinja(tmp_pa
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 of 1" in Page(page).text
-    code = "import sys, grader.cli, grader.grade, grader.render, grader.render.terminal; print('jinja2' in sys.modules)"
+    rooms = "grader.cli.main, grader.judging.grade, grader.integrations.formats, grader.showing.terminal"
+    code = f"import sys, {rooms}; print('jinja2' in sys.modules)"
     asked = [sys.executable, "-c", code]
     assert subprocess.run(asked, env=environment(), capture_output=True, text=True).stdout == "False\n"
 
@@ -335,4 +336,4 @@ def test_the_wheel_carries_the_template(tmp_path: Path) -> None:
     (built,) = wheel.WheelBuilder(str(REPOSITORY)).build(directory=str(tmp_path), versions=["standard"])
     names = ZipFile(built).namelist()
     for name in ("report.html", "report.css"):
-        assert f"grader/render/templates/{name}" in names
+        assert f"grader/showing/templates/{name}" in names

@@ -18,13 +18,13 @@ from answers.right import HARDCODED_SIZES, RIGHT
 from answers.wrong import UNSEEN, WRONG, edited
 from public_styles import STYLES
 
-from grader import admitted_names as names
-from grader.exercise import all_exercises
-from grader.plan import Plan, make_plan
-from grader.report import SubmissionReport
-from grader.source import parse_source, percent_cells, read_source
-from grader.submission import Part, find_parts
-from grader.training_plan import plan_training
+from grader.admission import admitted_names as names
+from grader.lesson.exercise import all_exercises
+from grader.reading.plan import Plan, make_plan
+from grader.reading.submission import Part, find_parts
+from grader.reading.training_plan import plan_training
+from grader.report.records import SubmissionReport
+from grader.syntax.source import parse_source, percent_cells, read_source
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EX4 = next(exercise for exercise in all_exercises() if exercise.is_training)
@@ -351,7 +351,7 @@ DOORS = [
     "from types import FunctionType\ndh = FunctionType",
     "from typing import get_type_hints\ndh = get_type_hints(abs)",
     "from . import x\ndh = x",
-    "from grader.exercise import all_exercises\ndh = all_exercises()",
+    "from grader.lesson.exercise import all_exercises\ndh = all_exercises()",
     "from grader import load_names as l\ndh = l('x')",
     "def f():\n    import os\n    return os.getcwd()\ndh = f()",
     # modules that try to get about

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from grader.grade import Grader
+from grader.judging.grade import Grader
 from tests.mutation.equivalence import weigh
 from tests.mutation.grading import SEED, Figures, Graded, grade_here
 from tests.mutation.mutate import ATOMS, BATCHNORM, CROSS_ENTROPY, EXERCISES, TRAINING, double, single

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import torch
 
-from grader import names
-from grader.bundle import bundled
-from grader.errors import DojoError
-from grader.names import (
+from grader.base.bundle import bundled
+from grader.base.errors import DojoError
+from grader.lesson import names
+from grader.lesson.names import (
     ALPHABET,
     MAKEMORE_SHA256,
     MAKEMORE_URL,

@@ -18,7 +18,7 @@ from answers.wrong import UNSEEN, WRONG, WrongAnswer, edited
 from plain_notebook import fresh, prepared, run, verdicts_in
 
 from grader import cmp, hint, progress
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 from grader.notebook import cards, screen
 from grader.notebook.judging import judge, judge_in_namespace
 from grader.notebook.maps import heat_map
@@ -409,7 +409,7 @@ def test_progress_outside_of_a_notebook_is_a_list(
 def test_hints_come_one_by_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("grader.memory.progress_path", lambda: tmp_path / "progress.json")
+    monkeypatch.setattr("grader.learner.memory.progress_path", lambda: tmp_path / "progress.json")
     namespace = prepared("ex1") | {"hint": hint}
     for level in (1, 2):
         eval('hint("dprobs")', namespace)

@@ -11,7 +11,7 @@ from plain_notebook import prepared
 
 from grader.notebook.judging import judge
 from grader.notebook.lines import lines_of
-from grader.report import Verdict
+from grader.report.records import Verdict
 
 UPWARD = list(LINES)
 RESHAPED = "dlogits @ W2.view(W2.shape[1], -1)"

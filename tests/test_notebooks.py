@@ -10,8 +10,8 @@ import pytest
 from dojo import environment
 from nbclient import NotebookClient
 
-from grader.author import exercise_text, notebook_text
-from grader.exercise import Exercise, all_exercises
+from grader.lesson.derive import exercise_text, notebook_text
+from grader.lesson.exercise import Exercise, all_exercises
 
 STEPS = 50
 EXERCISES = all_exercises()

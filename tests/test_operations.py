@@ -7,8 +7,8 @@ import ast
 import pytest
 from answers.build import BATCHNORM_IN_ONE, LINES, SOFTMAX_MINUS_ONE
 
-from grader.exercise import find_exercise
-from grader.operations import count_operations, shortest
+from grader.lesson.exercise import find_exercise
+from grader.reading.operations import count_operations, shortest
 
 ATOMS = "\n".join(
     LINES[name] for name in ("dbnraw", "dbnvar_inv", "dbnvar", "dbndiff2", "dbndiff", "dbnmeani", "dhprebn")

@@ -14,12 +14,12 @@ import nbformat
 import pytest
 from dojo import dojo
 
-from grader.author import notebook_text, pristine_exercises
-from grader.copies import copy_exercises, reset_exercise
-from grader.errors import DojoError
-from grader.pairs import latest, pair_of, said
-from grader.submission import submission_files
-from grader.sync import sync
+from grader.base.errors import DojoError
+from grader.learner.copies import copy_exercises, reset_exercise
+from grader.learner.pairs import latest, pair_of, said
+from grader.learner.sync import sync
+from grader.lesson.derive import notebook_text, pristine_exercises
+from grader.reading.submission import submission_files
 
 NAME = "makemore/ex2_cross_entropy"
 RIGHT = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, logits.shape[1])) / n"
@@ -146,7 +146,7 @@ def test_copies_do_not_pile_up_and_no_work_is_lost(course: Course) -> None:
 def test_init_notes_that_both_sides_agree(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     """So an update of dojo, which hands out other texts, makes no conflict of one edit."""
     copy_exercises(Path(), force=False)
-    monkeypatch.setattr("grader.pairs._handed_out", lambda name: None)
+    monkeypatch.setattr("grader.learner.pairs._handed_out", lambda name: None)
     edit(course.script, RIGHT)
     said_of_it = course.sync()[1]
     assert said_of_it[1].startswith(f"written: {NOTEBOOK} from {SCRIPT}")
@@ -157,7 +157,7 @@ def test_reset_notes_that_both_sides_agree(course: Course, monkeypatch: pytest.M
     edit(course.script, "dlogits = 1")
     course.sync()
     reset_exercise("ex2", Path(), confirm=lambda _: True)
-    monkeypatch.setattr("grader.pairs._handed_out", lambda name: None)
+    monkeypatch.setattr("grader.learner.pairs._handed_out", lambda name: None)
     edit(course.script, RIGHT)
     assert course.sync()[1][0].startswith(f"written: {NOTEBOOK} from {SCRIPT}")
 

@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from grader.plan import Plan, make_plan
-from grader.source import parse_source, percent_cells
-from grader.submission import find_parts
+from grader.reading.plan import Plan, make_plan
+from grader.reading.submission import find_parts
+from grader.syntax.source import parse_source, percent_cells
 
 
 def plan_of(text: str, exercise: str = "ex1") -> Plan:

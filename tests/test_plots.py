@@ -18,8 +18,8 @@ import torch
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 
-from grader import plots
-from grader.inert_calls import drop_inert_calls
+from grader.showing import plots
+from grader.syntax.inert_calls import drop_inert_calls
 
 ROW = torch.tensor([0.6590, -0.7576, 0.0986], requires_grad=True)
 DRAWN: dict[str, Callable[[], Figure]] = {
@@ -92,7 +92,7 @@ def test_bars_point_where_descent_moves_the_logits() -> None:
 
 
 def test_importing_it_costs_no_matplotlib() -> None:
-    code = "import sys, grader.plots; sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
+    code = "import sys, grader.showing.plots; sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -122,7 +122,7 @@ def test_a_notebook_shows_the_picture_once_with_its_words(tmp_path: Path) -> Non
 
 def test_a_live_curve_is_one_picture_that_ends_with_the_last_loss() -> None:
     setup = """
-        from grader import plots
+        from grader.showing import plots
         drawn, curve = [], plots.loss_curve
         plots.loss_curve = lambda losses: drawn.append(len(losses)) or curve(losses)
         plots.LIVE_PAUSE, plots.LIVE_SHARE = 0.0, 1e9

@@ -20,7 +20,7 @@ INSTALLED = any(point.name == "dojo" for point in importlib.metadata.entry_point
 
 def run_pytest(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     """pytest with the plugin, as an installation has it, and with warnings as errors."""
-    plugin = () if INSTALLED else ("-p", "grader.pytest_plugin")
+    plugin = () if INSTALLED else ("-p", "grader.integrations.pytest_plugin")
     return subprocess.run(
         [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", "-W", "error", *map(str, arguments)],
         cwd=folder,
@@ -97,7 +97,7 @@ def test_what_is_chosen_is_graded_and_no_more(course: Path, chosen: tuple[str, .
 
 def test_a_file_is_graded_once_and_only_when_a_test_of_it_runs(course: Path, tmp_path: Path) -> None:
     (tmp_path / "counting.py").write_text(
-        "from grader.grade import Grader\n"
+        "from grader.judging.grade import Grader\n"
         "grade_part = Grader.grade_part\n"
         "def counted(self, part):\n"
         "    print('GRADED', part.analysis.source.path, part.exercise.short_id)\n"
@@ -113,7 +113,7 @@ def test_a_file_is_graded_once_and_only_when_a_test_of_it_runs(course: Path, tmp
 
 def test_collecting_loads_no_torch(course: Path) -> None:
     run = (
-        "import sys, pytest, grader.pytest_plugin as plugin\n"
+        "import sys, pytest, grader.integrations.pytest_plugin as plugin\n"
         f"installed = {INSTALLED}\n"
         "pytest.main(['--dojo', 'answers', '--collect-only', '-q'], plugins=[] if installed else [plugin])\n"
         "print('TORCH', 'torch' in sys.modules)"
@@ -196,7 +196,7 @@ def test_without_dojo_other_people_s_runs_are_as_they_were(course: Path) -> None
         "import sys\n"
         "def test_nothing_of_ours_is_loaded():\n"
         "    ours = {name for name in sys.modules if name.split('.')[0] in ('grader', 'torch', 'numpy', 'rich')}\n"
-        "    assert ours <= {'grader', 'grader.pytest_plugin'}\n"
+        "    assert ours <= {'grader', 'grader.integrations.pytest_plugin'}\n"
     )
     ran = run_pytest(course, "test_theirs.py", "-q")
     assert counts(ran) == {"passed": 1}, ran.stdout + ran.stderr
@@ -208,7 +208,7 @@ def test_without_dojo_other_people_s_runs_are_as_they_were(course: Path) -> None
 
 def test_loading_the_plugin_costs_next_to_nothing() -> None:
     ran = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", "import pytest\nimport grader.pytest_plugin"],
+        [sys.executable, "-X", "importtime", "-c", "import pytest\nimport grader.integrations.pytest_plugin"],
         env=environment(),
         capture_output=True,
         text=True,
@@ -216,7 +216,7 @@ def test_loading_the_plugin_costs_next_to_nothing() -> None:
     )
     lines = [line for line in ran.stderr.split("\n") if re.search(r"\| +grader", line)]
     names = [line.split("|")[-1].strip() for line in lines]
-    assert names == ["grader", "grader.pytest_plugin"]
+    assert names == ["grader", "grader.integrations.pytest_plugin"]
     assert sum(int(line.split("|")[0].split(":")[1]) for line in lines) < 20_000  # microseconds of its own
 
 

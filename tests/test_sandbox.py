@@ -17,11 +17,11 @@ import pytest
 from answers.build import with_lines
 
 import grader as package
-from grader.confine import RUNGS, check_rung, highest_rung
-from grader.errors import DojoError
-from grader.exercise import all_exercises, find_exercise
-from grader.grade import Grader, Settings, settings
-from grader.sandbox import Launcher
+from grader.base.errors import DojoError
+from grader.judging.grade import Grader, Settings, settings
+from grader.lesson.exercise import all_exercises, find_exercise
+from grader.running.confine import RUNGS, check_rung, highest_rung
+from grader.running.sandbox import Launcher
 
 REPOSITORY = Path(package.__file__).resolve().parents[1]
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which Linux has")
@@ -82,8 +82,8 @@ def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
 
 LOOK = """
 import json, os, resource, sys
-from grader.confine import address_space, call_filter, confine_calls, confine_files, confine_process
-from grader.limits import Limits
+from grader.running.confine import address_space, call_filter, confine_calls, confine_files, confine_process
+from grader.running.limits import Limits
 out = open(sys.argv[1], "w")
 walls = call_filter() if sys.argv[2] == "full" else None
 held = address_space()
@@ -192,7 +192,7 @@ def test_at_the_top_no_file_and_no_call_is_left(tmp_path: Path) -> None:
 def test_the_rung_is_the_one_asked_for_or_a_refusal(
     here: str, asked: str, required: str | None, given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("grader.confine.highest_rung", lambda: here)
+    monkeypatch.setattr("grader.running.confine.highest_rung", lambda: here)
     if given is None:
         with pytest.raises(DojoError, match=f"is not to be had here, only {here}"):
             check_rung(asked, required)
@@ -276,7 +276,7 @@ def test_no_process_is_left_when_the_launcher_is_closed(tmp_path: Path) -> None:
 @on_linux
 def test_the_launcher_ends_with_the_process_that_made_it() -> None:
     made = (
-        "import os\nfrom grader.sandbox import Launcher\nworker = Launcher().start()\n"
+        "import os\nfrom grader.running.sandbox import Launcher\nworker = Launcher().start()\n"
         "launcher = open(f'/proc/{worker.pid}/stat').read().rsplit(')', 1)[1].split()[1]\n"
         "print(worker.pid, launcher, flush=True)\nos._exit(0)"
     )
@@ -298,7 +298,7 @@ def test_the_launcher_ends_with_the_process_that_made_it() -> None:
 
 def test_launchers_end_in_any_order() -> None:
     made = (
-        "from grader.sandbox import Launcher\nfirst, second = Launcher(), Launcher()\n"
+        "from grader.running.sandbox import Launcher\nfirst, second = Launcher(), Launcher()\n"
         "first.close()\nsecond.start().close()\nsecond.close()\nprint('both ended')"
     )
     ran = subprocess.run(

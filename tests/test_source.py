@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from grader.errors import DojoError
-from grader.files import MAX_BYTES
-from grader.source import MAX_CODE, MAX_STATEMENTS, Source, parse_source, percent_cells, read_source
-from grader.submission import find_parts
+from grader.base.errors import DojoError
+from grader.base.files import MAX_BYTES
+from grader.reading.submission import find_parts
+from grader.syntax.source import MAX_CODE, MAX_STATEMENTS, Source, parse_source, percent_cells, read_source
 
 Save = Callable[..., Path]
 

@@ -19,14 +19,14 @@ from course import Course, write_course
 from dojo import REPOSITORY, dojo, environment
 from test_html import HOSTILE, UNSEEN, Page
 
+from grader.base.errors import DojoError
 from grader.batch.results import Results
-from grader.errors import DojoError
-from grader.points import PointsTable
-from grader.summary import page
-from grader.summary.histogram import histogram
-from grader.summary.page import render_page
-from grader.summary.statistics import quantile, summarise
-from grader.summary.tables import csv_text
+from grader.classroom import page
+from grader.classroom.histogram import histogram
+from grader.classroom.page import render_page
+from grader.classroom.statistics import quantile, summarise
+from grader.classroom.tables import csv_text
+from grader.report.points import PointsTable
 
 EX1 = "makemore/ex1_atoms"
 
@@ -282,7 +282,7 @@ def test_gradebooks_come_with_the_names_that_were_not_matched(own_course: Path) 
 
 _MEASURE = """
 import resource, sys, time
-from grader.cli import main
+from grader.cli.main import main
 started = time.monotonic()
 try:
     main(["summary", sys.argv[1]])

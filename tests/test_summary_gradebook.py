@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.errors import DojoError
-from grader.summary.gradebook import canvas_gradebook, moodle_gradebook
-from grader.summary.roster import Matches, match, read_roster
-from grader.summary.statistics import CourseSummary, ExerciseSummary, Student
+from grader.base.errors import DojoError
+from grader.classroom.gradebook import canvas_gradebook, moodle_gradebook
+from grader.classroom.roster import Matches, match, read_roster
+from grader.classroom.statistics import CourseSummary, ExerciseSummary, Student
 
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,Homework 3 (1234),Final Score

@@ -9,9 +9,9 @@ import pytest
 from answers.build import LINES, with_lines
 from course import Course
 
-from grader.plan import MAX_ANSWER_TEXT
-from grader.summary.normal_form import normal_line, simple_statements
-from grader.summary.similar import FEWEST_SUBMISSIONS, Answers, lines_of, vocabulary
+from grader.classroom.normal_form import normal_line, simple_statements
+from grader.classroom.similar import FEWEST_SUBMISSIONS, Answers, lines_of, vocabulary
+from grader.reading.plan import MAX_ANSWER_TEXT
 
 ALIKE = [
     ("dlogits /= n", "dlogits   =  dlogits/n   # mean"),

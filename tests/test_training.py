@@ -7,9 +7,9 @@ from textwrap import dedent, indent
 
 import pytest
 
-from grader.exercise import find_exercise
-from grader.report import SubmissionReport, Verdict
-from grader.training_run import chosen_steps, pick
+from grader.lesson.exercise import find_exercise
+from grader.report.records import SubmissionReport, Verdict
+from grader.running.training_run import chosen_steps, pick
 
 EX4 = find_exercise("ex4")
 (LOOP,) = (cell.text.rstrip() + "\n" for cell in EX4.code_cells("training"))

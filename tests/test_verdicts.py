@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from answers.build import BATCHNORM_IN_ONE, LINES, SOFTMAX_MINUS_ONE, notebook, under, with_lines
 
-import grader.judge
-from grader.errors import DojoError
-from grader.exercise import find_exercise
-from grader.grade import Grader, settings
-from grader.judge import prove
-from grader.report import SubmissionReport, Verdict
-from grader.sandbox import Worker
-from grader.truths import Truths
-from grader.world import as_written
+import grader.judging.judge
+from grader.base.errors import DojoError
+from grader.judging.grade import Grader, settings
+from grader.judging.judge import prove
+from grader.lesson.exercise import find_exercise
+from grader.lesson.trials import as_written
+from grader.report.records import SubmissionReport, Verdict
+from grader.running.sandbox import Worker
+from grader.truth.truths import Truths
 
 EX1, EX2, EX3, EX4 = (find_exercise(name) for name in ("ex1", "ex2", "ex3", "ex4"))
 Verdicts = dict[str, Verdict]
@@ -92,7 +92,7 @@ def test_ending_the_process_costs_one_gradient(no_first_wall: Any, call: str) ->
 
 
 def test_an_endless_loop_costs_one_gradient(ex1: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grader.judge, "STATEMENT_SECONDS", 1.0)
+    monkeypatch.setattr(grader.judging.judge, "STATEMENT_SECONDS", 1.0)
     began = time.monotonic()
     verdicts = ex1(dbnraw=f"while True:\n    pass\n{LINES['dbnraw']}", dh=f"while n:\n    {LINES['dh']}")
     assert verdicts["h"].status == "timeout"

@@ -18,12 +18,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grader import saves
-from grader.errors import DojoError
-from grader.report import Report, SubmissionReport, Verdict
-from grader.saves import Files, read_when_whole
-from grader.submission import Part
-from grader.watch import Session
+from grader.base.errors import DojoError
+from grader.learner import saves
+from grader.learner.saves import Files, read_when_whole
+from grader.learner.watch import Session
+from grader.reading.submission import Part
+from grader.report.records import Report, SubmissionReport, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 SOLUTION = (ROOT / "solutions/makemore/ex1_atoms.py").read_text()
@@ -439,7 +439,7 @@ def test_no_verdict_is_shown_on_a_text_that_is_gone(tmp_path: Path, monkeypatch:
         def verdicts(self, report: Report) -> None:
             shown.extend(submission.score for submission in report.submissions)
 
-    monkeypatch.setattr("grader.hints.remember", lambda report: None)
+    monkeypatch.setattr("grader.learner.hints.remember", lambda report: None)
     session = Session(SavesMeanwhile(), Shows(), Files([path]), None)  # type: ignore[arg-type]
     session.begin()
     assert graded == [SOLUTION, STUBS]

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from grader.wire import MAX_TENSOR_BYTES, MAX_WORDS_BYTES, Channel, WireError
+from grader.base.wire import MAX_TENSOR_BYTES, MAX_WORDS_BYTES, Channel, WireError
 
 
 @pytest.fixture

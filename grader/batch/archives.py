@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from grader.base.errors import DojoError
+from grader.base.files import MAX_BYTES
 from grader.batch.items import Item, printable, too_large
-from grader.errors import DojoError
-from grader.files import MAX_BYTES
 
 MOST_MEMBERS = 200_000
 MOST_UNPACKED = 8 << 30

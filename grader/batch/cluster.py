@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from grader.base.errors import DojoError
 from grader.batch.jobs import LocalJobs
 from grader.batch.parameters import other_versions, versions
 from grader.batch.person import Outcome, Task, Terms, failed
-from grader.confine import RUNGS, check_rung, highest_rung
-from grader.errors import DojoError
+from grader.running.confine import RUNGS, check_rung, highest_rung
 
 try:
     from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker

@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from grader.base.errors import DojoError
+from grader.base.files import read_text
 from grader.batch.archives import Archive
 from grader.batch.folders import read_plain_file, walk
 from grader.batch.items import Item, is_visible, printable
 from grader.batch.layouts import Person, layout_of
-from grader.errors import DojoError
-from grader.files import read_text
-from grader.submission import SUFFIXES
+from grader.reading.submission import SUFFIXES
 
 MOST_FILES = 50
 """Files of one person that are graded."""

@@ -12,7 +12,7 @@ import weakref
 from pathlib import Path
 from typing import BinaryIO
 
-from grader.errors import DojoError
+from grader.base.errors import DojoError
 
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,79}")
 _LONGEST_SLUG = 60

@@ -8,9 +8,9 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from grader.base.errors import DojoError
+from grader.base.files import MAX_BYTES
 from grader.batch.items import Item, printable, too_large
-from grader.errors import DojoError
-from grader.files import MAX_BYTES
 
 DEEPEST = 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from grader.errors import DojoError
+from grader.base.errors import DojoError
 
 _IGNORED = ("__MACOSX", "__pycache__", "timestamp.txt", "submission_metadata.yml")
 

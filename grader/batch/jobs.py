@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
 from typing import Protocol
 
+from grader.base.errors import DojoError
 from grader.batch.judges import Died, Judging, outcome_of_dead, warm_up
 from grader.batch.person import Outcome, Task, Terms, UnableError
-from grader.confine import check_rung
-from grader.errors import DojoError
-from grader.sandbox import Launcher
+from grader.running.confine import check_rung
+from grader.running.sandbox import Launcher
 
 _TRIES = 3
 _MOST_FAILURES = 3
@@ -162,6 +162,6 @@ def _is_alive(launcher: Launcher) -> bool:
 
 def _launcher(terms: Terms) -> Launcher:
     """A launcher that is no fork of this process: a fork would hold the judges' pipes open when this one is killed."""
-    from grader.grade import launcher_for  # loads torch
+    from grader.judging.grade import launcher_for  # loads torch
 
     return launcher_for(terms.settings(), forked=False)

@@ -20,9 +20,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from grader.base.errors import DojoError
 from grader.batch.person import Outcome, Task, Terms, UnableError, failed, grade_person
-from grader.errors import DojoError
-from grader.sandbox import Launcher
+from grader.running.sandbox import Launcher
 
 START_SECONDS = 300.0
 HANG_SECONDS, HANG_TIMES = 60.0, 4
@@ -206,7 +206,7 @@ def _serve(connection: Connection, requests: socket.socket) -> None:
 
 
 def _serve_terms(connection: Connection, requests: socket.socket, terms: Terms) -> None:
-    from grader.grade import Grader
+    from grader.judging.grade import Grader
 
     if terms.names is not None:
         os.environ["DOJO_NAMES"] = terms.names

@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 
 import yaml
 
+from grader.base.errors import DojoError
 from grader.batch.items import Item
-from grader.errors import DojoError
 
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_")
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_(?P<file>\d+)_.+", re.DOTALL)

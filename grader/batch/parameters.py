@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import grader
+from grader.base.errors import DojoError
 from grader.batch.person import Terms
 from grader.batch.results import Results, read_parameters
-from grader.errors import DojoError
-from grader.limits import Limits
-from grader.names import names_path
-from grader.points import PointsTable
+from grader.lesson.names import names_path
+from grader.report.points import PointsTable
+from grader.running.limits import Limits
 
 _OPTION_NAMES = {
     "seed": "--seed",
@@ -80,7 +79,7 @@ def parameters_for(options: Options, isolation: str) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of this package and of torch, which is not loaded for it."""
-    return {"backprop-dojo": grader.__version__, "torch": importlib.metadata.version("torch")}
+    return {"backprop-dojo": importlib.metadata.version("backprop-dojo"), "torch": importlib.metadata.version("torch")}
 
 
 def agreed_terms(options: Options, results: Results, asked: Mapping[str, Any]) -> Terms:

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.errors import DojoError
-from grader.limits import Limits
-from grader.points import PointsTable
-from grader.report import SCHEMA, Report
-from grader.source import read_source
-from grader.submission import Part, find_parts
+from grader.base.errors import DojoError
+from grader.reading.submission import Part, find_parts
+from grader.report.points import PointsTable
+from grader.report.records import SCHEMA, Report
+from grader.running.limits import Limits
+from grader.syntax.source import read_source
 
 if TYPE_CHECKING:
-    from grader.grade import Grader
-    from grader.settings import Settings
+    from grader.judging.grade import Grader
+    from grader.judging.settings import Settings
 
 _LONGEST_TRACEBACK = 20_000
 
@@ -41,7 +41,7 @@ class Terms:
         Raises:
             DojoError: this machine has no such device.
         """
-        from grader.settings import settings  # loads torch
+        from grader.judging.settings import settings  # loads torch
 
         return replace(settings(self.seed, self.device, limits=self.limits), isolation=self.isolation)
 
@@ -90,7 +90,7 @@ def failed(words: str) -> dict[str, Any]:
 
 
 def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], None]) -> dict[str, Any]:
-    from grader.render.data import json_data  # what follows runs where torch is loaded
+    from grader.showing.data import json_data  # what follows runs where torch is loaded
 
     parts: list[Part] = []
     problems = list(task.problems)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from grader.batch.results import Entry
-from grader.report import whole
+from grader.report.records import whole
 
 LINE_SECONDS = 5.0
 _BINS = 10

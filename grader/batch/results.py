@@ -20,10 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
+from grader.base.errors import DojoError
+from grader.base.files import keep_copy, write_atomically
 from grader.batch.disk import append_flushed, file_name, locked, matches, part_of, sha256, write_flushed
-from grader.errors import DojoError
-from grader.files import keep_copy, write_atomically
-from grader.report import SCHEMA, Points, whole
+from grader.report.records import SCHEMA, Points, whole
 
 EntryStatus = Literal["graded", "refused", "grader-error"]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from rich.console import Console
 
+from grader.base.errors import DojoError
 from grader.batch.collect import Submission, collect
 from grader.batch.jobs import LocalJobs, Scheduler
 from grader.batch.parameters import Options, agreed_terms, isolation_asked, other_versions, parameters_for, versions
 from grader.batch.person import Task, Terms
 from grader.batch.progress import ProgressView
 from grader.batch.results import Results
-from grader.errors import DojoError
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 
 _CANNOT = {
     "basic": "a submission can read your files and use the network",

@@ -11,8 +11,8 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import nbformat  # noqa: E402, F401
 
-import grader.grade  # noqa: E402
-import grader.training  # noqa: E402, F401
+import grader.judging.grade  # noqa: E402
+import grader.judging.training  # noqa: E402, F401
 
 gc.collect()
 gc.freeze()  # the collector would write into every object here, and so copy the pages

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from grader import hints
-from grader.errors import DojoError
-from grader.exercise import Exercise
+from grader.base.errors import DojoError
+from grader.learner import hints
+from grader.lesson.exercise import Exercise
 from grader.notebook import cards, screen
 from grader.notebook.judging import Judgement, judge
 from grader.notebook.tracker import TRACKER

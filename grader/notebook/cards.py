@@ -11,10 +11,10 @@ from html import escape
 
 from torch import Tensor
 
-from grader.diagnose import shape_text
-from grader.graph_marks import STATES, State, state_of
+from grader.diagnosing import shape_text
 from grader.notebook.judging import Judgement
 from grader.notebook.maps import heat_map
+from grader.showing.graph_marks import STATES, State, state_of
 
 _UNKNOWN = State("?", "not judged", "#8b949e")
 _GAP = "\u2003\u2003"

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.compare import LIMITS, compare
-from grader.diagnose import Diagnosis
-from grader.diagnose.core import common_factor
+from grader.diagnosing import Diagnosis
+from grader.diagnosing.core import common_factor
 from grader.notebook.truth import Survey, as_float64
+from grader.truth.compare import LIMITS, compare
 
 NOT_JUDGED = frozenset({"no-true-gradient", "stale-gradient", "stale-forward"})
 """Notebook's own ids: the true gradient is not there, or is not that of the forward pass."""

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.autograd import Gradients
-from grader.compare import LIMITS, Comparison, compare
-from grader.details import details_of
-from grader.diagnose import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
-from grader.diagnose.paths import path_scaled, path_twice
+from grader.diagnosing import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
+from grader.diagnosing.paths import path_scaled, path_twice
+from grader.judging.details import details_of
 from grader.notebook import guards
 from grader.notebook.lines import borrowed_by, repaired
 from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, survey
-from grader.render.terminal import verdict_words
-from grader.report import Details, Verdict
+from grader.report.records import Details, Verdict
+from grader.showing.terminal import verdict_words
+from grader.truth.autograd import Gradients
+from grader.truth.compare import LIMITS, Comparison, compare
 
 UPSTREAM = "upstream"
 """A notebook's own mistake id: the line is right, what flows into it is not."""

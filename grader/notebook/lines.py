@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.diagnose import Diagnosis, Mismatch, combined
-from grader.effects import statement_effects
-from grader.forbidden import AutogradUse, autograd_use
+from grader.admission.forbidden import AutogradUse, autograd_use
+from grader.diagnosing import Diagnosis, Mismatch, combined
+from grader.diagnosing.repair import variants, vocabulary_of
 from grader.notebook.truth import Survey
-from grader.repair import variants, vocabulary_of
+from grader.syntax.effects import statement_effects
 
 _MOST_VARIANTS = 400
 """Each takes some 0.2 ms; the grader has time for more."""

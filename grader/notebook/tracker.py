@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.exercise import Exercise
-from grader.graph import graph_svg
-from grader.graph_marks import state_of
+from grader.lesson.exercise import Exercise
 from grader.notebook import screen
 from grader.notebook.judging import Judgement
+from grader.showing.graph import graph_svg
+from grader.showing.graph_marks import state_of
 
 _KEPT = 2
 """So many wrong values of one gradient are remembered, to tell a line that has read an earlier one."""

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.autograd import Forward, Gradients, backpropagate, cut_forward
-from grader.compare import LIMITS, compare
-from grader.exercise import Exercise, all_exercises
+from grader.lesson.exercise import Exercise, all_exercises
+from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
+from grader.truth.compare import LIMITS, compare
 
 _SAME_FORWARD = 1e-4
 """Relative difference up to which a forward tensor is the one that the exercise's line computes."""

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from grader.confine import RUNGS
-from grader.errors import DojoError
-from grader.exercise import find_exercise
-from grader.points import read_points
+from grader.base.errors import DojoError
+from grader.lesson.exercise import find_exercise
+from grader.report.points import read_points
+from grader.running.confine import RUNGS
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from grader.cli import _complain
-from grader.render import FORMATS
-from grader.render.nbgrader import render_folder
-from grader.render.terminal import draw_report
-from grader.report import Report, SubmissionReport
+from grader.cli.main import _complain
+from grader.integrations.formats import FORMATS
+from grader.integrations.nbgrader import render_folder
+from grader.report.records import Report, SubmissionReport
+from grader.showing.terminal import draw_report
 
 _CONTROLS = ("Cc",)
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")

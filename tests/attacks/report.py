@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from grader.files import write_atomically
-from grader.sandbox import RUNGS, highest_rung
+from grader.base.files import write_atomically
+from grader.running.sandbox import RUNGS, highest_rung
 from tests.attacks.attack import OPEN, Attack, Result, expected, fits
 from tests.attacks.corpus import ATTACKS, TOPICS
 from tests.attacks.harness import REPOSITORY, Outcome, Range

@@ -17,18 +17,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from grader.base.errors import DojoError
 from grader.batch.collect import collect
 from grader.batch.person import Task, Terms, grade_person
-from grader.confine import address_space
-from grader.errors import DojoError
-from grader.exercise import find_exercise
-from grader.grade import Grader, Settings
-from grader.limits import Limits
-from grader.render import FORMATS
-from grader.report import Report, SubmissionReport, Verdict
-from grader.sandbox import Worker
-from grader.truths import Truths
-from grader.world import other_data
+from grader.integrations.formats import FORMATS
+from grader.judging.grade import Grader, Settings
+from grader.lesson.exercise import find_exercise
+from grader.lesson.trials import other_data
+from grader.report.records import Report, SubmissionReport, Verdict
+from grader.running.confine import address_space
+from grader.running.limits import Limits
+from grader.running.sandbox import Worker
+from grader.truth.truths import Truths
 from tests.answers.build import SOFTMAX_MINUS_ONE
 from tests.attacks.attack import Attack, Places
 from tests.attacks.corpus import ATTACKS
@@ -131,7 +131,7 @@ class Range:
         harm: list[str] = []
         shown: dict[str, str] = {}
         start = time.monotonic()
-        self.grader.settings = dataclasses.replace(self.settings, limits=Limits(seconds=attack.seconds))
+        self.grader.judging.settings = dataclasses.replace(self.settings, limits=Limits(seconds=attack.seconds))
         verdict, refused = Verdict(attack.tensor), ""
         try:
             path = attack.write(folder, self.places)
@@ -219,7 +219,7 @@ class Range:
     def _grade_control(self) -> str:
         if self.mode == "first":
             return ""
-        self.grader.settings = self.settings
+        self.grader.judging.settings = self.settings
         try:
             return FORMATS["json"](Report(self.grader.grade_file(self.control, "ex2")))
         except DojoError as error:

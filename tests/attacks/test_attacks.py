@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from grader.sandbox import RUNGS, highest_rung
+from grader.running.sandbox import RUNGS, highest_rung
 from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, fits
 from tests.attacks.corpus import ATTACKS, TOPICS
 from tests.attacks.corpus.autograd import INSIDE

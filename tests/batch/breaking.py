@@ -8,16 +8,16 @@ import socket
 import time
 from multiprocessing.connection import Connection
 
-import grader.grade
+import grader.judging.grade
+from grader.base.errors import DojoError
 from grader.batch import judges
-from grader.errors import DojoError
-from grader.report import SubmissionReport
-from grader.submission import Part
+from grader.reading.submission import Part
+from grader.report.records import SubmissionReport
 
-_grade_part = grader.grade.Grader.grade_part
+_grade_part = grader.judging.grade.Grader.grade_part
 
 
-def _breaking(self: grader.grade.Grader, part: Part) -> SubmissionReport:
+def _breaking(self: grader.judging.grade.Grader, part: Part) -> SubmissionReport:
     path = str(part.analysis.source.path)
     if "raises" in path:
         raise ValueError("a defect of the grader")
@@ -34,5 +34,5 @@ def _breaking(self: grader.grade.Grader, part: Part) -> SubmissionReport:
 
 def serve(connection: Connection, requests: socket.socket) -> None:
     """In the place of `judges._serve_forked`."""
-    grader.grade.Grader.grade_part = _breaking  # type: ignore[method-assign]
+    grader.judging.grade.Grader.grade_part = _breaking  # type: ignore[method-assign]
     judges._serve_and_exit(connection, requests)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from people import RIGHT, WRONG, hand_in, zipped
 
+from grader.base.errors import DojoError
 from grader.batch import archives
 from grader.batch.collect import MOST_FILES, Submission, collect
-from grader.errors import DojoError
 
 Found = dict[str, Submission]
 Lay = Callable[[dict[str, str]], Path]

@@ -16,10 +16,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from people import contents, index
 
+from grader.base.errors import DojoError
 from grader.batch import disk, results
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
-from grader.errors import DojoError
 
 
 def graded(score: int) -> dict[str, object]:
@@ -185,7 +185,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from grader.batch.results import Results
-from grader.errors import DojoError
+from grader.base.errors import DojoError
 
 with Results.start(Path(sys.argv[1]), {}) as writer:
     writer.add("ann", {"submissions": []})

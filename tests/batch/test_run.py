@@ -18,13 +18,13 @@ from dojo import dojo, environment
 from people import BATCHNORM, RIGHT, WRONG, class_of, contents, hand_in, index
 from rich.console import Console
 
+from grader.base.errors import DojoError
 from grader.batch import judges
 from grader.batch.parameters import Options
 from grader.batch.results import Results
 from grader.batch.run import run_batch
-from grader.confine import highest_rung
-from grader.errors import DojoError
-from grader.points import PointsTable
+from grader.report.points import PointsTable
+from grader.running.confine import highest_rung
 
 BASIC = ("--isolation", "basic")
 

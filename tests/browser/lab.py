@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grader.author import derived_files
+from grader.lesson.derive import derived_files
 from tests.browser.chromium import sync_api
 from tests.dojo import REPOSITORY, environment
 

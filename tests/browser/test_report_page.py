@@ -10,9 +10,9 @@ import pytest
 from answers.build import LINES, with_lines
 from chromium import opened, running_chromium, serious_findings
 
-from grader.grade import Grader
-from grader.render.html import render_html
-from grader.report import Report
+from grader.judging.grade import Grader
+from grader.report.records import Report
+from grader.showing.html import render_html
 
 pytestmark = pytest.mark.browser
 

@@ -12,8 +12,8 @@ from chromium import running_chromium, serious_findings
 from course import Course
 
 from grader.batch.results import Results
-from grader.summary.page import render_page
-from grader.summary.statistics import summarise
+from grader.classroom.page import render_page
+from grader.classroom.statistics import summarise
 
 pytestmark = pytest.mark.browser
 

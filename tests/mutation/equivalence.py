@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 from tests.mutation.mutate import TRAINING, Mutant
 from tests.mutation.program import Edited, Program, forward_values, joined, ordered
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from grader.grade import Grader, settings
-from grader.report import SubmissionReport
+from grader.judging.grade import Grader, settings
+from grader.report.records import SubmissionReport
 from tests.mutation.equivalence import Outcome, Standing, weigh
 from tests.mutation.kinds import ALSO_TRUE, NEUTRAL
 from tests.mutation.mutate import TRAINING, Mutant

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 from tests.mutation import training
 from tests.mutation.edits import edits
 from tests.mutation.kinds import KINDS

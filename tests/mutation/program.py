@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.exercise import find_exercise
-from grader.world import namespace_of
+from grader.lesson.exercise import find_exercise
+from grader.lesson.trials import namespace_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 from tests.mutation.grading import SEED, Figures, Graded, grade_all
 from tests.mutation.kinds import WHY_EQUAL
 from tests.mutation.mutate import ATOMS, EXERCISES, double, single

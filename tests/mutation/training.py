@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 
-from grader.exercise import find_exercise
+from grader.lesson.exercise import find_exercise
 from tests.mutation.program import Line, Program
 
 TRAINING = "makemore/ex4_training"

@@ -63,10 +63,10 @@ def patch():
         "describe",
         "the worker's own function that describes a value",
         f"""
-import grader.gradient_run
+import grader.running.gradient_run
 def patch():
-    grader.gradient_run.describe_value = lambda value: ({{"kind": "pass"}}, None)
-    grader.gradient_run.describe_exception = lambda error: {{"type": "pass", "text": ""}}
+    grader.running.gradient_run.describe_value = lambda value: ({{"kind": "pass"}}, None)
+    grader.running.gradient_run.describe_exception = lambda error: {{"type": "pass", "text": ""}}
 {_ZERO}
 """,
     ),
@@ -74,9 +74,9 @@ def patch():
         "serve",
         "the worker's loop, so that the next world is answered otherwise",
         f"""
-import grader.gradient_run
+import grader.running.gradient_run
 def patch():
-    grader.gradient_run.GradientRun.run = lambda self, truths: None
+    grader.running.gradient_run.GradientRun.run = lambda self, truths: None
 {_ZERO}
 """,
         seconds=2,
@@ -85,10 +85,10 @@ def patch():
         "compare",
         "the grader's comparison",
         f"""
-import grader.compare, grader.verdicts
+import grader.truth.compare, grader.judging.verdicts
 def patch():
-    grader.compare.compare = lambda *a: grader.compare.Comparison(True, 0.0)
-    grader.verdicts.decide = lambda verdict, *a: setattr(verdict, "status", "pass")
+    grader.truth.compare.compare = lambda *a: grader.truth.compare.Comparison(True, 0.0)
+    grader.judging.verdicts.decide = lambda verdict, *a: setattr(verdict, "status", "pass")
 {_ZERO}
 """,
     ),
@@ -99,7 +99,7 @@ def patch():
 import sys, types
 def patch():
     sys.modules["torch"] = types.ModuleType("torch")
-    sys.modules["grader.judge"] = sys.modules["torch"]
+    sys.modules["grader.judging.judge"] = sys.modules["torch"]
 {_ZERO}
 """,
         second=(STOPPED,) * 3,

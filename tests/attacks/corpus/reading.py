@@ -33,7 +33,7 @@ dh = eval([line for line in raw.split("\\n") if line.startswith("dh = ")][0][5:]
         "read-solution-memory",
         "the solution that the grader's own modules hold in memory",
         """
-import grader.exercise as held
+import grader.lesson.exercise as held
 def take():
     for exercise in held.all_exercises():
         for cell in exercise.cells:
@@ -64,14 +64,14 @@ dh = take()
         "read-truth-modules",
         "the grader's own function for the truth",
         """
-from grader.autograd import backpropagate, cut_forward
+from grader.truth.autograd import backpropagate, cut_forward
 def take():
     import inspect
     frame = inspect.currentframe()
     while not hasattr(frame.f_locals.get("self"), "parameters"):
         frame = frame.f_back
-    from grader.exercise import find_exercise
-    from grader.world import namespace_of
+    from grader.lesson.exercise import find_exercise
+    from grader.lesson.trials import namespace_of
     exercise = find_exercise("ex1")
     scope = namespace_of(exercise, frame.f_locals["self"].parameters)
     with torch.enable_grad():
@@ -241,7 +241,7 @@ dhpreact = keep((1.0 - h**2) * dh)
     Attack(
         "read-secret-names",
         "a secret file through the grader's own reader of names",
-        f"def say():\n    from grader.source import read_text\n    import pathlib\n"
+        f"def say():\n    from grader.syntax.source import read_text\n    import pathlib\n"
         f"    found = read_text(pathlib.Path('@SECRET@'))\n{_SAY}",
         second=(OPEN, STOPPED, STOPPED),
     ),

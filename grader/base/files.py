@@ -1,0 +1,90 @@
+"""Files of learners: read with care, written whole or not at all, and never lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from grader.base.errors import DojoError
+
+MAX_BYTES = 20_000_000
+"""A larger file is refused: a notebook with every picture of a lesson stays under 5 MB."""
+
+
+def read_text(path: Path, content: bytes | None = None) -> str:
+    """The file, or `content`, as text: UTF-8, with or without a byte-order mark, any line ends.
+
+    Raises:
+        DojoError: no such file, no regular file, larger than `MAX_BYTES`, or not UTF-8.
+    """
+    raw = _read_bytes(path) if content is None else content
+    _refuse_large(path, len(raw))
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise DojoError(f"{path}:{line}: not UTF-8 text; save the file as UTF-8") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_bytes(path: Path) -> bytes:
+    """At most one byte more than `MAX_BYTES`. A pipe or a device, which may never end, is not opened."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            what = "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no regular file"
+            raise DojoError(f"{path}: cannot be read ({what})")
+        _refuse_large(path, status.st_size)
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _refuse_large(path: Path, size: int) -> None:
+    if size > MAX_BYTES:
+        raise DojoError(
+            f"{path}: {size / 1e6:.0f} MB is too large; at most {MAX_BYTES / 1e6:.0f} MB are read "
+            "(clear the outputs of the notebook and save it again)"
+        )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write beside the file and rename, so that a full disk or Ctrl-C leaves the old file whole."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        if path.exists():
+            shutil.copymode(path, temporary)
+        else:
+            Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def keep_copy(path: Path) -> Path:
+    """Copy a file to `NAME.bak`, or to the first of `NAME.bak.2`, ... that is free."""
+    copy, number = path.with_name(f"{path.name}.bak"), 1
+    while copy.exists():
+        number += 1
+        copy = path.with_name(f"{path.name}.bak.{number}")
+    shutil.copy2(path, copy)
+    return copy
+
+
+FileStamp = tuple[int, int, int]
+
+
+def file_stamp(path: Path) -> FileStamp:
+    """Time, size and inode, by which a change of a file is noticed; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

@@ -1,0 +1,189 @@
+"""The summary as one HTML page: nothing to load, no script, and nothing of a submission unescaped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from grader.batch.results import Results
+from grader.classroom.histogram import histogram
+from grader.classroom.similar import FEWEST_SUBMISSIONS, SharedLine
+from grader.classroom.statistics import CourseSummary, ExerciseSummary, MistakeCount, Student, member_lines, quantile
+from grader.report.records import Points
+from grader.showing.graph_marks import STATES
+from grader.showing.page import environment, pieces
+
+MOST_ROWS = 400
+"""Rows of the matrix: 36 gradients of 400 submissions make half a megabyte, and scroll well."""
+
+_MOST_MISTAKES, _MOST_HERE = 30, 3
+_MOST_SLOW, _MOST_REFUSED, _MOST_ERRORS = 10, 200, 50
+_MOST_GROUPS, _MOST_MEMBERS, _MOST_LINES = 40, 30, 12
+_TRACEBACK = 1900
+"""Characters of a traceback: its end says what happened."""
+
+
+@dataclass(frozen=True)
+class VariableRow:
+    """One gradient over everyone: how many have which status, and its most common mistakes."""
+
+    label: str
+    right: int
+    bar: list[tuple[str, str, float]]
+    counts: list[tuple[str, int]]
+    mistakes: list[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class ExerciseChapter:
+    """One exercise: its distribution of scores and its gradients."""
+
+    short_id: str
+    title: str
+    count: int
+    max_score: Points
+    all_right: int
+    median: float
+    histogram: Markup
+    words: str
+    rows: list[VariableRow]
+
+
+@dataclass(frozen=True)
+class MistakeRow:
+    """One mistake at one gradient."""
+
+    where: str
+    mistake: str
+    count: int
+    share: float
+    example: str
+    message: list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """One group of near-identical answers; `more_members` and `more_lines` are left out."""
+
+    number: int
+    members: list[Student]
+    more_members: int
+    bits: float
+    gradients: int
+    lines: list[tuple[str, SharedLine]]
+    more_lines: int
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """One submission and the status of each gradient, by exercise; "" where the exercise was not handed in."""
+
+    student: Student
+    cells: list[list[str]]
+
+
+def render_page(summary: CourseSummary, results: Results) -> str:
+    """The page as text."""
+    shown = _worth_showing(summary)
+    return environment().get_template("summary.html").render(
+        name=results.folder.absolute().name,
+        summary=summary,
+        graded=summary.having("graded"),
+        refused=summary.having("refused")[:_MOST_REFUSED],
+        broken=[(one, one.reason[-_TRACEBACK:]) for one in summary.having("grader-error")[:_MOST_ERRORS]],
+        in_part=[one for one in summary.having("graded") if one.reason][:_MOST_REFUSED],
+        counts=Counter(student.status for student in summary.students),
+        chapters=[_chapter(summary, exercise) for exercise in summary.exercises.values()],
+        mistakes=_mistakes(summary),
+        rows=[_matrix_row(summary, student) for student in shown],
+        states=STATES,
+        slow=_slow(summary),
+        quantiles=[(share, quantile(summary.seconds, share)) for share in (0.5, 0.95, 1.0)],
+        groups=_groups(summary, results),
+        fewest=FEWEST_SUBMISSIONS,
+    )  # fmt: skip
+
+
+def _worth_showing(summary: CourseSummary) -> list[Student]:
+    """The rows of the matrix, the lowest scores first: with many, those who have everything are not missed."""
+    graded = [student for student in summary.students if student.graded]
+    return sorted(graded, key=lambda student: student.score)[:MOST_ROWS]
+
+
+def _matrix_row(summary: CourseSummary, student: Student) -> MatrixRow:
+    cells = [
+        [student.statuses.get(exercise.id, {}).get(name, "") for name in exercise.labels]
+        for exercise in summary.exercises.values()
+    ]
+    return MatrixRow(student, cells)
+
+
+def _chapter(summary: CourseSummary, exercise: ExerciseSummary) -> ExerciseChapter:
+    ordered = sorted(exercise.scores.elements())
+    svg, words = histogram(exercise.scores, exercise.max_score) if len(exercise.labels) > 1 else (Markup(), "")
+    return ExerciseChapter(
+        short_id=exercise.short_id,
+        title=exercise.title,
+        count=exercise.count,
+        max_score=exercise.max_score,
+        all_right=exercise.scores[exercise.max_score],
+        median=quantile(ordered, 0.5),
+        histogram=svg,
+        words=words,
+        rows=[_variable_row(summary, exercise, name) for name in exercise.labels],
+    )
+
+
+def _variable_row(summary: CourseSummary, exercise: ExerciseSummary, name: str) -> VariableRow:
+    statuses = exercise.statuses[name]
+    total = statuses.total()
+    ordered = [status for status in STATES if statuses[status]]
+    here = {place[2]: found.count for place, found in summary.mistakes.items() if place[:2] == (exercise.id, name)}
+    return VariableRow(
+        label=exercise.labels[name],
+        right=exercise.right(name),
+        bar=[(status, STATES[status].words, 100 * statuses[status] / total) for status in ordered],
+        counts=[(STATES[status].words, statuses[status]) for status in ordered if status != "pass"],
+        mistakes=Counter(here).most_common(_MOST_HERE),
+    )
+
+
+def _mistakes(summary: CourseSummary) -> list[MistakeRow]:
+    def row(place: tuple[str, str, str], found: MistakeCount) -> MistakeRow:
+        exercise = summary.exercises[place[0]]
+        where = f"{exercise.short_id} {exercise.labels[place[1]]}"
+        share = found.count / exercise.statuses[place[1]].total()
+        return MistakeRow(where, place[2], found.count, share, found.example, pieces(found.message))
+
+    ordered = sorted(summary.mistakes.items(), key=lambda item: -item[1].count)
+    return [row(place, found) for place, found in ordered[:_MOST_MISTAKES]]
+
+
+def _slow(summary: CourseSummary) -> list[Student]:
+    return sorted((s for s in summary.students if s.graded), key=lambda student: -student.seconds)[:_MOST_SLOW]
+
+
+def _groups(summary: CourseSummary, results: Results) -> list[GroupRow]:
+    rows = []
+    for number, group in enumerate(summary.groups[:_MOST_GROUPS], start=1):
+        lines = summary.answers.shared_lines(group, member_lines(results, summary, group).texts)
+        members = [summary.students[member] for member in group.members]
+        rows.append(
+            GroupRow(
+                number,
+                members[:_MOST_MEMBERS],
+                max(0, len(members) - _MOST_MEMBERS),
+                group.bits,
+                len({key[:2] for key in group.keys}),
+                [(_label(summary, line), line) for line in lines[:_MOST_LINES]],
+                max(0, len(lines) - _MOST_LINES),
+            )
+        )
+    return rows
+
+
+def _label(summary: CourseSummary, line: SharedLine) -> str:
+    exercise = summary.exercises[line.exercise]
+    return f"{exercise.short_id} {exercise.labels[line.name]}"

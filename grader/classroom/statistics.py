@@ -1,0 +1,235 @@
+"""What a results folder holds, in one pass; no report stays in memory."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.batch.results import Entry, Results, counting
+from grader.classroom.similar import Answers, Group, Lines, lines_of
+from grader.report.points import PointsTable
+from grader.report.records import Points, Verdict, whole
+
+_LONGEST_LINE = 300
+_MOST_EXAMPLES = 200
+"""Different lines of one mistake among which the most common is sought: hostile variety must not fill the memory."""
+
+Place = tuple[str, str, str]
+"""Exercise, gradient and mistake."""
+
+
+@dataclass
+class Student:
+    """One submission. `statuses` are the verdicts by exercise and gradient, `scores` the points by exercise.
+
+    `reason` is the traceback of a grader error, why it was refused, or which of its files could not be graded.
+    """
+
+    submission: str
+    student: str
+    student_id: str
+    status: str
+    file: str
+    seconds: float
+    statuses: dict[str, dict[str, str]] = field(default_factory=dict)
+    scores: dict[str, Points] = field(default_factory=dict)
+    reason: str = ""
+    group: int | None = None
+
+    @property
+    def score(self) -> Points:
+        return whole(sum(self.scores.values()))
+
+    @property
+    def graded(self) -> bool:
+        return self.status == "graded"
+
+
+@dataclass
+class MistakeCount:
+    """One mistake at one gradient: how many made it, and the line that most of them wrote."""
+
+    count: int = 0
+    lines: Counter[str] = field(default_factory=Counter)
+    message: str = ""
+
+    @property
+    def example(self) -> str:
+        return self.lines.most_common(1)[0][0] if self.lines else ""
+
+    def add(self, line: str, message: str) -> None:
+        self.count += 1
+        self.message = self.message or message
+        if line and (line in self.lines or len(self.lines) < _MOST_EXAMPLES):
+            self.lines[line] += 1
+
+
+@dataclass
+class ExerciseSummary:
+    """One exercise over all who handed it in. `labels` are what learners write: `dlogits` for `logits`."""
+
+    id: str
+    title: str
+    max_score: Points = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, Counter[str]] = field(default_factory=dict)
+    scores: Counter[Points] = field(default_factory=Counter)
+
+    @property
+    def short_id(self) -> str:
+        return self.id.split("/")[-1].split("_")[0]
+
+    @property
+    def count(self) -> int:
+        return self.scores.total()
+
+    def right(self, name: str) -> int:
+        return self.statuses[name]["pass"]
+
+
+@dataclass
+class CourseSummary:
+    """Everything that the page, the tables and the gradebooks are made from."""
+
+    students: list[Student] = field(default_factory=list)
+    exercises: dict[str, ExerciseSummary] = field(default_factory=dict)
+    mistakes: dict[Place, MistakeCount] = field(default_factory=dict)
+    groups: list[Group] = field(default_factory=list)
+    answers: Answers = field(default_factory=Answers)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def max_score(self) -> Points:
+        """The points of all exercises that anyone handed in."""
+        return whole(sum(exercise.max_score for exercise in self.exercises.values()))
+
+    def having(self, status: str) -> list[Student]:
+        return [student for student in self.students if student.status == status]
+
+    @property
+    def seconds(self) -> list[float]:
+        """How long each took, in order."""
+        return sorted(student.seconds for student in self.students if student.graded)
+
+
+VerdictSink = Callable[[Student, str, Mapping[str, Any], Points], None]
+"""Is told each verdict with its exercise and its points as it goes by."""
+
+
+def summarise(
+    results: Results,
+    *,
+    exercises: Sequence[str] = (),
+    points: PointsTable | None = None,
+    each_verdict: VerdictSink | None = None,
+) -> CourseSummary:
+    """Read every result once. `exercises` (ids) leaves the others out; `points` takes the place of those graded with.
+
+    Raises:
+        DojoError: the folder holds no result.
+    """
+    summary = CourseSummary(problems=list(results.problems))
+    for entry in results.entries():
+        try:
+            report = results.report(entry)
+        except DojoError as error:
+            summary.problems.append(str(error))
+            continue
+        student, graded = _student(entry, report), []
+        for one in counting(report):
+            if not exercises or one["exercise"] in exercises:
+                graded.append(one)
+                _add(summary, student, one, points, each_verdict)
+        summary.students.append(student)
+        summary.answers.add(lines_of(graded))
+    if not summary.students:
+        raise DojoError(
+            f"{results.folder}: holds no result; `dojo batch SUBMISSIONS --out {results.folder}` writes some"
+        )
+    summary.exercises = dict(sorted(summary.exercises.items()))
+    summary.groups = summary.answers.groups()
+    for number, group in enumerate(summary.groups, start=1):
+        for member in group.members:
+            summary.students[member].group = number
+    return summary
+
+
+def member_lines(results: Results, summary: CourseSummary, group: Group) -> Lines:
+    """The lines of a group as its first member wrote them."""
+    submission = summary.students[group.members[0]].submission
+    entry = results.entry(submission)
+    assert entry is not None, submission
+    return lines_of(counting(results.report(entry)))
+
+
+def _student(entry: Entry, report: Mapping[str, Any]) -> Student:
+    return Student(
+        submission=entry.submission,
+        student=entry.student,
+        student_id=entry.student_id,
+        status=entry.status,
+        file=entry.file,
+        seconds=entry.seconds,
+        reason=str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ()))),
+    )
+
+
+def _add(
+    summary: CourseSummary,
+    student: Student,
+    graded: Mapping[str, Any],
+    points: PointsTable | None,
+    each_verdict: VerdictSink | None,
+) -> None:
+    exercise = summary.exercises.setdefault(
+        graded["exercise"], ExerciseSummary(graded["exercise"], str(graded.get("title", graded["exercise"])))
+    )
+    in_training = any(verdict["name"] == "loss" for verdict in graded["verdicts"])
+    statuses = student.statuses[exercise.id] = {}
+    score = best = 0.0
+    for verdict in graded["verdicts"]:
+        name, status = verdict["name"], verdict["status"]
+        exercise.labels.setdefault(name, name if in_training else f"d{name}")
+        exercise.statuses.setdefault(name, Counter())[status] += 1
+        statuses[name] = status
+        earned, most = _worth(exercise.id, verdict, points)
+        score, best = score + earned, best + most
+        if verdict["mistake"] and status != "pass":
+            place = (exercise.id, name, verdict["mistake"])
+            summary.mistakes.setdefault(place, MistakeCount()).add(_example(verdict), str(verdict["message"]))
+        if each_verdict is not None:
+            each_verdict(student, exercise.id, verdict, earned)
+    student.scores[exercise.id] = whole(score)
+    exercise.scores[whole(score)] += 1
+    exercise.max_score = max(exercise.max_score, whole(best))
+
+
+def _example(verdict: Mapping[str, Any]) -> str:
+    """The line to look at; the whole statement where the line alone ends in the middle."""
+    code = str(verdict.get("code") or "")
+    if code.endswith(("(", "[", "{", ",", "\\")):
+        code = next((text for text in verdict.get("answer", ()) if code in text), code)
+    return code[:_LONGEST_LINE]
+
+
+def _worth(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> tuple[Points, Points]:
+    """Points earned, and those that could be."""
+    if points is None:
+        most = verdict.get("max_points", 1)
+        return verdict.get("points", most if verdict["status"] == "pass" else 0), most
+    judged = Verdict(
+        verdict["name"],
+        verdict["status"],
+        max_points=points.of(exercise, verdict["name"]),
+        shape_share=points.shape_share,
+    )
+    return judged.points, judged.max_points
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The value that `share` of an ascending list is at or below; 0 for an empty one."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0

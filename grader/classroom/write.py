@@ -1,0 +1,144 @@
+"""Writes the files of `dojo summary`; what stands where they go and is not of its own making is kept and told."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.base.files import keep_copy, write_atomically
+from grader.batch.results import Results
+from grader.classroom.gradebook import Gradebook, canvas_gradebook, moodle_gradebook
+from grader.classroom.page import render_page
+from grader.classroom.roster import Roster, read_roster
+from grader.classroom.statistics import CourseSummary, Student, summarise
+from grader.classroom.tables import TABLE_HEAD, VERDICT_HEAD, csv_text, table_rows, verdict_row
+from grader.lesson.exercise import find_exercise
+from grader.report.points import read_points
+from grader.report.records import Points
+
+_MOST_NAMES = 100
+"""Lines of one list that the terminal gets; a file beside the gradebook has all."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What `dojo summary` was asked for; None leaves a file out, or in RESULTS for the page and the table."""
+
+    output: Path | None = None
+    table: Path | None = None
+    verdicts: Path | None = None
+    canvas: Path | None = None
+    moodle: Path | None = None
+    roster: Path | None = None
+    assignment: str = "Backprop Dojo"
+    points_possible: float | None = None
+    points: Path | None = None
+    exercises: tuple[str, ...] = ()
+
+
+def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> None:
+    """Read the results once and write every file that is asked for.
+
+    Raises:
+        DojoError: bad input, or a file that cannot be written; nothing is written before all of it is known to be good.
+    """
+    files = _files(folder, wishes)
+    ids = [find_exercise(name).id for name in wishes.exercises]
+    points = read_points(wishes.points) if wishes.points else None
+    roster = read_roster(wishes.roster) if wishes.roster else None
+    results = Results.open(folder)
+    rows: list[list[object]] = [list(VERDICT_HEAD)]
+
+    def keep(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> None:
+        rows.append(verdict_row(student, exercise, verdict, earned))
+
+    summary = summarise(results, exercises=ids, points=points, each_verdict=keep if wishes.verdicts else None)
+    texts = {
+        "page": render_page(summary, results),
+        "table": csv_text(table_rows(summary)),
+        "verdicts": csv_text(rows) if wishes.verdicts else "",
+    }
+    gradebooks = _gradebooks(summary, wishes, roster)
+    texts |= {kind: gradebook.text for kind, gradebook in gradebooks.items()}
+    for kind, path in files.items():
+        _write(kind, path, texts[kind], say)
+        if kind in gradebooks:
+            _tell(gradebooks[kind], path, say)
+    for problem in summary.problems:
+        say(f"note: {problem}")
+
+
+def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:
+    wanted = {
+        "page": wishes.output or folder / "summary.html",
+        "table": wishes.table or folder / "summary.csv",
+        "verdicts": wishes.verdicts,
+        "canvas": wishes.canvas,
+        "moodle": wishes.moodle,
+    }
+    files = {kind: path for kind, path in wanted.items() if path is not None}
+    taken = {wishes.roster.resolve(): "the roster"} if wishes.roster else {}
+    for kind, path in files.items():
+        if path.is_dir():
+            raise DojoError(f"{path}: is a folder; name a file to write to")
+        if not path.absolute().parent.is_dir() and path.absolute().parent != folder.absolute():
+            raise DojoError(f"{path}: there is no folder {path.parent} to write it to")
+        if path.resolve() in taken:
+            raise DojoError(f"{path}: is {taken[path.resolve()]} already; name another file for the {kind}")
+        taken[path.resolve()] = f"the file for the {kind}"
+    if wishes.roster and not (wishes.canvas or wishes.moodle):
+        raise DojoError("--roster is for a gradebook; add --canvas FILE or --moodle FILE")
+    return files
+
+
+def _gradebooks(summary: CourseSummary, wishes: Wishes, roster: Roster | None) -> dict[str, Gradebook]:
+    made = {}
+    for kind, path, make in (("canvas", wishes.canvas, canvas_gradebook), ("moodle", wishes.moodle, moodle_gradebook)):
+        if path is not None:
+            made[kind] = make(summary, wishes.assignment, roster, wishes.points_possible)
+    return made
+
+
+def _write(kind: str, path: Path, text: str, say: Callable[[str], None]) -> None:
+    try:
+        if path.exists() and not _is_ours(kind, path, text):
+            say(f"kept: {path} was there, and is now {keep_copy(path)}")
+        write_atomically(path, text)
+    except OSError as error:
+        raise DojoError(f"{path}: cannot be written ({error.strerror})") from None
+    size = len(text.encode())
+    say(f"written: {path} ({size / 1e6:.2f} MB)" if size > 10_000 else f"written: {path}")
+
+
+def _is_ours(kind: str, path: Path, text: str) -> bool:
+    """True where the file is an earlier one of the same kind, by its beginning. A gradebook may be anyone's."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        if kind == "page":
+            return file.read(len(text[: text.index("<title>")])) == text[: text.index("<title>")]
+        heading: Sequence[str] = next(csv.reader(file), [])
+        if kind in ("table", "verdicts"):
+            head = TABLE_HEAD if kind == "table" else VERDICT_HEAD
+            return tuple(heading[: len(head)]) == head
+        file.seek(0)
+        return file.read() == text
+
+
+def _tell(gradebook: Gradebook, path: Path, say: Callable[[str], None]) -> None:
+    shown, hidden = [], 0
+    inside = 0
+    for remark in gradebook.remarks:
+        inside = inside + 1 if remark.startswith("  ") else 0
+        if inside <= _MOST_NAMES:
+            shown.append(remark)
+        else:
+            hidden += 1
+    for remark in shown:
+        say(f"  {remark}")
+    if hidden:
+        log = path.with_name(f"{path.stem}-remarks.txt")
+        write_atomically(log, "\n".join(gradebook.remarks) + "\n")
+        say(f"  and {hidden} more names; all are in {log}")

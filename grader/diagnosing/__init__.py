@@ -1,0 +1,57 @@
+"""From a mismatch to the mistake: small detectors, each of which says one thing or nothing.
+
+They are tried from the most specific to the least; the order of the tuples settles ties. A new detector is one
+function, one entry in a tuple, and one test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from grader.diagnosing.core import Diagnosis, Mismatch, Path, combined, shape_text
+from grader.diagnosing.exceptions import explain_exception
+from grader.diagnosing.losses import cross_entropy
+from grader.diagnosing.paths import PATH_DETECTORS
+from grader.diagnosing.shapes import SHAPE_DETECTORS, wrong_shape
+from grader.diagnosing.values import FIRST_DETECTORS, LAST_DETECTORS, wrong_values
+
+__all__ = [
+    "UNEXPLAINED",
+    "Diagnosis",
+    "Mismatch",
+    "Path",
+    "combined",
+    "diagnose",
+    "explain_exception",
+    "shape_text",
+    "wrong_shape",
+]
+
+
+UNEXPLAINED = frozenset({"wrong-values", "wrong-shape"})
+"""What `diagnose` says where no detector recognises the mistake."""
+
+
+def diagnose(mismatch: Mismatch) -> Diagnosis:
+    """The most specific explanation that fits; where none does, how far off the candidate is."""
+    found = next(_explanations(mismatch), None)
+    if found is not None:
+        return found
+    if mismatch.candidate.shape != mismatch.truth.shape:
+        words = wrong_shape(mismatch.name, mismatch.candidate.shape, mismatch.truth.shape)
+        return Diagnosis("wrong-shape", words)
+    return wrong_values(mismatch)
+
+
+def _explanations(mismatch: Mismatch) -> Iterator[Diagnosis]:
+    if mismatch.candidate.shape != mismatch.truth.shape:
+        yield from (found for detector in SHAPE_DETECTORS if (found := detector(mismatch)) is not None)
+        return
+    yield from (found for detector in FIRST_DETECTORS if (found := detector(mismatch)) is not None)
+    if (slip := cross_entropy(mismatch)) is not None:
+        yield slip
+    for path_detector in PATH_DETECTORS:
+        for path in mismatch.paths:
+            if (found := path_detector(mismatch, path)) is not None:
+                yield found
+    yield from (found for detector in LAST_DETECTORS if (found := detector(mismatch)) is not None)

@@ -1,0 +1,202 @@
+"""What a detector looks at, and what it says."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from grader.lesson.exercise import Atom
+from grader.truth.autograd import Forward, Gradients
+from grader.truth.compare import compare
+
+SAME_FACTOR = 1e-9
+"""Relative spread within which numbers count as one constant; float64 leaves 1e-15."""
+
+_LOOSE = 50
+"""A factor found in float32 is that much less exact than one element: it may be that of a small share."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The mistake's stable id, and a sentence or two for the learner."""
+
+    mistake: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way by which a gradient comes back: through atom `through`.
+
+    `share` is what should come back that way; `found` is what the candidate leaves for it when all other
+    paths are right.
+    """
+
+    through: str
+    share: Tensor
+    found: Tensor
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A candidate that is not the true gradient of `name`, and what is known of that tensor. All float64.
+
+    `limit` is what counts as rounding. A candidate that was computed in float32 needs a wider one; its noise is
+    then measured against its own largest element too. `measure` takes the place of the truth's own scale.
+    `reads` are the names that the learner's lines read, where they are known.
+    """
+
+    name: str
+    candidate: Tensor
+    gradients: Gradients
+    forward: Forward
+    handed: frozenset[str] = frozenset()
+    limit: float = SAME_FACTOR
+    measure: float | None = None
+    reads: frozenset[str] | None = None
+
+    @property
+    def truth(self) -> Tensor:
+        return self.gradients.total[self.name]
+
+    @cached_property
+    def scale(self) -> float:
+        return self.gradients.scale(self.name) if self.measure is None else self.measure
+
+    @cached_property
+    def noise(self) -> float:
+        """How far off an element may be by rounding alone, where the limit is wider than float64's; else 0."""
+        if self.limit <= SAME_FACTOR:
+            return 0.0
+        return self.limit * max(self.scale, float(self.candidate.abs().max()) if self.candidate.numel() else 0.0)
+
+    @cached_property
+    def atoms(self) -> dict[str, Atom]:
+        return {atom.name: atom for atom in self.forward.atoms}
+
+    @cached_property
+    def paths(self) -> tuple[Path, ...]:
+        """Every path, each with the candidate less all the others. Empty where the shapes differ."""
+        if self.candidate.shape != self.truth.shape:
+            return ()
+        shares = self.gradients.shares[self.name]
+        return tuple(Path(through, share, self.candidate - (self.truth - share)) for through, share in shares.items())
+
+    @cached_property
+    def forward_tensors(self) -> dict[str, Tensor]:
+        """Every named tensor of the forward pass that holds real numbers."""
+        return {
+            name: value
+            for name, value in self.forward.values.items()
+            if isinstance(value, Tensor) and value.is_floating_point() and not name.startswith("_")
+        }
+
+    def may_read(self, name: str) -> bool:
+        """False where it is known that the learner's lines do not read `name`."""
+        return self.reads is None or name in self.reads
+
+    def on_path(self, path: Path) -> str:
+        """ "" for a tensor with one path, else " on the path through Y"."""
+        return f" on the path through {path.through}" if len(self.paths) > 1 else ""
+
+    def line_of(self, path: Path) -> str:
+        """The forward line of a path's atom, as code."""
+        return f"`{self.atoms[path.through].text}`"
+
+    def same(self, value: Tensor, other: Tensor | None = None) -> bool:
+        """True where two tensors have one shape and, up to rounding at the truth's scale, one set of numbers."""
+        other = self.truth if other is None else other
+        if value.shape != other.shape or not bool(torch.isfinite(value).all()):
+            return False
+        found = compare(value.to(other.dtype), other, self.scale)
+        return found.error <= self.limit or found.maxdiff <= self.noise
+
+    def factor(self, value: Tensor, other: Tensor) -> float | None:
+        """k where `value`, which was made from the candidate, is k * other up to rounding; else None."""
+        return common_factor(value, other, self.limit, self.noise)
+
+    def is_factor(self, factor: float, value: float) -> bool:
+        """True where a factor that was found is `value` up to rounding."""
+        limit = self.limit if self.limit <= SAME_FACTOR else _LOOSE * self.limit
+        return abs(factor - value) <= limit * abs(value)
+
+    def pull_back(self, atom: str, above: Tensor) -> Tensor | None:
+        """What an upstream gradient `above` of `atom` gives for this tensor; None where shapes do not fit."""
+        try:
+            return self.forward.pull_back(atom, above).get(self.name)
+        except RuntimeError:
+            return None
+
+    def carry_back(self, start: dict[str, Tensor], through: Collection[str]) -> Tensor | None:
+        """What the gradients in `start` give for this tensor when they come back through these atoms alone."""
+        passed = dict(start)
+        for atom in reversed(self.forward.atoms):
+            if atom.name in passed and atom.name in through and atom.name != self.name:
+                for name, share in self.forward.pull_back(atom.name, passed[atom.name]).items():
+                    passed[name] = passed[name] + share if name in passed else share
+        return passed.get(self.name)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def without_small_constants(text: str) -> ast.Module | None:
+    """A forward line with constants such as 1e-5 set to zero; None where it has none."""
+    tree = ast.parse(text)
+    small = [
+        leaf
+        for leaf in ast.walk(tree)
+        if isinstance(leaf, ast.Constant) and isinstance(leaf.value, float) and 0 < abs(leaf.value) < 1e-3
+    ]
+    for leaf in small:
+        leaf.value = 0.0
+    return tree if small else None
+
+
+def common_factor(value: Tensor, other: Tensor, limit: float = SAME_FACTOR, noise: float = 0.0) -> float | None:
+    """k where value = k * other up to rounding; None where there is no such k or `other` is zero.
+
+    With `noise`, an element of `value` may be that far off, and a `value` that is nothing else has no factor.
+    """
+    square = float((other * other).sum())
+    if value.shape != other.shape or square == 0.0:
+        return None
+    factor = float((value * other).sum()) / square
+    spread = float((value - factor * other).abs().max())
+    largest = float(value.abs().max())
+    if noise and largest <= noise:
+        return None
+    return factor if spread <= max(limit * largest, noise) else None
+
+
+def named_factor(factor: float, mismatch: Mismatch) -> str | None:
+    """What a constant is in this network: `n`, `1/n`, `(n-1)/n`, `2`, `the number of columns` ...; or None."""
+    n = int(mismatch.forward.values.get("n", 0))
+    known = {"2": 2.0, "1/2": 0.5, "3": 3.0, "1/3": 1 / 3, "-1": -1.0, "4": 4.0, "1/4": 0.25}
+    if n > 1:
+        known |= {"n": n, "1/n": 1 / n, "(n-1)/n": (n - 1) / n, "n/(n-1)": n / (n - 1), "n-1": n - 1.0}
+        known |= {"1/(n-1)": 1 / (n - 1), "n*n": n * n, "2/n": 2 / n, "(n-1)/2": (n - 1) / 2}
+    sizes = {int(size) for tensor in mismatch.forward_tensors.values() for size in tensor.shape if size > 1}
+    for size in sorted(sizes - {n, 2, 3, 4}):
+        known |= {f"{size} (a size)": float(size), f"1/{size} (one over a size)": 1 / size}
+    for name, value in known.items():
+        if mismatch.is_factor(factor, value):
+            return name
+        if mismatch.is_factor(-factor, value):
+            return f"-{name}"
+    return None
+
+
+def combined(found: Sequence[Diagnosis], figures: str) -> Diagnosis | None:
+    """One diagnosis from several that fit: the first two are told, before the figures; None where there is none."""
+    several = list(dict.fromkeys(found))
+    if not several:
+        return None
+    said = " Or: ".join(diagnosis.message for diagnosis in several[:2])
+    return Diagnosis(several[0].mistake, f"{said} {figures}")

@@ -1,0 +1,283 @@
+"""Detectors for one path: what came back through one atom is not what should.
+
+Each looks at what the candidate leaves for that path when all other paths are right.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from grader.diagnosing.core import (
+    SAME_FACTOR,
+    Diagnosis,
+    Mismatch,
+    Path,
+    common_factor,
+    named_factor,
+    shape_text,
+    without_small_constants,
+)
+from grader.diagnosing.routing import misplaced, overwritten_rows, wrong_route
+from grader.truth.autograd import vector_jacobian_product
+
+_POWERS = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+
+
+def missing_path(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The truth less this path's share."""
+    if len(mismatch.paths) < 2 or not mismatch.same(path.found, torch.zeros_like(path.share)):
+        return None
+    return Diagnosis(
+        "missing-path",
+        f"The path through {path.through} is missing: {mismatch.line_of(path)} reads {mismatch.name} too. "
+        f"A tensor that is used {len(mismatch.paths)} times gets the sum of {len(mismatch.paths)} gradients.",
+    )
+
+
+def path_twice(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """This path's share counted twice."""
+    if len(mismatch.paths) < 2 or not mismatch.same(path.found, 2 * path.share):
+        return None
+    return Diagnosis(
+        "path-twice",
+        f"The path through {path.through} is counted twice. Is it added in two lines, or did a cell with += run twice?",
+    )
+
+
+def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """This path's share times a constant."""
+    if len(mismatch.paths) < 2:
+        return None
+    factor = mismatch.factor(path.found, path.share)
+    if factor is None or mismatch.is_factor(factor, 1) or abs(factor) < SAME_FACTOR:
+        return None
+    name = named_factor(factor, mismatch) or f"{factor:.6g}"
+    if name == "-1":
+        return Diagnosis("path-scaled", f"The path through {path.through} has the wrong sign.")
+    return Diagnosis("path-scaled", f"The path through {path.through} comes back {name} times too large.")
+
+
+def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """What came from above, passed on unchanged."""
+    above = mismatch.gradients.upstream[path.through]
+    passed = [above]
+    if above.shape != path.share.shape:
+        passed = list(_fitted(above, path.share.shape))
+    for value in passed:
+        if common_factor(path.share, value) is not None or (factor := mismatch.factor(path.found, value)) is None:
+            continue
+        how = "unchanged" if mismatch.is_factor(factor, 1) else f"times {factor:.6g} only"
+        return Diagnosis(
+            "missing-local-derivative",
+            f"d{path.through} is passed on {how}{mismatch.on_path(path)}. The local derivative of "
+            f"{mismatch.line_of(path)} is missing.",
+        )
+    return None
+
+
+def _fitted(above: Tensor, shape: torch.Size) -> Iterator[Tensor]:
+    """An upstream gradient spread or summed to a tensor's shape."""
+    if above.numel() < shape.numel():
+        try:
+            yield above.expand(shape)
+        except RuntimeError:
+            return
+    elif above.dim() >= len(shape):
+        yield above.sum_to_size(shape) if _sums_to(above.shape, shape) else above.new_empty(0)
+
+
+def _sums_to(large: torch.Size, small: torch.Size) -> bool:
+    tail = large[len(large) - len(small) :]
+    return all(b in (1, a) for a, b in zip(tail, small, strict=True))
+
+
+def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The local derivative alone."""
+    above = mismatch.gradients.upstream[path.through]
+    local = mismatch.pull_back(path.through, torch.ones_like(above))
+    if local is None or common_factor(path.share, local) is not None or mismatch.factor(path.found, local) is None:
+        return None
+    return Diagnosis(
+        "missing-upstream",
+        f"This is the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
+        f"multiplies it by what flows in from above, d{path.through} {shape_text(above.shape)}.",
+    )
+
+
+def stale_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """Right if the upstream gradient is read before its last path was added."""
+    shares = mismatch.gradients.shares.get(path.through, {})
+    if len(shares) < 2 or path.through not in mismatch.handed or not mismatch.may_read(f"d{path.through}"):
+        return None
+    above = mismatch.gradients.upstream[path.through]
+    for missing, share in shares.items():
+        partial = mismatch.pull_back(path.through, above - share)
+        if partial is None or mismatch.same(partial, path.share):
+            continue
+        if mismatch.same(path.found, partial):
+            return Diagnosis(
+                "stale-upstream",
+                f"d{path.through} is read before it is finished: its path through {missing} is not in it yet. "
+                f"Move this line below the last line that adds to d{path.through}.",
+            )
+    return None
+
+
+def missing_epsilon(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """Right but for a small constant of the forward line."""
+    tree = without_small_constants(mismatch.atoms[path.through].text)
+    if tree is None:
+        return None
+    scope = mismatch.forward.values | mismatch.forward.inputs[path.through]
+    with torch.enable_grad():
+        exec(compile(tree, "<atom>", "exec"), scope)
+    above = mismatch.gradients.upstream[path.through]
+    without = vector_jacobian_product(scope[path.through], mismatch.forward.inputs[path.through], above)
+    if not mismatch.same(path.found, without[mismatch.name]):
+        return None
+    return Diagnosis(
+        "missing-epsilon",
+        f"Right but for the small constant that the forward line {mismatch.line_of(path)} adds.",
+    )
+
+
+def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The share times a power of a tensor that the atom reads or writes."""
+    if not _is_power(mismatch, path.through):
+        return None
+    above = mismatch.gradients.upstream[path.through]
+    for base in _power_bases(mismatch, path):
+        for power in _POWERS:
+            local = base**power * above
+            if local.shape != path.share.shape or not bool(torch.isfinite(local).all()):
+                continue
+            if common_factor(local, path.share) is None and mismatch.factor(path.found, local) is not None:
+                return Diagnosis(
+                    "wrong-power",
+                    f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again: which "
+                    "power of which tensor is its local derivative?",
+                )
+    return None
+
+
+def _is_power(mismatch: Mismatch, atom: str) -> bool:
+    """True for an atom whose local derivative is a power: one with `**`, or a logarithm."""
+    tree = ast.parse(mismatch.atoms[atom].text)
+    return any(isinstance(leaf, ast.Pow) for leaf in ast.walk(tree)) or _function_of(mismatch, atom) == "log"
+
+
+def _power_bases(mismatch: Mismatch, path: Path) -> list[Tensor]:
+    """What the atom raises to a power, with and without the constant it adds, and its result."""
+    bases = [mismatch.forward.values[mismatch.name], mismatch.forward.values[path.through]]
+    for leaf in ast.walk(ast.parse(mismatch.atoms[path.through].text)):
+        if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
+            value = eval(compile(ast.Expression(leaf.left), "<atom>", "eval"), dict(mismatch.forward.values))
+            if isinstance(value, Tensor):
+                bases.insert(0, value)
+    return bases
+
+
+def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The local derivative taken at a neighbouring forward tensor."""
+    atom = mismatch.atoms[path.through]
+    above = mismatch.gradients.upstream[path.through]
+    for name, leaf in mismatch.forward.inputs[path.through].items():
+        for other, value in mismatch.forward_tensors.items():
+            if other == name or value.shape != leaf.shape or not mismatch.may_read(other):
+                continue
+            try:
+                output, leaves = mismatch.forward.rerun(atom, {name: value})
+            except RuntimeError:
+                continue
+            if output.shape != above.shape:
+                continue
+            there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
+            if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+                return _other_tensor(mismatch, path, other, name)
+    return _wrong_output(mismatch, path, above)
+
+
+def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | None:
+    """Rules that people state by the result (tanh: 1 - h**2; exp: the result), read at another tensor."""
+    rule = _RULES_BY_RESULT.get(_function_of(mismatch, path.through) or "")
+    if rule is None:
+        return None
+    for other, value in mismatch.forward_tensors.items():
+        if (
+            value.shape == above.shape
+            and other != path.through
+            and mismatch.may_read(other)
+            and mismatch.same(path.found, rule(value) * above)
+        ):
+            return _other_tensor(mismatch, path, other, path.through)
+    result = mismatch.forward.values[path.through]
+    if any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
+        return Diagnosis(
+            "wrong-power",
+            f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again.",
+        )
+    return None
+
+
+_RULES_BY_RESULT: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda value: 1 - value**2,
+    "exp": lambda value: value,
+    "sigmoid": lambda value: value * (1 - value),
+}
+
+
+def _function_of(mismatch: Mismatch, atom: str) -> str | None:
+    value = ast.parse(mismatch.atoms[atom].text).body[0]
+    called = value.value if isinstance(value, ast.Assign) else None
+    if isinstance(called, ast.Call) and isinstance(called.func, ast.Attribute):
+        return called.func.attr
+    return None
+
+
+def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diagnosis:
+    return Diagnosis(
+        "wrong-forward-value",
+        f"The local derivative of {mismatch.line_of(path)} is taken at {read}, not at {meant}"
+        f"{mismatch.on_path(path)}. Which forward tensors does it depend on?",
+    )
+
+
+def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The right local derivative times another tensor than the upstream gradient."""
+    above = mismatch.gradients.upstream[path.through]
+    gradients = mismatch.gradients.total | mismatch.gradients.upstream
+    others = {f"d{name}": value for name, value in gradients.items()} | mismatch.forward_tensors
+    for name, value in others.items():
+        if value.shape != above.shape or name == f"d{path.through}" or mismatch.same(value, above):
+            continue
+        if not mismatch.may_read(name):
+            continue
+        there = mismatch.pull_back(path.through, value)
+        if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+            return Diagnosis(
+                "wrong-upstream",
+                f"{name} is read where d{path.through} flows in{mismatch.on_path(path)}: "
+                f"{mismatch.line_of(path)} passes its own gradient back.",
+            )
+    return None
+
+
+PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (
+    missing_path,
+    path_twice,
+    missing_epsilon,
+    missing_local_derivative,
+    missing_upstream,
+    stale_upstream,
+    path_scaled,
+    wrong_power,
+    wrong_forward_value,
+    wrong_upstream,
+    overwritten_rows,
+    misplaced,
+    wrong_route,
+)

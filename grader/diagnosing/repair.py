@@ -1,0 +1,304 @@
+"""One-token edits of a learner's line: where one makes a wrong answer right, the mistake is that token.
+
+Used where no detector recognises the numbers. The learner is told which token to look at, never what to put.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor
+
+from grader.diagnosing.core import Diagnosis
+from grader.lesson.exercise import Exercise
+from grader.syntax.inert_calls import drop_inert_calls
+from grader.truth.autograd import Forward
+
+_CONSTANTS = (0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2, 1e-5, 0)
+_COARSE_CASTS = frozenset({"half", "bfloat16", "float"})
+_REDUCTIONS = frozenset({"sum", "mean", "max", "softmax", "log_softmax", "one_hot", "amax"})
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The statements of an answer with one edit, and what the edit says about the mistake."""
+
+    statements: tuple[str, ...]
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names that may stand for each other: tensors by shape, and which of them are gradients."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    gradients: frozenset[str]
+    own: frozenset[str] = frozenset()
+
+    def also(self, own: Mapping[str, tuple[int, ...]]) -> Vocabulary:
+        """With the learner's own names, taken to have the shape of their result."""
+        return Vocabulary({**own, **self.shapes}, self.gradients, frozenset(own.keys() - self.shapes.keys()))
+
+    def alternatives(self, name: str) -> list[str]:
+        """The other names whose tensors have the shape of this one's."""
+        shape = self.shapes.get(name)
+        if shape is None:
+            return []
+        others = self.own if name in self.own else self.shapes.keys()
+        return [other for other in sorted(others) if self.shapes[other] == shape and other != name]
+
+
+def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str]) -> Vocabulary:
+    """The tensors that a line of an answer may name: those of the forward pass, and the gradients of `graded`."""
+    named = {*exercise.forward_names, *exercise.network_names, *exercise.setup_names}
+    shapes = {
+        name: tuple(value.shape)
+        for name, value in forward.values.items()
+        if name in named and isinstance(value, Tensor) and value.is_floating_point()
+    }
+    gradients = {f"d{name}": shapes[name] for name in graded if name in shapes}
+    return Vocabulary(shapes | gradients, frozenset(gradients))
+
+
+def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Variant]:
+    """Edits of one token in one of `statements`, most telling first, at most `most` of them."""
+    return list(itertools.islice(_variants(statements, words), most))
+
+
+def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]:
+    for position, text in enumerate(statements[1:], start=1):
+        fewer = (*statements[:position], *statements[position + 1 :])
+        yield Variant(fewer, Diagnosis("path-twice", f"`{_short(text)}` adds what is there already."))
+    edits = [_edits(text, words) for text in statements]
+    for round_of_edits in itertools.zip_longest(*edits):
+        for position, found in enumerate(round_of_edits):
+            if found is not None:
+                changed = (*statements[:position], found[0], *statements[position + 1 :])
+                yield Variant(changed, found[1])
+
+
+_Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
+
+
+def _edits(text: str, words: Vocabulary) -> Iterator[tuple[str, Diagnosis]]:
+    try:
+        tree = ast.parse(text)
+        drop_inert_calls(tree, ())  # what a worker leaves out is not admitted, and an edit may make it run
+        if ast.dump(ast.parse(ast.unparse(tree))) != ast.dump(tree):
+            return  # Python writes it back as something else, which nobody has admitted
+    except SyntaxError:
+        return
+    places = list(_places(tree))
+    for edit in _EDITS:
+        for node, put in places:
+            for replacement, diagnosis in edit(node, words):
+                put(replacement)
+                yield ast.unparse(ast.fix_missing_locations(tree)), diagnosis
+                put(node)
+
+
+def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
+    """Each expression and statement of a tree, with what puts another in its place."""
+    for parent in ast.walk(tree):
+        for field, value in ast.iter_fields(parent):
+            if isinstance(value, list):
+                for index, item in enumerate(value):
+                    if isinstance(item, (ast.expr, ast.stmt, ast.keyword)):
+                        yield item, partial(value.__setitem__, index)
+            elif isinstance(value, (ast.expr, ast.stmt)):
+                yield value, partial(setattr, parent, field)
+
+
+def _short(text: str) -> str:
+    line = text.strip().split("\n")[0]
+    return line if len(line) <= 60 else line[:57] + "..."
+
+
+def _loaded(node: ast.AST) -> ast.Name | None:
+    return node if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) else None
+
+
+def _other_name(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    name = _loaded(node)
+    if name is None:
+        return
+    for other in words.alternatives(name.id):
+        if other in words.gradients or name.id in words.gradients:
+            kind = "wrong-upstream" if other in words.gradients else "wrong-forward-value"
+            meant = "another gradient" if other in words.gradients else "a tensor of the forward pass"
+        else:
+            kind, meant = "wrong-forward-value", "another tensor of the forward pass"
+        yield (
+            ast.Name(other, ast.Load()),
+            Diagnosis(kind, f"{name.id} is read where {meant} of the same shape belongs."),
+        )
+
+
+def _exponent(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)):
+        return
+    said = f"`{_short(ast.unparse(node))}` is not the whole local derivative."
+    yield ast.BinOp(ast.Constant(1.0), ast.Sub(), node), Diagnosis("wrong-power", said)
+    for power in (*_CONSTANTS, 3, -3):
+        changed = ast.BinOp(node.left, ast.Pow(), ast.Constant(power))
+        said = f"The exponent {ast.unparse(node.right)} is wrong. Derive the forward line by the power rule again."
+        yield changed, Diagnosis("wrong-power", said)
+    for term in (ast.Constant(1e-5), ast.UnaryOp(ast.USub(), ast.Constant(1e-5))):
+        inner = ast.BinOp(node.left, ast.Add(), term)
+        said = "Right but for the small constant that the forward line adds before it takes the power."
+        yield ast.BinOp(inner, ast.Pow(), node.right), Diagnosis("missing-epsilon", said)
+
+
+def _dimension(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _REDUCTIONS:
+        for position, argument in enumerate(node.args):
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, int):
+                for other in {0, 1} - {argument.value}:
+                    args = [*node.args[:position], ast.Constant(other), *node.args[position + 1 :]]
+                    said = f"{node.func.attr} runs over dimension {argument.value:d}. Which dimension is meant?"
+                    changed = ast.Call(node.func, args, node.keywords)
+                    yield changed, Diagnosis("wrong-dimension", said)
+        if node.func.attr == "sum" and not node.args and not node.keywords:
+            for other in (0, 1):
+                keywords = [ast.keyword("keepdim", ast.Constant(True))]
+                changed = ast.Call(node.func, [ast.Constant(other)], keywords)
+                said = f"`{_short(ast.unparse(node))}` sums over everything. Over which dimension is the sum meant?"
+                yield changed, Diagnosis("wrong-dimension", said)
+        if node.func.attr == "mean":
+            summed = ast.Attribute(node.func.value, "sum", ast.Load())
+            said = "A mean stands where the broadcast calls for a sum."
+            yield ast.Call(summed, node.args, node.keywords), Diagnosis("scale", said)
+    if isinstance(node, ast.keyword) and node.arg == "dim" and isinstance(node.value, ast.Constant):
+        for other in {0, 1} - {node.value.value}:
+            said = f"{ast.unparse(node)}: which dimension is meant?"
+            yield ast.keyword("dim", ast.Constant(other)), Diagnosis("wrong-dimension", said)
+
+
+def _constant(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    n_less_one = ast.BinOp(ast.Name("n", ast.Load()), ast.Sub(), ast.Constant(1))
+    mixed = Diagnosis("wrong-constant", "n and n-1 are mixed up: the mean divides by n, the variance by n-1.")
+    if (name := _loaded(node)) is not None and name.id in ("n", "batch_size"):
+        yield n_less_one, mixed
+    if isinstance(node, ast.BinOp) and ast.unparse(node) in ("n - 1", "batch_size - 1"):
+        yield ast.Name("n", ast.Load()), mixed
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+        said = f"The constant {ast.unparse(node)} is wrong."
+        for value in _CONSTANTS:
+            if value != node.value:
+                yield ast.Constant(value), Diagnosis("wrong-constant", said)
+        yield ast.Name("n", ast.Load()), Diagnosis("wrong-constant", said)
+
+
+def _sign(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        yield node.operand, Diagnosis("sign", f"The minus before {ast.unparse(node.operand)} is wrong.")
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        said = f"The sign before {ast.unparse(node.right)} is wrong."
+        yield ast.BinOp(node.left, other, node.right), Diagnosis("sign", said)
+        said = f"The sign before {ast.unparse(node.left)} is wrong."
+        yield (
+            ast.BinOp(ast.UnaryOp(ast.USub(), node.left), node.op, node.right),
+            Diagnosis("sign", said),
+        )
+    elif isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
+        other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
+        said = f"`{_short(ast.unparse(node))}` has the wrong sign."
+        yield ast.AugAssign(node.target, other, node.value), Diagnosis("sign", said)
+    elif isinstance(node, ast.Assign):
+        said = "This line has the wrong sign."
+        yield ast.Assign(node.targets, ast.UnaryOp(ast.USub(), node.value)), Diagnosis("sign", said)
+
+
+def _assignment(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        said = f"`{_short(ast.unparse(node))}` throws away what was there: a later path is added with +=."
+        for operation in (ast.Add(), ast.Sub()):
+            target = copy.deepcopy(node.targets[0])
+            if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)):
+                yield ast.AugAssign(target, operation, node.value), Diagnosis("missing-path", said)
+    if isinstance(node, ast.AugAssign):
+        said = f"`{_short(ast.unparse(node))}` adds to what should be replaced."
+        yield ast.Assign([copy.deepcopy(node.target)], node.value), Diagnosis("path-twice", said)
+
+
+def _transpose(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        yield node.value, Diagnosis("transposed", f"{ast.unparse(node.value)} is not to be transposed.")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("view", "reshape"):
+        turned = ast.Attribute(node.func.value, "T", ast.Load())
+        said = f"{ast.unparse(node.func.value)}: view keeps the order of the numbers, a transpose does not."
+        yield turned, Diagnosis("wrong-reshape", said)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        yield (
+            ast.BinOp(node.right, ast.MatMult(), node.left),
+            Diagnosis("transposed", "The operands of the matrix product are exchanged."),
+        )
+        for turn_left, turn_right in ((True, False), (False, True), (True, True)):
+            left = ast.Attribute(node.left, "T", ast.Load()) if turn_left else node.left
+            right = ast.Attribute(node.right, "T", ast.Load()) if turn_right else node.right
+            said = "The product has the wrong operand transposed. Compare the shapes of both with the result's."
+            yield ast.BinOp(left, ast.MatMult(), right), Diagnosis("transposed", said)
+
+
+def _factor(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        if isinstance(node.op, ast.Mult):
+            yield node.right, Diagnosis("extra-factor", f"The factor {ast.unparse(node.left)} is too much.")
+        said = f"{ast.unparse(node.right)} is a factor too many."
+        yield node.left, Diagnosis("extra-factor", said)
+        if isinstance(node.op, ast.Div):
+            said = f"The fraction `{_short(ast.unparse(node))}` is upside down."
+            yield ast.BinOp(node.right, ast.Div(), node.left), Diagnosis("wrong-power", said)
+        other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
+        said = f"Multiplied where it should be divided, or the other way round: {ast.unparse(node.right)}."
+        yield ast.BinOp(node.left, other, node.right), Diagnosis("wrong-power", said)
+
+
+def _cast(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _COARSE_CASTS:
+        said = f".{node.func.attr}() rounds the numbers to a coarser dtype."
+        yield node.func.value, Diagnosis("precision", said)
+
+
+def _reduction(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
+    if not isinstance(node, ast.expr) or not (product or _loaded(node)):
+        return
+    for dimension in (0, 1):
+        method = ast.Attribute(node, "sum", ast.Load())
+        keywords = [ast.keyword("keepdim", ast.Constant(True))]
+        summed = ast.Call(method, [ast.Constant(dimension)], keywords)
+        said = f"`{ast.unparse(node)}` is not summed over the dimension that was broadcast."
+        yield summed, Diagnosis("missing-sum", said)
+
+
+def _missing_factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    name = _loaded(node)
+    if name is None or name.id not in words.shapes:
+        return
+    for other in ("n", *words.shapes):
+        for operation in (ast.Mult(), ast.Div()):
+            product = ast.BinOp(name, operation, ast.Name(other, ast.Load()))
+            said = f"A factor is missing at {name.id}."
+            yield product, Diagnosis("missing-factor", said)
+
+
+_EDITS: tuple[_Edit, ...] = (
+    _sign,
+    _dimension,
+    _exponent,
+    _constant,
+    _transpose,
+    _assignment,
+    _cast,
+    _factor,
+    _other_name,
+    _reduction,
+    _missing_factor,
+)

@@ -1,0 +1,101 @@
+"""Detectors for one path that picks elements: rows and columns routed to the wrong places."""
+
+from __future__ import annotations
+
+import ast
+
+import torch
+from torch import Tensor
+
+from grader.diagnosing.core import Diagnosis, Mismatch, Path
+
+
+def overwritten_rows(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """Scattered rows overwrite each other instead of adding up."""
+    index = _index_of(mismatch, path.through)
+    if index is None or path.share.dim() < 1:
+        return None
+    above = mismatch.gradients.upstream[path.through].reshape(-1, *path.share.shape[1:])
+    rows = index.reshape(-1)
+    if above.shape[0] != rows.shape[0]:
+        return None
+    repeated = [int(row) for row in torch.unique(rows) if int((rows == row).sum()) > 1]
+    for row in range(path.share.shape[0]):
+        found = path.found[row]
+        given = above[rows == row]
+        if row in repeated:
+            if not any(mismatch.same(found, one) for one in given):
+                return None
+        elif not mismatch.same(found, path.share[row]):
+            return None
+    if not repeated:
+        return None
+    return Diagnosis(
+        "overwritten-rows",
+        f"Rows of d{mismatch.name} that are used more than once hold one contribution, not the sum. Indexed "
+        "assignment, and += with an index tensor, keep only one of several writes to a row.",
+    )
+
+
+def _index_of(mismatch: Mismatch, atom: str) -> Tensor | None:
+    """The index tensor of an atom such as `emb = C[Xb]`."""
+    node = ast.parse(mismatch.atoms[atom].text).body[0]
+    value = node.value if isinstance(node, ast.Assign) else None
+    if not (isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Name)):
+        return None
+    index = mismatch.forward.values.get(value.slice.id)
+    return index if isinstance(index, Tensor) and not index.is_floating_point() else None
+
+
+def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The right numbers in other places: routed along the wrong index, or reshaped in another order."""
+    if mismatch.same(path.found, path.share) or path.found.numel() < 2:
+        return None
+    if not mismatch.same(path.found.flatten().sort().values, path.share.flatten().sort().values):
+        return None
+    if _selects(mismatch, path.through):
+        return Diagnosis(
+            "wrong-row-or-column",
+            f"The right numbers in the wrong places{mismatch.on_path(path)}. {mismatch.line_of(path)} picks "
+            "elements by index: the gradient goes back to exactly those.",
+        )
+    return Diagnosis(
+        "wrong-reshape",
+        f"The right numbers in another order{mismatch.on_path(path)}. {mismatch.line_of(path)} does not move "
+        "any element; neither should the way back.",
+    )
+
+
+def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The right values, but not at the elements that were picked."""
+    if not _selects(mismatch, path.through) or float(path.found.abs().max()) == 0.0:
+        return None
+    values, rounded = _distinct(path.share), _distinct(path.found)
+    same_sums = path.share.dim() == 2 and any(
+        mismatch.same(path.found.sum(dimension), path.share.sum(dimension)) for dimension in (0, 1)
+    )
+    few = len(values) <= path.share.numel() // 2
+    if not (same_sums or (few and all(any(_close(value, v, mismatch.limit) for v in values) for value in rounded))):
+        return None
+    return Diagnosis(
+        "wrong-row-or-column",
+        f"The right numbers in the wrong places{mismatch.on_path(path)}. {mismatch.line_of(path)} picks "
+        "elements: the gradient goes back to exactly those.",
+    )
+
+
+def _distinct(value: Tensor) -> list[float]:
+    return [float(number) for number in torch.unique(value)]
+
+
+def _close(value: float, other: float, limit: float) -> bool:
+    return abs(value - other) <= limit * max(abs(value), abs(other))
+
+
+def _selects(mismatch: Mismatch, atom: str) -> bool:
+    """True for an atom that picks elements: indexing, or max."""
+    text = ast.parse(mismatch.atoms[atom].text)
+    return any(
+        isinstance(leaf, ast.Subscript) or (isinstance(leaf, ast.Attribute) and leaf.attr in {"max", "min", "amax"})
+        for leaf in ast.walk(text)
+    )

@@ -1,0 +1,252 @@
+"""Detectors for a candidate as a whole: right shape, wrong numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from grader.diagnosing.core import (
+    SAME_FACTOR,
+    Diagnosis,
+    Mismatch,
+    common_factor,
+    named_factor,
+    without_small_constants,
+)
+
+_CAUSES = {
+    "n": "The mean's 1/n is missing.",
+    "1/n": "It is divided by n once too often.",
+    "(n-1)/n": "n and n-1 are mixed up: the variance divides by n-1.",
+    "n/(n-1)": "n and n-1 are mixed up: the variance divides by n-1.",
+    "n-1": "A 1/(n-1) is missing.",
+    "1/(n-1)": "It is divided by n-1 once too often.",
+    "2": "Is it counted twice?",
+    "1/2": "A factor 2 is missing: the derivative of a square has one.",
+}
+Numbers = npt.NDArray[np.float64]
+
+_POWERS = (-1.0, 1.0, -2.0, 2.0, -0.5, 0.5)
+_HALF_PRECISION = 2.0**-6
+"""A few roundings of bfloat16, the coarsest dtype that people use."""
+_ENOUGH_NOISE = 20
+_BALANCED = 0.3
+
+
+def not_finite(mismatch: Mismatch) -> Diagnosis | None:
+    """nan or inf, and where the first one stands."""
+    bad = ~torch.isfinite(mismatch.candidate)
+    if not bool(bad.any()):
+        return None
+    first = tuple(int(i) for i in bad.nonzero()[0])
+    value = float(mismatch.candidate[first])
+    return Diagnosis(
+        "not-finite",
+        f"{int(bad.sum())} of {bad.numel()} elements are nan or infinite; the first is {value} at "
+        f"d{mismatch.name}{list(first)}. Look for a division by zero, or for log or a power of zero.",
+    )
+
+
+def zero(mismatch: Mismatch) -> Diagnosis | None:
+    """All zeros."""
+    if float(mismatch.candidate.abs().max()) > 0.0:
+        return None
+    return Diagnosis("zero", f"d{mismatch.name} is all zeros. Nothing was ever written or added to it.")
+
+
+def sign(mismatch: Mismatch) -> Diagnosis | None:
+    """Minus the truth."""
+    if not mismatch.same(-mismatch.candidate):
+        return None
+    return Diagnosis("sign", f"Right numbers with the wrong sign. Does {mismatch.name} enter with a minus?")
+
+
+def scale(mismatch: Mismatch) -> Diagnosis | None:
+    """A constant times the truth."""
+    factor = mismatch.factor(mismatch.candidate, mismatch.truth)
+    if factor is None or abs(factor) < SAME_FACTOR or mismatch.is_factor(factor, 1):
+        return None
+    name = named_factor(factor, mismatch)
+    cause = _CAUSES.get((name or "").lstrip("-"), "Which constant does the forward line multiply by?")
+    minus = " and with the wrong sign" if factor < 0 else ""
+    size = (name or f"{factor:.6g}").lstrip("-")
+    return Diagnosis("scale", f"Every element is {size} times the true one{minus}. {cause}")
+
+
+def precision(mismatch: Mismatch) -> Diagnosis | None:
+    """Right but for the rounding of a coarser dtype: small errors, as often up as down."""
+    difference = mismatch.candidate - mismatch.truth
+    size = difference.abs() / mismatch.scale
+    noisy = size[size > 0]
+    if noisy.numel() < _ENOUGH_NOISE or float(size.max()) > _HALF_PRECISION:
+        return None
+    away = torch.sign(difference * mismatch.truth)
+    balance = abs(float(away.sum())) / max(float(away.abs().sum()), 1.0)
+    if balance > _BALANCED:
+        return None
+    return Diagnosis(
+        "precision",
+        "Right but for rounding: somewhere the numbers pass through a coarser dtype (half, bfloat16 or "
+        "float32). Leave the dtype as it is.",
+    )
+
+
+def other_factor(mismatch: Mismatch) -> Diagnosis | None:
+    """The truth times or over a forward tensor: a factor too many, too few, or another one."""
+    factors = dict(_factors(mismatch))
+    for name, without in _without_small_constants(mismatch, factors):
+        if mismatch.same(mismatch.candidate, mismatch.truth * without / factors[name]):
+            atom = mismatch.atoms[name]
+            return Diagnosis("missing-epsilon", f"Right but for the small constant that `{atom.text}` adds.")
+    sample = _Sample(mismatch)
+    for name, value in factors.items():
+        for power in _POWERS:
+            if not sample.constant_over(value, power):
+                continue
+            if mismatch.factor(mismatch.candidate, mismatch.truth * value**power) is None:
+                continue
+            if power < 0:
+                return Diagnosis("missing-factor", f"A factor is missing: {name} to the power {-power:g}.")
+            if not mismatch.may_read(name):
+                continue
+            return Diagnosis("extra-factor", f"A factor too many: {name} to the power {power:g}.")
+    for meant, read in sample.replacements(factors):
+        if not mismatch.may_read(read):
+            continue
+        if mismatch.same(mismatch.candidate, mismatch.truth * factors[read] / factors[meant]):
+            return Diagnosis("wrong-forward-value", f"{read} stands as a factor where {meant} belongs.")
+    return None
+
+
+class _Sample:
+    """Three elements of a mismatch, to rule a factor out before all elements are looked at."""
+
+    def __init__(self, mismatch: Mismatch) -> None:
+        true = mismatch.truth.flatten()
+        self.positions = true.abs().topk(min(3, true.numel())).indices
+        self.ratios = self._picked(mismatch.candidate) / self._picked(mismatch.truth)
+        self.limit = max(1e-6, 100 * mismatch.noise / mismatch.scale)
+
+    def _picked(self, value: Tensor) -> Numbers:
+        picked: Numbers = value.flatten()[self.positions].double().cpu().numpy()
+        return picked
+
+    def constant_over(self, value: Tensor, power: float) -> bool:
+        """True where candidate / (truth * value**power) is one number at the sampled elements."""
+        with np.errstate(all="ignore"):
+            found = self.ratios / self._picked(value) ** power
+        return bool(np.isfinite(found).all()) and bool(np.ptp(found) <= self.limit * abs(found[0]))
+
+    def replacements(self, factors: Mapping[str, Tensor]) -> list[tuple[str, str]]:
+        """Pairs (meant, read) with candidate = truth * read / meant at the sampled elements."""
+        if len(factors) < 2:
+            return []
+        names, picked = list(factors), np.stack([self._picked(value) for value in factors.values()])
+        with np.errstate(all="ignore"):
+            off = abs(self.ratios * picked[:, None] - picked[None])
+            equal = np.all(off <= self.limit * abs(picked[None]), axis=2)
+        return [(names[i], names[j]) for i, j in zip(*np.nonzero(equal), strict=True) if i != j]
+
+
+def _without_small_constants(mismatch: Mismatch, factors: Collection[str]) -> Iterator[tuple[str, Tensor]]:
+    """What each of `factors` had been without the small constant (such as 1e-5) of its forward line."""
+    for atom in mismatch.forward.atoms:
+        if atom.name in factors and (tree := without_small_constants(atom.text)) is not None:
+            scope = dict(mismatch.forward.values)
+            exec(compile(tree, "<atom>", "exec"), scope)
+            yield atom.name, scope[atom.name].expand(mismatch.truth.shape)
+
+
+def _factors(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
+    """Forward tensors that are not constant and broadcast to this tensor's shape."""
+    for name, value in mismatch.forward_tensors.items():
+        try:
+            spread = value.expand(mismatch.truth.shape)
+        except RuntimeError:
+            continue
+        if spread.numel() > 1 and common_factor(spread, torch.ones_like(spread)) is None:
+            yield name, spread
+
+
+def unfinished_route(mismatch: Mismatch) -> Diagnosis | None:
+    """For a formula that spans several atoms: what comes back through one tensor on the way is off."""
+    for through, share in _routes(mismatch):
+        found = mismatch.candidate - (mismatch.truth - share)
+        if mismatch.same(found, torch.zeros_like(share)):
+            return Diagnosis(
+                "missing-path",
+                f"The term that comes back through {through} is missing: "
+                f"`{mismatch.atoms[through].text}` depends on {mismatch.name} too.",
+            )
+        factor = mismatch.factor(found, share)
+        if factor is None or mismatch.is_factor(factor, 1):
+            continue
+        name = named_factor(factor, mismatch) or f"{factor:.6g}"
+        if name == "-1":
+            return Diagnosis("path-scaled", f"The term that comes back through {through} has the wrong sign.")
+        cause = _CAUSES.get(name.lstrip("-"), "")
+        return Diagnosis(
+            "path-scaled",
+            f"The term that comes back through {through} is {name} times too large. {cause}".strip(),
+        )
+    return None
+
+
+def _routes(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
+    """What comes back through each tensor that lies between this one and the nearest gradient that is known."""
+    reached = {mismatch.name}
+    between = []
+    for atom in mismatch.forward.atoms:
+        on_the_way = reached & set(atom.reads) and atom.name in mismatch.gradients.upstream
+        if on_the_way and atom.name not in mismatch.handed:
+            between.append(atom.name)
+            reached.add(atom.name)
+    for through in between:
+        route = mismatch.carry_back({through: mismatch.gradients.upstream[through]}, between)
+        if route is None or mismatch.same(route) or float(route.abs().max()) <= mismatch.limit * mismatch.scale:
+            continue
+        yield through, route
+
+
+def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:
+    """For a formula that spans several atoms: right, but begun from another tensor than the gradient given."""
+    if mismatch.gradients.shares[mismatch.name].keys() <= mismatch.handed:
+        return None
+    for start in mismatch.handed - {mismatch.name}:
+        above = mismatch.gradients.upstream.get(start)
+        for other, value in mismatch.forward_tensors.items():
+            if above is None or value.shape != above.shape or not mismatch.may_read(other):
+                continue
+            found = mismatch.carry_back({start: value}, mismatch.atoms)
+            if found is not None and mismatch.same(found, mismatch.candidate):
+                return Diagnosis("wrong-upstream", f"{other} is read where the gradient d{start} belongs.")
+    return None
+
+
+def wrong_values(mismatch: Mismatch) -> Diagnosis:
+    """How far off, where the largest error sits, and what share of the elements is right."""
+    truth, candidate = mismatch.truth.double(), mismatch.candidate
+    difference = (candidate - truth).abs()
+    right = float((difference <= mismatch.limit * mismatch.scale).double().mean())
+    flat = int(difference.argmax())
+    index = np.unravel_index(flat, tuple(truth.shape))  # torch's own loads sympy: 0.3 s
+    where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
+    return Diagnosis(
+        "wrong-values",
+        f"Off by {float(difference.max()) / mismatch.scale:.1e} of the largest gradient; {right:.0%} of the "
+        f"elements are right. The largest error is at d{mismatch.name}{where}: "
+        f"yours {float(candidate.flatten()[flat]):.6g}, true {float(truth.flatten()[flat]):.6g}.",
+    )
+
+
+FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finite, zero, sign, scale)
+LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
+    unfinished_route,
+    farther_upstream,
+    other_factor,
+    precision,
+)

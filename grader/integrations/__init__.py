@@ -1,0 +1,1 @@
+"""Where reports go: pytest, GitHub, Gradescope, nbgrader."""

@@ -1,0 +1,34 @@
+"""Renderers: plain functions from a `Report` to text. A new format is one module and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from grader.report.records import Report
+
+Render = Callable[[Report], str]
+
+
+def _late(module: str, function: str) -> Render:
+    """A renderer whose module is loaded when it is used: only those who ask for a page wait for Jinja2."""
+
+    def render(report: Report) -> str:
+        text: str = getattr(import_module(f"grader.{module}"), function)(report)
+        return text
+
+    return render
+
+
+FORMATS: dict[str, Render] = {
+    "json": _late("showing.data", "render_json"),
+    "html": _late("showing.html", "render_html"),
+    "github": _late("integrations.github", "render_github"),
+    "gradescope": _late("integrations.gradescope", "render_gradescope"),
+    "nbgrader": _late("integrations.nbgrader", "render_nbgrader"),
+}
+"""Formats that are text alone. `terminal` draws on a console instead, see `grader.showing.terminal`."""
+
+FORMAT_NAMES = ("terminal", *FORMATS)
+FOLDER_FORMATS = ("nbgrader",)
+"""Those that write several files into `--output FOLDER`."""

@@ -1,0 +1,300 @@
+"""The judge's side of one run: ask a worker for each gradient, and give the true one in return."""
+
+from __future__ import annotations
+
+import ast
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from grader.base.errors import DojoError
+from grader.base.visible import harmless
+from grader.base.wire import WireError
+from grader.lesson.exercise import Exercise
+from grader.lesson.trials import World, as_written
+from grader.reading.plan import Plan, Step
+from grader.running.sandbox import Launcher, Worker
+from grader.syntax.source import Cell, Statement
+from grader.truth.compare import compare
+from grader.truth.truths import Truth, Truths
+
+STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
+"""How long one statement may take; the double loop over C takes 0.005. Each that took too long halves it for the
+next, so that a file full of endless loops leaves time for its right answers."""
+
+SETUP_SECONDS = 120.0
+_WORD = re.compile(r"\w+")
+_MOST_DIMENSIONS = 64
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no value: an exception's type and text, or `timeout` or `crash` as type."""
+
+    type: str
+    text: str = ""
+    line: int | None = None
+    name: str | None = None
+
+    @classmethod
+    def read(cls, words: object) -> Failure | None:
+        """A failure from a worker's message; None where it is none."""
+        if not isinstance(words, dict):
+            return None
+        name = words.get("name")
+        return cls(
+            harmless(str(words.get("type", ""))),
+            harmless(str(words.get("text", ""))),
+            as_int(words.get("line")),
+            harmless(name) if isinstance(name, str) else None,
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the worker handed over for one gradient: numbers, or words about what it is instead."""
+
+    words: Mapping[str, Any] = field(default_factory=dict)
+    value: Tensor | None = None
+    failure: Failure | None = None
+    line: int | None = None
+
+
+class StepFailed(Exception):
+    """The worker was lost or too slow in one statement; `kind` is `timeout` or `crash`."""
+
+    def __init__(self, index: int | None, kind: str) -> None:
+        super().__init__(kind)
+        self.index = index
+        self.kind = kind
+
+
+class Judge:
+    """Runs one plan in several worlds. Loses a statement, never the run, to a worker that hangs or dies."""
+
+    def __init__(self, launcher: Launcher, plan: Plan, truths: Truths, seconds: float) -> None:
+        """`seconds` is what all runs of the submission may take together."""
+        self.truths = truths
+        self.launcher = launcher
+        self.plan = plan
+        self.worker: Worker | None = launcher.start()
+        self.barred: dict[int, str] = {}
+        self.lost: dict[str, Failure] = {}
+        self.forward_differs: list[int] = []
+        self.deadline = time.monotonic() + seconds
+
+    def close(self) -> None:
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+
+    def run(
+        self, worlds: Sequence[World], chained: frozenset[str] = frozenset()
+    ) -> list[tuple[dict[str, Answer], Truth]]:
+        """For each world every gradient that the submission hands over there, and the truth."""
+        while True:
+            if self.worker is None:
+                self.worker = self.launcher.start()
+            try:
+                found = self._run_once(self.worker, worlds, chained)
+            except StepFailed as failed:
+                self.close()
+                self._bar(failed)
+                if failed.index is None:
+                    found = [({}, self.truths.find(self.plan.exercise, world, chained)) for world in worlds]
+                    return [(self._with_lost(answers), truth) for answers, truth in found]
+                worlds = [world.again() for world in worlds]
+                continue
+            return [(self._with_lost(answers), truth) for answers, truth in found]
+
+    def right_variants(self, tensor: str, texts: Sequence[Sequence[str]], truth: Truth) -> list[int]:
+        """Which variants of the answer for `tensor`, each a list of statements, give its true gradient."""
+        attempt = self.plan.attempts[tensor]
+        if not attempt.place.isidentifier():
+            return []
+        helpers = self.plan.slices[tensor] - set(self.plan.lines_of(tensor))
+        steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
+        request = self._request([truth.world]) | {"steps": steps, "variants": texts, "place": attempt.place}
+        request["fresh"] = [name for name, held in self.plan.aliases.items() if held == tensor]
+        words = set(_WORD.findall("\n".join([*(step["text"] for step in steps), *(t for text in texts for t in text)])))
+        read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
+        self.worker = self.worker or self.launcher.start()
+        try:
+            self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
+            self._next(self.worker, SETUP_SECONDS, None)
+            known = {f"0:{name}": value for name, value in truth.put_back.items() if name in read - {tensor}}
+            self.worker.channel.send({}, known, self._until(STATEMENT_SECONDS))
+            _, found = self._next(self.worker, STATEMENT_SECONDS, None, truth.device)
+        except (StepFailed, OSError):
+            self.close()
+            return []
+        true, scale = truth.gradients.total[tensor], truth.gradients.scale(tensor)
+        return sorted(
+            number
+            for number, value in ((number, found.get(str(number))) for number in range(len(texts)))
+            if value is not None
+            and value.shape == true.shape
+            and value.dtype == true.dtype
+            and compare(value, true, scale).right
+        )
+
+    def _run_once(
+        self, worker: Worker, worlds: Sequence[World], chained: frozenset[str]
+    ) -> list[tuple[dict[str, Answer], Truth]]:
+        try:
+            worker.channel.send(self._request(worlds), deadline=self._until(SETUP_SECONDS))
+            truths = [self.truths.find(self.plan.exercise, world, chained) for world in worlds]
+            self._next(worker, SETUP_SECONDS, None)
+            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden})
+            given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
+            worker.channel.send({}, given, self._until(SETUP_SECONDS))
+            return list(zip(self._collect(worker, truths), truths, strict=True))
+        except OSError:
+            raise StepFailed(None, "crash") from None
+
+    def _collect(self, worker: Worker, truths: Sequence[Truth]) -> list[dict[str, Answer]]:
+        answers: list[dict[str, Answer]] = [{} for _ in truths]
+        running: int | None = None
+        while True:
+            message, tensors = self._next(worker, self.patience, running, truths[0].device)
+            match message.get("op"):
+                case "running":
+                    running = as_int(message.get("step"))
+                case "done":
+                    found = message.get("forward_differs")
+                    if truths[0].world.decides and isinstance(found, list):
+                        self.forward_differs = [index for index in map(as_int, found) if index is not None]
+                    return answers
+                case "value":
+                    tensor, said = message.get("tensor"), message.get("worlds")
+                    if not (isinstance(tensor, str) and tensor in self.plan.attempts and isinstance(said, dict)):
+                        raise StepFailed(running, "crash")
+                    handed = [at for at in range(len(truths)) if isinstance(said.get(str(at)), dict)]
+                    line = as_int(message.get("line"))
+                    for at in handed:
+                        answers[at].setdefault(tensor, _answer(said[str(at)], tensors.get(str(at)), line))
+                    if (then := as_int(message.get("then"))) is not None:
+                        running = then
+                    try:
+                        back = self.truths.message_of(tensor, {at: truths[at] for at in handed})
+                        worker.channel.send_encoded(back, self._until(self.patience))
+                    except OSError:
+                        raise StepFailed(running, "crash") from None
+                case _:
+                    raise StepFailed(running, "crash")
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the next statement may take."""
+        timeouts = sum(kind == "timeout" for kind in self.barred.values())
+        return max(FEWEST_SECONDS, STATEMENT_SECONDS * 0.5**timeouts)
+
+    def _next(
+        self, worker: Worker, seconds: float, running: int | None, device: str = "cpu"
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        return next_message(worker, self._until(seconds), running, device)
+
+    def _until(self, seconds: float) -> float:
+        return min(time.monotonic() + seconds, self.deadline)
+
+    def _request(self, worlds: Sequence[World]) -> dict[str, Any]:
+        steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
+        checks = [
+            {"index": index, "names": names, "text": self.plan.statements[index].text}
+            for index, names in self.plan.forward_lines
+        ]
+        return {
+            "exercise": self.plan.exercise.id,
+            "worlds": [dict(world.parameters) for world in worlds],
+            "steps": steps,
+            "aliases": self.plan.aliases,
+            "places": self.plan.places_inside,
+            "by_name": self.plan.names.by_name,
+            "by_place": self.plan.names.by_place,
+            "caches": sorted(self.plan.names.caches),
+            "own_functions": sorted(self.plan.names.own_functions),
+            "forward_checks": checks if worlds[0].decides else [],
+        }
+
+    def _step(self, step: Step) -> dict[str, Any]:
+        return {
+            "index": step.index,
+            "text": step.statement.text,
+            "line": step.statement.line,
+            "text_line": step.statement.text_line,
+            "writes": step.writes,
+            "hand_over": {t: place for t, place in step.hand_over.items() if t not in self.lost},
+            "hooks": sorted(step.hooks - self.lost.keys()),
+        }
+
+    def _bar(self, failed: StepFailed) -> None:
+        if failed.index is None or time.monotonic() >= self.deadline:
+            blamed = set(self.plan.attempts) - self.lost.keys()
+            failed.index = None
+        else:
+            self.barred[failed.index] = failed.kind
+            blamed = {t for t, kept in self.plan.slices.items() if failed.index in kept}
+        statement = None if failed.index is None else self.plan.statements[failed.index]
+        for tensor in blamed:
+            self.lost.setdefault(tensor, Failure(failed.kind, line=statement.line if statement else None))
+
+    def _with_lost(self, answers: dict[str, Answer]) -> dict[str, Answer]:
+        return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
+
+
+def prove(launcher: Launcher, exercise: Exercise) -> None:
+    """Let a worker run the forward pass: a wall that right answers run into must not be taken for their mistake.
+
+    Raises:
+        DojoError: the worker did not come to the end.
+    """
+    lines = [Statement(ast.parse(atom.text).body[0], Cell("code", atom.text)) for atom in exercise.atoms]
+    steps = [Step(index, line, (), {}, frozenset()) for index, line in enumerate(lines)]
+    judge = Judge(launcher, Plan(exercise, steps, statements=lines), Truths(), SETUP_SECONDS)
+    judge.run([as_written("cpu")])
+    if judge.barred or judge.worker is None:
+        raise DojoError(
+            f"on this machine no answer runs with isolation {launcher.isolation}; choose --isolation basic, and see "
+            "that Python, torch and pyseccomp are those that this package names"
+        )
+    judge.close()
+
+
+def next_message(
+    worker: Worker, deadline: float, running: int | None = None, device: str = "cpu"
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The worker's next message: words, and tensors on `device`.
+
+    Raises:
+        StepFailed: none came before `deadline`, or the worker is gone; `running` is the statement to blame.
+    """
+    try:
+        return worker.channel.receive(deadline, device)
+    except TimeoutError:
+        raise StepFailed(running, "timeout") from None
+    except (EOFError, WireError):
+        raise StepFailed(running, "crash") from None
+
+
+def _answer(said: Mapping[str, Any], value: Tensor | None, line: int | None) -> Answer:
+    failure = Failure.read(said.get("failure"))
+    if failure is not None:
+        return Answer(failure=failure, line=line)
+    words = said.get("value")
+    return Answer(_description(words) if isinstance(words, dict) else {}, value, None, line)
+
+
+def _description(words: Mapping[str, Any]) -> dict[str, Any]:
+    """What `describe_value` says of a value, from a worker that may say anything."""
+    said = {key: harmless(str(words.get(key, ""))) for key in ("kind", "type", "dtype", "device", "layout")}
+    shape = words.get("shape")
+    sizes = [size for size in map(as_int, shape) if size is not None] if isinstance(shape, list) else []
+    return said | {"shape": sizes[:_MOST_DIMENSIONS]}
+
+
+def as_int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

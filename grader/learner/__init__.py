@@ -1,0 +1,1 @@
+"""The learner's files and habits: watch, sync, hints, memory, train."""

@@ -1,0 +1,90 @@
+"""The learner's copies of the exercises: handed out, and put back on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from grader.base.errors import DojoError
+from grader.base.files import keep_copy, write_atomically
+from grader.learner.pairs import Agreements, content, pair_of
+from grader.lesson.derive import notebook_text, pristine_exercises
+from grader.lesson.exercise import find_exercise
+
+
+def copy_exercises(folder: Path, *, force: bool) -> None:
+    """Write exercises/ and notebooks/ below `folder`. A file that differs stays, unless `force`."""
+    kept = 0
+    with Agreements() as agreements:
+        for exercise, text in pristine_exercises():
+            copies = _copies(folder, exercise.id, text)
+            stayed = [path for path, wanted in copies.items() if not _hand_out(path, wanted, force=force)]
+            kept += len(stayed)
+            if not stayed:
+                _note(copies, agreements)
+    if kept:
+        typer.echo("Files that differ are yours and stay. --force replaces them and keeps each as .bak.")
+
+
+def _hand_out(path: Path, wanted: str, *, force: bool) -> bool:
+    """True where the file is then as it is handed out."""
+    if not path.exists():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, wanted)
+        except OSError as error:
+            raise DojoError(f"{path}: cannot be written ({error.strerror})") from None
+        typer.echo(f"written: {path}")
+    elif path.read_bytes() == wanted.encode():
+        typer.echo(f"up to date: {path}")
+    elif force:
+        copy = keep_copy(path)
+        write_atomically(path, wanted)
+        typer.echo(f"replaced: {path} (yours is kept as {copy.name})")
+    else:
+        typer.echo(f"kept, it differs: {path}")
+        return False
+    return True
+
+
+def reset_exercise(name: str, folder: Path, confirm: Callable[[str], bool]) -> None:
+    """Put one exercise back as it was handed out, with its notebook, keeping copies.
+
+    Raises:
+        DojoError: there is no such exercise, or `folder` holds no copy of it.
+    """
+    exercise = find_exercise(name)
+    text = next(text for found, text in pristine_exercises() if found is exercise)
+    copies = {path: wanted for path, wanted in _copies(folder, exercise.id, text).items() if path.exists()}
+    if not copies:
+        raise DojoError(f"{folder}: holds no exercises/{exercise.id}.py to put back; run `dojo init` first")
+    changed = {path: wanted for path, wanted in copies.items() if path.read_bytes() != wanted.encode()}
+    if not changed:
+        typer.echo(f"{exercise.short_id} is as it was handed out; nothing to do")
+        return
+    listed = " and ".join(str(path) for path in changed)
+    if not confirm(f"Put {listed} back as handed out? Your work is kept as .bak."):
+        typer.echo("nothing changed")
+        return
+    for path, wanted in changed.items():
+        copy = keep_copy(path)
+        write_atomically(path, wanted)
+        typer.echo(f"put back: {path} (yours is kept as {copy.name})")
+    with Agreements() as agreements:
+        _note(copies, agreements)
+
+
+def _note(copies: dict[Path, str], agreements: Agreements) -> None:
+    """Notebook and script say the same now: `dojo sync` counts later edits from here, also after an update of dojo."""
+    pair = pair_of(next(iter(copies)))
+    if pair is not None and pair.is_complete:
+        agreements.note(pair, content(pair.script), content(pair.notebook))
+
+
+def _copies(folder: Path, exercise_id: str, text: str) -> dict[Path, str]:
+    return {
+        folder / "exercises" / f"{exercise_id}.py": text,
+        folder / "notebooks" / f"{exercise_id}.ipynb": notebook_text(text),
+    }

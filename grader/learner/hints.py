@@ -1,0 +1,281 @@
+"""Hints, one level at a time, and the solution of one gradient. Needs no torch: the answer comes at once."""
+
+from __future__ import annotations
+
+import difflib
+import shutil
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader.base.bundle import bundled
+from grader.base.errors import DojoError
+from grader.learner.memory import Progress, load_progress, remember, save_progress
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise
+from grader.reading.submission import Part, find_parts
+from grader.syntax.source import read_source
+
+__all__ = ["find_gradient", "first_not_right", "gradient_name", "hint", "next_hint", "remember", "solution"]
+
+_WIDEST = 100
+
+
+@dataclass(frozen=True)
+class Open:
+    """A gradient that is not known to be right. `wrong`: it has an answer, and that was graded as not right."""
+
+    exercise: Exercise
+    name: str
+    path: Path
+    wrong: bool
+
+
+def hint(variable: str | None, asked: str | None = None, level: int | None = None, everything: bool = False) -> str:
+    """The next hint of a gradient, one level of it, or all of them, as text to print.
+
+    `variable` is `dprobs` or `probs`; without one it is the first gradient that is not right. `asked` is the
+    exercise. What is shown counts as seen.
+
+    Raises:
+        DojoError: no such gradient, exercise or level; or no name is given and nothing is left to do.
+    """
+    if level is not None and everything:
+        raise DojoError("--level and --all exclude each other")
+    progress = load_progress()
+    opening = ""
+    if variable is None:
+        found = first_not_right(progress, _asked(asked))
+        exercise, name = found.exercise, found.name
+        opening = f"{_why(found, progress)}\n\n"
+    else:
+        exercise, name = _find(variable, _asked(asked), progress)
+    hints = _hints(exercise, name)
+    if level is not None and not 1 <= level <= len(hints):
+        raise DojoError(f"{gradient_name(exercise, name)} has no hint {level}; choose --level 1 to {len(hints)}")
+    if everything:
+        levels = list(range(1, len(hints) + 1))
+    else:
+        levels = [_next_level(exercise, name, progress) if level is None else level]
+    blocks = [_show(exercise, name, number, progress) for number in levels]
+    save_progress(progress)
+    return opening + "\n\n".join([*blocks, _what_next(exercise, name, levels[-1])])
+
+
+def next_hint(exercise: Exercise, name: str) -> str:
+    """The next hint of the gradient of `name`; it counts as seen. After the last one, the last again.
+
+    Raises:
+        DojoError: the exercise has no hint for it.
+    """
+    progress = load_progress()
+    text = _show(exercise, name, _next_level(exercise, name, progress), progress)
+    save_progress(progress)
+    return text
+
+
+def find_gradient(variable: str, here: Exercise | None = None) -> tuple[Exercise, str]:
+    """The exercise and the tensor that `variable` means; `here` is the exercise to look in first.
+
+    Raises:
+        DojoError: no exercise grades it.
+    """
+    name = _tensor(variable, here) if here is not None else None
+    return (here, name) if here is not None and name is not None else _find(variable, None, load_progress())
+
+
+def solution(variable: str, asked: str | None = None, anyway: bool = False) -> str:
+    """The lines of the solution that compute one gradient, as text to print.
+
+    Raises:
+        DojoError: this installation has no solutions/, there is no such gradient, or it has not been right
+            yet and `anyway` is not set.
+    """
+    bundled("solutions")
+    progress = load_progress()
+    exercise, name = _find(variable, _asked(asked), progress)
+    gradient = gradient_name(exercise, name)
+    if not anyway and not progress.has_passed(exercise, name):
+        raise DojoError(
+            f"no graded file has {gradient} of {exercise.short_id} right so far; run `dojo grade`, "
+            f"or see it all the same: dojo solution {_with_exercise(exercise, name)} --anyway"
+        )
+    source = read_source(exercise.path)
+    if exercise.is_training:
+        (cell,) = exercise.code_cells("training")
+        lines = [(cell.line, cell.text)]
+    else:
+        (part,) = find_parts(source, exercise.id)
+        writers = part.attempts[name].writers
+        lines = [(part.analysis.statements[index].line, part.analysis.statements[index].text) for index in writers]
+    text = "\n".join(textwrap.indent(text, "    ") for _, text in lines)
+    return f"{gradient} in {exercise.short_id}, {_shown(exercise.path)}:{lines[0][0]}\n\n{text}"
+
+
+def gradient_name(exercise: Exercise, name: str) -> str:
+    """What the learner calls it: `dprobs`; in a training loop, where parameters are judged, the bare name."""
+    return name if exercise.is_training else f"d{name}"
+
+
+def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open:
+    """The first gradient that is not known to be right, without running anything.
+
+    What was graded last comes first. Where a file was never graded, a gradient without an answer counts as not
+    right, and one with an answer is left alone.
+
+    Raises:
+        DojoError: nothing is known, or nothing is left.
+    """
+    first: Open | None = None
+    for path, exercise in _places(progress, asked):
+        found = _first_open_in(path, exercise, progress)
+        if found and (found.wrong or not progress.graded or progress.working == (str(path.resolve()), exercise.id)):
+            return found
+        first = first or found
+    if first:
+        return first
+    if not Path("exercises").is_dir():
+        raise DojoError(
+            "nothing was graded yet and there is no exercises/ folder here; name a gradient, such as dprobs"
+        )
+    where = f"of {asked.short_id} " if asked else ""
+    raise DojoError(f"no gradient {where}is known to be wrong or missing; grade your file, or name a gradient")
+
+
+def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, Exercise]]:
+    """Files to look at and their exercise, the one that is being worked on first."""
+    if progress.working is not None:
+        path, working = Path(progress.working[0]), progress.working[1]
+        known = next((e for e in all_exercises() if e.id == working), None)
+        if known is not None and asked in (None, known):
+            yield path, known
+    for exercise in all_exercises():
+        path = Path("exercises") / f"{exercise.id}.py"
+        if path.is_file() and asked in (None, exercise):
+            yield path, exercise
+
+
+def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open | None:
+    try:
+        (part,) = find_parts(read_source(path), exercise.id)
+    except DojoError:
+        return None  # half-written or no exercise any more: `dojo grade` says so, a hint does not depend on it
+    stubs = [name for name in exercise.graded if not _has_answer(part, name)]
+    statuses = graded.statuses if (graded := progress.find(path, exercise)) else {}
+    # A pass counts until its answer is gone from the file, as after `dojo reset`.
+    left = [n for n in exercise.graded if n in stubs or (statuses and statuses.get(n) != "pass")]
+    wrong = [n for n in left if n not in stubs and statuses.get(n, "missing") != "missing"]
+    if not left:
+        return None
+    return Open(exercise, (wrong or left)[0], path, bool(wrong))
+
+
+def _has_answer(part: Part, name: str) -> bool:
+    return bool(part.analysis.training) if part.exercise.is_training else name in part.attempts
+
+
+def _asked(name: str | None) -> Exercise | None:
+    return None if name is None else find_exercise(name)
+
+
+def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Exercise, str]:
+    """The exercise and the tensor that `variable` means.
+
+    Raises:
+        DojoError: no exercise, or not the one that was asked for, grades it.
+    """
+    exercises = all_exercises() if asked is None else (asked,)
+    found = [(exercise, name) for exercise in exercises if (name := _tensor(variable, exercise))]
+    if not found:
+        names = list(dict.fromkeys(gradient_name(e, name) for e in exercises for name in e.graded))
+        close = difflib.get_close_matches(variable, names, 2, 0.6)
+        few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        known = f"did you mean {' or '.join(close)}?" if close else f"it grades {few}" if asked else f"there are {few}"
+        where = f"{asked.short_id} does not grade" if asked else "no exercise grades"
+        raise DojoError(f"{where} {variable!r}; {known}")
+    if len(found) > 1:
+        at_work = _exercise_at_work(progress)
+        return next((pair for pair in found if pair[0] is at_work), found[0])
+    return found[0]
+
+
+def _tensor(variable: str, exercise: Exercise) -> str | None:
+    bare = variable.strip()
+    if exercise.is_training and bare == "losses":  # what the loop computes, and what the report calls it
+        return "loss"
+    wanted = (bare, bare[1:] if bare[:1] in "dD" else bare)
+    exact = next((name for name in wanted if name in exercise.graded), None)
+    folded = [name for name in exercise.graded if name.lower() in [w.lower() for w in wanted]]
+    return exact or (folded[0] if len(folded) == 1 else None)
+
+
+def _exercise_at_work(progress: Progress) -> Exercise | None:
+    if progress.working is not None and Path(progress.working[0]).is_file():
+        working = progress.working[1]
+        return next((e for e in all_exercises() if e.id == working), None)
+    try:
+        return first_not_right(progress).exercise
+    except DojoError:
+        return None
+
+
+def _others(exercise: Exercise, name: str) -> list[Exercise]:
+    return [e for e in all_exercises() if e is not exercise and name in e.graded]
+
+
+def _with_exercise(exercise: Exercise, name: str) -> str:
+    chosen = f" --exercise {exercise.short_id}" if _others(exercise, name) else ""
+    return gradient_name(exercise, name) + chosen
+
+
+def _hints(exercise: Exercise, name: str) -> tuple[str, ...]:
+    found = exercise.hints.get(name, ())
+    if not found:
+        raise DojoError(f"{exercise.short_id} has no hint for {gradient_name(exercise, name)}")
+    return found
+
+
+def _next_level(exercise: Exercise, name: str, progress: Progress) -> int:
+    return min(progress.hints_seen(exercise, _owner(exercise, name)) + 1, len(_hints(exercise, name)))
+
+
+def _owner(exercise: Exercise, name: str) -> str:
+    """The gradient under which hints count as seen: all that a training loop gives share one set of hints."""
+    return exercise.graded[0] if exercise.is_training else name
+
+
+def _show(exercise: Exercise, name: str, level: int, progress: Progress) -> str:
+    """One hint with its heading; it counts as seen."""
+    hints = _hints(exercise, name)
+    progress.see(exercise, _owner(exercise, name), level)
+    width = min(_WIDEST, shutil.get_terminal_size((80, 24)).columns) - 2
+    paragraphs = [textwrap.fill(" ".join(p.split()), width) for p in hints[level - 1].split("\n\n")]
+    heading = f"{gradient_name(exercise, name)} in {exercise.short_id}, hint {level} of {len(hints)}"
+    return f"{heading}\n\n" + textwrap.indent("\n\n".join(paragraphs), "  ")
+
+
+def _why(found: Open, progress: Progress) -> str:
+    gradient, path = gradient_name(found.exercise, found.name), _shown(found.path)
+    if not found.wrong:
+        return f"The first gradient still to do in {path}: {gradient}"
+    graded = progress.find(found.path, found.exercise)
+    if graded is not None and not graded.is_current:
+        return f"{path} has changed since it was graded. The first gradient that was not right: {gradient}"
+    return f"The first gradient that is not right in {path}: {gradient}"
+
+
+def _what_next(exercise: Exercise, name: str, level: int) -> str:
+    words = _with_exercise(exercise, name)
+    if level < len(_hints(exercise, name)):
+        following = f"Next hint: dojo hint {words}"
+    else:
+        following = f"That was the last hint. All of them: dojo hint {words} --all"
+    others = " or ".join(f"--exercise {e.short_id}" for e in _others(exercise, name))
+    return following + (f"\n{gradient_name(exercise, name)} is graded elsewhere too: add {others}" if others else "")
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

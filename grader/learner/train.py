@@ -1,0 +1,83 @@
+"""Run a learner's own training loop in full, then measure what it learned with the exercise's own cells."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from torch import Tensor
+from tqdm import tqdm
+
+from grader.lesson.trials import namespace_of, use_exact_arithmetic
+from grader.reading.submission import Part
+from grader.reading.training_plan import plan_training
+from grader.running.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
+from grader.running.statements import run_statement
+from grader.running.training_run import STEPS, hook_loops
+from grader.showing.plots import loss_curve
+
+
+class Progress:
+    """Takes the place of the loop's own progress bar: shows the loss and keeps every loss that was seen."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
+    def __call__(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        while isinstance(iterable, ProgressStandIn):
+            iterable = iterable.iterable
+        frame = inspect.currentframe()
+        shown = time.monotonic()
+        with tqdm(iterable, unit="step", unit_scale=False, smoothing=0.05) as bar:
+            for item in bar:
+                yield item
+                loop = frame.f_back if frame is not None else None
+                loss = loop.f_locals.get("loss") if loop is not None else None
+                if isinstance(loss, (float, Tensor)):
+                    self.losses.append(float(loss))
+                    if time.monotonic() - shown > 0.5:
+                        shown = time.monotonic()
+                        recent = self.losses[-1000:]
+                        bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}", refresh=False)
+
+
+def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
+    """Train, evaluate, draw the losses to `picture`. Ctrl-C ends training and keeps what there is.
+
+    Returns the exit code: 0, or 1 where the submission has no loop or its loop raised.
+    """
+    plan = plan_training(part.analysis, part.exercise)
+    if plan is None:
+        typer.echo(f"{part.analysis.source.path}: the training loop is not written yet", err=True)
+        return 1
+    use_exact_arithmetic()
+    torch.set_grad_enabled(False)
+    namespace = namespace_of(part.exercise, {} if steps is None else {"max_steps": steps})
+    protected = without_stand_ins(namespace)
+    progress = Progress()
+    namespace |= stand_ins() | {STEPS: progress}
+    for step in plan.steps():
+        namespace.update(protected)
+        failure = run_statement(
+            step, namespace, partial(hook_loops, lines=step["loops"], own_functions=step["own_functions"])
+        )
+        if failure is not None and failure["type"] == "KeyboardInterrupt":
+            typer.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
+            break
+        if failure is not None and step["writes"]:
+            where = f"{part.analysis.source.path}:{failure['line']}"
+            typer.echo(f"{where}: {failure['type']}: {failure['text']}", err=True)
+            return 1
+    namespace.update({name: namespace.get(name, value) for name, value in protected.items()})
+    for cell in part.exercise.code_cells("evaluation"):
+        exec(compile(cell.text, part.exercise.path.name, "exec"), namespace)
+    if progress.losses:
+        loss_curve(progress.losses, picture)
+        typer.echo(f"loss curve: {picture}")
+    return 0

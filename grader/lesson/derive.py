@@ -1,0 +1,143 @@
+"""From a solution to its exercise to its notebook, in one direction only."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from grader.base.bundle import bundled
+from grader.base.errors import DojoError
+from grader.base.files import write_atomically
+from grader.lesson.colab import badge, setup_cell
+from grader.lesson.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
+from grader.syntax.source import Cell, percent_cells
+
+_MARK = re.compile(r"^# %%.*$", re.MULTILINE)
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def exercise_text(exercise: Exercise) -> str:
+    """The solution's file with stubs for answers, hints folded away and what Colab needs; all else to the letter."""
+    text = exercise.path.read_text(encoding="utf-8")
+    starts = [found.start() for found in _MARK.finditer(text)]
+    if not starts:
+        raise DojoError(f"{exercise.path}: holds no cell; a cell begins with `# %%`")
+    parts = [text[: starts[0]]]
+    names: list[str] = []
+    level = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        part = text[start:end]
+        (cell,) = percent_cells(part)
+        if "hint" in cell.tags:
+            level += 1
+            parts.append(_folded(part, cell, _answer_below(exercise, text, end), level))
+            continue
+        if set(cell.tags) & ANSWER_TAGS:
+            names, level = stub_names(exercise, cell), 0
+            part = part.split("\n", 1)[0] + "\n" + "".join(f"{name} = ...\n" for name in names) + "\n"
+        parts.append(part)
+    first = 1 + parts[1].startswith("# %% [markdown]")
+    if first == 2:
+        parts[1] = _with_badge(parts[1], badge(exercise.id))
+    parts[first - 1] = parts[first - 1].rstrip("\n") + "\n\n"
+    return "".join([*parts[:first], setup_cell(), "\n", *parts[first:]]).rstrip("\n") + "\n"
+
+
+def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
+    """What the learner is to assign in an answer cell: its gradients, or for a loop its first name."""
+    bound = bound_names_in_order(_body(cell))
+    if exercise.is_training:
+        return bound[:1]
+    gradients = {f"d{name}" for name in exercise.graded}
+    return [name for name in bound if name in gradients]
+
+
+def notebook_text(text: str) -> str:
+    """The notebook of an exercise's text: stable cell ids, no outputs, answers and hints tagged as there."""
+    import jupytext  # it costs 0.2 s, and `dojo grade` needs only the texts
+    import nbformat
+
+    notebook = jupytext.reads(text, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)  # type: ignore[no-untyped-call]
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell["id"] = f"cell-{number}"
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    nbformat.validate(notebook)
+    return str(nbformat.writes(notebook)) + "\n"  # type: ignore[no-untyped-call]
+
+
+def derived_files(root: Path) -> dict[Path, str]:
+    """Every file that the solutions decide, with its text: exercises and notebooks below `root`."""
+    files: dict[Path, str] = {}
+    for exercise, text in pristine_exercises():
+        files[root / "exercises" / f"{exercise.id}.py"] = text
+        files[root / "notebooks" / f"{exercise.id}.ipynb"] = notebook_text(text)
+    return files
+
+
+def pristine_exercises() -> Iterator[tuple[Exercise, str]]:
+    """Each exercise with the text that a learner starts from."""
+    derived = exercise_folder().name != "solutions"
+    for exercise in all_exercises():
+        yield exercise, exercise.path.read_text(encoding="utf-8") if derived else exercise_text(exercise)
+
+
+def write_pristine(folder: Path) -> None:
+    """Write every exercise as learners get it below `folder`: what a process may know that runs their answers."""
+    for exercise, text in pristine_exercises():
+        path = folder / f"{exercise.id}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def build() -> list[Path]:
+    """Write every derived file that is not up to date.
+
+    Raises:
+        DojoError: this installation has no solutions.
+    """
+    root = bundled("solutions").parent
+    written = []
+    for path, text in derived_files(root).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+            written.append(path.relative_to(root))
+    return written
+
+
+def _with_badge(part: str, line: str | None) -> str:
+    """The first cell with the badge below its heading."""
+    if line is None:
+        return part
+    mark, heading, rest = part.split("\n", 2)
+    return f"{mark}\n{heading}\n#\n# {line}\n{rest}"
+
+
+def _folded(part: str, cell: Cell, name: str, level: int) -> str:
+    mark = part.split("\n", 1)[0]
+    lines = [
+        "<details>",
+        f"<summary>{name}: hint {level}</summary>",
+        "",
+        *cell.text.split("\n"),
+        "",
+        "</details>",
+    ]
+    return mark + "\n" + "\n".join(f"# {line}".rstrip() for line in lines) + "\n\n"
+
+
+def _answer_below(exercise: Exercise, text: str, position: int) -> str:
+    for cell in percent_cells(text[position:]):
+        if set(cell.tags) & ANSWER_TAGS:
+            return ", ".join(stub_names(exercise, cell))
+    return exercise.title
+
+
+def _body(cell: Cell) -> list[ast.stmt]:
+    return ast.parse(cell.text).body

@@ -1,0 +1,282 @@
+"""An exercise, read from its one file: what is set up, what is graded, and the hints."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from types import CodeType
+
+from grader.base.bundle import bundled
+from grader.base.errors import DojoError
+from grader.base.files import read_text
+from grader.syntax.scopes import called_name
+from grader.syntax.source import Cell, percent_cells
+
+SETUP_TAGS = frozenset({"setup", "parameters"})
+ANSWER_TAGS = frozenset({"backward", "training"})
+HINTS_PER_ANSWER = 3
+DTYPE = "dtype"
+"""The parameter that names a dtype; many submissions use the same name for a dtype itself."""
+
+_MARKER = re.compile(r"<!--\s*dojo:\s*([\w/.-]+)\s*-->")
+
+
+@dataclass(frozen=True, eq=False)
+class Atom:
+    """One line of the forward pass: `name = expression`, and the names that the expression reads."""
+
+    name: str
+    line: int
+    text: str
+    reads: tuple[str, ...]
+    code: CodeType = field(repr=False)
+
+    @property
+    def binds(self) -> tuple[str, ...]:
+        """`("Xb", "Yb")` for a line that assigns both; else the one name."""
+        return tuple(self.name.split(", "))
+
+
+@dataclass(frozen=True, eq=False)
+class Exercise:
+    """One exercise. Names are those of tensors: the gradient of `logits` is graded as `logits`."""
+
+    id: str
+    path: Path
+    cells: tuple[Cell, ...]
+
+    @property
+    def short_id(self) -> str:
+        """What people type: `ex1` for `makemore/ex1_atoms`."""
+        return self.id.split("/")[-1].split("_")[0]
+
+    @cached_property
+    def title(self) -> str:
+        """The lesson's first heading."""
+        first = next((cell.text for cell in self.cells if cell.kind == "markdown"), "")
+        return first.lstrip("# ").split("\n")[0].strip()
+
+    def code_cells(self, *tags: str) -> list[Cell]:
+        return [cell for cell in self.cells if cell.kind == "code" and set(tags) & set(cell.tags)]
+
+    @property
+    def is_training(self) -> bool:
+        """True where the learner writes a training loop, not single gradients."""
+        return bool(self.code_cells("training"))
+
+    @cached_property
+    def atoms(self) -> tuple[Atom, ...]:
+        """The forward pass, one atom a line, in order."""
+        found = []
+        for cell in self.code_cells("forward"):
+            for node in ast.parse(cell.text).body:
+                if not (isinstance(node, ast.Assign) and len(node.targets) == 1):
+                    raise DojoError(
+                        f"{self.path}:{cell.line + node.lineno - 1}: a forward cell holds one "
+                        "`name = expression` a line"
+                    )
+                found.append(_atom(node, cell, self.path))
+        return tuple(found)
+
+    @cached_property
+    def atom_trees(self) -> frozenset[str]:
+        """The atoms as `ast.dump` gives them: by these a submission's own copy of one is known."""
+        return frozenset(ast.dump(ast.parse(atom.text)) for atom in self.atoms)
+
+    @cached_property
+    def forward_names(self) -> tuple[str, ...]:
+        return tuple(name for atom in self.atoms for name in atom.binds)
+
+    def fed_by(self, name: str) -> set[str]:
+        """The tensors that are computed from `name`, directly or not."""
+        reached = {name}
+        for atom in self.atoms:
+            if reached & set(atom.reads):
+                reached.update(atom.binds)
+        return reached - {name}
+
+    @cached_property
+    def parameter_values(self) -> dict[str, object]:
+        """The literals of the `parameters` cells: sizes, seed, device, dtype."""
+        values: dict[str, object] = {}
+        for cell in self.code_cells("parameters"):
+            for node in ast.parse(cell.text).body:
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                    values[node.targets[0].id] = ast.literal_eval(node.value)
+        return values
+
+    @cached_property
+    def fixed_parameters(self) -> frozenset[str]:
+        """Sizes, seed and device: a submission that sets them anew does not change what it is graded on."""
+        return frozenset(self.parameter_values.keys() - {DTYPE})
+
+    @cached_property
+    def setup_names(self) -> frozenset[str]:
+        """Every name that the setup and parameters cells bind at top level."""
+        names: set[str] = set()
+        for cell in self.code_cells(*SETUP_TAGS):
+            names |= bound_names(ast.parse(cell.text).body)
+        return frozenset(names)
+
+    @cached_property
+    def setup_calls(self) -> dict[str, set[str]]:
+        """For each name of the setup the functions that are called to make it."""
+        calls: dict[str, set[str]] = {}
+        for cell in self.code_cells(*SETUP_TAGS):
+            for node in ast.parse(cell.text).body:
+                called = {called_name(leaf) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+                calls |= dict.fromkeys(bound_names_in_order([node]), called)
+        return calls
+
+    @cached_property
+    def network_names(self) -> frozenset[str]:
+        """What the forward pass reads from the setup: data, parameters and sizes."""
+        read = {name for atom in self.atoms for name in atom.reads}
+        return frozenset(read & self.setup_names)
+
+    @cached_property
+    def graded(self) -> tuple[str, ...]:
+        """The tensors whose gradients are graded, in the order in which the lesson meets them."""
+        if self.is_training:
+            return ("loss", *self.trained)
+        names = dict.fromkeys(
+            name for cell in self.code_cells("backward") for name in self._gradients_assigned_in(cell)
+        )
+        return tuple(names)
+
+    @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """For a training exercise: the entries of `parameters`, in the setup's order."""
+        for cell in self.code_cells("setup"):
+            for node in ast.parse(cell.text).body:
+                if isinstance(node, ast.Assign) and bound_names([node]) == {"parameters"}:
+                    return tuple(element.id for element in ast.walk(node.value) if isinstance(element, ast.Name))
+        raise DojoError(f"{self.path}: no setup cell assigns `parameters = [...]`")
+
+    @cached_property
+    def given(self) -> tuple[str, ...]:
+        """The tensors whose gradients the learner is given."""
+        cells = self.code_cells("given")
+        return tuple(dict.fromkeys(name for cell in cells for name in self._gradients_assigned_in(cell)))
+
+    @cached_property
+    def hints(self) -> Mapping[str, tuple[str, ...]]:
+        """For each graded tensor its hints, from a nudge to nearly the answer."""
+        hints: dict[str, tuple[str, ...]] = {}
+        waiting: list[str] = []
+        for cell in self.cells:
+            if "hint" in cell.tags:
+                waiting.append(hint_text(cell.text))
+            elif set(cell.tags) & ANSWER_TAGS and waiting:
+                names = self.graded if self.is_training else self._gradients_assigned_in(cell)
+                for name in names:
+                    hints.setdefault(name, tuple(waiting))
+                waiting = []
+        return hints
+
+    def _gradients_assigned_in(self, cell: Cell) -> list[str]:
+        known = set(self.forward_names) | self.network_names
+        bound = bound_names_in_order(ast.parse(cell.text).body)
+        return [name[1:] for name in bound if name[:1] == "d" and name[1:] in known]
+
+
+def hint_text(text: str) -> str:
+    """A hint without the element that folds it away in a notebook."""
+    inner = re.sub(r"</?details>|<summary>.*?</summary>", "", text, flags=re.DOTALL)
+    return inner.strip()
+
+
+def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
+    """The names that these statements bind at top level, first binding first."""
+    names: dict[str, None] = {}
+    for node in body:
+        targets: list[ast.AST] = []
+        if isinstance(node, ast.Assign):
+            targets = list(node.targets)
+        elif isinstance(node, (ast.AnnAssign, ast.AugAssign, ast.For)):
+            targets = [node.target]
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names[node.name] = None
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update(dict.fromkeys(alias.asname or alias.name.split(".")[0] for alias in node.names))
+        for target in targets:
+            stores = (leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
+            names.update(dict.fromkeys(leaf.id for leaf in stores if isinstance(leaf.ctx, ast.Store)))
+    return list(names)
+
+
+def bound_names(body: list[ast.stmt]) -> set[str]:
+    return set(bound_names_in_order(body))
+
+
+def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:
+    line = cell.line + node.lineno - 1
+    reads = dict.fromkeys(leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name))
+    name = ", ".join(bound_names_in_order([node]))
+    text = ast.get_source_segment(cell.text, node) or ast.unparse(node)
+    code = compile("\n" * (line - 1) + text, path.name, "exec")
+    return Atom(name, line, text, tuple(reads), code)
+
+
+def marked_id(cells: tuple[Cell, ...]) -> str | None:
+    """The exercise that a file names itself, in its `<!-- dojo: ... -->` marker."""
+    for cell in cells:
+        if cell.kind == "markdown" and (found := _MARKER.search(cell.text)):
+            return found[1]
+    return None
+
+
+def exercise_folder() -> Path:
+    """Where untouched exercises lie: a checkout's `exercises/` belong to the learner, so not there.
+
+    DOJO_DEFINITIONS names another folder, for a process that must not know the solutions.
+    """
+    if chosen := os.environ.get("DOJO_DEFINITIONS"):
+        return Path(chosen)
+    try:
+        return bundled("solutions")
+    except DojoError:
+        return bundled("exercises")
+
+
+def read_exercise(path: Path, root: Path) -> Exercise:
+    cells = tuple(percent_cells(read_text(path)))
+    return Exercise(path.relative_to(root).with_suffix("").as_posix(), path, cells)
+
+
+@lru_cache
+def all_exercises(root: Path | None = None) -> tuple[Exercise, ...]:
+    """Every exercise, by track and number.
+
+    Raises:
+        DojoError: there is none (an empty installation must not pass for a perfect one).
+    """
+    root = root or exercise_folder()
+    found = tuple(read_exercise(path, root) for path in sorted(root.glob("*/*.py")))
+    if not found:
+        raise DojoError(f"no exercise found in {root.name}/: the installation is incomplete")
+    return found
+
+
+def track_of(exercise: Exercise) -> tuple[Exercise, ...]:
+    """The exercises of the same track, this one included."""
+    return tuple(e for e in all_exercises() if e.id.split("/")[0] == exercise.id.split("/")[0])
+
+
+def find_exercise(name: str) -> Exercise:
+    """The exercise called `name`: `ex1`, `ex1_atoms` or `makemore/ex1_atoms`.
+
+    Raises:
+        DojoError: none, or more than one, is called so.
+    """
+    matches = [e for e in all_exercises() if name in (e.id, e.id.split("/")[-1], e.short_id)]
+    if len(matches) == 1:
+        return matches[0]
+    known = ", ".join(e.short_id if not matches else e.id for e in (matches or all_exercises()))
+    problem = "is ambiguous" if matches else "is unknown"
+    raise DojoError(f"exercise {name!r} {problem}; choose one of: {known}")

@@ -1,0 +1,124 @@
+"""Worlds: the sizes, data, dtype and device on which one set of statements runs again."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import torch
+
+from grader.lesson.exercise import SETUP_TAGS, Exercise
+
+_PRIMES = (5, 7, 11, 13, 17, 19, 23)
+_VOCABULARIES = (21, 22, 24)
+_FEW_CHARACTERS = (2, 4, 5)
+
+
+@dataclass(frozen=True)
+class World:
+    """`parameters` replace literals of the exercise's `parameters` cell; `probe` seeds random upstreams."""
+
+    label: str
+    parameters: Mapping[str, Any]
+    decides: bool = True
+    probe: int | None = None
+
+    def again(self) -> World:
+        """The same kind of world with other data: what a lost worker was told of this one is worth nothing there."""
+        parameters = dict(self.parameters)
+        if "seed" in parameters:
+            parameters["seed"] = draw_seed(int(parameters["seed"]), "again")
+        probe = None if self.probe is None else draw_seed(self.probe, "again")
+        return World(self.label, parameters, self.decides, probe)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        found = getattr(torch, str(self.parameters.get("dtype", "float32")))
+        assert isinstance(found, torch.dtype)
+        return found
+
+
+def draw_seed(seed: int, purpose: str) -> int:
+    """A 31-bit seed that follows from `seed` alone, different for each purpose."""
+    return random.Random(f"{seed}:{purpose}").getrandbits(31)
+
+
+def as_written(device: str) -> World:
+    """The exercise's own sizes, seed and float32: what the learner sees in a notebook. Decides nothing."""
+    return World("as written", {"device": device}, decides=False)
+
+
+def other_data(seed: int, device: str, purpose: str = "data") -> World:
+    """The exercise's sizes in float64, with parameters and a batch that follow from `seed`."""
+    return World("other data", _float64(device, draw_seed(seed, purpose)))
+
+
+def random_upstream(seed: int, device: str, purpose: str = "probe") -> World:
+    """Like `other_data`, but every gradient that is graded or given is a random tensor upstream."""
+    parameters = _float64(device, draw_seed(seed, purpose))
+    return World("random upstream", parameters, decides=False, probe=draw_seed(seed, f"{purpose}:upstream"))
+
+
+def other_sizes(exercise: Exercise, seed: int, device: str) -> World:
+    """float64 with every size changed, all of them different from each other."""
+    parameters = _float64(device, draw_seed(seed, "sizes"))
+    parameters |= sizes_drawn(exercise, seed)
+    return World("other sizes", parameters, decides=False)
+
+
+def worlds_of(exercise: Exercise, seed: int, device: str) -> tuple[World, World, World, World]:
+    """The worlds of every submission: the one that decides, the one that is shown, the probe, and other sizes."""
+    probe = random_upstream(seed, device)
+    return other_data(seed, device), as_written(device), probe, other_sizes(exercise, seed, device)
+
+
+def sizes_drawn(exercise: Exercise, seed: int) -> dict[str, Any]:
+    """A new value for each size of the exercise: distinct primes, and a shorter alphabet.
+
+    Integers of the `parameters` cell are sizes, except `seed` and those that end in `_steps`.
+    """
+    draw = random.Random(f"{seed}:sizes")
+    primes = draw.sample(_PRIMES, len(_PRIMES))
+    drawn: dict[str, Any] = {}
+    for name, value in exercise.parameter_values.items():
+        if name == "alphabet":
+            drawn[name] = str(value)[: draw.choice(_VOCABULARIES) - 1]
+        elif isinstance(value, int) and name != "seed" and not name.endswith("_steps"):
+            taken = set(drawn.values()) | {value}
+            pool = _FEW_CHARACTERS if name == "block_size" else primes
+            drawn[name] = next(size for size in pool if size not in taken)
+    return drawn
+
+
+def _float64(device: str, seed: int) -> dict[str, Any]:
+    return {"device": device, "dtype": "float64", "seed": seed}
+
+
+def namespace_of(exercise: Exercise, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the setup cells with `parameters` in place of the exercise's own; the names they bind."""
+    namespace: dict[str, Any] = {"__name__": "exercise"}
+    with torch.no_grad():
+        for code, overridable in _setup_code(exercise):
+            exec(code, namespace)
+            if overridable:
+                namespace.update(parameters)
+    return namespace
+
+
+@lru_cache(maxsize=64)
+def _setup_code(exercise: Exercise) -> tuple[tuple[CodeType, bool], ...]:
+    return tuple(
+        (compile("\n" * (cell.line - 1) + cell.text, exercise.path.name, "exec"), "parameters" in cell.tags)
+        for cell in exercise.code_cells(*SETUP_TAGS)
+    )
+
+
+def use_exact_arithmetic() -> None:
+    """One thread, and no TF32: tiny tensors run 3 to 5 times slower on two threads than on one."""
+    torch.set_num_threads(1)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

@@ -1,0 +1,196 @@
+"""Which statements of a submission attempt which gradient."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from grader.lesson.exercise import Exercise
+from grader.reading.gradient_names import Names, add_aliases, find_names
+from grader.syntax.effects import Effects, mutated_arguments, statement_effects
+from grader.syntax.loops import Loop
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in
+from grader.syntax.source import Source, Statement
+
+
+@dataclass
+class Attempt:
+    """One version of one gradient: the statements that write it, in file order.
+
+    `place` is the expression that holds the value. `inside` says that the value is judged in a function that
+    the statement calls, or in a block, right after its last write there.
+    """
+
+    tensor: str
+    place: str
+    writers: list[int] = field(default_factory=list)
+    inside: bool = False
+
+
+@dataclass
+class Analysis:
+    """A submission seen through the names of one track's exercises."""
+
+    source: Source
+    effects: list[Effects]
+    names: Names
+    attempts: dict[str, list[Attempt]] = field(default_factory=dict)
+    hidden: dict[str, list[Attempt]] = field(default_factory=dict)
+    stubs: dict[str, int] = field(default_factory=dict)
+    training: list[int] = field(default_factory=list)
+    loops: dict[int, list[Loop]] = field(default_factory=dict)
+
+    @property
+    def statements(self) -> Sequence[Statement]:
+        return self.source.statements
+
+    def gradients_read(self, index: int) -> set[str]:
+        found = self.effects[index]
+        return self.names.named_by(found.reads | found.fields, found.fields)
+
+    def gradients_written(self, index: int) -> set[str]:
+        found = self.effects[index]
+        return self.names.named_by(found.writes | found.fields, found.fields)
+
+
+def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
+    """Find every attempt at every gradient that one of `exercises` grades."""
+    exercises = list(exercises)
+    gradients = [e for e in exercises if not e.is_training]
+    tensors = {name for e in gradients for name in (*e.graded, *e.given)}
+    forward = tensors | {e.atoms[-1].name for e in exercises if e.atoms}
+    body = [statement.node for statement in source.statements]
+    mutated = mutated_arguments(body)
+    effects = [statement_effects(node, mutated) for node in body]
+    names = find_names(source, effects, tensors)
+    add_aliases(body, effects, names.by_name)
+    analysis = Analysis(source, effects, names)
+    trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}
+    inside = _gradients_inside(body, names, trainers)
+    for index, node in enumerate(body):
+        looping = any(isinstance(leaf, Loop) for leaf in source.statements[index].nodes)
+        loops = training_loops(node, names, forward, inside.keys()) if looping else []
+        if loops:
+            analysis.loops[index] = loops
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and (loops or effects[index].calls & trainers):
+            analysis.training.append(index)
+    for index, node in enumerate(body):
+        if index not in analysis.training and not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            _collect(analysis, index, source.statements[index], inside)
+    _add_generic_names(analysis)
+    for tensor, versions in analysis.hidden.items():
+        analysis.attempts.setdefault(tensor, versions)
+    for index, value, tensor in names.compared:
+        if tensor not in analysis.attempts and not isinstance(value, (ast.Name, ast.Constant)):
+            analysis.attempts[tensor] = [Attempt(tensor, ast.unparse(value), [index])]
+    return analysis
+
+
+def _collect(analysis: Analysis, index: int, statement: Statement, inside: dict[str, dict[str, str]]) -> None:
+    effects, names, node = analysis.effects[index], analysis.names, statement.node
+    written = names.written(statement.nodes)
+    for name in sorted(effects.writes & names.by_name.keys()):
+        written.setdefault(names.by_name[name], name)
+    if is_stub(node):
+        for tensor in written:
+            analysis.stubs.setdefault(tensor, index)
+        return
+    called: dict[str, str] = {}
+    for function in effects.calls & inside.keys():
+        called.update(inside[function])
+    fresh = _stored_afresh(node, effects, names)
+    passing = {t for t, place in written.items() if isinstance(node, ast.Assign) and fresh and t not in fresh}
+    passing -= {found[0] for target in _targets(node) if (found := names.find(target)) is not None}
+    blocks = len(written) > 1 and is_open_block(node)
+    for tensor, place in written.items():
+        if tensor in passing:
+            continue
+        versions = analysis.attempts.setdefault(tensor, [])
+        if tensor in called and len(written) > 1:
+            versions.append(Attempt(tensor, called[tensor], [index], inside=True))
+        elif tensor in fresh or not versions or versions[-1].place != place:
+            versions.append(Attempt(tensor, place, [index], inside=blocks))
+        else:
+            versions[-1].writers.append(index)
+            versions[-1].inside = False
+    for tensor in called.keys() - written.keys():
+        analysis.hidden.setdefault(tensor, []).append(Attempt(tensor, called[tensor], [index], inside=True))
+
+
+def _targets(node: ast.stmt) -> list[ast.expr]:
+    if isinstance(node, ast.Assign):
+        return node.targets
+    return [node.target] if isinstance(node, (ast.AugAssign, ast.AnnAssign)) else []
+
+
+def _stored_afresh(node: ast.stmt, effects: Effects, names: Names) -> set[str]:
+    """The gradients that a statement gives a new value, whatever they held before."""
+    fresh = {names.by_name[name] for name in effects.rebinds if name in names.by_name}
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            place = None if isinstance(target, ast.Name) else names.find(target)
+            if place is not None and place[1] == ast.unparse(target) and place[1] not in ast.unparse(node.value):
+                fresh.add(place[0])
+    return fresh
+
+
+def is_stub(node: ast.stmt) -> bool:
+    """True for `dlogits = ...` and `dlogits = None`."""
+    value = getattr(node, "value", None)
+    return isinstance(node, (ast.Assign, ast.AnnAssign)) and (
+        value is None or (isinstance(value, ast.Constant) and value.value in (..., None))
+    )
+
+
+def is_open_block(node: ast.AST) -> bool:
+    """True for a block whose statements run once, so that each may be judged where it stands."""
+    if isinstance(node, ast.For):
+        return ast.unparse(node.iter) == "range(1)"
+    return isinstance(node, (ast.If, ast.With, ast.Try))
+
+
+def _add_generic_names(analysis: Analysis) -> None:
+    """Attempts under names like `out` that a `cmp` call alone says the meaning of: those right above the call."""
+    for index, value, tensor in analysis.names.compared:
+        if not isinstance(value, ast.Name) or value.id in analysis.names.by_name:
+            continue
+        writers: list[int] = []
+        for position in range(index - 1, -1, -1):
+            found = analysis.effects[position]
+            if value.id in found.writes:
+                writers.insert(0, position)
+                if value.id in found.rebinds:
+                    break
+        if writers and not is_stub(analysis.statements[writers[0]].node):
+            versions = analysis.attempts.setdefault(tensor, [])
+            versions.append(Attempt(tensor, value.id, writers))
+            versions.sort(key=lambda attempt: attempt.writers[0])
+
+
+def _gradients_inside(body: Sequence[ast.stmt], names: Names, trainers: Collection[str]) -> dict[str, dict[str, str]]:
+    """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
+    functions = functions_in(body)
+    places = {f.name: names.written(ast.walk(f)) for f in functions if f.name not in trainers}
+    for _ in range(3):  # calls of calls of calls: enough for what people write
+        for function in functions:
+            held = places.get(function.name)
+            for leaf in ast.walk(function):
+                if held is not None and isinstance(leaf, ast.Call) and (called := called_name(leaf)) in places:
+                    held |= {t: place for t, place in places[called].items() if t not in held}
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            start = [f.name for f in functions_in([node]) if f.name in ("__init__", "__post_init__", "__call__")]
+            places[node.name] = {t: place for name in start for t, place in places.get(name, {}).items()}
+    return {name: held for name, held in places.items() if held}
+
+
+def training_loops(node: ast.AST, names: Names, forward: set[str], carriers: Collection[str] = ()) -> list[Loop]:
+    """The outermost loops below `node` that run forward and backward again: training, not an answer."""
+    if isinstance(node, (ast.For, ast.While)):
+        assigned = assigned_names(node)
+        called = {called_name(leaf) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+        gradients = {names.by_name[name] for name in assigned if name in names.by_name}
+        if (len(gradients) > 1 or called & set(carriers)) and assigned & forward:
+            return [node]
+    return [loop for child in ast.iter_child_nodes(node) for loop in training_loops(child, names, forward, carriers)]

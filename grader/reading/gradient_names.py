@@ -1,0 +1,177 @@
+"""Which names and places of a submission hold which gradient."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from grader.syntax.effects import Effects
+from grader.syntax.scopes import assigned_names, field_name, functions_in, root_name
+from grader.syntax.source import Source, Statement
+
+_CONVENTIONAL = re.compile(r"^(d|g_)|grad", re.IGNORECASE)
+
+
+@dataclass
+class Names:
+    """`by_name` maps names, attributes and keys (`dlogits`) to tensors; `by_place` the fields (`['h']` of
+    `grads['h']`) that `cmp` calls name, except those of `caches`, which hold forward tensors under such keys.
+    `own_functions` are the functions and methods of the submission. `compared` lists what `cmp` calls compare:
+    statement, value, tensor.
+    """
+
+    by_name: dict[str, str]
+    by_place: dict[str, str] = field(default_factory=dict)
+    caches: frozenset[str] = frozenset()
+    own_functions: frozenset[str] = frozenset()
+    compared: list[tuple[int, ast.expr, str]] = field(default_factory=list)
+
+    def find(self, node: ast.AST) -> tuple[str, str] | None:
+        """(tensor, expression) of the gradient that `node` is or is a part of, such as `dC[ix]` of `dC`."""
+        while True:
+            if isinstance(node, ast.Name):
+                tensor = self.by_name.get(node.id)
+                return None if tensor is None else (tensor, node.id)
+            if isinstance(node, (ast.Attribute, ast.Subscript)):
+                tensor = self.by_name.get(field_name(node) or "")
+                if tensor is None and self.by_place and root_name(node) not in self.caches:
+                    tensor = self.by_place.get(_without_root(node))
+                if tensor is not None:
+                    return tensor, ast.unparse(node)
+                node = node.value
+            elif isinstance(node, ast.Call):
+                node = node.func
+            elif isinstance(node, ast.Starred):
+                node = node.value
+            else:
+                return None
+
+    def named_by(self, names: Iterable[str], fields: Iterable[str]) -> set[str]:
+        """The tensors whose gradients these names, attributes and keys hold."""
+        found = {self.by_name[name] for name in names if name in self.by_name}
+        if self.by_place:
+            places = (place for name in fields for place in (f"[{name!r}]", f".{name}"))
+            found |= {self.by_place[place] for place in places if place in self.by_place}
+        return found
+
+    def written(self, nodes: Iterable[ast.AST]) -> dict[str, str]:
+        """tensor -> expression, for each gradient that one of `nodes` stores to or changes in place."""
+        found: dict[str, str] = {}
+        for leaf in nodes:
+            target: ast.AST | None = None
+            if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
+                target = leaf
+            elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
+                in_place = leaf.func.attr.endswith("_") and not leaf.func.attr.startswith("_")
+                target = leaf.func.value if in_place else None
+            if target is not None and (place := self.find(target)) is not None:
+                found[place[0]] = place[1]
+        return found
+
+
+def find_names(source: Source, effects: list[Effects], tensors: set[str]) -> Names:
+    """The gradient names of a submission: `dlogits`, what `cmp` calls name, and loose spellings."""
+    own = frozenset(function.name for function in functions_in(statement.node for statement in source.statements))
+    names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source), own_functions=own)
+    written = {name for e in effects for name in e.writes | e.fields}
+    for function in functions_in(statement.node for statement in source.statements):
+        written |= {name for child in function.body for name in assigned_names(child)}
+        written |= {field_name(leaf) or "" for leaf in ast.walk(function)}
+    compared_with: dict[str, set[str]] = defaultdict(set)
+    for index, statement in enumerate(source.statements):
+        for value, tensor in _compared(statement, tensors):
+            names.compared.append((index, value, tensor))
+            if isinstance(value, ast.Name):
+                compared_with[value.id].add(tensor)
+            elif field_name(value) not in {None, "grad", *names.by_name}:
+                names.by_place[_without_root(value)] = tensor
+    for name, compared in compared_with.items():
+        if len(compared) == 1 and _CONVENTIONAL.search(name):
+            names.by_name.setdefault(name, next(iter(compared)))
+    _add_loose_spellings(names.by_name, written, tensors)
+    return names
+
+
+def _without_root(node: ast.expr) -> str:
+    """`['h']` for `grads['h']`, `.h` for `self.h`; other expressions as they are."""
+    if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.value, ast.Name):
+        return ast.unparse(node)[len(node.value.id) :]
+    return ast.unparse(node)
+
+
+def _caches(source: Source) -> frozenset[str]:
+    """Names of dicts and objects that hold forward tensors: those with `cache["h"] = h` somewhere."""
+    found = set()
+    for statement in source.statements:
+        for leaf in statement.nodes:
+            if isinstance(leaf, ast.Assign) and isinstance(leaf.value, ast.Name):
+                found |= {root_name(t) for t in leaf.targets if field_name(t) == leaf.value.id}
+    return frozenset(name for name in found if name is not None)
+
+
+def _add_loose_spellings(by_name: dict[str, str], written: set[str], tensors: set[str]) -> None:
+    held = {tensor for name, tensor in by_name.items() if name in written}
+    loose = {tensor.replace("_", "").lower(): tensor for tensor in tensors - held}
+    for name in written - by_name.keys() - tensors:
+        tensor = loose.get(normalised(name)) if _CONVENTIONAL.search(name) else None
+        if tensor is not None:
+            by_name[name] = tensor
+
+
+def normalised(name: str) -> str:
+    """The tensor that a gradient's name speaks of: `dL_dlogits`, `grad_logits`, `d_logits` -> `logits`."""
+    bare = re.sub(r"^(dl_?d|dloss_?d|grad_|g_|d_|d)|(_grad|_gradient)$", "", name.lower())
+    return bare.replace("_", "")
+
+
+def _compared(statement: Statement, tensors: set[str]) -> list[tuple[ast.expr, str]]:
+    found = []
+    for leaf in statement.nodes:
+        if isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Name) and leaf.func.id == "cmp":
+            arguments = [*leaf.args, *(keyword.value for keyword in leaf.keywords)]
+            if len(arguments) >= 3 and isinstance(arguments[2], ast.Name) and arguments[2].id in tensors:
+                found.append((arguments[1], arguments[2].id))
+    return found
+
+
+_VIEWS = frozenset(
+    "view view_as reshape flatten ravel squeeze unsqueeze transpose t permute expand detach numpy narrow".split()
+)
+_VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
+
+
+def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients: Mapping[str, str]) -> None:
+    """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`.
+
+    Two gradients that share memory stay apart: each is judged after its own last line.
+    """
+    groups: dict[str, set[str]] = {}
+    for node, found in zip(body, effects, strict=True):
+        for name in found.writes - found.rebinds:
+            for other in groups.get(name, ()):
+                if not (name in gradients and other in gradients):
+                    found.writes = found.writes | {other}
+        for name in found.rebinds:
+            groups.pop(name, set()).discard(name)
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            viewed = _viewed(node.value)
+            if viewed is not None and viewed != node.targets[0].id:
+                group = groups.setdefault(viewed, {viewed})
+                group.add(node.targets[0].id)
+                groups[node.targets[0].id] = group
+
+
+def _viewed(value: ast.expr) -> str | None:
+    """The name whose memory an expression shares: `dC` for `dC.view(-1)`; None for a fresh tensor."""
+    while True:
+        if isinstance(value, ast.Name):
+            return value.id
+        if isinstance(value, ast.Attribute) and value.attr in _VIEW_ATTRIBUTES:
+            value = value.value
+        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _VIEWS:
+            value = value.func.value
+        else:
+            return None

@@ -1,0 +1,49 @@
+"""How many tensor operations an answer takes, read from its text."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+
+from grader.lesson.exercise import Exercise
+from grader.reading.plan import Plan
+from grader.syntax.scopes import rebound_names
+
+
+def count_operations(statements: Iterable[ast.stmt]) -> int:
+    """Arithmetic, calls of methods and of functions such as F.softmax. Arithmetic on sizes alone does not count."""
+    found = 0
+    for statement in statements:
+        for leaf in ast.walk(statement):
+            if isinstance(leaf, (ast.BinOp, ast.UnaryOp)):
+                found += not _is_size(leaf)
+            elif isinstance(leaf, ast.AugAssign) or (
+                isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)
+            ):
+                found += 1
+    return found
+
+
+def _is_size(node: ast.AST) -> bool:
+    names = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+    return names <= {"n", "batch_size"}
+
+
+def shortest(exercise: Exercise) -> int | None:
+    """What the exercise's own formula takes; None where this installation has no solutions."""
+    body = [node for cell in exercise.code_cells("backward") for node in ast.parse(cell.text).body]
+    return count_operations(body) or None
+
+
+def repeated_atoms(plan: Plan, tensor: str) -> str:
+    """For an exercise of one formula: that an answer went through the atoms, and what that takes; else ""."""
+    exercise, known = plan.exercise, {*plan.exercise.graded, *plan.exercise.given}
+    if len(exercise.graded) != 1:
+        return ""
+    lines = [plan.statements[index].node for index in plan.lines_of(tensor)]
+    between = {f"d{name}" for name in exercise.forward_names if name not in known}
+    if not between & {name for node in lines for name in rebound_names(node)}:
+        return ""
+    own, least = count_operations(lines), shortest(exercise)
+    said = f"Right, by way of the atoms: it takes {own} tensor operations."
+    return f"{said} One formula takes {least}." if least else f"{said} One formula takes far fewer."

@@ -1,0 +1,298 @@
+"""In which order a submission's statements run, and after which of them each gradient is judged."""
+
+from __future__ import annotations
+
+import ast
+import heapq
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from grader.admission.static_check import FirstWall, Refusal
+from grader.lesson.exercise import DTYPE, Exercise
+from grader.reading.attempts import Analysis, Attempt
+from grader.reading.gradient_names import Names
+from grader.reading.slices import Slicer
+from grader.syntax.effects import Effects
+from grader.syntax.scopes import FUNCTIONS, called_name, rebound_names
+from grader.syntax.source import Statement
+
+PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
+"""What every submission finds defined, whether it imports it or not."""
+
+
+MAX_ANSWER_TEXT = 8000
+"""Characters of an answer that a report repeats: a literal of megabytes stays out of it."""
+
+_PLAIN_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One statement to run, and the gradients (tensor -> expression) to hand over after it."""
+
+    index: int
+    statement: Statement
+    writes: tuple[str, ...]
+    hand_over: Mapping[str, str]
+    hooks: frozenset[str]
+
+
+@dataclass
+class Plan:
+    """Everything that grading one exercise of one submission needs to know of its text."""
+
+    exercise: Exercise
+    steps: list[Step] = field(default_factory=list)
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    forbidden: dict[str, tuple[Statement, Refusal]] = field(default_factory=dict)
+    places_inside: dict[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=lambda: Names({}))
+    slices: dict[str, set[int]] = field(default_factory=dict)
+    reads: dict[str, frozenset[str]] = field(default_factory=dict)
+    unsized_one_hot: dict[str, tuple[Statement, int]] = field(default_factory=dict)
+    forward_lines: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+    statements: Sequence[Statement] = ()
+
+    def lines_of(self, tensor: str) -> list[int]:
+        """The statements that make up an answer: those that write it and what they need, definitions left out."""
+        kept = self.slices[tensor]
+        return [s.index for s in self.steps if s.index in kept and isinstance(s.statement.node, _PLAIN_STATEMENTS)]
+
+    def answer(self, tensor: str) -> list[str]:
+        """The statements of an answer as the learner wrote them, definitions included."""
+        return short_texts(self.statements[index] for index in sorted(self.slices.get(tensor, ())))
+
+    def own_names(self, tensor: str) -> set[str]:
+        """The names that an answer gives to its own intermediate results."""
+        lines = (self.statements[index].node for index in self.lines_of(tensor))
+        return {name for node in lines for name in rebound_names(node)} - self.aliases.keys()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        return tuple(name for name in self.exercise.graded if name not in self.attempts)
+
+
+def short_texts(statements: Iterable[Statement]) -> list[str]:
+    """The statements' texts, as many as `MAX_ANSWER_TEXT` admits; one that is too long is left out."""
+    texts, left = [], MAX_ANSWER_TEXT
+    for statement in statements:
+        if len(statement.text) <= left:
+            texts.append(statement.text)
+            left -= len(statement.text)
+    return texts
+
+
+def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], first_wall: bool = True) -> Plan:
+    """Slice the submission to what feeds the graded gradients, and order it so that each is judged on truth.
+
+    A gradient is forbidden that needs a statement which the first wall does not admit, and none of its
+    statements run for it. Without `first_wall` all is admitted.
+
+    A statement that reads a gradient runs after that gradient was judged, except where the submission reads
+    it between two of its writes: there it sees the unfinished value, as it would in a plain run.
+    """
+    return _Planner(analysis, exercise, dict(attempts), first_wall).plan()
+
+
+class _Planner:
+    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt], first_wall: bool) -> None:
+        self.first_wall = first_wall
+        self.analysis = analysis
+        self.exercise = exercise
+        self.attempts = attempts
+        self.graded = set(exercise.graded)
+        given = {"d" + name for name in exercise.given}
+        self.protected = (
+            PROVIDED_MODULES | set(exercise.forward_names) | exercise.network_names | exercise.fixed_parameters | given
+        )
+        self.cut_names = {name: tensor for name, tensor in analysis.names.by_name.items() if tensor in self.graded}
+        self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
+        self.slicer = Slicer(
+            analysis,
+            self.protected | self.cut_names.keys(),
+            {name: calls for name, calls in exercise.setup_calls.items() if name != DTYPE},
+            self.first_gradient,
+            tensors={*exercise.forward_names, *exercise.network_names, *analysis.names.by_name}
+            - PROVIDED_MODULES
+            - {"n"},
+        )
+
+    def plan(self) -> Plan:
+        slices = {tensor: self.slicer.slice(attempt.writers) for tensor, attempt in self.attempts.items()}
+        running = set().union(*slices.values())
+        forward_lines = self._own_forward_lines(running)
+        forbidden: dict[str, tuple[Statement, Refusal]] = {}
+        if self.first_wall:
+            wall = FirstWall(
+                self.analysis.statements, self.analysis.effects, running, self.analysis.names.own_functions
+            )
+            forbidden = self._forbidden(wall, slices)
+            forward_lines = [line for line in forward_lines if wall.admits(self.analysis.statements[line[0]].text)]
+        kept = set().union(*(own for tensor, own in slices.items() if tensor not in forbidden))
+        aliases = {
+            name: tensor
+            for name, tensor in self.cut_names.items()
+            if name == "d" + tensor or any(name in e.writes for e in self.analysis.effects)
+        }
+        hooked = {t: a.place for t, a in self.attempts.items() if a.inside and t not in forbidden}
+        return Plan(
+            exercise=self.exercise,
+            steps=self._steps(kept, slices, forbidden),
+            attempts=self.attempts,
+            aliases=aliases,
+            forbidden=forbidden,
+            places_inside=hooked,
+            names=self.analysis.names,
+            slices=slices,
+            reads={tensor: self._reads(kept) for tensor, kept in slices.items()},
+            unsized_one_hot=self._unsized_one_hot(slices),
+            forward_lines=forward_lines,
+            statements=self.analysis.statements,
+        )
+
+    def _forbidden(self, wall: FirstWall, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, Refusal]]:
+        """The gradients whose statements, or the expression that holds their value, the wall does not admit."""
+        found = {}
+        for tensor, kept in slices.items():
+            refusals = ((index, wall.refusal(index)) for index in sorted(kept))
+            first = next(((index, refusal) for index, refusal in refusals if refusal is not None), None)
+            attempt = self.attempts[tensor]
+            if first is None and not attempt.inside:
+                index = attempt.writers[-1]
+                refusal = wall.refusal_of_place(index, attempt.place)
+                first = (index, refusal) if refusal is not None else None
+            if first is not None:
+                found[tensor] = (self.analysis.statements[first[0]], first[1])
+        return found
+
+    def _reads(self, kept: Iterable[int]) -> frozenset[str]:
+        indexes = list(kept)
+        gradients = {f"d{tensor}" for index in indexes for tensor in self.analysis.gradients_read(index)}
+        return frozenset(gradients).union(*(self.analysis.effects[index].reads for index in indexes))
+
+    def _unsized_one_hot(self, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, int]]:
+        """The gradients that use `one_hot` without num_classes: its width then depends on the batch."""
+        lines = {index: self._line_of_unsized_one_hot(index) for index in set().union(*slices.values())}
+        found = {}
+        for tensor, kept in slices.items():
+            for index in kept:
+                if (line := lines[index]) is not None:
+                    found[tensor] = (self.analysis.statements[index], line)
+        return found
+
+    def _line_of_unsized_one_hot(self, index: int) -> int | None:
+        if "one_hot" not in self.analysis.effects[index].calls:
+            return None
+        statement, line = self.analysis.statements[index], None
+        for leaf in ast.walk(statement.node):
+            unsized = isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot" and len(leaf.args) < 2
+            if isinstance(leaf, ast.Call) and unsized and not leaf.keywords:
+                line = statement.cell.line + leaf.lineno - 1
+        return line
+
+    def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
+        """Statements above the first gradient that write a forward tensor unlike the exercise does."""
+        forward = set(self.exercise.forward_names)
+        found = []
+        for index, statement in enumerate(self.analysis.statements[: self.first_gradient]):
+            names = self.analysis.effects[index].rebinds & forward
+            if not isinstance(statement.node, (ast.Assign, ast.AnnAssign)):
+                continue
+            if (
+                names
+                and index not in kept
+                and ast.dump(ast.Module([statement.node], [])) not in self.exercise.atom_trees
+            ):
+                found.append((index, tuple(sorted(names))))
+        return found
+
+    def _steps(self, kept: set[int], slices: Mapping[str, set[int]], forbidden: Mapping[str, object]) -> list[Step]:
+        judged = {tensor: attempt for tensor, attempt in self.attempts.items() if tensor not in forbidden}
+        order = self._order(sorted(kept))
+        if order is not None:
+            return [self._step(index, judged) for index in order]
+        # Scratch names are used again for other things, and no one order serves all: give each gradient its own
+        # run of what it needs.
+        steps = []
+        for tensor in self._by_dependence(slices, judged):
+            own = sorted(slices[tensor])
+            for index in self._order(own, {tensor}) or own:
+                steps.append(self._step(index, {tensor: judged[tensor]}))
+        return steps
+
+    def _by_dependence(self, slices: Mapping[str, set[int]], judged: Mapping[str, Attempt]) -> list[str]:
+        """The gradients in an order in which each comes after those it reads."""
+        waiting = sorted(judged, key=lambda tensor: judged[tensor].writers[0])
+        reads = {t: set().union(*(self.analysis.gradients_read(i) for i in slices[t])) - {t} for t in waiting}
+        done: list[str] = []
+        while waiting:
+            ready = next((t for t in waiting if not reads[t] & set(waiting)), waiting[0])
+            waiting.remove(ready)
+            done.append(ready)
+        return done
+
+    def _step(self, index: int, judged: Mapping[str, Attempt]) -> Step:
+        last = {t: a.place for t, a in judged.items() if a.writers[-1] == index and not a.inside}
+        writes = tuple(t for t, a in judged.items() if index in a.writers)
+        hooks = frozenset(t for t, a in judged.items() if a.inside and index in a.writers)
+        return Step(index, self.analysis.statements[index], writes, last, hooks)
+
+    def _order(self, kept: list[int], tensors: Collection[str] | None = None) -> list[int] | None:
+        """The statements in file order as far as what they read allows; None where there is no such order."""
+        after: dict[int, set[int]] = {index: set() for index in kept}
+        effects = self.analysis.effects
+        for position, late in enumerate(kept):
+            for early in kept[:position]:
+                if self._conflict(effects[early], effects[late]) and not self.slicer.defined_later(early, late):
+                    after[late].add(early)
+        for (reader, _), definers in self.slicer.found.items():
+            if reader in after:
+                after[reader] |= {index for index in definers if index in after and index > reader}
+        for tensor, attempt in self.attempts.items():
+            if tensors is not None and tensor not in tensors:
+                continue
+            writers = [index for index in attempt.writers if index in after]
+            for early, late in pairwise(writers):
+                after[late].add(early)
+            names = {name for name, held in self.cut_names.items() if held == tensor}
+            for reader in kept:
+                if reader in writers or not writers or not names & effects[reader].reads:
+                    continue
+                if writers[0] < reader < writers[-1]:
+                    after[reader] |= {index for index in writers if index < reader}
+                    for index in writers:
+                        if index > reader:
+                            after[index].add(reader)
+                elif not self._definition(reader):
+                    after[reader].add(writers[-1])
+        return _stable_topological_order(kept, after)
+
+    def _definition(self, index: int) -> bool:
+        return isinstance(self.analysis.statements[index].node, (*FUNCTIONS, ast.ClassDef))
+
+    def _conflict(self, early: Effects, late: Effects) -> bool:
+        ours = self.protected | self.cut_names.keys()
+        shared = (early.writes & (late.reads | late.writes)) | (early.reads & late.writes)
+        return bool(shared - ours)
+
+
+def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int] | None:
+    waiting = {index: set(before) - {index} for index, before in after.items()}
+    ready = [index for index in kept if not waiting[index]]
+    heapq.heapify(ready)
+    order: list[int] = []
+    while len(order) < len(kept):
+        if not ready:
+            return None
+        index = heapq.heappop(ready)
+        if index in order:
+            continue
+        order.append(index)
+        for other, before in waiting.items():
+            if index in before:
+                before.discard(index)
+                if not before and other not in order:
+                    heapq.heappush(ready, other)
+    return order

@@ -1,0 +1,97 @@
+"""What each gradient is worth: `[tool.dojo.points]` in a TOML file."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.base.files import read_text
+from grader.lesson.exercise import all_exercises
+from grader.report.records import Points, Report, whole
+
+SHAPE_SHARE = "shape-share"
+TABLE = "[tool.dojo.points]"
+DEFAULT_FILE = Path("pyproject.toml")
+
+
+@dataclass(frozen=True)
+class PointsTable:
+    """Points by key, `logits` or `ex2.logits`; what is not in it is worth one point.
+
+    `shape_share`, from 0 to 1, is the part that a gradient of the wrong shape earns.
+    """
+
+    points: Mapping[str, Points] = field(default_factory=dict)
+    shape_share: float = 0.0
+
+    def of(self, exercise: str, name: str) -> Points:
+        """What the gradient `name` of the exercise `makemore/ex2_cross_entropy` is worth."""
+        return self.points.get(f"{_short(exercise)}.{name}", self.points.get(name, 1))
+
+    def apply(self, report: Report) -> None:
+        """Give every verdict of the report its points."""
+        for submission in report.submissions:
+            for verdict in submission.verdicts:
+                verdict.max_points = self.of(submission.exercise, verdict.name)
+                verdict.shape_share = self.shape_share
+
+
+def read_points(path: Path | None) -> PointsTable:
+    """The table of `path`; without a path, that of pyproject.toml in this folder, where it has one.
+
+    Raises:
+        DojoError: the file is no TOML or has no such table, or a key or a value in it is not right.
+    """
+    if path is None and not DEFAULT_FILE.is_file():
+        return PointsTable()
+    file = path or DEFAULT_FILE
+    try:
+        table: Any = tomllib.loads(read_text(file))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DojoError(f"{file}: not a TOML file ({error})") from None
+    for key in ("tool", "dojo", "points"):
+        table = table.get(key) if isinstance(table, dict) else None
+    if table is None and path is None:
+        return PointsTable()
+    if not isinstance(table, dict):
+        raise DojoError(f"{file}: has no {TABLE} table")
+    return _checked(file, dict(_flat(table)))
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    # `ex2.logits = 5` without quotes is a table in a table for TOML, and the same for people.
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _checked(file: Path, table: dict[str, Any]) -> PointsTable:
+    known = _known_keys()
+    for key, value in table.items():
+        if key != SHAPE_SHARE and key not in known:
+            nearest = difflib.get_close_matches(key, [SHAPE_SHARE, *known], n=1, cutoff=0.0)[0]
+            raise DojoError(f"{file}: {TABLE} has an unknown key {key!r}; the nearest right one is {nearest!r}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value < 0:
+            raise DojoError(f"{file}: {TABLE} {key} = {value!r} is not a number of points; give 0 or more")
+    share = table.pop(SHAPE_SHARE, 0.0)
+    if share > 1:
+        raise DojoError(f"{file}: {TABLE} {SHAPE_SHARE} = {share!r} is more than all; give a part from 0 to 1")
+    return PointsTable({key: whole(value) for key, value in table.items()}, float(share))
+
+
+def _known_keys() -> list[str]:
+    graded = [(exercise.short_id, name) for exercise in all_exercises() for name in exercise.graded]
+    return list(dict.fromkeys([*(name for _, name in graded), *(f"{short}.{name}" for short, name in graded)]))
+
+
+def _short(exercise: str) -> str:
+    return exercise.split("/")[-1].split("_")[0]

@@ -1,0 +1,165 @@
+"""Verdicts and reports, as data. Every view is made from these."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["pass", "wrong", "shape", "missing", "error", "timeout", "forbidden"]
+Points = int | float
+SCHEMA = 1
+
+
+@dataclass
+class ElementError:
+    """One element of a gradient: where it stands, yours, and the true one."""
+
+    index: list[int]
+    yours: float
+    true: float
+
+
+@dataclass
+class Details:
+    """The figures behind a verdict, from the world that decided.
+
+    `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
+    element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns, and nothing where
+    the answer is right.
+    """
+
+    shape: list[int]
+    your_shape: list[int] | None = None
+    paths: dict[str, float] = field(default_factory=dict)
+    error: float | None = None
+    largest_errors: list[ElementError] = field(default_factory=list)
+    heatmap: list[list[float]] = field(default_factory=list)
+
+
+@dataclass
+class Verdict:
+    """What was found out about one gradient; `name` is the tensor's (`logits`, not `dlogits`).
+
+    `exact`, `approximate` and `maxdiff` are those of the lecture's `cmp`, in float32 on the exercise's own
+    data; None where there was nothing to compare. `line` counts in the file, or in cell `cell` of a notebook.
+    `answer` holds the statements that make it up, as the learner wrote them; `code` is the line to look at.
+    A verdict starts as not passed; only a comparison raises it. `shape_share` is the part of `max_points` that a
+    gradient of the wrong shape earns; `grader.report.points` sets both.
+    """
+
+    name: str
+    status: Status = "missing"
+    exact: bool | None = None
+    approximate: bool | None = None
+    maxdiff: float | None = None
+    mistake: str | None = None
+    message: str = ""
+    line: int | None = None
+    cell: int | None = None
+    code: str | None = None
+    answer: list[str] = field(default_factory=list)
+    details: Details | None = None
+    max_points: Points = 1
+    shape_share: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return self.status == "pass"
+
+    @property
+    def points(self) -> Points:
+        share = self.shape_share if self.status == "shape" else 0.0
+        return self.max_points if self.passed else whole(self.max_points * share)
+
+
+@dataclass
+class SubmissionReport:
+    """One exercise of one submission."""
+
+    path: str
+    exercise: str
+    title: str
+    seed: int
+    torch: str
+    device: str
+    isolation: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    attempted: bool = True
+
+    def label(self, verdict: Verdict) -> str:
+        """What the learner writes: `dlogits`; in a training loop, where parameters are judged, the bare name."""
+        in_training = any(other.name == "loss" for other in self.verdicts)
+        return verdict.name if in_training else f"d{verdict.name}"
+
+    @property
+    def score(self) -> Points:
+        """The points earned."""
+        return whole(sum(verdict.points for verdict in self.verdicts))
+
+    @property
+    def max_score(self) -> Points:
+        """The points that can be earned."""
+        return whole(sum(verdict.max_points for verdict in self.verdicts))
+
+    @property
+    def in_points(self) -> bool:
+        """True where the score is not the number of gradients that are right."""
+        return any(verdict.max_points != 1 or verdict.shape_share for verdict in self.verdicts)
+
+    @property
+    def all_passed(self) -> bool:
+        """True where every gradient is right, whatever it is worth."""
+        return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
+
+
+@dataclass
+class Report:
+    """Everything that one call of the grader found out.
+
+    `refused` says in a sentence each what could not be graded beside the submissions; `seconds` is how long it took.
+    """
+
+    submissions: list[SubmissionReport] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    seconds: float | None = None
+
+    @property
+    def all_passed(self) -> bool:
+        return bool(self.submissions) and all(s.all_passed for s in self.submissions)
+
+    @property
+    def counted(self) -> list[SubmissionReport]:
+        """Each exercise once: where several files hold it, the one with the most points counts."""
+        best: dict[str, SubmissionReport] = {}
+        for submission in self.submissions:
+            held = best.get(submission.exercise)
+            if held is None or submission.score > held.score:
+                best[submission.exercise] = submission
+        return list(best.values())
+
+    @property
+    def score(self) -> Points:
+        return whole(sum(submission.score for submission in self.counted))
+
+    @property
+    def max_score(self) -> Points:
+        return whole(sum(submission.max_score for submission in self.counted))
+
+    def as_data(self) -> dict[str, Any]:
+        """The report in the documented JSON form."""
+        listed = []
+        for submission in self.submissions:
+            data = asdict(submission)
+            data.pop("attempted")
+            for verdict, of_verdict in zip(submission.verdicts, data["verdicts"], strict=True):
+                of_verdict.pop("shape_share")
+                of_verdict["points"] = verdict.points
+            listed.append({**data, "score": submission.score, "max_score": submission.max_score})
+        return {"schema": SCHEMA, "submissions": listed}
+
+
+def whole(points: Points) -> Points:
+    """`points` without the noise of adding tenths, as an int where it is whole."""
+    rounded = round(points, 6)
+    return int(rounded) if rounded == int(rounded) else rounded

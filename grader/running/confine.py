@@ -1,0 +1,253 @@
+"""What a process that runs strangers' code may still do: a ladder from limits alone to no file and no call."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.running.limits import Limits
+
+RUNGS = ("basic", "partial", "full")
+"""`basic`: a process of its own, limits, a bare environment. `full`: beside that, no file but what Python and torch
+read (Landlock), and no system call but what tensor algebra makes (seccomp): no socket, no process, no thread, no
+signal. `partial`: Landlock alone, or seccomp alone where there is no Landlock."""
+
+_OPEN_FILES = 64
+_KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "DOJO_NAMES",
+    "DOJO_DEFINITIONS",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+)
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
+_CUDA_READS, _CUDA_WRITES = ("/proc", "/sys"), "/dev/nvidia*"
+
+_CALLS = """
+    read readv pread64 write writev lseek close dup fcntl
+    openat open stat lstat fstat newfstatat statx access faccessat faccessat2 readlink readlinkat getcwd getdents64
+    mmap munmap mprotect mremap madvise brk
+    futex futex_waitv sched_yield sched_getaffinity set_robust_list get_robust_list rseq membarrier
+    rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall
+    recvfrom sendto poll ppoll select pselect6 nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time
+    getpid gettid getppid getuid geteuid getgid getegid getrandom getrusage times uname sysinfo getcpu
+    exit exit_group
+""".split()
+"""What Python and torch call while they compute. Everything else fails with "Operation not permitted"."""
+
+_ARGUMENT_FREE_OF = {
+    # call: (argument, bits that must all be zero): no file is opened to be written, made or cut
+    "openat": (2, os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
+    "open": (1, os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
+}
+_SENT_TO_NOBODY = 4, 0
+"""The argument of `sendto` that names an address, and its value where there is none: the judge alone hears a worker."""
+
+_FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)
+"""Duplicate, read and set flags. What makes the kernel send signals (F_SETOWN) is not among them."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What this machine has: `files` kept in by Landlock, `calls` by seccomp."""
+
+    files: bool
+    calls: bool
+
+    @property
+    def rung(self) -> str:
+        return RUNGS[self.files + self.calls]
+
+
+def highest_rung() -> str:
+    """The highest rung that this machine offers, found out by standing on it in a process that ends at once."""
+    return offer().rung
+
+
+@lru_cache(maxsize=1)
+def offer() -> Offer:
+    """What a trial process was kept from, not what the kernel promises."""
+    if sys.platform != "linux":
+        return Offer(files=False, calls=False)
+    trial = "from grader.running.confine import try_out; print(try_out())"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    ran = subprocess.run([sys.executable, "-c", trial], env=environment, capture_output=True, text=True, check=False)
+    return Offer(files="files" in ran.stdout, calls="calls" in ran.stdout)
+
+
+def try_out() -> str:
+    """Confine this process for good, and tell of `files` and `calls` which it is kept from."""
+    kept = []
+    filtered = None
+    with contextlib.suppress(Exception):
+        filtered = call_filter()
+    with contextlib.suppress(Exception):
+        confine_files()
+        if not _succeeds(lambda: next(Path("/").iterdir())):
+            kept.append("files")
+    with contextlib.suppress(Exception):
+        confine_calls(filtered)
+        if not _succeeds(lambda: os.kill(os.getpid(), 0)):
+            kept.append("calls")
+    return " ".join(kept)
+
+
+def check_rung(asked: str, required: str | None = None) -> str:
+    """The rung to stand on: `asked`, or the machine's highest.
+
+    Raises:
+        DojoError: there is no such rung, or the machine does not offer it or not the one that is required.
+    """
+    for name in (asked, required or "basic"):
+        if name not in (*RUNGS, "highest"):
+            raise DojoError(f"isolation {name!r} is unknown; choose one of: {', '.join(RUNGS)}, highest")
+    if asked == "basic" and required in (None, "basic"):
+        return "basic"
+    here = highest_rung()
+    needed = max((name for name in (asked, required) if name in RUNGS), key=RUNGS.index, default="basic")
+    if RUNGS.index(here) < RUNGS.index(needed):
+        raise DojoError(
+            f"isolation {needed} is not to be had here, only {here}: it takes Linux 6.7 or newer with Landlock, "
+            "libseccomp, and pip install 'backprop-dojo[isolation]'"
+        )
+    return here if asked in ("highest", "basic") else asked
+
+
+def address_space() -> int:
+    """Bytes of address space that this process holds; 0 where that cannot be known."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def bare_environment() -> dict[str, str]:
+    """What of this process's environment a worker may know: no token, no address, no name of anybody."""
+    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    for name in ("DOJO_NAMES", "DOJO_DEFINITIONS"):
+        if name in kept:
+            kept[name] = str(Path(kept[name]).absolute())
+    return kept
+
+
+def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None:
+    """A session of its own, a bare environment, no folder of anybody, limits. `held` is what `address_space()` gave.
+
+    `threads` leaves threads and address space unlimited: CUDA needs both.
+    """
+    import resource  # not there on Windows, where DojoError tells so before this runs
+
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    kept = bare_environment()
+    os.environ.clear()
+    os.environ.update(kept)
+    os.chdir("/")
+    bounds = {
+        resource.RLIMIT_CPU: int(limits.seconds) + 2,
+        resource.RLIMIT_FSIZE: limits.file_bytes,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_CORE: 0,
+    }
+    if not threads:
+        bounds[resource.RLIMIT_NPROC] = 0
+        if held:
+            bounds[resource.RLIMIT_AS] = held + limits.memory
+    for limit, value in bounds.items():
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(limit, (value, value))
+
+
+def confine_files(*, cuda: bool = False) -> None:
+    """Keep this process and all that it forks from every file but those that Python and torch read.
+
+    Raises:
+        ImportError: sandlock is not installed.
+        sandlock.SandlockError: the kernel does not offer it.
+    """
+    import sandlock  # only those who ask for a wall wait for it
+
+    readable = [path for path in _read_by_python() if Path(path).exists()]
+    writable = [str(path) for path in Path("/").glob(_CUDA_WRITES[1:])] if cuda else []
+    sandlock.confine(sandlock.Sandbox(fs_readable=[*readable, *(_CUDA_READS if cuda else ())], fs_writable=writable))
+
+
+def confine_calls(filtered: Any) -> None:
+    """Keep this process from every system call that `filtered`, a `call_filter()`, does not let through.
+
+    Raises:
+        OSError: the kernel does not offer it.
+    """
+    _drop_capabilities()
+    filtered.load()
+
+
+def call_filter() -> Any:
+    """A filter that lets through what tensor algebra calls. Make it before `confine_files`: it looks for a library.
+
+    Raises:
+        ImportError, RuntimeError: pyseccomp or the system's libseccomp is not installed.
+    """
+    import pyseccomp
+
+    rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(1))
+    for name in _known(pyseccomp, _CALLS):
+        if name in _ARGUMENT_FREE_OF:
+            argument, bits = _ARGUMENT_FREE_OF[name]
+            rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(argument, pyseccomp.MASKED_EQ, bits, 0))
+        elif name == "fcntl":
+            for command in _FCNTL_COMMANDS:
+                rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(1, pyseccomp.EQ, command))
+        elif name == "sendto":
+            argument, nobody = _SENT_TO_NOBODY
+            rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(argument, pyseccomp.EQ, nobody))
+        else:
+            rules.add_rule(pyseccomp.ALLOW, name)
+    for name in _known(pyseccomp, ["prlimit64"]):  # limits may be read, for glibc does, and never set
+        rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(2, pyseccomp.EQ, 0))
+    return rules
+
+
+def _known(pyseccomp: Any, names: Iterable[str]) -> list[str]:
+    """The calls that this machine's architecture has."""
+    return [name for name in names if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0]
+
+
+def _drop_capabilities() -> None:
+    """Root without its powers, for a grader that runs as root in a container. Version 3 of the kernel's structure."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
+
+
+def _read_by_python() -> list[str]:
+    package = Path(__file__).resolve().parents[1]
+    installed = {Path(module.__file__).resolve().parents[1] for module in _loaded() if module.__file__}
+    return sorted({sys.prefix, sys.base_prefix, str(package), *_SYSTEM_LIBRARIES, *map(str, installed)})
+
+
+def _loaded() -> list[Any]:
+    """Packages that may be installed elsewhere than in the prefix, as with `pip install --user`."""
+    return [module for name in ("torch", "numpy") if (module := sys.modules.get(name)) is not None]
+
+
+def _succeeds(attempt: Any) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,267 @@
+"""Processes for learners' code: forked from one warm process that has torch loaded and no truth in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.base.wire import Channel
+from grader.lesson.derive import write_pristine
+from grader.running.confine import (
+    RUNGS,
+    address_space,
+    bare_environment,
+    call_filter,
+    confine_calls,
+    confine_files,
+    confine_process,
+    highest_rung,
+    offer,
+)
+from grader.running.limits import Limits
+
+__all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main"]
+
+START_SECONDS = 120.0
+"""How long the first worker may take to be there: torch is loaded before it."""
+
+_FIRST_WORDS = 1000
+_LARGE_PAGES = "glibc.malloc.hugetlb=1"
+"""torch brings 140 MB that every fork maps anew: in large pages that takes 4 ms in place of 7."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a worker runs. `files` and `calls` are the walls that its rung has on this machine.
+
+    `worlds`, exercises and parameters, are those that a worker finds set up.
+    """
+
+    isolation: str
+    limits: Limits
+    device: str
+    files: bool = False
+    calls: bool = False
+    worlds: Sequence[tuple[str, Mapping[str, Any]]] = ()
+
+    @property
+    def cuda(self) -> bool:
+        return self.device != "cpu"
+
+
+class Worker:
+    """A process that runs one submission. `channel` speaks to it."""
+
+    def __init__(self, end: socket.socket, pid: int) -> None:
+        self.channel = Channel(end)
+        self.pid = pid
+
+    def close(self) -> None:
+        """Kill the worker and whatever it started."""
+        self.channel.close()
+        for kill in (os.killpg, os.kill):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(self.pid, signal.SIGKILL)
+
+
+class Launcher:
+    """Starts workers. Make one before any true gradient is computed, so that no worker can hold one."""
+
+    def __init__(
+        self,
+        isolation: str = "basic",
+        limits: Limits | None = None,
+        device: str = "cpu",
+        worlds: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        *,
+        forked: bool = True,
+    ) -> None:
+        """`isolation` is one of RUNGS, and the machine must offer it (`confine.check_rung`).
+
+        Above `basic` workers are forked from a process started for them, for this one may hold solutions; likewise
+        where this one has threads or has used CUDA. There `worlds`, exercises and the parameters of a world, are
+        set up once and not in each worker. `forked` is False for a process that must never be forked: a fork keeps
+        open what this one has open.
+        """
+        if not hasattr(os, "fork"):
+            raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
+        self.isolation = isolation if device == "cpu" else RUNGS[min(RUNGS.index(isolation), 1)]
+        above = RUNGS.index(self.isolation)
+        files = above > 0 and offer().files
+        calls = above > files and offer().calls and device == "cpu"
+        terms = Terms(self.isolation, limits or Limits(), device, files, calls, worlds)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.requests = ours
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        quiet = threading.active_count() == 1 and sys.platform == "linux"
+        if forked and quiet and isolation == "basic" and device == "cpu":
+            self._pid = _fork()
+            if self._pid == 0:
+                ours.close()
+                _serve_forks(theirs, terms)
+        else:
+            self._process = _started(theirs, terms)
+        theirs.close()
+
+    @classmethod
+    def attached(cls, requests: socket.socket, isolation: str) -> Launcher:
+        """A launcher in another process that shares the warm process of one here. Closing it ends nothing."""
+        launcher = cls.__new__(cls)
+        launcher.requests, launcher.isolation = requests, isolation
+        launcher._process, launcher._pid = None, 0
+        return launcher
+
+    def start(self) -> Worker:
+        """Fork one worker.
+
+        Raises:
+            DojoError: the process that forks workers is gone, or cannot confine them.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.settimeout(START_SECONDS)
+        try:
+            # One byte a request: then processes can share this socket, and no two requests run together.
+            socket.send_fds(self.requests, [b"w"], [theirs.fileno()])
+            theirs.close()
+            first = json.loads(ours.recv(_FIRST_WORDS))
+        except (OSError, ValueError):
+            first = {}
+        finally:
+            theirs.close()
+        if "pid" in first:
+            return Worker(ours, int(first["pid"]))
+        ours.close()
+        if "error" in first:
+            raise DojoError(f"a worker could not be confined ({first['error']}); try --isolation basic")
+        raise DojoError("the process that starts workers has ended; run the command again")
+
+    def close(self) -> None:
+        """End the process that forks workers. It is killed: a later launcher may hold its socket open."""
+        self.requests.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        elif self._pid:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(self._pid, signal.SIGKILL)
+                os.waitpid(self._pid, 0)
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
+    """A fresh process that forks workers. Above `basic` it reads exercises without their solutions."""
+    # A process keeps the strings that it was started with where any code in it, and in its forks, can read them.
+    environment = bare_environment() | {"GLIBC_TUNABLES": _LARGE_PAGES}
+    if terms.isolation != "basic":
+        definitions = tempfile.mkdtemp(prefix="dojo-")
+        write_pristine(Path(definitions))
+        environment["DOJO_DEFINITIONS"] = definitions
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-c", "from grader.running.sandbox import main; main()"),
+            *(str(requests.fileno()), json.dumps(asdict(terms))),
+        ],
+        pass_fds=[requests.fileno()],
+        stdin=subprocess.DEVNULL,
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+
+
+def main() -> None:
+    """Entry point of a process of its own that forks workers."""
+    terms = json.loads(sys.argv[2])
+    limits = Limits(**terms.pop("limits"))
+    _serve_forks(socket.socket(fileno=int(sys.argv[1])), Terms(limits=limits, **terms))
+
+
+def _serve_forks(requests: socket.socket, terms: Terms) -> None:
+    try:
+        import grader.running.worker  # loaded here once, so that every worker is forked with torch warm
+
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        wall = _Wall(terms)
+        if terms.isolation != "basic":
+            grader.running.worker.warm_up(terms.worlds)
+            shutil.rmtree(os.environ.pop("DOJO_DEFINITIONS"), ignore_errors=True)
+        wall.raise_around_all(requests.fileno())
+        gc.collect()
+        gc.freeze()  # the collector of a worker would copy every page that it looks at
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(requests, 1, 1)
+            if not message or not descriptors:
+                break
+            if _fork() == 0:
+                requests.close()
+                _become_worker(socket.socket(fileno=descriptors[0]), wall)
+            os.close(descriptors[0])
+    finally:
+        os._exit(0)
+
+
+class _Wall:
+    """What is made ready once, in the process that forks, and what each worker adds."""
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.held = address_space()
+        self.calls = call_filter() if terms.calls else None
+
+    def raise_around_all(self, requests: int) -> None:
+        silent = os.open(os.devnull, os.O_RDWR)
+        for inherited in {0, 1, 2, *(int(entry.name) for entry in Path("/dev/fd").iterdir())} - {requests, silent}:
+            with contextlib.suppress(OSError):  # the folder's own descriptor is gone by now
+                os.fstat(inherited)
+                os.dup2(silent, inherited)
+        if self.terms.files:
+            confine_files(cuda=self.terms.cuda)
+        self.held = max(self.held, address_space())
+
+    def raise_around_worker(self) -> None:
+        confine_process(self.terms.limits, self.held, threads=self.terms.cuda)
+        if self.calls is not None:
+            confine_calls(self.calls)
+
+
+def _become_worker(end: socket.socket, wall: _Wall) -> None:
+    try:
+        from grader.running.worker import serve
+
+        try:
+            wall.raise_around_worker()
+        except Exception as error:
+            end.sendall(json.dumps({"error": str(error)[:200]}).encode())
+            return
+        end.sendall(json.dumps({"pid": os.getpid()}).encode())
+        serve(Channel(end))
+    finally:
+        os._exit(0)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # numpy's idle threads make Python 3.12 warn; they hold no lock that a worker takes.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()

@@ -1,0 +1,72 @@
+"""Runs one statement of a submission, in the arithmetic of its world."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from grader.running.describe import SUBMISSION, describe_exception
+
+
+class Float64Islands(TorchFunctionMode):
+    """Reads float32 as float64: a right answer that says `.float()` must not lose its ten digits."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is Tensor.float:
+            return func(*args, **kwargs).double() if args[0].dtype is torch.float16 else args[0].double()
+        if kwargs.get("dtype") is torch.float32:
+            kwargs = {**kwargs, "dtype": torch.float64}
+        if any(value is torch.float32 for value in args):
+            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+        result = func(*args, **kwargs)
+        if isinstance(result, Tensor) and result.dtype is torch.float32 and func in _FROM_OUTSIDE:
+            return result.double()
+        return result
+
+
+_FROM_OUTSIDE = frozenset({torch.from_numpy, torch.tensor, torch.as_tensor})
+
+
+@contextlib.contextmanager
+def arithmetic_of(parameters: Mapping[str, Any]) -> Iterator[None]:
+    """The default dtype of a world, and float64 throughout where that is it."""
+    dtype = getattr(torch, str(parameters.get("dtype", "float32")))
+    torch.set_default_dtype(dtype)
+    try:
+        with Float64Islands() if dtype is torch.float64 else contextlib.nullcontext():
+            yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+_codes: dict[tuple[str, int, str], CodeType] = {}
+"""Statements of the one submission that this process runs, compiled once for all worlds."""
+
+
+def run_statement(
+    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None], purpose: str = "graded"
+) -> dict[str, Any] | None:
+    """Run one statement as `rewrite` leaves it; whatever it raises comes back as a description.
+
+    `purpose` tells rewritings of one text apart.
+    """
+    key = step["text"], step["text_line"], purpose
+    try:
+        if key not in _codes:
+            tree = ast.increment_lineno(ast.parse(step["text"]), step["text_line"] - 1)
+            rewrite(tree)
+            _codes[key] = compile(tree, SUBMISSION, "exec")
+        exec(_codes[key], namespace)
+    except BaseException as error:
+        return describe_exception(error)
+    return None

@@ -1,0 +1,34 @@
+"""What every HTML page of ours has in common: how it is made, and that what it shows is seen as it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from grader.base.visible import visible
+
+
+def _finalized(value: Any) -> Any:
+    """What every expression of the template goes through before it is escaped."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def environment() -> Environment:
+    """Templates in which every expression is made visible, then escaped."""
+    return Environment(
+        loader=PackageLoader("grader.showing"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalized,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def pieces(message: str) -> list[tuple[str, bool]]:
+    """``a `b` c`` as `[("a ", False), ("b", True), (" c", False)]`."""
+    pieces = re.split(r"`([^`\n]+)`", message)
+    return [(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece]

@@ -1,0 +1,254 @@
+"""What a statement reads and writes, so that a grader can run only what feeds a gradient."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from grader.syntax.scopes import (
+    FUNCTIONS,
+    argument_names,
+    assigned_names,
+    field_name,
+    functions_in,
+    local_names,
+    rebound_names,
+    root_name,
+)
+
+_MUTATING_METHODS = frozenset(
+    [
+        "append",
+        "extend",
+        "insert",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "clear",
+        "remove",
+        "sort",
+        "reverse",
+        "add",
+        "discard",
+    ]
+)
+_FIRST_ARGUMENT_MUTATORS = frozenset({"at", "put", "copyto", "place", "putmask", "setattr"})
+
+
+@dataclass
+class Effects:
+    """Names, as sets: `rebinds` is what starts afresh, `writes` all that changes, `reads` all that is read.
+
+    `calls` are the names of what is called (`f` in `f(x)`, `step` in `net.step(x)`); `fields` the attribute
+    or key names that are read or stored to (`h` in `grads["h"]`).
+    """
+
+    rebinds: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    calls: set[str] = field(default_factory=set)
+    fields: set[str] = field(default_factory=set)
+
+
+SELF = "self"
+
+
+class _Collector(ast.NodeVisitor):
+    """Walks one statement. `hidden` holds names of inner scopes; `assigned` those that the statement itself has
+    given a value by now, so that reading them needs nothing from outside."""
+
+    def __init__(self, mutated_arguments: Mapping[str, Collection[int | str]]) -> None:
+        self.effects = Effects()
+        self.mutated_arguments = mutated_arguments
+        self.hidden: list[set[str]] = []
+        self.assigned: list[set[str]] = []
+        self.statement_call: ast.expr | None = None
+
+    def _read(self, name: str) -> None:
+        if not any(name in names for names in (*self.hidden, *self.assigned)):
+            self.effects.reads.add(name)
+
+    def _write(self, name: str | None) -> None:
+        if name is not None and not any(name in names for names in self.hidden):
+            self.effects.writes.add(name)
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if isinstance(node.ctx, ast.Load):
+            self._read(node.id)
+        else:
+            self._write(node.id)
+
+    def visit_Expr(self, node: ast.Expr) -> None:
+        self.statement_call = node.value
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        root = root_name(node.target)
+        if root is not None:
+            self._read(root)
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            self.visit(target)
+
+    def _visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
+        self.assigned.append(known)
+        for child in body:
+            self.visit(child)
+            known |= rebound_names(child)
+        self.assigned.pop()
+
+    def _visit_loop(self, node: ast.For | ast.AsyncFor) -> None:
+        self.visit(node.iter)
+        self.visit(node.target)
+        targets = {leaf.id for leaf in ast.walk(node.target) if isinstance(leaf, ast.Name)}
+        outer, self.effects.writes = self.effects.writes, set()
+        self._visit_block(node.body, set(targets))
+        inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
+        changed = inner.difference(*(rebound_names(child) for child in node.body))
+        if targets & changed:  # the items are parts of what is iterated over, and are changed in place
+            called = {id(leaf.func) for leaf in ast.walk(node.iter) if isinstance(leaf, ast.Call)}
+            for leaf in ast.walk(node.iter):
+                if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
+                    self._write(leaf.id)
+        self._visit_block(node.orelse, set())
+
+    visit_For = _visit_loop
+    visit_AsyncFor = _visit_loop
+
+    def visit_If(self, node: ast.If | ast.While) -> None:
+        self.visit(node.test)
+        self._visit_block(node.body, set())
+        self._visit_block(node.orelse, set())
+
+    visit_While = visit_If
+
+    def visit_With(self, node: ast.With) -> None:
+        for item in node.items:
+            self.visit(item)
+        self._visit_block(node.body, set())
+
+    def _visit_place(self, node: ast.Attribute | ast.Subscript) -> None:
+        if (name := field_name(node)) is not None:
+            self.effects.fields.add(name)
+        if not isinstance(node.ctx, ast.Load):
+            root = root_name(node)
+            self._write(root)
+            if root is not None:
+                self._read(root)
+        self.generic_visit(node)
+
+    visit_Attribute = _visit_place
+    visit_Subscript = _visit_place
+
+    def visit_Call(self, node: ast.Call) -> None:
+        function = node.func
+        root = root_name(function)
+        called = function.attr if isinstance(function, ast.Attribute) else root
+        if called is not None:
+            self.effects.calls.add(called)
+        mutated: set[int | str] = set(self.mutated_arguments.get(called or "", ()))
+        if called in _FIRST_ARGUMENT_MUTATORS:
+            mutated.add(0)
+        if isinstance(function, ast.Attribute):
+            in_place = function.attr.endswith("_") and not function.attr.startswith("_")
+            thrown_away = node is self.statement_call
+            if in_place or (thrown_away and function.attr in _MUTATING_METHODS) or SELF in mutated:
+                self._write(root)
+        for position, argument in enumerate(node.args):
+            if position in mutated:
+                self._write(root_name(argument))
+        for keyword in node.keywords:
+            if keyword.arg == "out" or keyword.arg in mutated:
+                self._write(root_name(keyword.value))
+        self.generic_visit(node)
+
+    def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        names = {leaf.id for g in node.generators for leaf in ast.walk(g.target) if isinstance(leaf, ast.Name)}
+        self.visit(node.generators[0].iter)
+        self.hidden.append(names)
+        self.generic_visit(node)
+        self.hidden.pop()
+
+    visit_ListComp = _visit_comprehension
+    visit_SetComp = _visit_comprehension
+    visit_DictComp = _visit_comprehension
+    visit_GeneratorExp = _visit_comprehension
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self.hidden.append(argument_names(node.args))
+        self.visit(node.body)
+        self.hidden.pop()
+
+    def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        for decorator in node.decorator_list:
+            self.visit(decorator)
+        for default in [*node.args.defaults, *node.args.kw_defaults]:
+            if default is not None:
+                self.visit(default)
+        self._write(node.name)
+        self.hidden.append(local_names(node))
+        for child in node.body:
+            self.visit(child)
+        self.hidden.pop()
+
+    visit_FunctionDef = _visit_function
+    visit_AsyncFunctionDef = _visit_function
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._write(node.name)
+        for part in [*node.decorator_list, *node.bases]:
+            self.visit(part)
+        own = {child.name for child in node.body if isinstance(child, FUNCTIONS)}
+        self.hidden.append(own | {leaf for child in node.body for leaf in assigned_names(child)})
+        for child in node.body:
+            self.visit(child)
+        self.hidden.pop()
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        for alias in node.names:
+            self._write(alias.asname or alias.name.split(".")[0])
+
+    visit_ImportFrom = visit_Import
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        self._write(node.name)
+        self.generic_visit(node)
+
+
+def statement_effects(node: ast.stmt, mutated: Mapping[str, Collection[int | str]] | None = None) -> Effects:
+    """What one top-level statement reads and writes.
+
+    `mutated` says which arguments the functions of the same file change in place, see `mutated_arguments`.
+    """
+    collector = _Collector(mutated or {})
+    collector.visit(node)
+    effects = collector.effects
+    effects.rebinds = rebound_names(node)
+    effects.writes |= effects.rebinds
+    return effects
+
+
+def mutated_arguments(body: Iterable[ast.stmt]) -> dict[str, set[int | str]]:
+    """For each function in `body` the arguments that it changes in place, by position and by name.
+
+    `SELF` among them says that a method changes the object it belongs to.
+    """
+    found: dict[str, set[int | str]] = {}
+    for function in functions_in(body):
+        names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
+        collector = _Collector({})
+        for child in function.body:
+            collector.visit(child)
+        changed = collector.effects.writes - set().union(*(rebound_names(child) for child in function.body))
+        if names[:1] == [SELF]:
+            names = names[1:]
+        listed: set[int | str] = {i for i, name in enumerate(names) if name in changed}
+        listed |= changed & {*names, SELF, *(argument.arg for argument in function.args.kwonlyargs)}
+        if listed:
+            found[function.name] = listed
+    return found

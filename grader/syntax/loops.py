@@ -1,0 +1,48 @@
+"""Training loops as people write them: which are counted, and so can be run at a few chosen steps."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+
+from grader.syntax.scopes import assigned_names
+
+Loop = ast.For | ast.While
+
+_FEWEST_FORWARD_NAMES = 3
+"""A loop that assigns so many tensors of the forward pass runs it."""
+
+
+def as_counted(loop: Loop) -> ast.For | None:
+    """The loop as a `for` over what it counts: `while step < max_steps:` is `for step in range(step, max_steps):`.
+
+    Its own `step += 1` stays in the body and does no harm. None where it cannot be told what a `while` counts.
+    """
+    if isinstance(loop, ast.For):
+        return loop
+    test = loop.test
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.left, ast.Name)):
+        return None
+    if test.left.id not in {name for child in loop.body for name in assigned_names(child)}:
+        return None
+    end = ast.unparse(test.comparators[0])
+    match test.ops[0]:
+        case ast.Lt() | ast.NotEq():
+            counted = f"range({test.left.id}, {end})"
+        case ast.LtE():
+            counted = f"range({test.left.id}, {end} + 1)"
+        case _:
+            return None
+    target = ast.Name(test.left.id, ast.Store())
+    items = ast.parse(counted, mode="eval").body
+    return ast.copy_location(ast.For(target, items, loop.body, loop.orelse), loop)
+
+
+def why_not_stepwise(loop: Loop, forward: Collection[str]) -> str | None:
+    """What keeps a training loop from being run step by step, in words; None where nothing does."""
+    if isinstance(loop, ast.While) and as_counted(loop) is None:
+        return f"how many steps `while {ast.unparse(loop.test)}:` makes is not to be seen"
+    for leaf in (leaf for child in loop.body for leaf in ast.walk(child)):
+        if isinstance(leaf, Loop) and len(assigned_names(leaf) & set(forward)) >= _FEWEST_FORWARD_NAMES:
+            return "it has a loop of steps inside another loop"
+    return None

@@ -1,0 +1,299 @@
+"""A learner's or an author's file as cells and statements.
+
+Reads percent scripts, plain scripts, exports of notebooks, marimo apps and notebooks. What does not
+parse is set aside line by line, so that one bad line costs one line.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.base.files import read_text
+from grader.syntax.scopes import nodes_below
+
+_CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
+_TAGS = re.compile(r"tags=\[([^\]]*)\]")
+_WRAPPER = "if 1:"
+_TIMED = re.compile(r"^(\s*)%time\s+(?=\S)")
+_FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
+_MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
+_GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
+_MAX_BAD_LINES = 400
+MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
+"""More statements, or characters of code, are refused. A course's longest notebooks have some 500 statements in
+40,000 characters; what reading costs grows with the square of the first."""
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that does not parse: where it stands, its text, and Python's reason."""
+
+    line: int
+    cell: int | None
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell. `line` is the file's line (scripts) or 1 (notebooks) at which `text` begins."""
+
+    kind: str
+    text: str
+    line: int = 1
+    number: int | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One statement that runs by itself, with the place where the learner reads it."""
+
+    node: ast.stmt
+    cell: Cell
+
+    @property
+    def line(self) -> int:
+        """Line number in the file (scripts) or in the cell (notebooks)."""
+        return self._first_line + self.cell.line - 1
+
+    @property
+    def _first_line(self) -> int:
+        decorators = getattr(self.node, "decorator_list", [])
+        return min((self.node.lineno, *(int(d.lineno) for d in decorators)))
+
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """The statement and everything below it, walked once for all who look through it."""
+        return nodes_below(self.node)
+
+    @cached_property
+    def text(self) -> str:
+        """Source that compiles on its own; its first line is `text_line`."""
+        if self.node.col_offset == 0:
+            return self._lines
+        for text in (textwrap.dedent(self._lines), f"{_WRAPPER}\n{self._lines}"):
+            try:
+                (node,) = ast.parse(text).body
+            except (SyntaxError, ValueError):
+                continue  # tabs, hanging lines or comments at the margin: indentation alone cannot be undone
+            wrapped = text.startswith(_WRAPPER) and isinstance(node, ast.If)
+            if ast.dump(node.body[0] if wrapped else node) == ast.dump(self.node):  # type: ignore[attr-defined]
+                return text
+        return ast.unparse(self.node)
+
+    @property
+    def text_line(self) -> int:
+        """The line number of the first line of `text`."""
+        return self.line - 1 if self.text.startswith(_WRAPPER) else self.line
+
+    @cached_property
+    def _lines(self) -> str:
+        """The statement's lines as they stand, less what is before and after it on its first and last line."""
+        lines = self.cell.text.split("\n")[self._first_line - 1 : self.node.end_lineno]
+        lines[-1] = lines[-1].encode()[: self.node.end_col_offset].decode()
+        if self._first_line == self.node.lineno and self.node.col_offset:
+            indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
+            lines[0] = indent + lines[0].encode()[self.node.col_offset :].decode()
+        return "\n".join(lines)
+
+    def line_text(self, line: int) -> str:
+        """The learner's text at `line`, stripped."""
+        lines = self.cell.text.split("\n")
+        index = line - self.cell.line
+        return lines[index].strip() if 0 <= index < len(lines) else ""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A file that was read: its cells, its statements in order, and the lines that do not parse."""
+
+    path: Path
+    cells: tuple[Cell, ...]
+    statements: tuple[Statement, ...]
+    bad_lines: tuple[BadLine, ...]
+
+    @property
+    def is_notebook(self) -> bool:
+        return self.path.suffix == ".ipynb"
+
+
+@contextmanager
+def refusing_depth(path: Path) -> Iterator[None]:
+    """Turn the end of Python's stack, which only code nested hundreds deep brings about, into a refusal."""
+    try:
+        yield
+    except RecursionError:
+        raise DojoError(f"{path}: its code is nested too deeply to be read") from None
+
+
+def read_source(path: Path, content: bytes | None = None) -> Source:
+    """Read a script or a notebook. With `content`, the file's bytes, `path` only names it.
+
+    Raises:
+        DojoError: no such file, too large, empty, not UTF-8, or not a readable notebook.
+    """
+    text = read_text(path, content)
+    if not text.strip():
+        raise DojoError(f"{path}: the file is empty")
+    cells = _notebook_cells(path, text) if path.suffix == ".ipynb" else percent_cells(text)
+    return parse_source(path, cells)
+
+
+def parse_source(path: Path, cells: list[Cell]) -> Source:
+    """Parse each cell on its own; a markdown cell is kept as it is."""
+    statements: list[Statement] = []
+    bad_lines: list[BadLine] = []
+    cleaned: list[Cell] = []
+    if sum(len(cell.text) for cell in cells if cell.kind == "code") > MAX_CODE:
+        raise DojoError(f"{path}: holds more than {MAX_CODE:,} characters of code; no answer needs so many")
+    for cell in cells:
+        if cell.kind != "code":
+            cleaned.append(cell)
+            continue
+        tree, parsable, bad = _parse_cell(cell)
+        bad_lines += bad
+        cleaned.append(parsable)
+        for node in _lift(tree.body):
+            statements.append(Statement(node, parsable))
+        if len(statements) > MAX_STATEMENTS:
+            raise DojoError(f"{path}: holds more than {MAX_STATEMENTS:,} statements; no answer needs so many")
+    return Source(path, tuple(cleaned), tuple(statements), tuple(bad_lines))
+
+
+def percent_cells(text: str) -> list[Cell]:
+    """Split a script at its cell marks. jupytext reads more, but costs a fifth of torch's import time."""
+    cells: list[Cell] = []
+    lines = text.split("\n")
+    starts = [i for i, line in enumerate(lines) if line.startswith("#") and _CELL_MARK.match(line)]
+    ends = [*starts[1:], len(lines)][: len(starts)]
+    head = lines[: starts[0]] if starts else lines
+    if any(line.strip() and not line.startswith("#") for line in head):
+        cells.append(Cell("code", "\n".join(head), 1))
+    for start, end in zip(starts, ends, strict=True):
+        mark = _CELL_MARK.match(lines[start])
+        options = (mark and mark["percent"]) or ""
+        found = _TAGS.search(options)
+        tags = tuple(re.findall(r"[\"']([^\"']+)[\"']", found[1])) if found else ()
+        body = lines[start + 1 : end]
+        if "[markdown]" in options or "[md]" in options:
+            text = "\n".join(line.removeprefix("#").removeprefix(" ") if line[:1] == "#" else line for line in body)
+            cells.append(Cell("markdown", text.strip("\n"), start + 2, tags=tags))
+        else:
+            cells.append(Cell("code", "\n".join(body).rstrip("\n"), start + 2, tags=tags))
+    return cells
+
+
+def _notebook_cells(path: Path, text: str) -> list[Cell]:
+    import nbformat  # costs 80 ms: only notebooks pay for it
+
+    try:
+        raw: Any = nbformat.reader.reads(text)  # type: ignore[no-untyped-call]
+        major = raw.get("nbformat")
+        if major is None or ("cells" not in raw and major >= 4):
+            raise DojoError(f"{path}: not a notebook (it has no cells)")
+        if major < 4:
+            raise DojoError(
+                f"{path}: notebook format {major} is too old; open it in Jupyter and save it again (format 4)"
+            )
+    except DojoError:
+        raise
+    except Exception as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise DojoError(f"{path}: not a readable notebook ({reason})") from None
+    cells = []
+    for number, cell in enumerate(raw["cells"], start=1):
+        if not isinstance(cell, dict):
+            raise DojoError(f"{path}: cell {number} is not a notebook cell")
+        body = cell.get("source", "")
+        body = "".join(map(str, body)) if isinstance(body, list) else str(body)
+        metadata = cell.get("metadata") or {}
+        tags = metadata.get("tags") if isinstance(metadata, dict) else ()
+        names = tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
+        kind = "code" if cell.get("cell_type") == "code" else "markdown"
+        cells.append(Cell(kind, body.replace("\r\n", "\n"), 1, number, names))
+    return cells
+
+
+def _parse_cell(cell: Cell) -> tuple[ast.Module, Cell, list[BadLine]]:
+    text, bad = cell.text, []
+    if _FOREIGN_CELL.match(text.lstrip()):
+        text = "\n" * text.count("\n")
+    lines = text.split("\n")
+    for attempt in range(_MAX_BAD_LINES):
+        text = "\n".join(lines)
+        try:
+            tree = ast.parse(text)
+            break
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            at = _bad_line_index(error, lines)
+            if attempt == 0 and (repaired := _without_magics(lines)) != lines:
+                lines = repaired
+                continue
+            if isinstance(error, IndentationError) and (flat := textwrap.dedent(text).split("\n")) != lines:
+                lines = flat
+                continue
+            reason = getattr(error, "msg", None) or "too deeply nested"
+            bad.append(BadLine(cell.line + at, cell.number, lines[at], str(reason)))
+            lines[at] = ""
+    else:
+        text, tree = "", ast.Module(body=[], type_ignores=[])
+    return tree, Cell(cell.kind, text, cell.line, cell.number, cell.tags), bad
+
+
+def _bad_line_index(error: Exception, lines: list[str]) -> int:
+    null = next((index for index, line in enumerate(lines) if "\0" in line), None)
+    if null is not None:
+        return null
+    index = min(max((getattr(error, "lineno", None) or 1) - 1, 0), len(lines) - 1)
+    while index > 0 and not lines[index].strip():
+        index -= 1
+    if not lines[index].strip():
+        index = next(i for i, line in enumerate(lines) if line.strip())
+    return index
+
+
+def _without_magics(lines: list[str]) -> list[str]:
+    timed: list[str] = []
+    for line in lines:
+        above = next((text for text in reversed(timed) if text.strip()), "")
+        in_block = above.rstrip().endswith(":") or above[:1].isspace()
+        timed.append(_TIMED.sub(r"\1" if in_block else "", line))
+    return ["" if _MAGIC_LINE.match(line) else line for line in timed]
+
+
+def _lift(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of `body`, with blocks that only wrap others (`if __name__`, `no_grad`) opened."""
+    for node in body:
+        if _is_main_guard(node) or _is_no_grad(node) or _is_marimo_cell(node):
+            inner = [child for child in node.body if not isinstance(child, ast.Return)]  # type: ignore[attr-defined]
+            yield from _lift(inner)
+        else:
+            yield node
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    if not (isinstance(node, ast.If) and not node.orelse and isinstance(node.test, ast.Compare)):
+        return False
+    return isinstance(node.test.left, ast.Name) and node.test.left.id == "__name__"
+
+
+def _is_no_grad(node: ast.stmt) -> bool:
+    return isinstance(node, ast.With) and all(
+        item.optional_vars is None and _GRADIENTS_OFF.search(ast.unparse(item.context_expr)) for item in node.items
+    )
+
+
+def _is_marimo_cell(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and any(
+        re.fullmatch(r"app\.cell(\(.*\))?", ast.unparse(decorator)) for decorator in node.decorator_list
+    )

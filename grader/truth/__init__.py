@@ -1,0 +1,1 @@
+"""The true gradients, and how close another tensor comes to them."""
