@@ -22,8 +22,8 @@ from grader.batch.jobs import LocalJobs
 from grader.batch.person import Task, Terms
 from grader.batch.results import Results
 from grader.lesson.exercise import find_exercise
-from grader.lesson.trials import use_exact_arithmetic, worlds_of
-from grader.running.confine import check_rung
+from grader.lesson.trials import trials_of, use_exact_arithmetic
+from grader.running.confine import check_isolation
 from grader.truth.truths import Truths
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -97,16 +97,16 @@ def shared_out_memory() -> float:
 
 
 def floor() -> float:
-    """Seconds of one forward and backward pass over the same four worlds, in this process, on one thread."""
+    """Seconds of one forward and backward pass over the same four trials, in this process, on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     use_exact_arithmetic()
     exercise, seconds = find_exercise("ex1"), []
     for _ in range(20):
-        worlds = worlds_of(exercise, SEED, "cpu")
+        trials = trials_of(exercise, SEED, "cpu")
         began = time.perf_counter()
-        for world in worlds:
-            Truths().find(exercise, world)
+        for trial in trials:
+            Truths().find(exercise, trial)
         seconds.append(time.perf_counter() - began)
     torch.set_num_threads(threads)
     return median(seconds)
@@ -149,12 +149,12 @@ def flatness(terms: Terms, jobs: int, count: int) -> list[tuple[str, str, str]]:
 def main(
     jobs: Annotated[int, typer.Option(help="Judge processes.", min=1)] = 2,
     count: Annotated[int, typer.Option(help="Submissions in a run.", min=40)] = 200,
-    isolation: Annotated[str, typer.Option(help="The rung of isolation.")] = "highest",
+    isolation: Annotated[str, typer.Option(help="The isolation level.")] = "highest",
     full: Annotated[bool, typer.Option("--full", help="Measure the cost after thousands, too.")] = False,
     many: Annotated[int, typer.Option(help="How many those are.", min=200)] = 5000,
 ) -> None:
     """Print figures and targets. Ends with 0, met or missed."""
-    terms = Terms(SEED, isolation=check_rung(isolation))
+    terms = Terms(SEED, isolation=check_isolation(isolation))
     console = Console(highlight=False)
     rows: list[tuple[str, str, str]] = []
     least = floor()

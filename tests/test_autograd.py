@@ -166,7 +166,7 @@ def test_under_the_probe_nothing_vanishes() -> None:
         assert not [name for name in exercise.graded if gradients.vanishes(name)]
 
 
-# ---- Worlds ----
+# ---- Trials ----
 
 
 def test_other_data_differs_and_follows_from_the_seed() -> None:
@@ -175,7 +175,7 @@ def test_other_data_differs_and_follows_from_the_seed() -> None:
         assert first.gradients.total[name].dtype is torch.float64
         assert torch.equal(first.gradients.total[name], again.gradients.total[name])
         assert not torch.equal(first.gradients.total[name], other.gradients.total[name])
-    first_batch, other_batch = (namespace_of(EX1, world.parameters)["ix"] for world in (first.world, other.world))
+    first_batch, other_batch = (namespace_of(EX1, trial.parameters)["ix"] for trial in (first.trial, other.trial))
     assert not torch.equal(first_batch, other_batch)
 
 

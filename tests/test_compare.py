@@ -167,8 +167,8 @@ def test_judged_in_order(
     mistake: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # the first wall refuses what makes a sparse or a complex tensor before it is judged
-    monkeypatch.setattr(grader, "settings", dataclasses.replace(grader.judging.settings, first_wall=False))
+    # the static check refuses what makes a sparse or a complex tensor before it is judged
+    monkeypatch.setattr(grader, "settings", dataclasses.replace(grader.settings, static_check=False))
     (report,) = grade_text(f"dbnbias = {value}\n", exercise="ex1")
     (verdict,) = [verdict for verdict in report.verdicts if verdict.name == "bnbias"]
     assert verdict.status == status

@@ -146,7 +146,7 @@ def test_parameter_values_are_literals(line: Exercise) -> None:
     }
 
 
-def test_a_world_replaces_parameters_and_nothing_else(line: Exercise) -> None:
+def test_a_trial_replaces_parameters_and_nothing_else(line: Exercise) -> None:
     namespace = namespace_of(line, {"points": 11, "dtype": "float64"})
     assert namespace["x"].shape == (11, 3)
     assert str(namespace["x"].dtype) == "torch.float64"

@@ -1,4 +1,4 @@
-"""The first wall: what answers need is admitted, every door is refused with its line and a sentence."""
+"""The static check: what answers need is admitted, every door is refused with its line and a sentence."""
 
 from __future__ import annotations
 
@@ -515,6 +515,6 @@ def test_the_check_reads_the_text_that_runs() -> None:
 
 def test_without_the_wall_everything_runs() -> None:
     (part,) = find_parts(parse_source(Path("answers.py"), percent_cells("dh = eval('h')\n" + LINES["db2"])), "ex1")
-    plan = make_plan(part.analysis, part.exercise, part.attempts, first_wall=False)
+    plan = make_plan(part.analysis, part.exercise, part.attempts, static_check=False)
     assert plan.forbidden == {}
     assert {tensor for step in plan.steps for tensor in step.writes} == {"h", "b2"}

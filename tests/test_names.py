@@ -150,9 +150,7 @@ def test_forms_of_a_good_list(content: str, write: Any) -> None:
         ("\n".join(TWELVE[:9]).encode(), None, "9 names; a split into 80/10/10 needs at least 10"),
     ],
 )
-def test_a_bad_list_is_one_line_with_file_and_line(
-    content: bytes, line: int | None, said: str, write: Any
-) -> None:
+def test_a_bad_list_is_one_line_with_file_and_line(content: bytes, line: int | None, said: str, write: Any) -> None:
     path = write(content)
     message = refusal(lambda: load_names(path))
     assert message.startswith(f"{path}:{line}: " if line else f"{path}: ")
@@ -354,9 +352,7 @@ def test_fetch_replaces_a_damaged_copy(cache: Path, served: bytes) -> None:
     assert fetch_makemore_names(Opener(served)).read_bytes() == served
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"<html>sign in</html>", b"\n".join(name.encode() for name in TWELVE[1:])]
-)
+@pytest.mark.parametrize("content", [b"", b"<html>sign in</html>", b"\n".join(name.encode() for name in TWELVE[1:])])
 def test_fetch_refuses_a_wrong_checksum(content: bytes, cache: Path, served: bytes) -> None:
     message = refusal(lambda: fetch_makemore_names(Opener(content)))
     assert "checksum" in message

@@ -20,7 +20,7 @@ import grader as package
 from grader.base.errors import DojoError
 from grader.judging.grade import Grader, Settings, settings
 from grader.lesson.exercise import all_exercises, find_exercise
-from grader.running.confine import RUNGS, check_rung, highest_rung
+from grader.running.confine import ISOLATION_LEVELS, check_isolation, highest_isolation
 from grader.running.sandbox import Launcher
 
 REPOSITORY = Path(package.__file__).resolve().parents[1]
@@ -71,9 +71,9 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
 
 
 def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
-    """The verdicts on a text that the first wall would not let through."""
+    """The verdicts on a text that the static check would not let through."""
     path.write_text(text)
-    with Grader(Settings(seed=3, first_wall=False), launcher) as grader:
+    with Grader(Settings(seed=3, static_check=False), launcher) as grader:
         (report,) = grader.grade_file(path, "ex1")
     return {verdict.name: verdict for verdict in report.verdicts}
 
@@ -136,11 +136,11 @@ KEPT_FROM = [
 ]
 
 
-def look(tmp_path: Path, rung: str, attempts: list[str] = HARMLESS) -> dict[str, Any]:
-    """What a process sees that is confined as a worker is, on `rung`."""
+def look(tmp_path: Path, level: str, attempts: list[str] = HARMLESS) -> dict[str, Any]:
+    """What a process sees that is confined as a worker is, on `level`."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "A_SECRET": "x", "GITHUB_TOKEN": "y", "LANG": "C.UTF-8"}
     ran = subprocess.run(
-        [sys.executable, "-c", LOOK, str(tmp_path / "seen.json"), rung, json.dumps(attempts)],
+        [sys.executable, "-c", LOOK, str(tmp_path / "seen.json"), level, json.dumps(attempts)],
         env={**environment, "DOJO_NAMES": "names.txt"},
         cwd=tmp_path,
         capture_output=True,
@@ -151,11 +151,11 @@ def look(tmp_path: Path, rung: str, attempts: list[str] = HARMLESS) -> dict[str,
 
 
 @on_linux
-@pytest.mark.parametrize("rung", RUNGS)
-def test_a_worker_is_confined(rung: str, tmp_path: Path) -> None:
-    if RUNGS.index(rung) > RUNGS.index(highest_rung()):
-        pytest.skip(f"this machine offers {highest_rung()}")
-    seen = look(tmp_path, rung)
+@pytest.mark.parametrize("level", ISOLATION_LEVELS)
+def test_a_worker_is_confined(level: str, tmp_path: Path) -> None:
+    if ISOLATION_LEVELS.index(level) > ISOLATION_LEVELS.index(highest_isolation()):
+        pytest.skip(f"this machine offers {highest_isolation()}")
+    seen = look(tmp_path, level)
     assert seen["session"] is True
     assert seen["folder"] == "/"
     assert not {"A_SECRET", "GITHUB_TOKEN", "PYTHONPATH"} & seen["environment"].keys()
@@ -166,7 +166,7 @@ def test_a_worker_is_confined(rung: str, tmp_path: Path) -> None:
 
 
 @on_linux
-@pytest.mark.skipif(highest_rung() != "full", reason=f"this machine offers {highest_rung()}")
+@pytest.mark.skipif(highest_isolation() != "full", reason=f"this machine offers {highest_isolation()}")
 def test_at_the_top_no_file_and_no_call_is_left(tmp_path: Path) -> None:
     assert set(look(tmp_path, "basic")["tried"].values()) == {"done"}
     tried = look(tmp_path, "full", KEPT_FROM)["tried"]
@@ -189,31 +189,31 @@ def test_at_the_top_no_file_and_no_call_is_left(tmp_path: Path) -> None:
         ("basic", "basic", "full", None),
     ],
 )
-def test_the_rung_is_the_one_asked_for_or_a_refusal(
+def test_the_level_is_the_one_asked_for_or_a_refusal(
     here: str, asked: str, required: str | None, given: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("grader.running.confine.highest_rung", lambda: here)
+    monkeypatch.setattr("grader.running.confine.highest_isolation", lambda: here)
     if given is None:
         with pytest.raises(DojoError, match=f"is not to be had here, only {here}"):
-            check_rung(asked, required)
+            check_isolation(asked, required)
     else:
-        assert check_rung(asked, required) == given
+        assert check_isolation(asked, required) == given
 
 
-def test_a_rung_that_does_not_exist_is_named_with_the_others() -> None:
+def test_a_level_that_does_not_exist_is_named_with_the_others() -> None:
     with pytest.raises(DojoError, match="isolation 'high' is unknown; choose one of: basic, partial, full, highest"):
-        check_rung("high")
+        check_isolation("high")
 
 
 @on_linux
-@pytest.mark.parametrize("rung", RUNGS)
+@pytest.mark.parametrize("level", ISOLATION_LEVELS)
 @pytest.mark.parametrize("exercise", [e.short_id for e in all_exercises()])
-def test_right_answers_pass_on_every_rung(rung: str, exercise: str) -> None:
-    if RUNGS.index(rung) > RUNGS.index(highest_rung()):
-        pytest.skip(f"this machine offers {highest_rung()}")
-    with Grader(settings(seed=4, device="cpu", isolation=rung)) as grader:
+def test_right_answers_pass_on_every_isolation_level(level: str, exercise: str) -> None:
+    if ISOLATION_LEVELS.index(level) > ISOLATION_LEVELS.index(highest_isolation()):
+        pytest.skip(f"this machine offers {highest_isolation()}")
+    with Grader(settings(seed=4, device="cpu", isolation=level)) as grader:
         (report,) = grader.grade_file(find_exercise(exercise).path, exercise)
-    assert report.isolation == rung
+    assert report.isolation == level
     assert report.all_passed, [verdict for verdict in report.verdicts if not verdict.passed]
 
 

@@ -1,4 +1,4 @@
-"""The first wall: what of a submission is not admitted, told before anything of it runs.
+"""The static check: what of a submission is not admitted, told before anything of it runs.
 
 What is checked is the very text that a worker is sent, less the prints and checks that a worker leaves out too.
 """
@@ -33,7 +33,7 @@ class Refusal:
     message: str
 
 
-class FirstWall:
+class StaticCheck:
     """Checks the statements of one submission. `running` are the indexes of those that may run."""
 
     def __init__(

@@ -18,7 +18,7 @@ from grader.base.errors import DojoError
 from grader.batch.jobs import LocalJobs
 from grader.batch.parameters import other_versions, versions
 from grader.batch.person import Outcome, Task, Terms, failed
-from grader.running.confine import RUNGS, check_rung, highest_rung
+from grader.running.confine import ISOLATION_LEVELS, check_isolation, highest_isolation
 
 try:
     from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
@@ -95,15 +95,19 @@ class Cluster:
         threads = sum(self.client.nthreads().values())
         self.where = f"{len(self._workers)} Dask workers with {threads} threads"
 
-    def rung(self, asked: str, required: str | None) -> str:
-        lowest = min((str(about["rung"]) for about in self._workers.values()), key=RUNGS.index)
-        return _rung_there(asked, required, lowest)
+    def level(self, asked: str, required: str | None) -> str:
+        lowest = min((str(about["level"]) for about in self._workers.values()), key=ISOLATION_LEVELS.index)
+        return _level_there(asked, required, lowest)
 
     def begin(self, terms: Terms) -> str:
         assert terms.names is not None
         self._plugin = Judges(terms, Path(terms.names).read_bytes())
         self.client.register_plugin(self._plugin)
-        return terms.isolation if terms.device == "cpu" else RUNGS[min(RUNGS.index(terms.isolation), 1)]
+        return (
+            terms.isolation
+            if terms.device == "cpu"
+            else ISOLATION_LEVELS[min(ISOLATION_LEVELS.index(terms.isolation), 1)]
+        )
 
     def notes(self) -> list[str]:
         return [
@@ -164,7 +168,7 @@ class Cluster:
 
 def about_worker() -> dict[str, str]:
     """What a client asks of each worker before it hands out work."""
-    return {**versions(), "rung": highest_rung()}
+    return {**versions(), "level": highest_isolation()}
 
 
 def grade_on_worker(plugin: str, task: Task) -> Outcome:
@@ -190,15 +194,15 @@ def _outcome(future: Future, submission: str) -> Outcome:
     return outcome
 
 
-def _rung_there(asked: str, required: str | None, lowest: str) -> str:
-    """As `confine.check_rung`, for the lowest of the machines that grade."""
+def _level_there(asked: str, required: str | None, lowest: str) -> str:
+    """As `confine.check_isolation`, for the lowest of the machines that grade."""
     for name in (asked, required or "basic"):
-        if name not in (*RUNGS, "highest"):
-            check_rung(name)  # raises
-    needed = [name for name in (asked, required) if name in RUNGS]
-    if any(RUNGS.index(name) > RUNGS.index(lowest) for name in needed):
+        if name not in (*ISOLATION_LEVELS, "highest"):
+            check_isolation(name)  # raises
+    needed = [name for name in (asked, required) if name in ISOLATION_LEVELS]
+    if any(ISOLATION_LEVELS.index(name) > ISOLATION_LEVELS.index(lowest) for name in needed):
         raise DojoError(
-            f"isolation {max(needed, key=RUNGS.index)} is not to be had on every Dask worker, only {lowest}"
+            f"isolation {max(needed, key=ISOLATION_LEVELS.index)} is not to be had on every Dask worker, only {lowest}"
         )
     return lowest if asked == "highest" else asked
 

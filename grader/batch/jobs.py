@@ -11,7 +11,7 @@ from typing import Protocol
 from grader.base.errors import DojoError
 from grader.batch.judges import Died, Judging, outcome_of_dead, warm_up
 from grader.batch.person import Outcome, Task, Terms, UnableError
-from grader.running.confine import check_rung
+from grader.running.confine import check_isolation
 from grader.running.sandbox import Launcher
 
 _TRIES = 3
@@ -24,11 +24,11 @@ class Scheduler(Protocol):
 
     where: str
 
-    def rung(self, asked: str, required: str | None) -> str:
-        """The rung of isolation that it has, see `confine.check_rung`."""
+    def level(self, asked: str, required: str | None) -> str:
+        """The isolation level that it has, see `confine.check_isolation`."""
 
     def begin(self, terms: Terms) -> str:
-        """Make ready to grade; the rung that workers stand on.
+        """Make ready to grade; the level that workers stand on.
 
         Raises:
             DojoError: it cannot grade on these terms.
@@ -61,8 +61,8 @@ class LocalJobs:
         self._tried: Counter[str] = Counter()
         self._failures = 0
 
-    def rung(self, asked: str, required: str | None) -> str:
-        return check_rung(asked, required)
+    def level(self, asked: str, required: str | None) -> str:
+        return check_isolation(asked, required)
 
     def begin(self, terms: Terms) -> str:
         self.terms = terms

@@ -49,14 +49,14 @@ class Options:
 
 
 def isolation_asked(options: Options) -> str:
-    """The rung to ask the machine for: as asked, as this folder was begun with, or the highest."""
+    """The level to ask the machine for: as asked, as this folder was begun with, or the highest."""
     if options.isolation is None and (options.out / "batch.json").exists():
         return str(read_parameters(options.out)["isolation"])
     return options.isolation or "highest"
 
 
 def parameters_for(options: Options, isolation: str) -> dict[str, Any]:
-    """What a new folder of results is begun with; `isolation` is the rung that the machine gives.
+    """What a new folder of results is begun with; `isolation` is the level that the machine gives.
 
     Raises:
         DojoError: there is no such device, or no list of names.

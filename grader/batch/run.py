@@ -76,7 +76,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
         interrupt = stack.enter_context(Interrupt())
         try:
             scheduler = stack.enter_context(contextlib.closing(scheduler_for(options)))
-            asked = parameters_for(options, scheduler.rung(isolation_asked(options), options.require_isolation))
+            asked = parameters_for(options, scheduler.level(isolation_asked(options), options.require_isolation))
             results = stack.enter_context(Results.start(options.out, asked))
             terms = agreed_terms(options, results, asked)
             isolation = scheduler.begin(terms)

@@ -36,10 +36,10 @@ def batch(
     names: Annotated[Path | None, typer.Option(help="Use this list of names.", metavar="FILE")] = None,
     points: Annotated[Path | None, typer.Option(help="What each gradient is worth.", metavar="FILE")] = None,
     isolation: Annotated[
-        str | None, typer.Option(help="basic, partial, full or highest (the default).", metavar="RUNG")
+        str | None, typer.Option(help="basic, partial, full or highest (the default).", metavar="LEVEL")
     ] = None,
     require_isolation: Annotated[
-        str | None, typer.Option(help="Refuse to grade below this rung.", metavar="RUNG")
+        str | None, typer.Option(help="Refuse to grade below this level.", metavar="LEVEL")
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(help="Processes that grade; one for each core by default.", metavar="N", min=1)

@@ -39,9 +39,9 @@ PathsArgument = Annotated[
     list[Path] | None, typer.Argument(help="Files or folders; exercises/ by default.", metavar="PATH...")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.", metavar="NAME")]
-IsolationOption = Annotated[str, typer.Option(help="basic, partial, full or highest.", metavar="RUNG")]
+IsolationOption = Annotated[str, typer.Option(help="basic, partial, full or highest.", metavar="LEVEL")]
 RequiredOption = Annotated[
-    str | None, typer.Option(help="Refuse to grade below this rung of isolation.", metavar="RUNG")
+    str | None, typer.Option(help="Refuse to grade below this isolation level.", metavar="LEVEL")
 ]
 FormatOption = Annotated[
     str,

@@ -1,4 +1,4 @@
-"""Where a report goes: the console, a file, a folder, and what a desk keeps beside the text."""
+"""Where a report goes: the console, a file, a folder, and what a integration keeps beside the text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parts_of(files: Iterable[Path], exercise: str | None, output_format: str) ->
 
     Raises:
         DojoError: a file cannot be read or holds no exercise; for Gradescope, all of them. Or it lies where its
-            desk keeps none.
+            integration keeps none.
     """
     if output_format == "nbgrader":
         from grader.integrations.nbgrader import handed
@@ -72,7 +72,7 @@ def parts_of(files: Iterable[Path], exercise: str | None, output_format: str) ->
 
 @contextmanager
 def failure_told(output_format: str, output: Path | None) -> Iterator[None]:
-    """Where grading fails, write it in the form that the desk reads, and go on failing."""
+    """Where grading fails, write it in the form that the integration reads, and go on failing."""
     try:
         yield
     except Exception as error:

@@ -14,7 +14,7 @@ from grader.base.errors import DojoError
 from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise
 from grader.reading.submission import SUFFIXES, Part, find_parts
-from grader.running.confine import check_rung
+from grader.running.confine import check_isolation
 from grader.showing.terminal import verdict_words, where
 from grader.syntax.source import read_source
 
@@ -35,7 +35,7 @@ class Grading:
         if (exercise := config.getoption("--dojo-exercise")) is not None:
             find_exercise(exercise)
         isolation, required = config.getoption("--dojo-isolation"), config.getoption("--dojo-require-isolation")
-        self.isolation = check_rung(isolation, required)
+        self.isolation = check_isolation(isolation, required)
         self.config = config
         given = config.getoption("--dojo-seed")
         shared = getattr(config, "workerinput", {}).get(_SEED)  # pytest-xdist: one seed for all workers

@@ -15,8 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dojo", action="store_true", help="grade submissions, each gradient as a test; nothing else runs")
     group.addoption("--dojo-exercise", metavar="ID", help="which exercise it is, such as ex1")
     group.addoption("--dojo-seed", metavar="N", type=int, help="repeat the grading with this seed")
-    group.addoption("--dojo-isolation", metavar="RUNG", default="basic", help="basic, partial, full or highest")
-    group.addoption("--dojo-require-isolation", metavar="RUNG", help="refuse to grade below this rung of isolation")
+    group.addoption("--dojo-isolation", metavar="LEVEL", default="basic", help="basic, partial, full or highest")
+    group.addoption("--dojo-require-isolation", metavar="LEVEL", help="refuse to grade below this isolation level")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""Grade a submission: find its exercises, run it in several worlds, and report on each gradient."""
+"""Grade a submission: find its exercises, run it in several trials, and report on each gradient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.judging.judge import Answer, Judge, prove
 from grader.judging.settings import Settings, settings
 from grader.judging.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
 from grader.lesson.exercise import all_exercises
-from grader.lesson.trials import other_data, random_upstream, use_exact_arithmetic, worlds_of
+from grader.lesson.trials import other_data, random_upstream, trials_of, use_exact_arithmetic
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
@@ -80,7 +80,7 @@ class Grader:
 
             grade_training(part, report, self.launcher, self.settings)
             return report
-        plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.first_wall)
+        plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.static_check)
         report.verdicts = [first_verdict(name, plan, part.analysis.source) for name in part.exercise.graded]
         report.attempted = bool(plan.attempts)
         if plan.steps:
@@ -91,9 +91,9 @@ class Grader:
         exercise = plan.exercise
         judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
         try:
-            worlds = worlds_of(exercise, self.settings.seed, self.settings.device)
-            decisive, (answers, truth), probe, sizes = judge.run(worlds)
-            shown = answers, self.truths.of_real_backward(exercise, truth.world)
+            trials = trials_of(exercise, self.settings.seed, self.settings.device)
+            decisive, (answers, truth), probe, sizes = judge.run(trials)
+            shown = answers, self.truths.of_real_backward(exercise, truth.trial)
             for verdict in report.verdicts:
                 if verdict.name not in plan.attempts or verdict.status == "forbidden":
                     continue
@@ -147,12 +147,12 @@ class Grader:
         chained: frozenset[str] = frozenset()
         while above:
             chained |= {above.pop()}
-            world = random_upstream(seed, device, f"{verdict.name}:{len(above)}")
-            truth = self.truths.find(exercise, world, chained)
+            trial = random_upstream(seed, device, f"{verdict.name}:{len(above)}")
+            truth = self.truths.find(exercise, trial, chained)
             if truth.gradients.vanishes(verdict.name):
                 return False
             if attempt.inside or not attempt.place.isidentifier():
-                ((answers, truth),) = judge.run([world], chained)
+                ((answers, truth),) = judge.run([trial], chained)
                 right = _evidence(verdict, answers, truth).right(verdict.name)
             else:
                 right = bool(judge.right_variants(verdict.name, [lines], truth))
@@ -172,7 +172,7 @@ class Grader:
 
 
 def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
-    """A launcher whose workers find the worlds of `chosen` set up above `basic`. `forked` is as for `Launcher`.
+    """A launcher whose workers find the trials of `chosen` set up above `basic`. `forked` is as for `Launcher`.
 
     Raises:
         DojoError: workers cannot be confined so, or nothing runs in them.
@@ -180,8 +180,8 @@ def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
     gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
-    worlds = [(e.id, world.parameters) for e in gradients for world in worlds_of(e, chosen.seed, chosen.device)]
-    launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, worlds)
+    trials = [(e.id, trial.parameters) for e in gradients for trial in trials_of(e, chosen.seed, chosen.device)]
+    launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
         prove(launcher, gradients[0])
     except DojoError:

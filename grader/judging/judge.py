@@ -15,7 +15,7 @@ from grader.base.errors import DojoError
 from grader.base.visible import harmless
 from grader.base.wire import WireError
 from grader.lesson.exercise import Exercise
-from grader.lesson.trials import World, as_written
+from grader.lesson.trials import Trial, as_written
 from grader.reading.plan import Plan, Step
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.source import Cell, Statement
@@ -74,7 +74,7 @@ class StepFailed(Exception):
 
 
 class Judge:
-    """Runs one plan in several worlds. Loses a statement, never the run, to a worker that hangs or dies."""
+    """Runs one plan in several trials. Loses a statement, never the run, to a worker that hangs or dies."""
 
     def __init__(self, launcher: Launcher, plan: Plan, truths: Truths, seconds: float) -> None:
         """`seconds` is what all runs of the submission may take together."""
@@ -93,21 +93,21 @@ class Judge:
             self.worker = None
 
     def run(
-        self, worlds: Sequence[World], chained: frozenset[str] = frozenset()
+        self, trials: Sequence[Trial], chained: frozenset[str] = frozenset()
     ) -> list[tuple[dict[str, Answer], Truth]]:
-        """For each world every gradient that the submission hands over there, and the truth."""
+        """For each trial every gradient that the submission hands over there, and the truth."""
         while True:
             if self.worker is None:
                 self.worker = self.launcher.start()
             try:
-                found = self._run_once(self.worker, worlds, chained)
+                found = self._run_once(self.worker, trials, chained)
             except StepFailed as failed:
                 self.close()
                 self._bar(failed)
                 if failed.index is None:
-                    found = [({}, self.truths.find(self.plan.exercise, world, chained)) for world in worlds]
+                    found = [({}, self.truths.find(self.plan.exercise, trial, chained)) for trial in trials]
                     return [(self._with_lost(answers), truth) for answers, truth in found]
-                worlds = [world.again() for world in worlds]
+                trials = [trial.again() for trial in trials]
                 continue
             return [(self._with_lost(answers), truth) for answers, truth in found]
 
@@ -118,7 +118,7 @@ class Judge:
             return []
         helpers = self.plan.slices[tensor] - set(self.plan.lines_of(tensor))
         steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
-        request = self._request([truth.world]) | {"steps": steps, "variants": texts, "place": attempt.place}
+        request = self._request([truth.trial]) | {"steps": steps, "variants": texts, "place": attempt.place}
         request["fresh"] = [name for name, held in self.plan.aliases.items() if held == tensor]
         words = set(_WORD.findall("\n".join([*(step["text"] for step in steps), *(t for text in texts for t in text)])))
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
@@ -143,11 +143,11 @@ class Judge:
         )
 
     def _run_once(
-        self, worker: Worker, worlds: Sequence[World], chained: frozenset[str]
+        self, worker: Worker, trials: Sequence[Trial], chained: frozenset[str]
     ) -> list[tuple[dict[str, Answer], Truth]]:
         try:
-            worker.channel.send(self._request(worlds), deadline=self._until(SETUP_SECONDS))
-            truths = [self.truths.find(self.plan.exercise, world, chained) for world in worlds]
+            worker.channel.send(self._request(trials), deadline=self._until(SETUP_SECONDS))
+            truths = [self.truths.find(self.plan.exercise, trial, chained) for trial in trials]
             self._next(worker, SETUP_SECONDS, None)
             known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden})
             given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
@@ -166,11 +166,11 @@ class Judge:
                     running = as_int(message.get("step"))
                 case "done":
                     found = message.get("forward_differs")
-                    if truths[0].world.decides and isinstance(found, list):
+                    if truths[0].trial.decides and isinstance(found, list):
                         self.forward_differs = [index for index in map(as_int, found) if index is not None]
                     return answers
                 case "value":
-                    tensor, said = message.get("tensor"), message.get("worlds")
+                    tensor, said = message.get("tensor"), message.get("trials")
                     if not (isinstance(tensor, str) and tensor in self.plan.attempts and isinstance(said, dict)):
                         raise StepFailed(running, "crash")
                     handed = [at for at in range(len(truths)) if isinstance(said.get(str(at)), dict)]
@@ -201,7 +201,7 @@ class Judge:
     def _until(self, seconds: float) -> float:
         return min(time.monotonic() + seconds, self.deadline)
 
-    def _request(self, worlds: Sequence[World]) -> dict[str, Any]:
+    def _request(self, trials: Sequence[Trial]) -> dict[str, Any]:
         steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
         checks = [
             {"index": index, "names": names, "text": self.plan.statements[index].text}
@@ -209,7 +209,7 @@ class Judge:
         ]
         return {
             "exercise": self.plan.exercise.id,
-            "worlds": [dict(world.parameters) for world in worlds],
+            "trials": [dict(trial.parameters) for trial in trials],
             "steps": steps,
             "aliases": self.plan.aliases,
             "places": self.plan.places_inside,
@@ -217,7 +217,7 @@ class Judge:
             "by_place": self.plan.names.by_place,
             "caches": sorted(self.plan.names.caches),
             "own_functions": sorted(self.plan.names.own_functions),
-            "forward_checks": checks if worlds[0].decides else [],
+            "forward_checks": checks if trials[0].decides else [],
         }
 
     def _step(self, step: Step) -> dict[str, Any]:
@@ -247,7 +247,7 @@ class Judge:
 
 
 def prove(launcher: Launcher, exercise: Exercise) -> None:
-    """Let a worker run the forward pass: a wall that right answers run into must not be taken for their mistake.
+    """Let a worker run the forward pass: a layer that right answers run into must not be taken for their mistake.
 
     Raises:
         DojoError: the worker did not come to the end.

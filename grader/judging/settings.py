@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 import torch
 
 from grader.base.errors import DojoError
-from grader.running.confine import check_rung
+from grader.running.confine import check_isolation
 from grader.running.limits import Limits
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to grade. `seed` draws every world's data; `strict_sizes` fails answers with sizes written in.
+    """How to grade. `seed` draws every trial's data; `strict_sizes` fails answers with sizes written in.
 
-    `isolation` is the rung of `grader.running.confine.RUNGS` that workers stand on. Without `first_wall` statements run
-    that the small language does not admit: for tests of the second wall alone.
+    `isolation` is one of `grader.running.confine.ISOLATION_LEVELS`. Without `static_check` statements run that the
+    small language does not admit: for tests of the sandbox alone.
     """
 
     seed: int
@@ -25,7 +25,7 @@ class Settings:
     strict_sizes: bool = False
     isolation: str = "basic"
     limits: Limits = field(default_factory=Limits)
-    first_wall: bool = True
+    static_check: bool = True
 
 
 def settings(
@@ -49,6 +49,6 @@ def settings(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         device="cpu" if device == "auto" else device,
         strict_sizes=strict_sizes,
-        isolation=check_rung(isolation, require_isolation),
+        isolation=check_isolation(isolation, require_isolation),
         limits=limits or Limits(),
     )

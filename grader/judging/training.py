@@ -16,7 +16,7 @@ from grader.judging.training_repair import repair_line
 from grader.judging.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step
 from grader.judging.verdicts import explain_failure, place
 from grader.lesson.exercise import Exercise
-from grader.lesson.trials import World, as_written, other_data, other_sizes
+from grader.lesson.trials import Trial, as_written, other_data, other_sizes
 from grader.reading.plan import short_texts
 from grader.reading.submission import Part
 from grader.reading.training_plan import TrainingPlan, plan_training
@@ -40,7 +40,7 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, cho
     for verdict in report.verdicts:
         place(verdict, plan.statement, plan.loop_line())
     report.verdicts[0].answer = short_texts(plan.statements)  # the loop is one answer to all of them
-    if (chosen.first_wall and _is_forbidden(plan, report)) or _is_not_stepwise(plan, report):
+    if (chosen.static_check and _is_forbidden(plan, report)) or _is_not_stepwise(plan, report):
         return
     decisive = _run(launcher, plan, other_data(seed, device), deadline)
     shown = _run(launcher, plan, as_written(device), deadline)
@@ -68,21 +68,21 @@ def _is_not_stepwise(plan: TrainingPlan, report: SubmissionReport) -> bool:
     return False
 
 
-def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, world: World, deadline: float) -> None:
+def _repair_culprit(launcher: Launcher, plan: TrainingPlan, outcome: Outcome, trial: Trial, deadline: float) -> None:
     """Where no detector knows what is wrong with the first gradient that departs, try edits of its line."""
     departed = next((step for step in outcome.steps if step.departed), None)
     if departed is None or departed.culprit is None:
         return
     gradient, found = departed.culprit
     if found.mistake in UNEXPLAINED and gradient.startswith("d"):
-        better = repair_line(launcher, plan, gradient, found.message, world, deadline)
+        better = repair_line(launcher, plan, gradient, found.message, trial, deadline)
         for step in outcome.steps:
             if better is not None and step.culprit is not None and step.culprit[0] == gradient:
                 step.culprit = gradient, better
 
 
 def _is_forbidden(plan: TrainingPlan, report: SubmissionReport) -> bool:
-    """Fill every verdict with what the first wall does not admit, where there is such a statement."""
+    """Fill every verdict with what the static check does not admit, where there is such a statement."""
     found = plan.refusal()
     if found is None:
         return False
@@ -96,21 +96,21 @@ def _is_forbidden(plan: TrainingPlan, report: SubmissionReport) -> bool:
     return True
 
 
-def _run(launcher: Launcher, plan: TrainingPlan, world: World, deadline: float) -> Outcome:
+def _run(launcher: Launcher, plan: TrainingPlan, trial: Trial, deadline: float) -> Outcome:
     worker = launcher.start()
     try:
-        return _compare_steps(worker, plan, world, deadline)
+        return _compare_steps(worker, plan, trial, deadline)
     except StepFailed as failed:
         return Outcome(failure=Failure(failed.kind))
     finally:
         worker.close()
 
 
-def _compare_steps(worker: Worker, plan: TrainingPlan, world: World, deadline: float) -> Outcome:
+def _compare_steps(worker: Worker, plan: TrainingPlan, trial: Trial, deadline: float) -> Outcome:
     outcome = Outcome()
     try:
-        worker.channel.send(plan.request(world), deadline=deadline)
-        reference = Reference.start(plan.exercise, world)
+        worker.channel.send(plan.request(trial), deadline=deadline)
+        reference = Reference.start(plan.exercise, trial)
         next_message(worker, min(deadline, time.monotonic() + SETUP_SECONDS))
         while True:
             message, handed = next_message(worker, min(deadline, time.monotonic() + STATEMENT_SECONDS))

@@ -8,7 +8,7 @@ import time
 from grader.diagnosing import Diagnosis, combined
 from grader.diagnosing.repair import variants, vocabulary_of
 from grader.judging.judge import Judge
-from grader.lesson.trials import World, namespace_of
+from grader.lesson.trials import Trial, namespace_of
 from grader.reading.attempts import Attempt
 from grader.reading.plan import Plan, Step
 from grader.reading.training_plan import TrainingPlan
@@ -21,16 +21,16 @@ MOST_VARIANTS = 240
 
 
 def repair_line(
-    launcher: Launcher, plan: TrainingPlan, gradient: str, message: str, world: World, deadline: float
+    launcher: Launcher, plan: TrainingPlan, gradient: str, message: str, trial: Trial, deadline: float
 ) -> Diagnosis | None:
     """Explain the line of the loop that assigns `gradient` (such as `dhprebn`) by an edit that makes it right."""
     statement = _assignment(plan, gradient)
     if statement is None:
         return None
     tensor, exercise = gradient[1:], plan.exercise
-    forward = cut_forward(exercise, namespace_of(exercise, world.parameters))
+    forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     gradients = backpropagate(forward)
-    truth = Truth(world, gradients, gradients.total, forward)
+    truth = Truth(trial, gradients, gradients.total, forward)
     line_plan = Plan(
         exercise=exercise,
         steps=[Step(0, statement, (tensor,), {tensor: gradient}, frozenset())],
@@ -59,6 +59,6 @@ def _assignment(plan: TrainingPlan, gradient: str) -> Statement | None:
         return None
     text = ast.unparse(found[0])
     (node,) = ast.parse(text).body
-    if ast.dump(node) != ast.dump(found[0]) or not plan.wall.admits(text):
+    if ast.dump(node) != ast.dump(found[0]) or not plan.check.admits(text):
         return None  # as a statement of its own it may mean something else: a name that is local to a function
     return Statement(node, Cell("code", text))

@@ -12,7 +12,7 @@ from torch import Tensor
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
 from grader.judging.judge import Failure
 from grader.lesson.exercise import Exercise
-from grader.lesson.trials import World, namespace_of
+from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
 
 
@@ -53,8 +53,8 @@ class Reference:
     generator: torch.Generator
 
     @classmethod
-    def start(cls, exercise: Exercise, world: World) -> Reference:
-        namespace = namespace_of(exercise, world.parameters)
+    def start(cls, exercise: Exercise, trial: Trial) -> Reference:
+        namespace = namespace_of(exercise, trial.parameters)
         generators = [value for value in namespace.values() if isinstance(value, torch.Generator)]
         return cls(exercise, namespace, generators[0])
 
@@ -92,7 +92,7 @@ class StepComparison:
 
 @dataclass
 class Outcome:
-    """One world's run: the steps that were compared, and why it ended early."""
+    """One trial's run: the steps that were compared, and why it ended early."""
 
     steps: list[StepComparison] = field(default_factory=list)
     exact: dict[str, bool] = field(default_factory=dict)

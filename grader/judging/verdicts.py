@@ -1,4 +1,4 @@
-"""From the answers of several worlds to one verdict for each gradient."""
+"""From the answers of several trials to one verdict for each gradient."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLAIN_WORDS = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """One gradient in one world: what was handed over, and the truth."""
+    """One gradient in one trial: what was handed over, and the truth."""
 
     answer: Answer
     truth: Truth
@@ -37,7 +37,7 @@ class Evidence:
             return None
         scale = self.truth.gradients.scale(name)
         if total.dtype is torch.float64 and _holds_float32(value):
-            # A float32 island in a float64 world is compared as what it is.
+            # A float32 island in a float64 trial is compared as what it is.
             return compare(value.float(), total.float(), scale)
         return compare(value, total, scale) if value.dtype == total.dtype else None
 
@@ -75,7 +75,7 @@ def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
 
 
 def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) -> None:
-    """Raise `verdict` to a pass, or say what is wrong, from the world that decides.
+    """Raise `verdict` to a pass, or say what is wrong, from the trial that decides.
 
     The mistake shows best with random gradients from above, where nothing cancels by algebra; `probe` has them.
     """

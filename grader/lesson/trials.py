@@ -1,4 +1,4 @@
-"""Worlds: the sizes, data, dtype and device on which one set of statements runs again."""
+"""Trials: the sizes, data, dtype and device on which one set of statements runs again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEW_CHARACTERS = (2, 4, 5)
 
 
 @dataclass(frozen=True)
-class World:
+class Trial:
     """`parameters` replace literals of the exercise's `parameters` cell; `probe` seeds random upstreams."""
 
     label: str
@@ -27,13 +27,13 @@ class World:
     decides: bool = True
     probe: int | None = None
 
-    def again(self) -> World:
-        """The same kind of world with other data: what a lost worker was told of this one is worth nothing there."""
+    def again(self) -> Trial:
+        """The same kind of trial with other data: what a lost worker was told of this one is worth nothing there."""
         parameters = dict(self.parameters)
         if "seed" in parameters:
             parameters["seed"] = draw_seed(int(parameters["seed"]), "again")
         probe = None if self.probe is None else draw_seed(self.probe, "again")
-        return World(self.label, parameters, self.decides, probe)
+        return Trial(self.label, parameters, self.decides, probe)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -47,31 +47,31 @@ def draw_seed(seed: int, purpose: str) -> int:
     return random.Random(f"{seed}:{purpose}").getrandbits(31)
 
 
-def as_written(device: str) -> World:
+def as_written(device: str) -> Trial:
     """The exercise's own sizes, seed and float32: what the learner sees in a notebook. Decides nothing."""
-    return World("as written", {"device": device}, decides=False)
+    return Trial("as written", {"device": device}, decides=False)
 
 
-def other_data(seed: int, device: str, purpose: str = "data") -> World:
+def other_data(seed: int, device: str, purpose: str = "data") -> Trial:
     """The exercise's sizes in float64, with parameters and a batch that follow from `seed`."""
-    return World("other data", _float64(device, draw_seed(seed, purpose)))
+    return Trial("other data", _float64(device, draw_seed(seed, purpose)))
 
 
-def random_upstream(seed: int, device: str, purpose: str = "probe") -> World:
+def random_upstream(seed: int, device: str, purpose: str = "probe") -> Trial:
     """Like `other_data`, but every gradient that is graded or given is a random tensor upstream."""
     parameters = _float64(device, draw_seed(seed, purpose))
-    return World("random upstream", parameters, decides=False, probe=draw_seed(seed, f"{purpose}:upstream"))
+    return Trial("random upstream", parameters, decides=False, probe=draw_seed(seed, f"{purpose}:upstream"))
 
 
-def other_sizes(exercise: Exercise, seed: int, device: str) -> World:
+def other_sizes(exercise: Exercise, seed: int, device: str) -> Trial:
     """float64 with every size changed, all of them different from each other."""
     parameters = _float64(device, draw_seed(seed, "sizes"))
     parameters |= sizes_drawn(exercise, seed)
-    return World("other sizes", parameters, decides=False)
+    return Trial("other sizes", parameters, decides=False)
 
 
-def worlds_of(exercise: Exercise, seed: int, device: str) -> tuple[World, World, World, World]:
-    """The worlds of every submission: the one that decides, the one that is shown, the probe, and other sizes."""
+def trials_of(exercise: Exercise, seed: int, device: str) -> tuple[Trial, Trial, Trial, Trial]:
+    """The trials of every submission: the one that decides, the one that is shown, the probe, and other sizes."""
     probe = random_upstream(seed, device)
     return other_data(seed, device), as_written(device), probe, other_sizes(exercise, seed, device)
 

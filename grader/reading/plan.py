@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from grader.admission.static_check import FirstWall, Refusal
+from grader.admission.static_check import Refusal, StaticCheck
 from grader.lesson.exercise import DTYPE, Exercise
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names
@@ -84,21 +84,25 @@ def short_texts(statements: Iterable[Statement]) -> list[str]:
     return texts
 
 
-def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], first_wall: bool = True) -> Plan:
+def make_plan(
+    analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], static_check: bool = True
+) -> Plan:
     """Slice the submission to what feeds the graded gradients, and order it so that each is judged on truth.
 
-    A gradient is forbidden that needs a statement which the first wall does not admit, and none of its
-    statements run for it. Without `first_wall` all is admitted.
+    A gradient is forbidden that needs a statement which the static check does not admit, and none of its
+    statements run for it. Without `static_check` all is admitted.
 
     A statement that reads a gradient runs after that gradient was judged, except where the submission reads
     it between two of its writes: there it sees the unfinished value, as it would in a plain run.
     """
-    return _Planner(analysis, exercise, dict(attempts), first_wall).plan()
+    return _Planner(analysis, exercise, dict(attempts), static_check).plan()
 
 
 class _Planner:
-    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt], first_wall: bool) -> None:
-        self.first_wall = first_wall
+    def __init__(
+        self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt], static_check: bool
+    ) -> None:
+        self.static_check = static_check
         self.analysis = analysis
         self.exercise = exercise
         self.attempts = attempts
@@ -124,12 +128,12 @@ class _Planner:
         running = set().union(*slices.values())
         forward_lines = self._own_forward_lines(running)
         forbidden: dict[str, tuple[Statement, Refusal]] = {}
-        if self.first_wall:
-            wall = FirstWall(
+        if self.static_check:
+            check = StaticCheck(
                 self.analysis.statements, self.analysis.effects, running, self.analysis.names.own_functions
             )
-            forbidden = self._forbidden(wall, slices)
-            forward_lines = [line for line in forward_lines if wall.admits(self.analysis.statements[line[0]].text)]
+            forbidden = self._forbidden(check, slices)
+            forward_lines = [line for line in forward_lines if check.admits(self.analysis.statements[line[0]].text)]
         kept = set().union(*(own for tensor, own in slices.items() if tensor not in forbidden))
         aliases = {
             name: tensor
@@ -152,16 +156,16 @@ class _Planner:
             statements=self.analysis.statements,
         )
 
-    def _forbidden(self, wall: FirstWall, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, Refusal]]:
-        """The gradients whose statements, or the expression that holds their value, the wall does not admit."""
+    def _forbidden(self, check: StaticCheck, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, Refusal]]:
+        """The gradients whose statements, or the expression that holds their value, the check does not admit."""
         found = {}
         for tensor, kept in slices.items():
-            refusals = ((index, wall.refusal(index)) for index in sorted(kept))
+            refusals = ((index, check.refusal(index)) for index in sorted(kept))
             first = next(((index, refusal) for index, refusal in refusals if refusal is not None), None)
             attempt = self.attempts[tensor]
             if first is None and not attempt.inside:
                 index = attempt.writers[-1]
-                refusal = wall.refusal_of_place(index, attempt.place)
+                refusal = check.refusal_of_place(index, attempt.place)
                 first = (index, refusal) if refusal is not None else None
             if first is not None:
                 found[tensor] = (self.analysis.statements[first[0]], first[1])

@@ -6,9 +6,9 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
-from grader.admission.static_check import FirstWall, Refusal
+from grader.admission.static_check import Refusal, StaticCheck
 from grader.lesson.exercise import Exercise
-from grader.lesson.trials import World
+from grader.lesson.trials import Trial
 from grader.reading.attempts import Analysis
 from grader.reading.plan import PROVIDED_MODULES
 from grader.reading.slices import Slicer
@@ -25,16 +25,16 @@ class TrainingPlan:
     indexes: list[int]
     loops: dict[int, list[ast.For | ast.While]]
     own_functions: frozenset[str]
-    wall: FirstWall
+    check: StaticCheck
 
     @property
     def statement(self) -> Statement:
         return self.statements[-1]
 
     def refusal(self) -> tuple[Statement, Refusal] | None:
-        """The first statement that the first wall does not admit, with the reason."""
+        """The first statement that the static check does not admit, with the reason."""
         for index, statement in sorted(zip(self.indexes, self.statements, strict=True), key=lambda pair: pair[0]):
-            if (refusal := self.wall.refusal(index)) is not None:
+            if (refusal := self.check.refusal(index)) is not None:
                 return statement, refusal
         return None
 
@@ -80,11 +80,11 @@ class TrainingPlan:
             )
         return steps
 
-    def request(self, world: World) -> dict[str, Any]:
+    def request(self, trial: Trial) -> dict[str, Any]:
         return {
             "exercise": self.exercise.id,
             "training": True,
-            "parameters": dict(world.parameters),
+            "parameters": dict(trial.parameters),
             "steps": self.steps(),
         }
 
@@ -110,5 +110,5 @@ def plan_training(analysis: Analysis, exercise: Exercise) -> TrainingPlan | None
     kept.sort(key=lambda index: (index == training[-1], index))
     statements = [analysis.statements[index] for index in kept]
     own = analysis.names.own_functions
-    wall = FirstWall(analysis.statements, analysis.effects, kept, own)
-    return TrainingPlan(exercise, statements, kept, loops, own, wall)
+    check = StaticCheck(analysis.statements, analysis.effects, kept, own)
+    return TrainingPlan(exercise, statements, kept, loops, own, check)

@@ -21,7 +21,7 @@ class ElementError:
 
 @dataclass
 class Details:
-    """The figures behind a verdict, from the world that decided.
+    """The figures behind a verdict, from the trial that decided.
 
     `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
     element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns, and nothing where

@@ -17,7 +17,7 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.running.limits import Limits
 
-RUNGS = ("basic", "partial", "full")
+ISOLATION_LEVELS = ("basic", "partial", "full")
 """`basic`: a process of its own, limits, a bare environment. `full`: beside that, no file but what Python and torch
 read (Landlock), and no system call but what tensor algebra makes (seccomp): no socket, no process, no thread, no
 signal. `partial`: Landlock alone, or seccomp alone where there is no Landlock."""
@@ -69,13 +69,13 @@ class Offer:
     calls: bool
 
     @property
-    def rung(self) -> str:
-        return RUNGS[self.files + self.calls]
+    def level(self) -> str:
+        return ISOLATION_LEVELS[self.files + self.calls]
 
 
-def highest_rung() -> str:
-    """The highest rung that this machine offers, found out by standing on it in a process that ends at once."""
-    return offer().rung
+def highest_isolation() -> str:
+    """The highest level that this machine offers, found out by standing on it in a process that ends at once."""
+    return offer().level
 
 
 @lru_cache(maxsize=1)
@@ -106,20 +106,22 @@ def try_out() -> str:
     return " ".join(kept)
 
 
-def check_rung(asked: str, required: str | None = None) -> str:
-    """The rung to stand on: `asked`, or the machine's highest.
+def check_isolation(asked: str, required: str | None = None) -> str:
+    """The level to stand on: `asked`, or the machine's highest.
 
     Raises:
-        DojoError: there is no such rung, or the machine does not offer it or not the one that is required.
+        DojoError: there is no such level, or the machine does not offer it or not the one that is required.
     """
     for name in (asked, required or "basic"):
-        if name not in (*RUNGS, "highest"):
-            raise DojoError(f"isolation {name!r} is unknown; choose one of: {', '.join(RUNGS)}, highest")
+        if name not in (*ISOLATION_LEVELS, "highest"):
+            raise DojoError(f"isolation {name!r} is unknown; choose one of: {', '.join(ISOLATION_LEVELS)}, highest")
     if asked == "basic" and required in (None, "basic"):
         return "basic"
-    here = highest_rung()
-    needed = max((name for name in (asked, required) if name in RUNGS), key=RUNGS.index, default="basic")
-    if RUNGS.index(here) < RUNGS.index(needed):
+    here = highest_isolation()
+    needed = max(
+        (name for name in (asked, required) if name in ISOLATION_LEVELS), key=ISOLATION_LEVELS.index, default="basic"
+    )
+    if ISOLATION_LEVELS.index(here) < ISOLATION_LEVELS.index(needed):
         raise DojoError(
             f"isolation {needed} is not to be had here, only {here}: it takes Linux 6.7 or newer with Landlock, "
             "libseccomp, and pip install 'backprop-dojo[isolation]'"
@@ -180,7 +182,7 @@ def confine_files(*, cuda: bool = False) -> None:
         ImportError: sandlock is not installed.
         sandlock.SandlockError: the kernel does not offer it.
     """
-    import sandlock  # only those who ask for a wall wait for it
+    import sandlock  # only those who ask for a layer wait for it
 
     readable = [path for path in _read_by_python() if Path(path).exists()]
     writable = [str(path) for path in Path("/").glob(_CUDA_WRITES[1:])] if cuda else []

@@ -1,4 +1,4 @@
-"""The worker's side of single gradients: each statement runs in every world before what it gave is handed over."""
+"""The worker's side of single gradients: each statement runs in every trial before what it gave is handed over."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _made: dict[str, dict[str, Any]] = {}
 
 
 def make(exercise: Exercise, parameters: Mapping[str, Any]) -> None:
-    """Set up a world, for the first run in it."""
+    """Set up a trial, for the first run in it."""
     with arithmetic_of(parameters):
         _made[_setting(exercise, parameters)] = _provided(exercise, parameters)
 
@@ -52,8 +52,8 @@ def _provided(exercise: Exercise, parameters: Mapping[str, Any]) -> dict[str, An
     return namespace | stand_ins() | {"__name__": "__main__"}
 
 
-class WorldRun:
-    """The statements of a submission in one world: its namespace, and what is put right in it between statements."""
+class TrialRun:
+    """The statements of a submission in one trial: its namespace, and what is put right in it between statements."""
 
     def __init__(self, exercise: Exercise, parameters: Mapping[str, Any], aliases: Mapping[str, str]) -> None:
         self.exercise = exercise
@@ -151,70 +151,70 @@ class WorldRun:
 
 
 class GradientRun:
-    """One pass over the statements of one submission, in all its worlds at once.
+    """One pass over the statements of one submission, in all its trials at once.
 
-    A true gradient comes back for each world in which one was handed over, and for no other.
+    A true gradient comes back for each trial in which one was handed over, and for no other.
     """
 
     def __init__(self, channel: Channel, exercise: Exercise, request: Mapping[str, Any]) -> None:
         self.channel = channel
         self.request = request
-        self.device = str(request["worlds"][0].get("device", "cpu"))
+        self.device = str(request["trials"][0].get("device", "cpu"))
         self.places: dict[str, str] = request["places"]
         self.names = Names(
             request["by_name"], request["by_place"], frozenset(request["caches"]), frozenset(request["own_functions"])
         )
         self.announced: int | None = None
-        self.worlds = [WorldRun(exercise, parameters, request["aliases"]) for parameters in request["worlds"]]
+        self.trials = [TrialRun(exercise, parameters, request["aliases"]) for parameters in request["trials"]]
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
         """Run every step; each message out is answered before the next statement runs."""
         torch.default_generator.manual_seed(0)  # torch.manual_seed also notes for CUDA who called it: 1 ms
-        for number, world in enumerate(self.worlds):
-            world.start(_of_world(truths, number))
-            world.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
-            world.namespace[RAISED] = partial(_note_failure, world)
+        for number, trial in enumerate(self.trials):
+            trial.start(_of_trial(truths, number))
+            trial.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
+            trial.namespace[RAISED] = partial(_note_failure, trial)
         steps = self.request["steps"]
         following = [*(step["index"] for step in steps[1:]), None]
         for step, then in zip(steps, following, strict=True):
-            for world in self.worlds:
-                world.restore()
+            for trial in self.trials:
+                trial.restore()
             if step["index"] != self.announced:
                 self.channel.send({"op": "running", "step": step["index"]})
             self._run_step(step, then)
-        for world in self.worlds:
-            world.restore()
-        first, checks = self.worlds[0], self.request["forward_checks"]
+        for trial in self.trials:
+            trial.restore()
+        first, checks = self.trials[0], self.request["forward_checks"]
         self.channel.send({"op": "done", "forward_differs": first.other_forward_lines(checks)})
 
     def run_variants(self, truths: Mapping[str, Tensor]) -> None:
         """Run each variant of an answer from the same true gradients, and send what each gives."""
-        (world,) = self.worlds
+        (trial,) = self.trials
         rewrite = partial(drop_inert_calls, own_functions=self.names.own_functions)
-        with arithmetic_of(world.parameters):
+        with arithmetic_of(trial.parameters):
             for step in self.request["steps"]:
-                world.restore()
-                run_statement(step, world.namespace, rewrite, "variant")
+                trial.restore()
+                run_statement(step, trial.namespace, rewrite, "variant")
             values: dict[str, Tensor] = {}
             for number, statements in enumerate(self.request["variants"]):
-                world.restore()
+                trial.restore()
                 for name in self.request["fresh"]:
-                    world.namespace.pop(name, None)
-                for tensor, truth in _of_world(truths, 0).items():
-                    world.put_back(tensor, truth)
+                    trial.namespace.pop(name, None)
+                for tensor, truth in _of_trial(truths, 0).items():
+                    trial.put_back(tensor, truth)
                 for text in statements:
-                    if run_statement({"text": text, "text_line": 1}, world.namespace, rewrite, "variant") is not None:
+                    if run_statement({"text": text, "text_line": 1}, trial.namespace, rewrite, "variant") is not None:
                         break
                 else:
                     with contextlib.suppress(Exception):
-                        _, numbers = describe_value(world.evaluate(self.request["place"]))
+                        _, numbers = describe_value(trial.evaluate(self.request["place"]))
                         if numbers is not None:
                             values[str(number)] = numbers.clone()
         self.channel.send({"op": "variants"}, values)
 
     def _run_step(self, step: Mapping[str, Any], then: int | None) -> None:
-        for world in self.worlds:
-            world.execute(step, lambda tree: hook_gradients(tree, self.places, self.names))
+        for trial in self.trials:
+            trial.execute(step, lambda tree: hook_gradients(tree, self.places, self.names))
         for tensor in step["hooks"]:
             self._hand_over(tensor, self._without(tensor), lambda _: None, step["line"])
         due = [tensor for tensor in step["hand_over"] if self._without(tensor)]
@@ -224,45 +224,45 @@ class GradientRun:
             waiting = self._without(tensor)
             truths = self._hand_over(tensor, waiting, partial(self._evaluate, place), step["line"])
             for number in waiting:
-                self.worlds[number].put_back(tensor, truths[number])
-                self.worlds[number].assign(place, truths[number])
+                self.trials[number].put_back(tensor, truths[number])
+                self.trials[number].assign(place, truths[number])
 
     def _evaluate(self, place: str, number: int) -> Any:
-        return self.worlds[number].evaluate(place)
+        return self.trials[number].evaluate(place)
 
     def _without(self, tensor: str) -> list[int]:
-        """The worlds in which `tensor` was not handed over yet."""
-        return [number for number, world in enumerate(self.worlds) if tensor not in world.done]
+        """The trials in which `tensor` was not handed over yet."""
+        return [number for number, trial in enumerate(self.trials) if tensor not in trial.done]
 
     def _hand_over_inside(self, number: int, tensor: str, read: Callable[[], Any], line: int) -> Any:
-        world = self.worlds[number]
-        if tensor in world.done:
+        trial = self.trials[number]
+        if tensor in trial.done:
             return read()
         truth = self._hand_over(tensor, [number], lambda _: read(), line)[number]
-        world.put_back(tensor, truth)
+        trial.put_back(tensor, truth)
         return truth.clone()
 
     def _hand_over(
         self, tensor: str, waiting: Sequence[int], read: Callable[[int], Any], line: int
     ) -> dict[int, Tensor]:
-        """Hand over what each waiting world has for `tensor`; the true gradients that come back."""
+        """Hand over what each waiting trial has for `tensor`; the true gradients that come back."""
         if not waiting:
             return {}
-        found = {number: self.worlds[number].describe(tensor, partial(read, number)) for number in waiting}
+        found = {number: self.trials[number].describe(tensor, partial(read, number)) for number in waiting}
         words = {str(number): said for number, (said, _) in found.items()}
         numbers = {str(number): values for number, (_, values) in found.items() if values is not None}
-        message = {"op": "value", "tensor": tensor, "line": line, "then": self.announced, "worlds": words}
+        message = {"op": "value", "tensor": tensor, "line": line, "then": self.announced, "trials": words}
         self.channel.send(message, numbers)
         _, truths = self.channel.receive(device=self.device)
         return {number: truths[str(number)] for number in waiting}
 
 
-def _note_failure(world: WorldRun, tensors: tuple[str, ...], error: Exception) -> None:
+def _note_failure(trial: TrialRun, tensors: tuple[str, ...], error: Exception) -> None:
     for tensor in tensors:
-        world.failures.setdefault(tensor, describe_exception(error))
+        trial.failures.setdefault(tensor, describe_exception(error))
 
 
-def _of_world(truths: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-    """The true gradients of one world from a message that holds all: under `2:logits` that of logits in world 2."""
+def _of_trial(truths: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+    """The true gradients of one trial from a message that holds all: under `2:logits` that of logits in trial 2."""
     prefix = f"{number}:"
     return {name.removeprefix(prefix): truth for name, truth in truths.items() if name.startswith(prefix)}

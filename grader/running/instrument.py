@@ -13,6 +13,7 @@ from grader.syntax.scopes import FUNCTIONS
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
 
+
 def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) -> None:
     """Insert the hand-overs into every function and open block below `tree`, in place.
 

@@ -24,19 +24,19 @@ from grader.base.errors import DojoError
 from grader.base.wire import Channel
 from grader.lesson.derive import write_pristine
 from grader.running.confine import (
-    RUNGS,
+    ISOLATION_LEVELS,
     address_space,
     bare_environment,
     call_filter,
     confine_calls,
     confine_files,
     confine_process,
-    highest_rung,
+    highest_isolation,
     offer,
 )
 from grader.running.limits import Limits
 
-__all__ = ["RUNGS", "Launcher", "Worker", "highest_rung", "main"]
+__all__ = ["ISOLATION_LEVELS", "Launcher", "Worker", "highest_isolation", "main"]
 
 START_SECONDS = 120.0
 """How long the first worker may take to be there: torch is loaded before it."""
@@ -48,9 +48,9 @@ _LARGE_PAGES = "glibc.malloc.hugetlb=1"
 
 @dataclass(frozen=True)
 class Terms:
-    """On which terms a worker runs. `files` and `calls` are the walls that its rung has on this machine.
+    """On which terms a worker runs. `files` and `calls` are the layers that its level has on this machine.
 
-    `worlds`, exercises and parameters, are those that a worker finds set up.
+    `trials`, exercises and parameters, are those that a worker finds set up.
     """
 
     isolation: str
@@ -58,7 +58,7 @@ class Terms:
     device: str
     files: bool = False
     calls: bool = False
-    worlds: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    trials: Sequence[tuple[str, Mapping[str, Any]]] = ()
 
     @property
     def cuda(self) -> bool:
@@ -88,24 +88,24 @@ class Launcher:
         isolation: str = "basic",
         limits: Limits | None = None,
         device: str = "cpu",
-        worlds: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        trials: Sequence[tuple[str, Mapping[str, Any]]] = (),
         *,
         forked: bool = True,
     ) -> None:
-        """`isolation` is one of RUNGS, and the machine must offer it (`confine.check_rung`).
+        """`isolation` is one of ISOLATION_LEVELS, and the machine must offer it (`confine.check_isolation`).
 
         Above `basic` workers are forked from a process started for them, for this one may hold solutions; likewise
-        where this one has threads or has used CUDA. There `worlds`, exercises and the parameters of a world, are
+        where this one has threads or has used CUDA. There `trials`, exercises and the parameters of a trial, are
         set up once and not in each worker. `forked` is False for a process that must never be forked: a fork keeps
         open what this one has open.
         """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
-        self.isolation = isolation if device == "cpu" else RUNGS[min(RUNGS.index(isolation), 1)]
-        above = RUNGS.index(self.isolation)
+        self.isolation = isolation if device == "cpu" else ISOLATION_LEVELS[min(ISOLATION_LEVELS.index(isolation), 1)]
+        above = ISOLATION_LEVELS.index(self.isolation)
         files = above > 0 and offer().files
         calls = above > files and offer().calls and device == "cpu"
-        terms = Terms(self.isolation, limits or Limits(), device, files, calls, worlds)
+        terms = Terms(self.isolation, limits or Limits(), device, files, calls, trials)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.requests = ours
         self._process: subprocess.Popen[bytes] | None = None
@@ -202,11 +202,11 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
 
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        wall = _Wall(terms)
+        confinement = _Confinement(terms)
         if terms.isolation != "basic":
-            grader.running.worker.warm_up(terms.worlds)
+            grader.running.worker.warm_up(terms.trials)
             shutil.rmtree(os.environ.pop("DOJO_DEFINITIONS"), ignore_errors=True)
-        wall.raise_around_all(requests.fileno())
+        confinement.raise_around_all(requests.fileno())
         gc.collect()
         gc.freeze()  # the collector of a worker would copy every page that it looks at
         while True:
@@ -215,13 +215,13 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
                 break
             if _fork() == 0:
                 requests.close()
-                _become_worker(socket.socket(fileno=descriptors[0]), wall)
+                _become_worker(socket.socket(fileno=descriptors[0]), confinement)
             os.close(descriptors[0])
     finally:
         os._exit(0)
 
 
-class _Wall:
+class _Confinement:
     """What is made ready once, in the process that forks, and what each worker adds."""
 
     def __init__(self, terms: Terms) -> None:
@@ -245,12 +245,12 @@ class _Wall:
             confine_calls(self.calls)
 
 
-def _become_worker(end: socket.socket, wall: _Wall) -> None:
+def _become_worker(end: socket.socket, confinement: _Confinement) -> None:
     try:
         from grader.running.worker import serve
 
         try:
-            wall.raise_around_worker()
+            confinement.raise_around_worker()
         except Exception as error:
             end.sendall(json.dumps({"error": str(error)[:200]}).encode())
             return

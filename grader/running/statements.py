@@ -1,4 +1,4 @@
-"""Runs one statement of a submission, in the arithmetic of its world."""
+"""Runs one statement of a submission, in the arithmetic of its trial."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _FROM_OUTSIDE = frozenset({torch.from_numpy, torch.tensor, torch.as_tensor})
 
 @contextlib.contextmanager
 def arithmetic_of(parameters: Mapping[str, Any]) -> Iterator[None]:
-    """The default dtype of a world, and float64 throughout where that is it."""
+    """The default dtype of a trial, and float64 throughout where that is it."""
     dtype = getattr(torch, str(parameters.get("dtype", "float32")))
     torch.set_default_dtype(dtype)
     try:
@@ -50,7 +50,7 @@ def arithmetic_of(parameters: Mapping[str, Any]) -> Iterator[None]:
 
 
 _codes: dict[tuple[str, int, str], CodeType] = {}
-"""Statements of the one submission that this process runs, compiled once for all worlds."""
+"""Statements of the one submission that this process runs, compiled once for all trials."""
 
 
 def run_statement(

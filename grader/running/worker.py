@@ -39,11 +39,11 @@ def _run_gradients(channel: Channel, exercise: Exercise, request: Mapping[str, A
         run.run(truths)
 
 
-def warm_up(worlds: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Set up each world, an exercise and its parameters, before workers are forked that find them made."""
+def warm_up(trials: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Set up each trial, an exercise and its parameters, before workers are forked that find them made."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
-    for name, parameters in worlds:
+    for name, parameters in trials:
         make(find_exercise(name), parameters)
 
 

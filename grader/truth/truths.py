@@ -1,4 +1,4 @@
-"""The true gradients of an exercise in a world, found once for all submissions that are judged there."""
+"""The true gradients of an exercise in a trial, found once for all submissions that are judged there."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 
 from grader.base.wire import encode
 from grader.lesson.exercise import Exercise
-from grader.lesson.trials import World, namespace_of
+from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
 
 _MOST_KEPT, _MOST_MESSAGES = 24, 200
-"""Truths kept at a time, about a megabyte each: all worlds of all exercises, and some of the probes. Messages are
+"""Truths kept at a time, about a megabyte each: all trials of all exercises, and some of the probes. Messages are
 some 30 kB."""
 
 
 @dataclass
 class Truth:
-    """The true gradients in one world, what the worker is given for each, and the forward tensors.
+    """The true gradients in one trial, what the worker is given for each, and the forward tensors.
 
     It is shared between submissions: nothing writes to its tensors.
     """
 
-    world: World
+    trial: Trial
     gradients: Gradients
     put_back: dict[str, Tensor]
     forward: Forward
@@ -33,7 +33,7 @@ class Truth:
 
     @property
     def device(self) -> str:
-        return str(self.world.parameters.get("device", "cpu"))
+        return str(self.trial.parameters.get("device", "cpu"))
 
 
 class Truths:
@@ -43,19 +43,19 @@ class Truths:
         self._kept: OrderedDict[tuple[object, ...], Truth] = OrderedDict()
         self._messages: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
 
-    def find(self, exercise: Exercise, world: World, chained: frozenset[str] = frozenset()) -> Truth:
-        """The true gradients of `exercise` in `world`.
+    def find(self, exercise: Exercise, trial: Trial, chained: frozenset[str] = frozenset()) -> Truth:
+        """The true gradients of `exercise` in `trial`.
 
-        In a probing world every graded or given tensor passes on a random gradient, except those in `chained`.
+        In a probing trial every graded or given tensor passes on a random gradient, except those in `chained`.
         """
-        return self._keep((*_key(exercise, world), chained), lambda: _find(exercise, world, chained))
+        return self._keep((*_key(exercise, trial), chained), lambda: _find(exercise, trial, chained))
 
-    def of_real_backward(self, exercise: Exercise, world: World) -> Truth:
+    def of_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
         """The same truth with the bits of `loss.backward()`, which "exact" is measured against."""
-        return self._keep((*_key(exercise, world), "real"), lambda: self._with_real_backward(exercise, world))
+        return self._keep((*_key(exercise, trial), "real"), lambda: self._with_real_backward(exercise, trial))
 
     def message_of(self, name: str, truths: Mapping[int, Truth]) -> bytes:
-        """The message that gives a worker the true gradients of `name`, by the number of the world; encoded once."""
+        """The message that gives a worker the true gradients of `name`, by the number of the trial; encoded once."""
         key = name, *((number, truth.key) for number, truth in truths.items())
         if key not in self._messages:
             self._messages[key] = encode({}, {str(number): truth.put_back[name] for number, truth in truths.items()})
@@ -63,12 +63,12 @@ class Truths:
                 self._messages.popitem(last=False)
         return self._messages[key]
 
-    def _with_real_backward(self, exercise: Exercise, world: World) -> Truth:
-        truth = self.find(exercise, world)
-        namespace = namespace_of(exercise, world.parameters)
+    def _with_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
+        truth = self.find(exercise, trial)
+        namespace = namespace_of(exercise, trial.parameters)
         total = truth.gradients.total | whole_backward(exercise, namespace, exercise.graded)
         gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
-        return Truth(world, gradients, truth.put_back, truth.forward)
+        return Truth(trial, gradients, truth.put_back, truth.forward)
 
     def _keep(self, key: tuple[object, ...], find: Callable[[], Truth]) -> Truth:
         truth = self._kept[key] if key in self._kept else find()
@@ -80,17 +80,17 @@ class Truths:
         return truth
 
 
-def _key(exercise: Exercise, world: World) -> tuple[object, ...]:
-    return exercise, world.label, tuple(sorted(world.parameters.items())), world.probe
+def _key(exercise: Exercise, trial: Trial) -> tuple[object, ...]:
+    return exercise, trial.label, tuple(sorted(trial.parameters.items())), trial.probe
 
 
-def _find(exercise: Exercise, world: World, chained: frozenset[str]) -> Truth:
-    forward = cut_forward(exercise, namespace_of(exercise, world.parameters))
+def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
+    forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     named = [*exercise.graded, *exercise.given]
-    if world.probe is None:
+    if trial.probe is None:
         gradients = backpropagate(forward)
-        return Truth(world, gradients, {name: gradients.total[name] for name in named}, forward)
-    drawn = random_gradients(forward, [name for name in named if name not in chained], world.probe)
+        return Truth(trial, gradients, {name: gradients.total[name] for name in named}, forward)
+    drawn = random_gradients(forward, [name for name in named if name not in chained], trial.probe)
     gradients = backpropagate(forward, drawn)
     put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
-    return Truth(world, gradients, put_back, forward)
+    return Truth(trial, gradients, put_back, forward)

@@ -17,7 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 from grader.base.errors import DojoError
 from grader.lesson.exercise import find_exercise
 from grader.report.points import read_points
-from grader.running.confine import RUNGS
+from grader.running.confine import ISOLATION_LEVELS
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -71,7 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make gradescope", description="Build the zip of the autograder.")
     parser.add_argument("--exercise", metavar="ID", help="which exercise it is; left out, each file tells")
     parser.add_argument("--points", type=Path, metavar="FILE", help="a TOML file with [tool.dojo.points]")
-    parser.add_argument("--require-isolation", choices=RUNGS, metavar="RUNG", help=" or ".join(RUNGS))
+    parser.add_argument(
+        "--require-isolation", choices=ISOLATION_LEVELS, metavar="LEVEL", help=" or ".join(ISOLATION_LEVELS)
+    )
     parser.add_argument("--strict-sizes", action="store_true", help="fail answers with sizes written in")
     parser.add_argument("--torch-index", metavar="URL", help="an index of PyTorch builds for the CPU")
     parser.add_argument("--out", type=Path, metavar="FILE", default=REPOSITORY / "dist" / "gradescope.zip")

@@ -11,7 +11,7 @@ from tests.answers.build import LINES
 
 Result = Literal["stopped", "harmless", "not stopped"]
 """`stopped`: refused, cut off or failed. `harmless`: it ran to its end and gained nothing. `not stopped`: it reached
-its goal, or the first wall alone let it through to where it would."""
+its goal, or the static check alone let it through to where it would."""
 
 STOPPED: Result = "stopped"
 HARMLESS: Result = "harmless"
@@ -42,8 +42,8 @@ class Attack:
     hands over the right gradient, so that credit shows it. `before` is graded first, by the same grader: an
     accomplice. `seconds` is the submission's limit; `exercise` None leaves it to the file.
 
-    `first` is what the first wall does alone. `second` is what the second wall does where the first is switched
-    off, on each rung: basic, partial, full. With both walls nothing may be `not stopped`, on any rung.
+    `first` is what the static check does alone. `second` is what the sandbox does where the first is switched
+    off, on each level: basic, partial, full. With both layers nothing may be `not stopped`, on any level.
 
     `varies` says that a machine may stop more than is written here (a user without root's powers, a library that
     needs a temporary folder). `hole` says in a sentence what is still to be mended; until then the attack ends
@@ -74,14 +74,14 @@ class Attack:
         return path
 
 
-def fits(attack: Attack, mode: str, rung: str, result: Result) -> bool:
+def fits(attack: Attack, mode: str, level: str, result: Result) -> bool:
     """Is this what must become of the attack? `mode` is `first` or `second` wall alone, or `both`."""
     if mode == "both":
         return (result == OPEN) == (bool(attack.hole) and attack.first != STOPPED)
-    wanted = expected(attack, mode, rung)
+    wanted = expected(attack, mode, level)
     return result == wanted or (attack.varies and RANKS.index(result) > RANKS.index(wanted))
 
 
-def expected(attack: Attack, mode: str, rung: str) -> Result:
-    """What the data say of one wall alone."""
-    return attack.first if mode == "first" else attack.second[("basic", "partial", "full").index(rung)]
+def expected(attack: Attack, mode: str, level: str) -> Result:
+    """What the data say of one layer alone."""
+    return attack.first if mode == "first" else attack.second[("basic", "partial", "full").index(level)]

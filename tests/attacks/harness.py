@@ -53,8 +53,8 @@ class Range:
     `mode` is `both` walls, the `first` alone (nothing runs), or the `second` with the first switched off.
     """
 
-    def __init__(self, mode: str, rung: str = "basic") -> None:
-        self.mode, self.rung = mode, rung
+    def __init__(self, mode: str, level: str = "basic") -> None:
+        self.mode, self.level = mode, level
         self.folder = Path(tempfile.mkdtemp(prefix="dojo-"))
         self.secret = f"secret-{secrets.token_hex(8)}"
         self.canaries = self.folder / "canary"
@@ -197,7 +197,7 @@ class Range:
             "secret": self.secret,
             "values": values,
             "mode": self.mode,
-            "rung": self.rung,
+            "level": self.level,
             "answers": write,
         }
         runner = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`make security`: run every attack against each wall and each rung, and write the tables of SECURITY.md."""
+"""`make security`: run every attack against each layer and each level, and write the tables of SECURITY.md."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from grader.base.files import write_atomically
-from grader.running.sandbox import RUNGS, highest_rung
+from grader.running.sandbox import ISOLATION_LEVELS, highest_isolation
 from tests.attacks.attack import OPEN, Attack, Result, expected, fits
 from tests.attacks.corpus import ATTACKS, TOPICS
 from tests.attacks.harness import REPOSITORY, Outcome, Range
@@ -24,14 +24,14 @@ def main() -> None:
     """Run all modes that this machine offers; exit 1 where an attack does not end as its data say."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", choices=("first", "second", "both"), help="one of them; all by default")
-    parser.add_argument("--rung", choices=RUNGS, help="one rung; all that the machine has by default")
+    parser.add_argument("--level", choices=ISOLATION_LEVELS, help="one level; all that the machine has by default")
     parser.add_argument("--only", default="", help="attacks whose id contains this; writes no tables")
     asked = parser.parse_args()
     chosen = [attack for attack in ATTACKS if asked.only in attack.id]
     wrong = 0
-    for mode, rung in configurations():
-        if asked.mode in (None, mode) and asked.rung in (None, rung):
-            wrong += run(mode, rung, chosen)
+    for mode, level in configurations():
+        if asked.mode in (None, mode) and asked.level in (None, level):
+            wrong += run(mode, level, chosen)
     if not asked.only:
         write_atomically(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
         print(f"written: {PAGE.name}")
@@ -39,32 +39,32 @@ def main() -> None:
 
 
 def configurations() -> list[tuple[str, str]]:
-    """The walls and the rungs that can be tried here."""
-    rungs = RUNGS[: RUNGS.index(highest_rung()) + 1]
-    return [("first", "basic"), *(("both", rung) for rung in rungs), *(("second", rung) for rung in rungs)]
+    """The layers and the levels that can be tried here."""
+    levels = ISOLATION_LEVELS[: ISOLATION_LEVELS.index(highest_isolation()) + 1]
+    return [("first", "basic"), *(("both", level) for level in levels), *(("second", level) for level in levels)]
 
 
-def run(mode: str, rung: str, attacks: list[Attack]) -> int:
+def run(mode: str, level: str, attacks: list[Attack]) -> int:
     """Meet the attacks and print what is not as it must be; how many that are."""
     start, wrong, counted = time.monotonic(), 0, Counter[str]()
     words = (
-        "first wall alone" if mode == "first" else f"{mode} walls, {rung}" if mode == "both" else f"second wall, {rung}"
+        "static check alone" if mode == "first" else f"{mode} walls, {level}" if mode == "both" else f"sandbox, {level}"
     )
-    with Range(mode, rung) as place:
+    with Range(mode, level) as place:
         for attack, outcome in zip(attacks, place.meet(attacks), strict=True):
             counted[outcome.result] += 1
-            if not fits(attack, mode, rung, outcome.result):
+            if not fits(attack, mode, level, outcome.result):
                 wrong += 1
-                print(f"  {described(attack, mode, rung, outcome)}", flush=True)
+                print(f"  {described(attack, mode, level, outcome)}", flush=True)
     figures = ", ".join(f"{number} {result}" for result, number in sorted(counted.items()))
     print(f"{words}: {figures}; {wrong} not as expected; {time.monotonic() - start:.0f} s", flush=True)
     return wrong
 
 
-def described(attack: Attack, mode: str, rung: str, outcome: Outcome) -> str:
+def described(attack: Attack, mode: str, level: str, outcome: Outcome) -> str:
     """One line on an attack that did not end as it must."""
     wanted = (
-        ("not stopped, a known hole" if attack.hole else "no harm") if mode == "both" else expected(attack, mode, rung)
+        ("not stopped, a known hole" if attack.hole else "no harm") if mode == "both" else expected(attack, mode, level)
     )
     seen = "; ".join(outcome.harm) or outcome.said
     return f"{attack.id}: {outcome.result}, expected {wanted} ({seen[:300]!r}, {outcome.seconds} s)"
@@ -79,22 +79,22 @@ def with_tables(page: str) -> str:
 
 def tables() -> str:
     """Both tables, and the counts above each."""
-    return "\n".join([*_holes(), *_first_wall(), "", *_second_wall(), ""])
+    return "\n".join([*_holes(), *_static_check(), "", *_sandbox(), ""])
 
 
 def _holes() -> Iterator[str]:
     holes = [attack for attack in ATTACKS if attack.hole]
     if not holes:
         return
-    yield f"**Known holes, {len(holes)}.** With both walls up these still reach their goal, on every rung:"
+    yield f"**Known holes, {len(holes)}.** With both layers up these still reach their goal, on every level:"
     yield ""
     yield from (f"- `{attack.id}`: {attack.title} ({attack.hole})" for attack in holes)
     yield ""
 
 
-def _first_wall() -> Iterator[str]:
+def _static_check() -> Iterator[str]:
     stopped = Counter(attack.first for attack in ATTACKS)
-    yield "### The first wall alone"
+    yield "### The static check alone"
     yield ""
     yield (
         f"Of {len(ATTACKS)} attacks it stops {stopped['stopped']}. The other {stopped['harmless']} hold nothing that "
@@ -102,7 +102,7 @@ def _first_wall() -> Iterator[str]:
         "no harm where they run."
     )
     yield ""
-    yield "| attack | | first wall |"
+    yield "| attack | | static check |"
     yield "|---|---|---|"
     for topic, attacks in TOPICS.items():
         yield f"| **{topic}** | | |"
@@ -110,12 +110,12 @@ def _first_wall() -> Iterator[str]:
             yield f"| `{attack.id}` | {attack.title} | {_FIRST[attack.first]} |"
 
 
-def _second_wall() -> Iterator[str]:
-    yield "### The second wall with the first switched off"
+def _sandbox() -> Iterator[str]:
+    yield "### The sandbox with the first switched off"
     yield ""
-    for rung in RUNGS:
-        found = Counter(expected(attack, "second", rung) for attack in ATTACKS)
-        yield f"- `{rung}`: {found['stopped']} stopped, {found['harmless']} harmless, {found[OPEN]} not stopped"
+    for level in ISOLATION_LEVELS:
+        found = Counter(expected(attack, "second", level) for attack in ATTACKS)
+        yield f"- `{level}`: {found['stopped']} stopped, {found['harmless']} harmless, {found[OPEN]} not stopped"
     yield ""
     yield "| attack | basic | partial | full |"
     yield "|---|---|---|---|"

@@ -77,7 +77,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + MOST_MEMORY, resource.RLIM_INFINITY))
     signal.signal(signal.SIGALRM, _too_slow)
     attacks = {attack.id: attack for attack in ATTACKS}
-    range_ = Range(places, asked["mode"], asked["rung"])
+    range_ = Range(places, asked["mode"], asked["level"])
     with os.fdopen(asked["answers"], "w", encoding="utf-8") as answers:
         answers.write("ready\n")
         answers.flush()
@@ -94,12 +94,12 @@ def _too_slow(number: int, frame: FrameType | None) -> None:
 class Range:
     """Where attacks run: one grader, and a control that is graded after each of them."""
 
-    def __init__(self, places: Places, mode: str, rung: str) -> None:
+    def __init__(self, places: Places, mode: str, level: str) -> None:
         exercise = find_exercise("ex1")
         earlier = Truths().find(exercise, other_data(EARLIER_SEED, "cpu")).gradients.total["h"].tolist()
         self.places = dataclasses.replace(places, values=places.values | {"EARLIER": json.dumps(earlier)})
         self.mode = mode
-        self.settings = Settings(seed=SEED, isolation=rung, limits=Limits(seconds=30), first_wall=mode != "second")
+        self.settings = Settings(seed=SEED, isolation=level, limits=Limits(seconds=30), static_check=mode != "second")
         self.control = places.folder / "submissions" / "control.py"
         self.control.write_text(SOFTMAX_MINUS_ONE)
         self.grader = self._open()
@@ -131,7 +131,7 @@ class Range:
         harm: list[str] = []
         shown: dict[str, str] = {}
         start = time.monotonic()
-        self.grader.judging.settings = dataclasses.replace(self.settings, limits=Limits(seconds=attack.seconds))
+        self.grader.settings = dataclasses.replace(self.settings, limits=Limits(seconds=attack.seconds))
         verdict, refused = Verdict(attack.tensor), ""
         try:
             path = attack.write(folder, self.places)
@@ -219,7 +219,7 @@ class Range:
     def _grade_control(self) -> str:
         if self.mode == "first":
             return ""
-        self.grader.judging.settings = self.settings
+        self.grader.settings = self.settings
         try:
             return FORMATS["json"](Report(self.grader.grade_file(self.control, "ex2")))
         except DojoError as error:

@@ -1,4 +1,4 @@
-"""Hostile submissions: each ends as its data say, whichever wall it meets; `make security` runs them all."""
+"""Hostile submissions: each ends as its data say, whichever layer it meets; `make security` runs them all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from grader.running.sandbox import RUNGS, highest_rung
+from grader.running.sandbox import ISOLATION_LEVELS, highest_isolation
 from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, fits
 from tests.attacks.corpus import ATTACKS, TOPICS
 from tests.attacks.corpus.autograd import INSIDE
@@ -26,17 +26,17 @@ LOUD = {
     "output": "forge-stdout",
     "grader": "end-kill-judge",
 }
-"""For each harm that the harness looks for, an attack that does it on the lowest rung without the first wall."""
+"""For each harm that the harness looks for, an attack that does it on the lowest level without the static check."""
 
 STOPPED_BY_FIRST = [attack for attack in ATTACKS if attack.first == STOPPED]
 EVERY_ONE_OF = 8
-"""Of those that the first wall stops, `make test` tries so many against the second; `make security` tries all."""
+"""Of those that the static check stops, `make test` tries so many against the second; `make security` tries all."""
 
 
-def deviations(mode: str, rung: str, attacks: list[Attack]) -> list[str]:
-    with Range(mode, rung) as place:
+def deviations(mode: str, level: str, attacks: list[Attack]) -> list[str]:
+    with Range(mode, level) as place:
         met = zip(attacks, place.meet(attacks), strict=True)
-        return [described(a, mode, rung, o) for a, o in met if not fits(a, mode, rung, o.result)]
+        return [described(a, mode, level, o) for a, o in met if not fits(a, mode, level, o.result)]
 
 
 # ---- The corpus ----
@@ -51,18 +51,18 @@ def test_the_corpus_is_as_large_as_promised_and_names_each_attack_once() -> None
     assert [title for title, number in titles.items() if number > 1] == []
 
 
-def test_what_the_first_wall_lets_through_is_no_danger_to_the_second() -> None:
+def test_what_the_static_check_lets_through_is_no_danger_to_the_second() -> None:
     passed = [attack for attack in ATTACKS if attack.first != STOPPED and not attack.hole]
     assert [attack.id for attack in passed if OPEN in attack.second] == []
     assert {attack.first for attack in passed} == {HARMLESS}
 
 
-def test_on_the_highest_rung_only_autograd_is_left_to_the_first_wall() -> None:
+def test_on_the_highest_level_only_autograd_is_left_to_the_static_check() -> None:
     left = {attack.id for attack in ATTACKS if attack.second[-1] == OPEN and not attack.hole}
     assert left == {attack.id for attack in ATTACKS if attack.second == INSIDE and not attack.hole}
 
 
-def test_a_higher_rung_stops_no_less() -> None:
+def test_a_higher_level_stops_no_less() -> None:
     worse = [a.id for a in ATTACKS for low, high in zip(a.second, a.second[1:], strict=False) if high == OPEN != low]
     assert worse == []
 
@@ -72,7 +72,7 @@ def test_the_page_names_these_attacks_and_what_becomes_of_them() -> None:
     assert page == with_tables(page), "SECURITY.md is older than the attacks: run `make security`"
 
 
-# ---- The walls ----
+# ---- The layers ----
 
 
 def test_each_harm_is_seen_where_nothing_stops_it() -> None:
@@ -83,20 +83,20 @@ def test_each_harm_is_seen_where_nothing_stops_it() -> None:
             assert any(seen.startswith(harm) for seen in outcome.harm), (harm, outcome)
 
 
-def test_the_first_wall_alone() -> None:
+def test_the_static_check_alone() -> None:
     assert deviations("first", "basic", list(ATTACKS)) == []
 
 
 @pytest.mark.parametrize("half", [0, 1])
 def test_both_walls_let_no_attack_through(half: int) -> None:
-    # What the first wall stops does not reach the second, so a few of those are enough here.
+    # What the static check stops does not reach the second, so a few of those are enough here.
     passed = [attack for attack in ATTACKS if attack.first != STOPPED]
-    assert deviations("both", highest_rung(), (passed + STOPPED_BY_FIRST[::EVERY_ONE_OF])[half::2]) == []
+    assert deviations("both", highest_isolation(), (passed + STOPPED_BY_FIRST[::EVERY_ONE_OF])[half::2]) == []
 
 
-@pytest.mark.parametrize("rung", RUNGS)
-def test_the_second_wall_alone(rung: str) -> None:
-    if RUNGS.index(rung) > RUNGS.index(highest_rung()):
-        pytest.skip(f"this machine offers {highest_rung()}, not {rung}")
-    every = EVERY_ONE_OF if rung == highest_rung() else 4 * EVERY_ONE_OF
-    assert deviations("second", rung, STOPPED_BY_FIRST[RUNGS.index(rung) :: every]) == []
+@pytest.mark.parametrize("level", ISOLATION_LEVELS)
+def test_the_sandbox_alone(level: str) -> None:
+    if ISOLATION_LEVELS.index(level) > ISOLATION_LEVELS.index(highest_isolation()):
+        pytest.skip(f"this machine offers {highest_isolation()}, not {level}")
+    every = EVERY_ONE_OF if level == highest_isolation() else 4 * EVERY_ONE_OF
+    assert deviations("second", level, STOPPED_BY_FIRST[ISOLATION_LEVELS.index(level) :: every]) == []

@@ -24,7 +24,7 @@ from grader.batch.parameters import Options
 from grader.batch.results import Results
 from grader.batch.run import run_batch
 from grader.report.points import PointsTable
-from grader.running.confine import highest_rung
+from grader.running.confine import highest_isolation
 
 BASIC = ("--isolation", "basic")
 
@@ -70,15 +70,15 @@ def test_a_result_is_what_dojo_grade_gives(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/results/ann.json").read_text()) == json.loads(alone.stdout)
 
 
-def test_the_highest_rung_is_taken_and_one_that_is_not_there_refused(tmp_path: Path) -> None:
+def test_the_highest_isolation_is_taken_and_one_that_is_not_there_refused(tmp_path: Path) -> None:
     hand_in(tmp_path / "all", {"ann/ex2.py": RIGHT})
     ran = batch(tmp_path, "all", "--out", "out")
-    assert f"isolation {highest_rung()}" in ran.stderr
+    assert f"isolation {highest_isolation()}" in ran.stderr
     assert (
         Results.open(tmp_path / "out").report(Results.open(tmp_path / "out").entries()[0])["submissions"][0]["score"]
         == 1
     )
-    if highest_rung() != "full":
+    if highest_isolation() != "full":
         assert batch(tmp_path, "all", "--out", "other", "--require-isolation", "full").returncode == 2
         assert not (tmp_path / "other").exists()
 

@@ -1,4 +1,4 @@
-"""A right answer line by line, and the world in which its lines run without autograd and without the grader."""
+"""A right answer line by line, and the trial in which its lines run without autograd and without the grader."""
 
 from __future__ import annotations
 

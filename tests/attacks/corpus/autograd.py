@@ -1,4 +1,4 @@
-"""Gradients taken from autograd. It runs inside the worker, so only the first wall can see it."""
+"""Gradients taken from autograd. It runs inside the worker, so only the static check can see it."""
 
 from __future__ import annotations
 

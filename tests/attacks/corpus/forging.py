@@ -55,7 +55,7 @@ ATTACKS = (
         "handing over zeros, being told the truth, and handing that over",
         """
 import safetensors.torch
-words = {"op": "value", "tensor": "h", "line": 1, "worlds": {"0": {"value": {"kind": "tensor"}}}}
+words = {"op": "value", "tensor": "h", "line": 1, "trials": {"0": {"value": {"kind": "tensor"}}}}
 send(words, safetensors.torch.save({"0": torch.zeros_like(h)}))
 told = safetensors.torch.load(receive())["0"]
 send(words, safetensors.torch.save({"0": told}))
@@ -70,7 +70,7 @@ return told
         """
 import safetensors.torch
 for tensor in ("b2", "b2", "h"):
-    send({"op": "value", "tensor": tensor, "line": 1, "worlds": {"0": {"value": {"kind": "stub"}}}})
+    send({"op": "value", "tensor": tensor, "line": 1, "trials": {"0": {"value": {"kind": "stub"}}}})
     told = safetensors.torch.load(receive())["0"]
 return told
 """,
@@ -80,7 +80,7 @@ return told
         "tensor-name",
         "a value for a gradient that is not asked for",
         """
-send({"op": "value", "tensor": "../../etc/passwd", "worlds": {"0": {"value": {"kind": "stub"}}}})
+send({"op": "value", "tensor": "../../etc/passwd", "trials": {"0": {"value": {"kind": "stub"}}}})
 return torch.zeros_like(h)
 """,
     ),
@@ -88,7 +88,7 @@ return torch.zeros_like(h)
         "status",
         "a message that says `pass`",
         """
-send({"op": "value", "tensor": "h", "status": "pass", "passed": True, "worlds": {"0": {"value": {"kind": "pass"}}}})
+send({"op": "value", "tensor": "h", "status": "pass", "passed": True, "trials": {"0": {"value": {"kind": "pass"}}}})
 """,
     ),
     _wait(
@@ -102,7 +102,7 @@ os.write(wire(), struct.pack("!II", 900_000, 0) + b"0123456789")
         "no-numbers",
         "a frame that announces numbers which never come",
         """
-text = json.dumps({"op": "value", "tensor": "h", "worlds": {"0": {"value": {"kind": "tensor"}}}}).encode()
+text = json.dumps({"op": "value", "tensor": "h", "trials": {"0": {"value": {"kind": "tensor"}}}}).encode()
 os.write(wire(), struct.pack("!II", len(text), 900_000) + text)
 """,
     ),
@@ -144,7 +144,7 @@ while True:
         "asking for truth for ever and never reading it",
         """
 for _ in range(100_000):
-    send({"op": "value", "tensor": "b2", "worlds": {"0": {"value": {"kind": "stub"}}}})
+    send({"op": "value", "tensor": "b2", "trials": {"0": {"value": {"kind": "stub"}}}})
 """,
         second=(STOPPED, STOPPED, STOPPED),
     ),
@@ -162,7 +162,7 @@ send(b'{"op": "value", "tensor": "h", "line": ' + b"9" * 900_000 + b"}")
         "`NaN` and `Infinity` as numbers of a message",
         """
 said = b'{"0": {"value": {"kind": "tensor", "shape": [Infinity, NaN]}}}'
-send(b'{"op": "value", "tensor": "h", "line": NaN, "worlds": ' + said + b'}')
+send(b'{"op": "value", "tensor": "h", "line": NaN, "trials": ' + said + b'}')
 """,
     ),
     _wait(
@@ -170,14 +170,14 @@ send(b'{"op": "value", "tensor": "h", "line": NaN, "worlds": ' + said + b'}')
         "lists where words are expected",
         """
 failure = {"type": [1], "text": {"a": 1}, "line": "x", "name": 5}
-send({"op": "value", "tensor": "h", "line": [1], "worlds": {"0": {"failure": failure}}})
+send({"op": "value", "tensor": "h", "line": [1], "trials": {"0": {"failure": failure}}})
 """,
     ),
     _wait(
         "bad-tensor",
         "a safetensors file with a header of 2**60 bytes",
         """
-words = {"op": "value", "tensor": "h", "line": 1, "worlds": {"0": {"value": {"kind": "tensor"}}}}
+words = {"op": "value", "tensor": "h", "line": 1, "trials": {"0": {"value": {"kind": "tensor"}}}}
 send(words, struct.pack("<Q", 1 << 60) + b"{}")
 """,
     ),
@@ -185,7 +185,7 @@ send(words, struct.pack("<Q", 1 << 60) + b"{}")
         "line-number",
         "a line number far outside the file",
         """
-send({"op": "value", "tensor": "h", "line": -(10**12), "worlds": {"0": {"value": {"kind": "stub"}}}})
+send({"op": "value", "tensor": "h", "line": -(10**12), "trials": {"0": {"value": {"kind": "stub"}}}})
 """,
     ),
     _wait(

@@ -116,7 +116,7 @@ def act():
     ),
     act(
         "net-listen",
-        "a port opened to the world",
+        "a port opened to the trial",
         """
 import socket
 def act():

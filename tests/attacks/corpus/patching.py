@@ -72,7 +72,7 @@ def patch():
     ),
     _patch(
         "serve",
-        "the worker's loop, so that the next world is answered otherwise",
+        "the worker's loop, so that the next trial is answered otherwise",
         f"""
 import grader.running.gradient_run
 def patch():

@@ -150,8 +150,8 @@ dh = (dprobs + dnorm_logits) @ W2.T
         second=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
-        "read-truth-next-world",
-        "the truth of one world kept for the next",
+        "read-truth-next-trial",
+        "the truth of one trial kept for the next",
         """
 import sys
 def take():
@@ -220,8 +220,8 @@ dhpreact = keep((1.0 - h**2) * dh)
         seconds=10,
     ),
     Attack(
-        "read-world-by-bits",
-        "telling the worlds apart by their numbers, and being right in one that does not decide",
+        "read-trial-by-bits",
+        "telling the trials apart by their numbers, and being right in one that does not decide",
         "dh = dlogits @ W2.T if h.dtype == torch.float32 else torch.zeros_like(h)",
         first=HARMLESS,
         second=(HARMLESS, HARMLESS, HARMLESS),

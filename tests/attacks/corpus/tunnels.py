@@ -1,4 +1,4 @@
-"""Written by someone who has read the first wall: nothing forbidden stands in them, and each tries to get round it."""
+"""Written by someone who has read the static check: nothing forbidden stands in them, and each tries to get round."""
 
 from __future__ import annotations
 
