@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Annotated
 
+import click
 import psutil
 import torch
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -146,13 +145,13 @@ def flatness(terms: Terms, jobs: int, count: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def main(
-    jobs: Annotated[int, typer.Option(help="Judge processes.", min=1)] = 2,
-    count: Annotated[int, typer.Option(help="Submissions in a run.", min=40)] = 200,
-    isolation: Annotated[str, typer.Option(help="The isolation level.")] = "highest",
-    full: Annotated[bool, typer.Option("--full", help="Measure the cost after thousands, too.")] = False,
-    many: Annotated[int, typer.Option(help="How many those are.", min=200)] = 5000,
-) -> None:
+@click.command()
+@click.option("--jobs", default=2, type=click.IntRange(min=1), help="Judge processes.")
+@click.option("--count", default=200, type=click.IntRange(min=40), help="Submissions in a run.")
+@click.option("--isolation", default="highest", help="The isolation level.")
+@click.option("--full", is_flag=True, help="Measure the cost after thousands, too.")
+@click.option("--many", default=5000, type=click.IntRange(min=200), help="How many those are.")
+def main(jobs: int, count: int, isolation: str, full: bool, many: int) -> None:
     """Print figures and targets. Ends with 0, met or missed."""
     terms = Terms(SEED, isolation=check_isolation(isolation))
     console = Console(highlight=False)
@@ -183,4 +182,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Annotated, Any, TextIO
+from typing import Any, TextIO
 
+import click
 import torch
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -219,11 +219,11 @@ def table(rows: list[Row]) -> Table:
     return drawn
 
 
-def main(
-    rounds: Annotated[int, typer.Option(help="Rounds that count.", min=FEWEST_ROUNDS)] = FEWEST_ROUNDS,
-    steps: Annotated[int, typer.Option(help="Steps of ex4 in a round.", min=1)] = 1500,
-    full: Annotated[bool, typer.Option("--full", help="Run all steps of ex4 too.")] = False,
-) -> None:
+@click.command()
+@click.option("--rounds", default=FEWEST_ROUNDS, type=click.IntRange(min=FEWEST_ROUNDS), help="Rounds that count.")
+@click.option("--steps", default=1500, type=click.IntRange(min=1), help="Steps of ex4 in a round.")
+@click.option("--full", is_flag=True, help="Run all steps of ex4 too.")
+def main(rounds: int, steps: int, full: bool) -> None:
     """Print ratios, each the median over interleaved rounds. Ends with 0, met or missed."""
     use_exact_arithmetic()
     loop_row, same = steps_per_second(rounds, steps)
@@ -245,4 +245,4 @@ def _processor_seconds() -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

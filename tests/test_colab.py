@@ -159,7 +159,7 @@ def test_every_notebook_runs_on_colab_and_torch_stays(
 ) -> None:
     """One test for all notebooks: with pytest-xdist each worker would make an environment of 1 GB."""
     before = colab.installed()
-    assert not {"backprop-dojo", "tqdm", "typer", "jupytext"} & before.keys()
+    assert not {"backprop-dojo", "msgspec", "tqdm", "jupytext"} & before.keys()
     for exercise in EXERCISES:
         home = tmp_path / exercise.short_id
         home.mkdir()
@@ -168,7 +168,7 @@ def test_every_notebook_runs_on_colab_and_torch_stays(
         new = after.keys() - before.keys()
         colab.pip("uninstall", "-q", "-y", *new)  # the next notebook finds a fresh runtime
         assert {name: after[name] for name in before} == before
-        assert {"backprop-dojo", "jupytext", "tqdm", "typer"} <= new
+        assert {"backprop-dojo", "jupytext", "msgspec", "tqdm"} <= new
         assert {wheel.name.split("-")[0].lower().replace("_", "-") for wheel in colab.wheels.iterdir()} >= new
         (setup,) = (cell for cell in cells if "colab" in cell.metadata.get("tags", ()))
         assert re.sub(r"Note: you may need to restart.*\n?", "", printed(setup)).strip() == ""

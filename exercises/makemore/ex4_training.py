@@ -41,7 +41,7 @@ import sys
 if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
     from importlib.util import find_spec
 
-    light = "jinja2 jupytext mdit_py_plugins nbformat platformdirs pyyaml rich safetensors tomli tqdm typer watchfiles".split()
+    light = "click jinja2 jupytext mdit_py_plugins msgspec nbformat platformdirs pyyaml restrictedpython rich safetensors tqdm watchfiles".split()
     missing = " ".join(name for name in light if find_spec(name) is None)
     # %pip install -q --no-deps backprop-dojo {missing}
 

@@ -5,59 +5,61 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from grader.base.errors import DojoError
+from grader.cli.options import (
+    FILE,
+    exercise_option,
+    flag,
+    names_option,
+    option,
+    points_option,
+    required_option,
+    use_names,
+)
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands to `app`."""
-    app.command()(batch)
-    app.command()(summary)
-
-
+@click.command()
+@click.argument("submissions", type=FILE)
+@option("--out", "RESULTS", "The folder for the results.", FILE, required=True)
+@exercise_option
+@option("--device", "NAME", "auto, cpu or cuda.")
+@option("--seed", "N", "Draw everyone's data from this seed.", int)
+@names_option
+@points_option
+@option("--isolation", "LEVEL", "basic, partial, full or highest (the default).")
+@required_option
+@option("--jobs", "N", "Processes that grade; one for each core by default.", click.IntRange(min=1))
+@option("--limit-time", "SECONDS", "Seconds for each exercise in each file; 60 by default.", float)
+@option("--limit-memory", "SIZE", "Memory for a submission, such as 512M; 2G by default.")
+@option("--scheduler", "ADDRESS", "Hand the work to the Dask cluster at this address.")
+@flag("--retry-errors", "Grade those again that broke the grader.")
+@click.pass_context
 def batch(
-    submissions: Annotated[
-        Path,
-        typer.Argument(
-            help="A folder with a file or folder for each person; a zip from Moodle, Canvas or Gradescope, or such a "
-            "zip unpacked; a CSV with a column for the name and one for the path; or nbgrader's submitted/ tree.",
-            metavar="SUBMISSIONS",
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="The folder for the results.", metavar="RESULTS")],
-    exercise: Annotated[str | None, typer.Option(help="Which exercise it is, such as ex1.", metavar="ID")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", metavar="NAME")] = None,
-    seed: Annotated[int | None, typer.Option(help="Draw everyone's data from this seed.", metavar="N")] = None,
-    names: Annotated[Path | None, typer.Option(help="Use this list of names.", metavar="FILE")] = None,
-    points: Annotated[Path | None, typer.Option(help="What each gradient is worth.", metavar="FILE")] = None,
-    isolation: Annotated[
-        str | None, typer.Option(help="basic, partial, full or highest (the default).", metavar="LEVEL")
-    ] = None,
-    require_isolation: Annotated[
-        str | None, typer.Option(help="Refuse to grade below this level.", metavar="LEVEL")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Processes that grade; one for each core by default.", metavar="N", min=1)
-    ] = None,
-    limit_time: Annotated[
-        float | None, typer.Option(help="Seconds for each exercise in each file; 60 by default.", metavar="SECONDS")
-    ] = None,
-    limit_memory: Annotated[
-        str | None, typer.Option(help="Memory for a submission, such as 512M; 2G by default.", metavar="SIZE")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Hand the work to the Dask cluster at this address.", metavar="ADDRESS")
-    ] = None,
-    retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Grade those again that broke the grader.")
-    ] = False,
+    context: click.Context,
+    submissions: Path,
+    out: Path,
+    exercise: str | None,
+    device: str | None,
+    seed: int | None,
+    names: Path | None,
+    points: Path | None,
+    isolation: str | None,
+    require_isolation: str | None,
+    jobs: int | None,
+    limit_time: float | None,
+    limit_memory: str | None,
+    scheduler: str | None,
+    retry_errors: bool,
 ) -> None:
     """Grade many submissions; run again, it goes on where it was stopped.
+
+    SUBMISSIONS is a folder with a file or folder for each person; a zip from Moodle, Canvas or Gradescope, or such a
+    zip unpacked; a CSV with a column for the name and one for the path; or nbgrader's submitted/ tree.
 
     Each submission runs in a confined process of its own, and everyone is judged with the same seed. RESULTS gets
     one JSON file each and index.jsonl. What changed since it was graded is graded again. Where several files of a
@@ -68,12 +70,9 @@ def batch(
 
     from grader.batch.parameters import Options
     from grader.batch.run import run_batch
-    from grader.lesson.names import load_names
     from grader.report.points import read_points
 
-    if names is not None:
-        os.environ["DOJO_NAMES"] = str(names.resolve())
-    load_names()
+    use_names(names)
     if limit_time is not None and not 0 < limit_time <= 86_400:
         raise DojoError(f"--limit-time {limit_time:g}: give seconds above 0, at most 86400")
     options = Options(
@@ -91,39 +90,37 @@ def batch(
         scheduler=scheduler,
         retry_errors=retry_errors,
     )
-    raise typer.Exit(run_batch(options, Console(stderr=True), typer.echo))
+    context.exit(run_batch(options, Console(stderr=True), click.echo))
 
 
+@click.command()
+@click.argument("results", type=FILE)
+@option("--output", "FILE", "The page; RESULTS/summary.html by default.", FILE)
+@option("--csv", "FILE", "The table, a row for each submission; RESULTS/summary.csv by default.", FILE)
+@option("--verdicts", "FILE", "Also a table with a row for each submission and gradient.", FILE)
+@option("--canvas", "FILE", "A gradebook for Canvas to import.", FILE)
+@option("--moodle", "FILE", "Grades for Moodle to import.", FILE)
+@option("--roster", "FILE", "The CSV that Canvas or Moodle exports: tells whose each submission is.", FILE)
+@option("--assignment", "NAME", "What the gradebook calls it.", default="Backprop Dojo", show_default=True)
+@option("--points", "FILE", "What each gradient is worth, in place of what it was.", FILE)
+@option("--points-possible", "N", "Scale the gradebook's grades to this.", float)
+@option("--exercise", "ID", "Count this exercise only, such as ex1; may be repeated.", multiple=True)
 def summary(
-    results: Annotated[Path, typer.Argument(help="The folder that `dojo batch --out` wrote.", metavar="RESULTS")],
-    output: Annotated[
-        Path | None, typer.Option(help="The page; RESULTS/summary.html by default.", metavar="FILE")
-    ] = None,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="The table, a row for each submission; RESULTS/summary.csv by default.", metavar="FILE"),
-    ] = None,
-    verdicts: Annotated[
-        Path | None, typer.Option(help="Also a table with a row for each submission and gradient.", metavar="FILE")
-    ] = None,
-    canvas: Annotated[Path | None, typer.Option(help="A gradebook for Canvas to import.", metavar="FILE")] = None,
-    moodle: Annotated[Path | None, typer.Option(help="Grades for Moodle to import.", metavar="FILE")] = None,
-    roster: Annotated[
-        Path | None,
-        typer.Option(help="The CSV that Canvas or Moodle exports: tells whose each submission is.", metavar="FILE"),
-    ] = None,
-    assignment: Annotated[str, typer.Option(help="What the gradebook calls it.", metavar="NAME")] = "Backprop Dojo",
-    points: Annotated[
-        Path | None, typer.Option(help="What each gradient is worth, in place of what it was.", metavar="FILE")
-    ] = None,
-    points_possible: Annotated[
-        float | None, typer.Option(help="Scale the gradebook's grades to this.", metavar="N")
-    ] = None,
-    exercise: Annotated[
-        list[str] | None, typer.Option(help="Count this exercise only, such as ex1; may be repeated.", metavar="ID")
-    ] = None,
+    results: Path,
+    output: Path | None,
+    csv: Path | None,
+    verdicts: Path | None,
+    canvas: Path | None,
+    moodle: Path | None,
+    roster: Path | None,
+    assignment: str,
+    points: Path | None,
+    points_possible: float | None,
+    exercise: tuple[str, ...],
 ) -> None:
     """Sum up the results of a course: a page, a table, and gradebooks.
+
+    RESULTS is the folder that `dojo batch --out` wrote.
 
     The page shows scores, common mistakes, who has what, near-identical answers, and what was slow or refused.
     """
@@ -141,9 +138,12 @@ def summary(
         assignment=assignment,
         points_possible=points_possible,
         points=points,
-        exercises=tuple(exercise or ()),
+        exercises=exercise,
     )
-    write_summary(results, wishes, typer.echo)
+    write_summary(results, wishes, click.echo)
+
+
+COMMANDS = (batch, summary)
 
 
 def _cores() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import typer
+import click
 
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, write_atomically
@@ -25,7 +25,7 @@ def copy_exercises(folder: Path, *, force: bool) -> None:
             if not stayed:
                 _note(copies, agreements)
     if kept:
-        typer.echo("Files that differ are yours and stay. --force replaces them and keeps each as .bak.")
+        click.echo("Files that differ are yours and stay. --force replaces them and keeps each as .bak.")
 
 
 def _hand_out(path: Path, wanted: str, *, force: bool) -> bool:
@@ -36,15 +36,15 @@ def _hand_out(path: Path, wanted: str, *, force: bool) -> bool:
             write_atomically(path, wanted)
         except OSError as error:
             raise DojoError(f"{path}: cannot be written ({error.strerror})") from None
-        typer.echo(f"written: {path}")
+        click.echo(f"written: {path}")
     elif path.read_bytes() == wanted.encode():
-        typer.echo(f"up to date: {path}")
+        click.echo(f"up to date: {path}")
     elif force:
         copy = keep_copy(path)
         write_atomically(path, wanted)
-        typer.echo(f"replaced: {path} (yours is kept as {copy.name})")
+        click.echo(f"replaced: {path} (yours is kept as {copy.name})")
     else:
-        typer.echo(f"kept, it differs: {path}")
+        click.echo(f"kept, it differs: {path}")
         return False
     return True
 
@@ -62,16 +62,16 @@ def reset_exercise(name: str, folder: Path, confirm: Callable[[str], bool]) -> N
         raise DojoError(f"{folder}: holds no exercises/{exercise.id}.py to put back; run `dojo init` first")
     changed = {path: wanted for path, wanted in copies.items() if path.read_bytes() != wanted.encode()}
     if not changed:
-        typer.echo(f"{exercise.short_id} is as it was handed out; nothing to do")
+        click.echo(f"{exercise.short_id} is as it was handed out; nothing to do")
         return
     listed = " and ".join(str(path) for path in changed)
     if not confirm(f"Put {listed} back as handed out? Your work is kept as .bak."):
-        typer.echo("nothing changed")
+        click.echo("nothing changed")
         return
     for path, wanted in changed.items():
         copy = keep_copy(path)
         write_atomically(path, wanted)
-        typer.echo(f"put back: {path} (yours is kept as {copy.name})")
+        click.echo(f"put back: {path} (yours is kept as {copy.name})")
     with Agreements() as agreements:
         _note(copies, agreements)
 

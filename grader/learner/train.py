@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
-import typer
 from torch import Tensor
 from tqdm import tqdm
 
@@ -54,7 +54,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     """
     plan = plan_training(part.analysis, part.exercise)
     if plan is None:
-        typer.echo(f"{part.analysis.source.path}: the training loop is not written yet", err=True)
+        click.echo(f"{part.analysis.source.path}: the training loop is not written yet", err=True)
         return 1
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
@@ -68,16 +68,16 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
             step, namespace, partial(hook_loops, lines=step["loops"], own_functions=step["own_functions"])
         )
         if failure is not None and failure["type"] == "KeyboardInterrupt":
-            typer.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
+            click.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
             break
         if failure is not None and step["writes"]:
             where = f"{part.analysis.source.path}:{failure['line']}"
-            typer.echo(f"{where}: {failure['type']}: {failure['text']}", err=True)
+            click.echo(f"{where}: {failure['type']}: {failure['text']}", err=True)
             return 1
     namespace.update({name: namespace.get(name, value) for name, value in protected.items()})
     for cell in part.exercise.code_cells("evaluation"):
         exec(compile(cell.text, part.exercise.path.name, "exec"), namespace)
     if progress.losses:
         loss_curve(progress.losses, picture)
-        typer.echo(f"loss curve: {picture}")
+        click.echo(f"loss curve: {picture}")
     return 0

@@ -1,0 +1,247 @@
+"""The commands of those who solve exercises."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.base.errors import DojoError
+from grader.cli.options import (
+    FILE,
+    device_option,
+    exercise_option,
+    flag,
+    names_option,
+    option,
+    paths_argument,
+    points_option,
+    required_option,
+    seed_option,
+    use_names,
+)
+
+if TYPE_CHECKING:
+    from grader.report.records import Report
+
+
+@click.command()
+@paths_argument
+@exercise_option
+@option("--format", "NAME", "terminal, json, html, github, gradescope or nbgrader.", default="terminal")
+@option("--output", "FILE", "Write the report here.", FILE)
+@points_option
+@device_option
+@seed_option
+@names_option
+@flag("--strict-sizes", "Fail answers with sizes written in.")
+@flag("--all", "Show the table of every exercise.", "everything")
+@option("--isolation", "LEVEL", "basic, partial, full or highest.", default="basic", show_default=True)
+@required_option
+@option("--explain", "NAME", "All that is known of one gradient.")
+@click.pass_context
+def grade(
+    context: click.Context,
+    paths: tuple[Path, ...],
+    exercise: str | None,
+    format: str,  # noqa: A002  # the option's name
+    output: Path | None,
+    points: Path | None,
+    device: str,
+    seed: int | None,
+    names: Path | None,
+    strict_sizes: bool,
+    everything: bool,
+    isolation: str,
+    require_isolation: str | None,
+    explain: str | None,
+) -> None:
+    """Grade files, each gradient on its own.
+
+    PATH is a file or a folder; exercises/ by default.
+    """
+    from grader.integrations.outputs import check_output, deliver, failure_told, parts_of
+    from grader.learner.memory import remember
+    from grader.learner.pairs import latest
+    from grader.lesson.exercise import find_exercise
+    from grader.reading.submission import submission_files
+    from grader.report.points import read_points
+
+    started = time.monotonic()
+    check_output(format, output)
+    with failure_told(format, output):
+        if exercise is not None:
+            find_exercise(exercise)
+        worth = read_points(points)
+        use_names(names)
+        files = [file for path in paths or [_default_path()] for file in submission_files(path)]
+        files = latest(files, named=list(paths), say=say)
+        parts, left_out = parts_of(files, exercise, format)
+
+        # torch takes a second to load: bad input has been told by now.
+        from grader.judging.grade import grade_parts, settings
+
+        report = grade_parts(parts, settings(seed, device, strict_sizes, isolation, require_isolation))
+        worth.apply(report)
+        report.refused, report.seconds = left_out, time.monotonic() - started
+        remember(report)
+        if format != "terminal":
+            deliver(report, format, output)
+        else:
+            _draw(report, output, explain, everything)
+    context.exit(0 if report.all_passed else 1)
+
+
+@click.command()
+@click.argument("variable", required=False)
+@exercise_option
+@flag("--all", "Show all hints of this gradient.", "everything")
+@option("--level", "N", "Show this one, 1 to 3.", int)
+def hint(variable: str | None, exercise: str | None, everything: bool, level: int | None) -> None:
+    """Show the next hint of a gradient; without a name, of the first that is not right.
+
+    VARIABLE is a gradient such as dprobs.
+    """
+    from grader.learner.hints import hint as find_hint
+
+    click.echo(find_hint(variable, exercise, level, everything))
+
+
+@click.command()
+@click.argument("variable")
+@exercise_option
+@flag("--anyway", "Even before it is right.")
+def solution(variable: str, exercise: str | None, anyway: bool) -> None:
+    """Show the solution's lines of a gradient that you have right.
+
+    VARIABLE is a gradient such as dprobs.
+    """
+    from grader.learner.hints import solution as find_solution
+
+    click.echo(find_solution(variable, exercise, anyway))
+
+
+@click.command()
+@paths_argument
+@exercise_option
+@device_option
+@seed_option
+@names_option
+def watch(paths: tuple[Path, ...], exercise: str | None, device: str, seed: int | None, names: Path | None) -> None:
+    """Grade again each time a file is saved; q or Ctrl-C ends."""
+    from grader.learner.watch import watch as watch_files
+
+    use_names(names)
+    watch_files(list(paths) or [_default_path()], exercise, device, seed)
+
+
+@click.command()
+@click.argument("path", required=False, type=FILE, metavar="[FILE]")
+@names_option
+@option("--steps", "N", "Steps in place of max_steps.", click.IntRange(min=1))
+@option("--picture", "FILE", "Where the loss curve goes.", FILE, default=Path("losses.png"), show_default=True)
+@click.pass_context
+def train(context: click.Context, path: Path | None, names: Path | None, steps: int | None, picture: Path) -> None:
+    """Run your own training loop in full, measure it, and sample from the network.
+
+    FILE holds the loop; the first one in exercises/ by default.
+    """
+    from grader.reading.submission import find_parts
+    from grader.syntax.source import read_source
+
+    use_names(names)
+    source = read_source(path or _default_training_file())
+    parts = [part for part in find_parts(source) if part.exercise.is_training]
+    if not parts:
+        raise DojoError(f"{source.path}: holds no training exercise; name your file of exercise 4")
+
+    from grader.learner.train import train_in_full
+
+    context.exit(train_in_full(parts[0], steps, picture))
+
+
+@click.command()
+@click.argument("folder", required=False, type=FILE, default=Path(), metavar="[DIR]")
+@flag("--force", "Replace files that differ; each keeps a .bak.")
+def init(folder: Path, force: bool) -> None:
+    """Copy the exercises out, for people who installed with pip."""
+    from grader.learner.copies import copy_exercises
+
+    copy_exercises(folder, force=force)
+
+
+@click.command()
+@click.argument("exercise")
+@flag("--yes", "Do not ask.")
+@option("--folder", "DIR", "The folder with exercises/.", FILE, default=Path())
+def reset(exercise: str, yes: bool, folder: Path) -> None:
+    """Put one exercise, such as ex1, back as it was, keeping a copy of yours."""
+    from grader.learner.copies import reset_exercise
+
+    reset_exercise(exercise, folder, confirm=(lambda _: True) if yes else click.confirm)
+
+
+@click.command()
+@click.argument("folder", required=False, type=FILE, default=Path(), metavar="[DIR]")
+@option("--keep", "FILE", "Where both changed, go on with this one.", FILE, multiple=True)
+@click.pass_context
+def sync(context: click.Context, folder: Path, keep: tuple[Path, ...]) -> None:
+    """Bring exercises/ and notebooks/ in step; of two that both changed neither is touched."""
+    from grader.learner.sync import sync as sync_pairs
+
+    context.exit(sync_pairs(folder, list(keep), click.echo))
+
+
+@click.group(no_args_is_help=True)
+def data() -> None:
+    """The list of names."""
+
+
+@data.command()
+def fetch() -> None:
+    """Download the full makemore list into the user cache and check it."""
+    from grader.lesson.names import fetch_makemore_names
+
+    path = fetch_makemore_names()
+    click.echo(f"{path}\nUse it with: dojo grade --names {path}")
+
+
+COMMANDS = (grade, hint, solution, watch, train, init, reset, sync, data)
+
+
+def say(line: str) -> None:
+    """A line to people beside what the command prints, safe to show whatever is in it."""
+    from grader.base.visible import visible
+
+    click.echo(f"dojo: {visible(line, keep='')}", err=True)
+
+
+def _draw(report: Report, output: Path | None, explain: str | None, everything: bool) -> None:
+    from grader.showing.explain import draw_explanation
+    from grader.showing.terminal import console_for, draw_report
+
+    with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8") as file:
+        if explain is not None:
+            draw_explanation(report, explain, console_for(file))
+        else:
+            draw_report(report, console_for(file), everything=everything)
+
+
+def _default_path() -> Path:
+    if not Path("exercises").is_dir():
+        raise DojoError("there is no exercises/ folder here; name a file, or run `dojo init` first")
+    return Path("exercises")
+
+
+def _default_training_file() -> Path:
+    from grader.lesson.exercise import all_exercises
+
+    for exercise in all_exercises():
+        path = _default_path() / f"{exercise.id}.py"
+        if exercise.is_training and path.is_file():
+            return path
+    raise DojoError("exercises/ holds no training exercise; name your file")
