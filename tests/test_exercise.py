@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -10,13 +11,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 import grader
 from grader.base.errors import DojoError
 from grader.lesson import exercise as exercise_module
+from grader.lesson.derive import exercise_text, notebook_text
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise, marked_id, read_exercise
 from grader.lesson.trials import namespace_of, sizes_drawn
+from grader.syntax.source import parse_source, percent_cells
 
 REPOSITORY = Path(grader.__file__).resolve().parents[1]
 
@@ -202,6 +206,156 @@ def test_a_training_exercise_without_parameters_is_refused(tmp_path: Path) -> No
     text = LINEAR.replace('tags=["backward"]', 'tags=["training"]')
     with pytest.raises(DojoError, match="no setup cell assigns `parameters"):
         _ = read_text_as_exercise(tmp_path, text).graded
+
+
+# ---- What the grading cell says ----
+
+GRADING = """
+# %% tags=["grading"]
+targets = ["loss", "y", "w"]
+tolerance = {"w": 1e-6}
+sizes = [{"points": 4, "features": 2}, {"points": 9, "features": 5}]
+batch = "points"
+optimizer = torch.optim.SGD([w], lr=0.1)
+"""
+
+
+def test_the_grading_cell_is_read_without_running_it(tmp_path: Path) -> None:
+    lesson = read_text_as_exercise(tmp_path, LINEAR + GRADING.replace("torch.optim", "no_such_module"))
+    found = lesson.grading
+    assert lesson.graded == ("loss", "y", "w")
+    assert (found.tolerance_of("w"), found.tolerance_of("y"), found.batch) == (1e-6, 0.0, "points")
+    assert {sizes_drawn(lesson, seed)["points"] for seed in range(20)} == {4, 9}
+    assert found.binds == {"optimizer"}
+    with pytest.raises(DojoError, match=r"ex1_line\.py:\d+: the grading cell raises NameError"):
+        found.run(namespace_of(lesson, {}))
+
+
+def test_the_judge_runs_the_grading_cell_above_setup(tmp_path: Path) -> None:
+    lesson = read_text_as_exercise(tmp_path, LINEAR + GRADING)
+    namespace = namespace_of(lesson, {})
+    assert lesson.grading.run(namespace)["optimizer"].param_groups[0]["params"][0] is namespace["w"]
+    assert "optimizer" not in namespace
+
+
+def test_without_a_grading_cell_the_defaults_hold(line: Exercise) -> None:
+    assert (line.grading.targets, line.grading.batch, line.grading.tolerance_of("y")) == ((), "n", 0.0)
+    assert line.grading.run({"a": 1}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("line_of_cell", "said"),
+    [
+        ("targets = []", "targets = .* is not right; give names"),
+        ("targets = [y]", "targets is to be a literal"),
+        ("sizes = {'points': 3}", "sizes = .* is not right; give dicts"),
+        ("tolerance = 2", "tolerance = 2 is not right"),
+        ("batch = 3", "batch = 3 is not right"),
+        ("batch = ", "Python cannot read the grading cell"),
+    ],
+)
+def test_a_grading_cell_that_is_not_right_is_refused_with_its_line(
+    tmp_path: Path, line_of_cell: str, said: str
+) -> None:
+    lesson = read_text_as_exercise(tmp_path, f'{LINEAR}\n# %% tags=["grading"]\n{line_of_cell}\n')
+    last = len(LINEAR.split("\n")) + 2
+    with pytest.raises(DojoError, match=rf"ex1_line\.py:{last}: {said}"):
+        _ = lesson.grading
+
+
+def test_a_target_that_the_lesson_does_not_have_is_refused(tmp_path: Path) -> None:
+    lesson = read_text_as_exercise(tmp_path, LINEAR + GRADING.replace('"y"', '"q"'))
+    with pytest.raises(DojoError, match="target 'q' is no tensor of the forward pass"):
+        _ = lesson.graded
+
+
+DEFINITIONS = (
+    LINEAR.replace("db = dy.sum(0)\n", "").replace(
+        "dw = x.T @ dy",
+        '''
+
+def slope(f, x, eps=1e-4):
+    """The slope of f at x.
+
+    A central difference.
+    """
+
+    # both sides
+    return (f(x + eps) - f(x - eps)) / (2 * eps)
+
+
+class Value:
+    """A number that knows its gradient."""
+
+    zero = 0.0
+
+    def __init__(self, data: float) -> None:
+        # the answer
+        self.data = data
+        self.grad = self.zero
+
+    def backward(self): self.grad = 1.0
+
+    __radd__ = None''',
+    )
+    + """
+# %% tags=["grading"]
+def cases(generator):
+    yield "a", "result = Value(3.0).data"
+
+
+class Value:
+    pass
+"""
+)
+
+
+def test_functions_and_classes_are_graded_where_the_lesson_has_cases(tmp_path: Path) -> None:
+    lesson = read_text_as_exercise(tmp_path, DEFINITIONS)
+    assert lesson.graded == ("square", "y", "slope", "Value")
+    assert lesson.definitions == {"slope", "Value"}
+    assert [lesson.label(name) for name in lesson.graded] == ["dsquare", "dy", "slope", "Value"]
+    assert "slope" in lesson.hints
+    without = read_text_as_exercise(tmp_path, DEFINITIONS.replace("def cases", "def other"))
+    assert without.graded == ("square", "y")
+
+
+def test_learners_get_signatures_and_docstrings_and_the_grading_cell_last(tmp_path: Path) -> None:
+    lesson = read_text_as_exercise(tmp_path, DEFINITIONS)
+    text = exercise_text(lesson)
+    stubs = '''dy = ...
+
+
+def slope(f, x, eps=1e-4):
+    """The slope of f at x.
+
+    A central difference.
+    """
+    ...
+
+
+class Value:
+    """A number that knows its gradient."""
+
+    zero = 0.0
+
+    def __init__(self, data: float) -> None:
+        ...
+
+    def backward(self): ...
+
+    __radd__ = None
+'''
+    assert stubs in text
+    assert text.endswith("#\n#\n# class Value:\n#     pass\n")
+    derived = read_text_as_exercise(tmp_path, text, "linear/derived.py")
+    assert derived.grading.binds == lesson.grading.binds == {"cases", "Value"}
+    assert derived.graded == lesson.graded
+    learners = parse_source(Path("answer.py"), percent_cells(text))
+    assert sum(isinstance(statement.node, ast.ClassDef) for statement in learners.statements) == 1
+    notebook = nbformat.reads(notebook_text(text), as_version=4)
+    last = notebook.cells[-1]
+    assert (last.cell_type, last.metadata["jupyter"]) == ("raw", {"source_hidden": True})
 
 
 # ---- A new exercise is one new file ----

@@ -19,7 +19,6 @@ from grader.lesson.trials import Trial, as_written
 from grader.reading.plan import Plan, Step
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.source import Cell, Statement
-from grader.truth.compare import compare
 from grader.truth.truths import Truth, Truths
 
 STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
@@ -132,14 +131,14 @@ class Judge:
         except (StepFailed, OSError):
             self.close()
             return []
-        true, scale = truth.gradients.total[tensor], truth.gradients.scale(tensor)
+        true = truth.gradients.total[tensor]
         return sorted(
             number
             for number, value in ((number, found.get(str(number))) for number in range(len(texts)))
             if value is not None
             and value.shape == true.shape
             and value.dtype == true.dtype
-            and compare(value, true, scale).right
+            and truth.compare(tensor, value).right
         )
 
     def _run_once(

@@ -30,7 +30,7 @@ def repair_line(
     tensor, exercise = gradient[1:], plan.exercise
     forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     gradients = backpropagate(forward)
-    truth = Truth(trial, gradients, gradients.total, forward)
+    truth = Truth(plan.exercise, trial, gradients, gradients.total, forward)
     line_plan = Plan(
         exercise=exercise,
         steps=[Step(0, statement, (tensor,), {tensor: gradient}, frozenset())],

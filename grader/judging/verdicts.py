@@ -14,7 +14,7 @@ from grader.judging.judge import Answer, Failure
 from grader.reading.plan import Plan
 from grader.report.records import Verdict
 from grader.syntax.source import Source, Statement
-from grader.truth.compare import Comparison, compare
+from grader.truth.compare import Comparison
 from grader.truth.truths import Truth
 
 _PLAIN_WORDS = {
@@ -35,11 +35,10 @@ class Evidence:
         value, total = self.answer.value, self.truth.gradients.total[name]
         if value is None or value.shape != total.shape or value.is_complex():
             return None
-        scale = self.truth.gradients.scale(name)
         if total.dtype is torch.float64 and _holds_float32(value):
             # A float32 island in a float64 trial is compared as what it is.
-            return compare(value.float(), total.float(), scale)
-        return compare(value, total, scale) if value.dtype == total.dtype else None
+            return self.truth.compare(name, value.float())
+        return self.truth.compare(name, value) if value.dtype == total.dtype else None
 
     def right(self, name: str) -> bool:
         found = self.compared(name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.base.files import write_atomically
+from grader.lesson import grading
 from grader.lesson.colab import badge, setup_cell
 from grader.lesson.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
 from grader.syntax.source import Cell, percent_cells
@@ -22,14 +23,18 @@ NOTEBOOK_METADATA = {
 
 
 def exercise_text(exercise: Exercise) -> str:
-    """The solution's file with stubs for answers, hints folded away and what Colab needs; all else to the letter."""
+    """The solution's file with stubs for answers, hints folded away and what Colab needs; all else to the letter.
+
+    The grading cell goes to the end as a raw cell, which neither a script nor a notebook runs: it may hold a
+    reference under the name of the learner's own class.
+    """
     text = exercise.path.read_text(encoding="utf-8")
     starts = [found.start() for found in _MARK.finditer(text)]
     if not starts:
         raise DojoError(f"{exercise.path}: holds no cell; a cell begins with `# %%`")
     parts = [text[: starts[0]]]
-    names: list[str] = []
     level = 0
+    last = ""
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part = text[start:end]
         (cell,) = percent_cells(part)
@@ -37,24 +42,56 @@ def exercise_text(exercise: Exercise) -> str:
             level += 1
             parts.append(_folded(part, cell, _answer_below(exercise, text, end), level))
             continue
+        if grading.TAG in cell.tags:
+            last = f'\n# %% [raw] tags=["{grading.TAG}"]\n' + _commented(cell.text)
+            continue
         if set(cell.tags) & ANSWER_TAGS:
-            names, level = stub_names(exercise, cell), 0
-            part = part.split("\n", 1)[0] + "\n" + "".join(f"{name} = ...\n" for name in names) + "\n"
+            level = 0
+            part = part.split("\n", 1)[0] + "\n" + stubs(exercise, cell) + "\n"
         parts.append(part)
     first = 1 + parts[1].startswith("# %% [markdown]")
     if first == 2:
         parts[1] = _with_badge(parts[1], badge(exercise.id))
     parts[first - 1] = parts[first - 1].rstrip("\n") + "\n\n"
-    return "".join([*parts[:first], setup_cell(), "\n", *parts[first:]]).rstrip("\n") + "\n"
+    return "".join([*parts[:first], setup_cell(), "\n", *parts[first:]]).rstrip("\n") + "\n" + last
 
 
 def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
-    """What the learner is to assign in an answer cell: its gradients, or for a loop its first name."""
-    bound = bound_names_in_order(_body(cell))
+    """What the learner writes in an answer cell: gradients, functions and classes; of a loop its first name."""
     if exercise.is_training:
-        return bound[:1]
-    gradients = {f"d{name}" for name in exercise.graded}
-    return [name for name in bound if name in gradients]
+        return bound_names_in_order(_body(cell))[:1]
+    return [exercise.label(name) for name in exercise.answers_in(cell)]
+
+
+def stubs(exercise: Exercise, cell: Cell) -> str:
+    """An answer cell as learners get it: `dX = ...`; of a function or class all but the bodies."""
+    defined = {node.name: node for node in _body(cell) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    names = stub_names(exercise, cell)
+    parts = [_emptied(cell.text, defined[name]) if name in defined else f"{name} = ...\n" for name in names]
+    return ("\n\n" if defined.keys() & set(names) else "").join(parts)
+
+
+def _emptied(text: str, node: ast.FunctionDef | ast.ClassDef) -> str:
+    """A definition with its signatures and docstrings, and `...` in place of each body."""
+    lines = text.encode().split(b"\n")[: node.end_lineno]
+    members = node.body if isinstance(node, ast.ClassDef) else [node]
+    for function in reversed([child for child in members if isinstance(child, ast.FunctionDef)]):
+        documented = ast.get_docstring(function) is not None
+        body = function.body[documented:]
+        if not body:
+            continue
+        above = function.body[0].end_lineno or 0 if documented else function.lineno
+        start, column = body[0].lineno - 1, body[0].col_offset
+        head = lines[start][:column]
+        while start > above and lines[start - 1].strip()[:1] in (b"", b"#"):
+            start -= 1  # what a comment above the first line says may be half the answer
+        lines[start : function.end_lineno] = [head + b"..."]
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return b"\n".join(lines[first - 1 :]).decode() + "\n"
+
+
+def _commented(text: str) -> str:
+    return "".join(f"# {line}".rstrip() + "\n" for line in text.split("\n"))
 
 
 def notebook_text(text: str) -> str:
@@ -66,6 +103,8 @@ def notebook_text(text: str) -> str:
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)  # type: ignore[no-untyped-call]
     for number, cell in enumerate(notebook.cells, start=1):
         cell["id"] = f"cell-{number}"
+        if grading.TAG in cell.metadata.get("tags", ()):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     nbformat.validate(notebook)
     return str(nbformat.writes(notebook)) + "\n"  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ from types import CodeType
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.base.files import read_text
+from grader.lesson.grading import Grading, read_grading
 from grader.syntax.scopes import called_name
 from grader.syntax.source import Cell, percent_cells
 
@@ -44,7 +45,9 @@ class Atom:
 
 @dataclass(frozen=True, eq=False)
 class Exercise:
-    """One exercise. Names are those of tensors: the gradient of `logits` is graded as `logits`."""
+    """One exercise. What is graded goes by the tensor's name, `logits` for `dlogits`; a function or a class that
+    the learner writes goes by its own.
+    """
 
     id: str
     path: Path
@@ -140,14 +143,43 @@ class Exercise:
         return frozenset(read & self.setup_names)
 
     @cached_property
+    def grading(self) -> Grading:
+        """What the lesson's `grading` cell says, and the defaults where it has none."""
+        return read_grading(self.path, self.cells)
+
+    @cached_property
     def graded(self) -> tuple[str, ...]:
-        """The tensors whose gradients are graded, in the order in which the lesson meets them."""
+        """What is graded, in the order in which the lesson meets it.
+
+        Raises:
+            DojoError: the grading cell names a target that is no tensor, function or class of the lesson.
+        """
+        if self.grading.targets:
+            known = {*self.forward_names, *self.network_names, *self._definitions_of_answers}
+            for name in self.grading.targets:
+                if name not in known:
+                    raise DojoError(
+                        f"{self.path}: the grading cell's target {name!r} is no tensor of the forward pass, and no "
+                        "function or class of a backward cell"
+                    )
+            return self.grading.targets
         if self.is_training:
             return ("loss", *self.trained)
-        names = dict.fromkeys(
-            name for cell in self.code_cells("backward") for name in self._gradients_assigned_in(cell)
-        )
-        return tuple(names)
+        return tuple(dict.fromkeys(name for cell in self.code_cells("backward") for name in self.answers_in(cell)))
+
+    @cached_property
+    def definitions(self) -> frozenset[str]:
+        """Those of `graded` that are functions or classes: they are graded by the lesson's `cases`."""
+        return frozenset(set(self.graded) & self._definitions_of_answers)
+
+    @cached_property
+    def _definitions_of_answers(self) -> frozenset[str]:
+        bodies = (ast.parse(cell.text).body for cell in self.code_cells("backward"))
+        return frozenset(n.name for body in bodies for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+
+    def label(self, name: str) -> str:
+        """What a learner calls a graded thing: `dlogits` for `logits`; a class or a loop's parameter by its name."""
+        return name if self.is_training or name in self.definitions else f"d{name}"
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
@@ -162,7 +194,7 @@ class Exercise:
     def given(self) -> tuple[str, ...]:
         """The tensors whose gradients the learner is given."""
         cells = self.code_cells("given")
-        return tuple(dict.fromkeys(name for cell in cells for name in self._gradients_assigned_in(cell)))
+        return tuple(dict.fromkeys(name for cell in cells for name in self._gradients_in(cell)))
 
     @cached_property
     def hints(self) -> Mapping[str, tuple[str, ...]]:
@@ -173,16 +205,26 @@ class Exercise:
             if "hint" in cell.tags:
                 waiting.append(hint_text(cell.text))
             elif set(cell.tags) & ANSWER_TAGS and waiting:
-                names = self.graded if self.is_training else self._gradients_assigned_in(cell)
+                names = self.graded if self.is_training else self.answers_in(cell)
                 for name in names:
                     hints.setdefault(name, tuple(waiting))
                 waiting = []
         return hints
 
-    def _gradients_assigned_in(self, cell: Cell) -> list[str]:
-        known = set(self.forward_names) | self.network_names
-        bound = bound_names_in_order(ast.parse(cell.text).body)
-        return [name[1:] for name in bound if name[:1] == "d" and name[1:] in known]
+    def answers_in(self, cell: Cell) -> list[str]:
+        """What a cell assigns that may be graded: gradients, and functions and classes where the lesson has cases."""
+        defined = self._definitions_of_answers if "cases" in self.grading.binds else frozenset()
+        found = [name if name in defined else self._tensor_of(name) for name in _bound_in(cell)]
+        chosen = self.grading.targets
+        return [name for name in found if name is not None and (name in chosen or not chosen)]
+
+    def _gradients_in(self, cell: Cell) -> list[str]:
+        return [name for name in map(self._tensor_of, _bound_in(cell)) if name is not None]
+
+    def _tensor_of(self, name: str) -> str | None:
+        """`logits` for `dlogits`, where the forward pass has a tensor of that name."""
+        known = name[:1] == "d" and (name[1:] in self.forward_names or name[1:] in self.network_names)
+        return name[1:] if known else None
 
 
 def hint_text(text: str) -> str:
@@ -212,6 +254,10 @@ def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
 
 def bound_names(body: list[ast.stmt]) -> set[str]:
     return set(bound_names_in_order(body))
+
+
+def _bound_in(cell: Cell) -> list[str]:
+    return bound_names_in_order(ast.parse(cell.text).body)
 
 
 def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:

@@ -136,7 +136,11 @@ def _stored_afresh(node: ast.stmt, effects: Effects, names: Names) -> set[str]:
 
 
 def is_stub(node: ast.stmt) -> bool:
-    """True for `dlogits = ...` and `dlogits = None`."""
+    """True for `dlogits = ...`, `dlogits = None`, and a function or class whose every body is still `...`."""
+    if isinstance(node, FUNCTIONS):
+        return all(isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) for child in node.body)
+    if isinstance(node, ast.ClassDef):
+        return all(map(is_stub, functions_in([node])))
     value = getattr(node, "value", None)
     return isinstance(node, (ast.Assign, ast.AnnAssign)) and (
         value is None or (isinstance(value, ast.Constant) and value.value in (..., None))

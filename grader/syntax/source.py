@@ -45,7 +45,8 @@ class BadLine:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. `line` is the file's line (scripts) or 1 (notebooks) at which `text` begins."""
+    """One cell, of kind `code`, `markdown` or `raw`. `line` is the file's line (scripts) or 1 (notebooks) at which
+    `text` begins."""
 
     kind: str
     text: str
@@ -150,14 +151,14 @@ def read_source(path: Path, content: bytes | None = None) -> Source:
 
 
 def parse_source(path: Path, cells: list[Cell]) -> Source:
-    """Parse each cell on its own; a markdown cell is kept as it is."""
+    """Parse each cell on its own; a markdown cell, and what is the grader's own, is kept as it is."""
     statements: list[Statement] = []
     bad_lines: list[BadLine] = []
     cleaned: list[Cell] = []
     if sum(len(cell.text) for cell in cells if cell.kind == "code") > MAX_CODE:
         raise DojoError(f"{path}: holds more than {MAX_CODE:,} characters of code; no answer needs so many")
     for cell in cells:
-        if cell.kind != "code":
+        if cell.kind != "code" or "grading" in cell.tags:
             cleaned.append(cell)
             continue
         tree, parsable, bad = _parse_cell(cell)
@@ -185,9 +186,10 @@ def percent_cells(text: str) -> list[Cell]:
         found = _TAGS.search(options)
         tags = tuple(re.findall(r"[\"']([^\"']+)[\"']", found[1])) if found else ()
         body = lines[start + 1 : end]
-        if "[markdown]" in options or "[md]" in options:
+        if "[markdown]" in options or "[md]" in options or "[raw]" in options:
             text = "\n".join(line.removeprefix("#").removeprefix(" ") if line[:1] == "#" else line for line in body)
-            cells.append(Cell("markdown", text.strip("\n"), start + 2, tags=tags))
+            kind, text = ("raw", text.rstrip("\n")) if "[raw]" in options else ("markdown", text.strip("\n"))
+            cells.append(Cell(kind, text, start + 2, tags=tags))
         else:
             cells.append(Cell("code", "\n".join(body).rstrip("\n"), start + 2, tags=tags))
     return cells
@@ -219,7 +221,7 @@ def _notebook_cells(path: Path, text: str) -> list[Cell]:
         metadata = cell.get("metadata") or {}
         tags = metadata.get("tags") if isinstance(metadata, dict) else ()
         names = tuple(str(tag) for tag in tags) if isinstance(tags, list) else ()
-        kind = "code" if cell.get("cell_type") == "code" else "markdown"
+        kind = str(cell.get("cell_type")) if cell.get("cell_type") in ("code", "raw") else "markdown"
         cells.append(Cell(kind, body.replace("\r\n", "\n"), 1, number, names))
     return cells
 

@@ -12,6 +12,7 @@ from grader.base.wire import encode
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
+from grader.truth.compare import Comparison, compare
 
 _MOST_KEPT, _MOST_MESSAGES = 24, 200
 """Truths kept at a time, about a megabyte each: all trials of all exercises, and some of the probes. Messages are
@@ -25,11 +26,21 @@ class Truth:
     It is shared between submissions: nothing writes to its tensors.
     """
 
+    exercise: Exercise
     trial: Trial
     gradients: Gradients
     put_back: dict[str, Tensor]
     forward: Forward
     key: tuple[object, ...] = ()
+
+    def compare(self, name: str, value: Tensor) -> Comparison:
+        """A candidate for the gradient of `name` beside the true one, within what the lesson tolerates.
+
+        `value` has the true one's shape. A float32 value is compared in float32.
+        """
+        total = self.gradients.total[name]
+        tolerance = self.exercise.grading.tolerance_of(name)
+        return compare(value, total.to(value.dtype), self.gradients.scale(name), tolerance)
 
     @property
     def device(self) -> str:
@@ -68,7 +79,7 @@ class Truths:
         namespace = namespace_of(exercise, trial.parameters)
         total = truth.gradients.total | whole_backward(exercise, namespace, exercise.graded)
         gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
-        return Truth(trial, gradients, truth.put_back, truth.forward)
+        return Truth(exercise, trial, gradients, truth.put_back, truth.forward)
 
     def _keep(self, key: tuple[object, ...], find: Callable[[], Truth]) -> Truth:
         truth = self._kept[key] if key in self._kept else find()
@@ -89,8 +100,8 @@ def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
     named = [*exercise.graded, *exercise.given]
     if trial.probe is None:
         gradients = backpropagate(forward)
-        return Truth(trial, gradients, {name: gradients.total[name] for name in named}, forward)
+        return Truth(exercise, trial, gradients, {name: gradients.total[name] for name in named}, forward)
     drawn = random_gradients(forward, [name for name in named if name not in chained], trial.probe)
     gradients = backpropagate(forward, drawn)
     put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
-    return Truth(trial, gradients, put_back, forward)
+    return Truth(exercise, trial, gradients, put_back, forward)
