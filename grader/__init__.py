@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grader.lesson.names import build_dataset, load_names, split_names
     from grader.notebook import cmp, hint, progress
+    from grader.showing import plots
     from grader.showing.graph import show_graph
     from grader.showing.plots import live_losses
 
 __version__ = "0.1.0"
-__all__ = ["build_dataset", "cmp", "hint", "live_losses", "load_names", "progress", "show_graph", "split_names"]
+__all__ = [
+    "build_dataset",
+    "cmp",
+    "hint",
+    "live_losses",
+    "load_names",
+    "plots",
+    "progress",
+    "show_graph",
+    "split_names",
+]
 
 _HOMES = {
     "build_dataset": "grader.lesson.names",
@@ -19,6 +30,7 @@ _HOMES = {
     "hint": "grader.notebook",
     "live_losses": "grader.showing.plots",
     "load_names": "grader.lesson.names",
+    "plots": "grader.showing.plots",
     "progress": "grader.notebook",
     "show_graph": "grader.showing.graph",
     "split_names": "grader.lesson.names",
@@ -31,4 +43,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'grader' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    module = import_module(_HOMES[name])
+    return module if _HOMES[name].endswith(f".{name}") else getattr(module, name)
