@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import jupytext
@@ -47,9 +48,10 @@ def without_colab(cells: list[Cell]) -> list[Cell]:
 @each_exercise
 def test_answers_become_stubs_and_nothing_else_changes(exercise: Exercise) -> None:
     derived = without_colab(percent_cells(exercise_text(exercise)))
-    assert [(c.kind, c.tags) for c in derived] == [(c.kind, c.tags) for c in exercise.cells]
+    solved = [c for c in exercise.cells if "hint" not in c.tags] + [c for c in exercise.cells if "hint" in c.tags]
+    assert [(c.kind, c.tags) for c in derived] == [(c.kind, c.tags) for c in solved]
     stubs = []
-    for ours, theirs in zip(exercise.cells, derived, strict=True):
+    for ours, theirs in zip(solved, derived, strict=True):
         if {"backward", "training"} & set(ours.tags):
             lines = theirs.text.rstrip().split("\n")
             assert all(line.endswith(" = ...") for line in lines), lines
@@ -125,7 +127,7 @@ def test_no_line_of_an_answer_is_left(exercise: Exercise) -> None:
 
 
 @each_exercise
-def test_hints_are_folded_away_and_can_be_read_back(exercise: Exercise, tmp_path: Path) -> None:
+def test_hints_are_folded_away_at_the_end_and_can_be_read_back(exercise: Exercise, tmp_path: Path) -> None:
     text = exercise_text(exercise)
     folded = [cell.text for cell in percent_cells(text) if "hint" in cell.tags]
     assert len(folded) == sum("hint" in cell.tags for cell in exercise.cells)
@@ -135,9 +137,10 @@ def test_hints_are_folded_away_and_can_be_read_back(exercise: Exercise, tmp_path
         assert hint.endswith("</details>")
     derived = as_exercise(text, tmp_path)
     for variable, hints in exercise.hints.items():
-        if not exercise.is_training:
-            assert derived.hints[variable] == hints
-            assert all("<" not in hint for hint in derived.hints[variable])
+        assert derived.hints[variable] == hints
+        assert all("<" not in hint for hint in derived.hints[variable])
+    last_answer = max(text.index(f"\n{cell.text}\n") for cell in derived.code_cells("backward", "training"))
+    assert last_answer < text.index("<details>")
 
 
 @each_exercise
@@ -174,10 +177,26 @@ def test_a_notebook_holds_the_cells_of_its_exercise(exercise: Exercise) -> None:
     text = exercise_text(exercise)
     notebook = nbformat.reads(notebook_text(text), as_version=4)
     cells = percent_cells(text)
-    assert [(c.cell_type, tuple(c.metadata.get("tags", ()))) for c in notebook.cells] == [
-        (c.kind, c.tags) for c in cells
-    ]
-    assert [c.source.strip() for c in notebook.cells] == [c.text.strip().replace("# %pip", "%pip") for c in cells]
+
+    def key(kind: str, tags: Sequence[str], source: str) -> tuple[bool, str, str]:
+        return "hint" in tags, kind, source.strip().replace("# %pip", "%pip")
+
+    expected = [key(c.kind, c.tags, c.text) for c in cells]
+    assert sorted(expected) == sorted(key(c.cell_type, c.metadata.get("tags", ()), c.source) for c in notebook.cells)
+    hints: list[str] = []
+    answered: dict[str, list[str]] = {}
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", ())
+        if "hint" in tags:
+            hints.append(cell.source)
+        elif {"backward", "training"} & set(tags):
+            answered.setdefault(cell.source.split(" ")[0], hints)
+            hints = []
+    assert hints == []
+    for name, found in answered.items():
+        assert [hint.split("</summary>")[0] for hint in found] == [
+            f"<details>\n<summary>{name}: hint {level}" for level in (1, 2, 3)
+        ]
 
 
 def test_an_edit_of_one_cell_leaves_the_ids_of_the_others() -> None:

@@ -52,20 +52,6 @@ y = x @ w + b  # (6, 1)
 square = y**2  # (6, 1)
 loss = square.mean()  # ()
 
-# %% [markdown] tags=["hint"]
-# A nudge.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dsquare: hint 2</summary>
-#
-# The rule.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# Nearly all of it.
-
 # %% tags=["backward"]
 dsquare = torch.ones_like(square) / points
 unrelated = 1
@@ -83,6 +69,30 @@ unrelated = 1
 dy = 2 * y * dsquare
 dw = x.T @ dy
 db = dy.sum(0)
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsquare: hint 1</summary>
+#
+# A nudge.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsquare: hint 2</summary>
+#
+# The rule.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsquare: hint 3</summary>
+#
+# A number.
+#
+# </details>
 """
 
 
@@ -135,8 +145,8 @@ def test_the_backward_cells_say_what_is_graded(line: Exercise) -> None:
     assert not line.is_training
 
 
-def test_each_graded_tensor_has_the_hints_above_its_cell_unfolded(line: Exercise) -> None:
-    assert line.hints["square"] == ("A nudge.", "The rule.", "Nearly all of it.")
+def test_hints_are_those_above_the_answer_and_those_at_the_end_that_name_it(line: Exercise) -> None:
+    assert line.hints["square"] == ("A nudge.", "The rule.", "A number.")
     assert {line.hints[name] for name in ("y", "w", "b")} == {("One.", "Two.", "Three.")}
 
 

@@ -252,9 +252,7 @@ def test_a_missing_side_is_made(course: Course, gone: str) -> None:
     (course.folder / gone).unlink()
     assert course.sync()[1][0].startswith(f"written: {gone} from ")
     assert course.script.read_text() == TEXTS[NAME].replace("dlogits = ...", RIGHT)
-    assert [c.source for c in cells(course.notebook)] == [
-        c.source for c in jupytext.reads(course.script.read_text(), fmt="py:percent").cells
-    ]
+    assert said(course.notebook) == said(course.script)
     assert course.files() == [SCRIPT, NOTEBOOK]
 
 
@@ -305,6 +303,44 @@ def test_both_formats_of_each_exercise_say_the_same(name: str, tmp_path: Path) -
     (tmp_path / "a.py").write_text(TEXTS[name], encoding="utf-8")
     (tmp_path / "a.ipynb").write_text(notebook_text(TEXTS[name]), encoding="utf-8")
     assert said(tmp_path / "a.py") == said(tmp_path / "a.ipynb")
+
+
+# ---- Hints: last in a script, above the answer in a notebook ----
+
+
+def with_hints_above(text: str) -> str:
+    """The script as jupytext writes it from a notebook, and as exercises were handed out before."""
+    notebook = nbformat.reads(notebook_text(text), as_version=4)
+    return text[: text.index("# %%")] + str(jupytext.writes(notebook, fmt="py:percent")).split("# ---\n", 2)[2].lstrip()
+
+
+def test_where_hints_stand_is_no_change(course: Course) -> None:
+    older = with_hints_above(TEXTS[NAME])
+    assert older.index("dlogits: hint 1") < older.index("dlogits = ...") < TEXTS[NAME].index("dlogits: hint 1")
+    course.script.write_text(older)
+    os.utime(course.script, (3000, 3000))
+    before = course.state()
+    assert course.sync() == IN_STEP
+    assert course.state() == before
+
+
+def test_a_script_from_a_notebook_has_its_hints_last_and_a_notebook_above_the_answer(course: Course) -> None:
+    course.script.write_text(with_hints_above(TEXTS[NAME]))
+    edit(course.notebook, RIGHT)
+    course.sync()
+    assert course.script.read_text() == TEXTS[NAME].replace("dlogits = ...", RIGHT)
+    edit(course.script, "dlogits = logits", RIGHT)
+    course.sync()
+    sources = [cell.source for cell in cells(course.notebook)]
+    answer = sources.index("dlogits = logits")
+    assert [i - answer for i, source in enumerate(sources) if "dlogits: hint" in source] == [-3, -2, -1]
+
+
+def test_a_hint_without_its_answer_stays(course: Course) -> None:
+    edit(course.script, "print(1)")
+    assert course.sync()[0] == 0
+    assert ["dlogits: hint" in cell.source for cell in cells(course.notebook)][-3:] == [True] * 3
+    assert course.sync() == IN_STEP
 
 
 # ---- grade ----

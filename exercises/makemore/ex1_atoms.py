@@ -314,32 +314,6 @@ print(slopes)
 # Two things to watch in your answer. The mean is taken over the numbers that were picked, not over all 864.
 # And `[range(n), Yb]` picks one place in each row, whereas `[:, Yb]` means whole columns.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogprobs: hint 1</summary>
-#
-# Which numbers does the loss read in a row of logprobs? What is the slope for those that it does not read?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogprobs: hint 2</summary>
-#
-# The loss is minus the mean of n picked numbers. Each of them enters with the same factor, which depends on n
-# alone. The gradient is (32, 27), with one number other than zero in each row.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogprobs: hint 3</summary>
-#
-# Make a tensor of zeros like logprobs. Then write minus one over n into the places that the forward line
-# reads. You can address them by the same pair of indices as the forward line does.
-#
-# </details>
-
 # %% tags=["backward"]
 dlogprobs = ...
 
@@ -370,31 +344,6 @@ cmp("logprobs", dlogprobs, logprobs)
 # ```
 #
 # The local slope uses the value of x from the forward pass. That is why the forward tensors are kept.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dprobs: hint 1</summary>
-#
-# The logarithm acts on each number by itself. What is the derivative of log(x)?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dprobs: hint 2</summary>
-#
-# The derivative of log(x) is 1/x. Multiply it by the upstream gradient, place by place. The local slope, the
-# upstream gradient and the result are all (32, 27).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dprobs: hint 3</summary>
-#
-# Divide the upstream gradient, dlogprobs, by probs. There is no sum and no transpose.
-#
-# </details>
 
 # %% tags=["backward"]
 dprobs = ...
@@ -432,33 +381,6 @@ cmp("probs", dprobs, probs)
 # error. Print the shape of your answer before you look at its numbers. It must be the shape of
 # `counts_sum_inv`.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts_sum_inv: hint 1</summary>
-#
-# Each number of counts_sum_inv is used 27 times, once in every column of its row. Work out the 27
-# contributions first, then ask how they become one number.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts_sum_inv: hint 2</summary>
-#
-# In a product the slope for one factor is the other factor. Other factor (32, 27) times upstream (32, 27)
-# gives the contributions. The dimension that was stretched from 1 to 27 is the one to sum over; keep it, so
-# that the result is (32, 1).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts_sum_inv: hint 3</summary>
-#
-# Multiply counts by dprobs, place by place, and sum the product over dimension 1 with keepdim=True.
-#
-# </details>
-
 # %% tags=["backward"]
 dcounts_sum_inv = ...
 
@@ -478,30 +400,6 @@ cmp("counts_sum_inv", dcounts_sum_inv, counts_sum_inv)
 # -0.25.
 #
 # In Python the power binds more tightly than the minus sign before it: `-2**-2` is `-(2**-2)`, or -0.25.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts_sum: hint 1</summary>
-#
-# Write 1/x as a power of x and apply the power rule. Does the gradient get a sign?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts_sum: hint 2</summary>
-#
-# The slope of `x**-1` is `-(x**-2)`. Multiply it by the upstream gradient. Everything here is (32, 1).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts_sum: hint 3</summary>
-#
-# Raise counts_sum to the power -2, put a minus sign before it, and multiply by dcounts_sum_inv.
-#
-# </details>
 
 # %% tags=["backward"]
 dcounts_sum = ...
@@ -549,33 +447,6 @@ cmp("counts_sum", dcounts_sum, counts_sum)
 # In code: assign the first route with `=`, add the second with `+=`. Keep both lines in one cell. If the `+=`
 # stands in a cell of its own and you run that cell twice, the second route is counted twice.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts: hint 1</summary>
-#
-# The name counts stands on the right-hand side of two forward lines. Treat each line as if the other did not
-# exist, then put the results together.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts: hint 2</summary>
-#
-# The product: other factor (32, 1) times upstream (32, 27). The sum over dimension 1: the upstream gradient
-# dcounts_sum (32, 1) goes to all 27 numbers of its row. The gradient (32, 27) is the first plus the second.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dcounts: hint 3</summary>
-#
-# Assign counts_sum_inv times dprobs. In a second line add dcounts_sum with +=; to make the stretch to
-# (32, 27) visible you can multiply it by a tensor of ones like counts.
-#
-# </details>
-
 # %% tags=["backward"]
 dcounts = ...
 
@@ -592,31 +463,6 @@ cmp("counts", dcounts, counts)
 # Ask yourself: what is the slope of exp at x, and which tensor holds it already?
 #
 # A number to check your rule: at x = -1.2, exp(x) is 0.3012, and the slope there is 0.3012 too.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dnorm_logits: hint 1</summary>
-#
-# Which function is its own derivative?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dnorm_logits: hint 2</summary>
-#
-# The slope of exp(x) is exp(x). The forward pass has computed it. Local slope (32, 27) times upstream
-# (32, 27).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dnorm_logits: hint 3</summary>
-#
-# The tensor that holds the exponentials is counts. Multiply it by the upstream gradient, dcounts.
-#
-# </details>
 
 # %% tags=["backward"]
 dnorm_logits = ...
@@ -655,31 +501,6 @@ for shift in (0.0, 3.0, -50.0):
 # The grader therefore tests this atom in another way. It replaces the upstream gradient by random numbers.
 # With those the answer is far from zero, and only the right formula gives it. Write the rule for this line of
 # the forward pass, without using what you know about the softmax.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogit_maxes: hint 1</summary>
-#
-# Two things happen in this line: a minus sign, and a stretch from one column to 27. Take one at a time.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogit_maxes: hint 2</summary>
-#
-# The local slope is -1. A stretch forward is a sum backward over the same dimension, which is kept: from
-# (32, 27) to (32, 1).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogit_maxes: hint 3</summary>
-#
-# Sum dnorm_logits over dimension 1 with keepdim=True, and put a minus sign before it.
-#
-# </details>
 
 # %% tags=["backward"]
 dlogit_maxes = ...
@@ -737,34 +558,6 @@ print("with a copy:   ", first_name)
 # The route through the maximum carries a gradient of about 1e-9, as you saw above. So `cmp` cannot tell
 # whether you have included it. Include it: it is a route like any other, and its value is zero only because
 # of the softmax that follows.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogits: hint 1</summary>
-#
-# There are two routes. The one through the subtraction has the slope 1. The one through the maximum touches
-# one number in each row.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogits: hint 2</summary>
-#
-# First route: dnorm_logits (32, 27), as a copy. Second route: in each row the number of dlogit_maxes (32, 1)
-# goes to the column of the maximum, and the other 26 columns get 0. Add the two.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogits: hint 3</summary>
-#
-# Start with a clone of dnorm_logits. Turn the indices of logits.max(1) into rows of zeros and a single one
-# with F.one_hot, num_classes being the number of columns of logits. Multiply these by dlogit_maxes, and add
-# with +=.
-#
-# </details>
 
 # %% tags=["backward"]
 dlogits = ...
@@ -831,31 +624,6 @@ print(upstream @ right)
 # (32, 64). One arrangement fits, and no other. You need not remember the rule: the shapes give it back to you
 # each time.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dh: hint 1</summary>
-#
-# You have a (32, 27) and a (64, 27) and want a (32, 64). The two 27 must meet in the middle of the product.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dh: hint 2</summary>
-#
-# For out = A @ B the gradient of A is the upstream gradient times B transposed. In shapes: (32, 27) @
-# (27, 64) gives (32, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dh: hint 3</summary>
-#
-# The matrix product of dlogits, on the left, and the transpose of W2 (its .T), on the right.
-#
-# </details>
-
 # %% tags=["backward"]
 dh = ...
 
@@ -883,32 +651,6 @@ cmp("h", dh, h)
 # the examples of the batch: each example contributes to the gradient of the weights, and the contributions
 # add up.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dW2: hint 1</summary>
-#
-# You want a (64, 27) out of a (32, 64) and a (32, 27). Which size must disappear, and where does it have to
-# stand?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dW2: hint 2</summary>
-#
-# For out = A @ B the gradient of B is A transposed times the upstream gradient. In shapes: (64, 32) @
-# (32, 27) gives (64, 27).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dW2: hint 3</summary>
-#
-# The matrix product of the transpose of h, on the left, and dlogits, on the right.
-#
-# </details>
-
 # %% tags=["backward"]
 dW2 = ...
 
@@ -925,31 +667,6 @@ cmp("W2", dW2, W2)
 # Ask yourself: which dimension of (32, 27) was stretched, and what shape must the answer have?
 #
 # `b2` has one dimension, where `bngain` has two. Compare with the shape of your answer.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>db2: hint 1</summary>
-#
-# This is a broadcast. The slope of an addition is 1, so the upstream gradients are the contributions.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>db2: hint 2</summary>
-#
-# The stretch ran over the rows, dimension 0. Sum the upstream gradient (32, 27) over it, and let the
-# dimension go: (27,).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>db2: hint 3</summary>
-#
-# Sum dlogits over dimension 0, without keepdim.
-#
-# </details>
 
 # %% tags=["backward"]
 db2 = ...
@@ -987,31 +704,6 @@ cmp("b2", db2, b2)
 # Whether you see it depends on the processor and the version of PyTorch. With `approximate: True` your answer
 # is right, and the grader counts it as right. Do not spend your evening on the last bit.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhpreact: hint 1</summary>
-#
-# Look up or derive the derivative of tanh(x). It can be written so that x occurs only inside tanh(x).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhpreact: hint 2</summary>
-#
-# The slope of tanh(x) is `1 - tanh(x)**2`. The forward pass has stored tanh(hpreact). Local slope (32, 64)
-# times upstream (32, 64), place by place.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhpreact: hint 3</summary>
-#
-# Subtract the square of h from one, and multiply by dh. The square is of h, not of hpreact.
-#
-# </details>
-
 # %% tags=["backward"]
 dhpreact = ...
 
@@ -1044,31 +736,6 @@ cmp("hpreact", dhpreact, hpreact)
 # Ask yourself: which dimension was stretched this time, and what does the shape of `bngain` say about
 # keepdim?
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbngain: hint 1</summary>
-#
-# A product with a stretched factor. You have solved this for counts_sum_inv, with another dimension.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbngain: hint 2</summary>
-#
-# Other factor (32, 64) times upstream (32, 64), then a sum over the rows, dimension 0, which is kept:
-# (1, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbngain: hint 3</summary>
-#
-# Multiply bnraw by dhpreact, place by place, and sum the product over dimension 0 with keepdim=True.
-#
-# </details>
-
 # %% tags=["backward"]
 dbngain = ...
 
@@ -1084,31 +751,6 @@ cmp("bngain", dbngain, bngain)
 #
 # Ask yourself: how does this differ from `db2`? The rule is the same; look at the two shapes.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnbias: hint 1</summary>
-#
-# The slope of an addition is 1. What is left is the stretch.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnbias: hint 2</summary>
-#
-# The stretch ran over the rows. Sum the upstream gradient (32, 64) over dimension 0 and keep it, since bnbias
-# is (1, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnbias: hint 3</summary>
-#
-# Sum dhpreact over dimension 0 with keepdim=True.
-#
-# </details>
-
 # %% tags=["backward"]
 dbnbias = ...
 
@@ -1123,31 +765,6 @@ cmp("bnbias", dbnbias, bnbias)
 # `bnraw` (32, 64) feeds into `hpreact` alone. It has the full shape already; nothing of it was stretched.
 #
 # Ask yourself: what is the other factor of the product, and is there anything to sum?
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnraw: hint 1</summary>
-#
-# In a product the slope for one factor is the other factor.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnraw: hint 2</summary>
-#
-# Other factor (1, 64) times upstream (32, 64). The product stretches by itself to (32, 64), as in the forward
-# pass. No sum.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnraw: hint 3</summary>
-#
-# Multiply bngain by dhpreact.
-#
-# </details>
 
 # %% tags=["backward"]
 dbnraw = ...
@@ -1165,30 +782,6 @@ cmp("bnraw", dbnraw, bnraw)
 # Ask yourself: which earlier section has the same kind of forward line?
 #
 # `bndiff` stands in this line too. Its gradient comes later, since a second route leads to it.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnvar_inv: hint 1</summary>
-#
-# A product, with the factor that you want stretched over the rows. Compare dbngain.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnvar_inv: hint 2</summary>
-#
-# Other factor (32, 64) times upstream (32, 64), summed over dimension 0, which is kept: (1, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnvar_inv: hint 3</summary>
-#
-# Multiply bndiff by dbnraw and sum the product over dimension 0 with keepdim=True.
-#
-# </details>
 
 # %% tags=["backward"]
 dbnvar_inv = ...
@@ -1213,31 +806,6 @@ cmp("bnvar_inv", dbnvar_inv, bnvar_inv)
 # The 1e-5 is part of the function, so it belongs in the derivative. It changes the result by about one part
 # in 100,000, which a comparison in float32 may let pass. The grader compares in float64 and sees it.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnvar: hint 1</summary>
-#
-# The power rule: the exponent comes to the front and goes down by one. What is -0.5 minus 1?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnvar: hint 2</summary>
-#
-# A power `(x + c)**-0.5` has the slope `-0.5 * (x + c)**-1.5`, with the constant still inside. Times the
-# upstream gradient. Everything is (1, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnvar: hint 3</summary>
-#
-# Raise the sum of bnvar and 1e-5 to the power -1.5, multiply by -0.5, and multiply by dbnvar_inv.
-#
-# </details>
-
 # %% tags=["backward"]
 dbnvar = ...
 
@@ -1261,31 +829,6 @@ cmp("bnvar", dbnvar, bnvar)
 # squared distances a little too small, and Bessel's correction makes up for it. And the answer must have the
 # full shape of `bndiff2`. A (1, 64) would stretch in the next line and hide there.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbndiff2: hint 1</summary>
-#
-# This is a sum with a factor before it. A sum forward is a broadcast backward.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbndiff2: hint 2</summary>
-#
-# Each number has the slope 1 / (n - 1). The upstream gradient (1, 64) goes to all rows of its column, so the
-# result is (32, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbndiff2: hint 3</summary>
-#
-# Take a tensor of ones like bndiff2, multiply it by one over n minus one, and multiply by dbnvar.
-#
-# </details>
-
 # %% tags=["backward"]
 dbndiff2 = ...
 
@@ -1306,31 +849,6 @@ cmp("bndiff2", dbndiff2, bndiff2)
 #
 # Assign the first route, add the second, both in one cell. The slope of `x**2` at x = 3 is 6: at x = 3.01 the
 # square is 9.0601.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbndiff: hint 1</summary>
-#
-# Two forward lines have bndiff on their right-hand side: a product and a square.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbndiff: hint 2</summary>
-#
-# The product: other factor bnvar_inv (1, 64) times dbnraw (32, 64). The square: the slope of `x**2` is 2x,
-# times dbndiff2 (32, 64). The gradient is the first plus the second.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbndiff: hint 3</summary>
-#
-# Assign bnvar_inv times dbnraw. In a second line add, with +=, twice bndiff times dbndiff2.
-#
-# </details>
 
 # %% tags=["backward"]
 dbndiff = ...
@@ -1354,31 +872,6 @@ cmp("bndiff", dbndiff, bndiff)
 # product or sum may then run along the wrong dimension. A gradient has its tensor's shape, here (1, 64). The
 # grader looks at the shape before it looks at the numbers, and tells you when only the shape is off.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnmeani: hint 1</summary>
-#
-# A minus sign and a stretch, as in dlogit_maxes. Along which dimension was it stretched here?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnmeani: hint 2</summary>
-#
-# The local slope is -1. The stretch over the rows becomes a sum over dimension 0, which is kept: from
-# (32, 64) to (1, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dbnmeani: hint 3</summary>
-#
-# Sum dbndiff over dimension 0 with keepdim=True, and put a minus sign before it.
-#
-# </details>
-
 # %% tags=["backward"]
 dbnmeani = ...
 
@@ -1399,32 +892,6 @@ cmp("bnmeani", dbnmeani, bnmeani)
 #
 # The column (3, 5, 10) has the mean 6. Raise the 10 to 10.3: the mean becomes 6.1. The slope is 0.1 / 0.3 =
 # 1/3, one over the number of rows. It is the same for each of the three.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhprebn: hint 1</summary>
-#
-# Two forward lines have hprebn on their right-hand side: a subtraction and a mean over the rows.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhprebn: hint 2</summary>
-#
-# The subtraction has the slope 1: dbndiff (32, 64), as a copy. The mean is a sum times 1/n, so dbnmeani
-# (1, 64) is divided by n and goes to all 32 rows of its column.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhprebn: hint 3</summary>
-#
-# Start with a clone of dbndiff. In a second line add, with +=, one over n times a tensor of ones like hprebn
-# times dbnmeani.
-#
-# </details>
 
 # %% tags=["backward"]
 dhprebn = ...
@@ -1451,30 +918,6 @@ cmp("hprebn", dhprebn, hprebn)
 #
 # Ask yourself: which arrangement of `dhprebn` (32, 64) and `W1` (30, 64) has the shape (32, 30)?
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dembcat: hint 1</summary>
-#
-# The same question as for dh. Which size must meet in the middle?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dembcat: hint 2</summary>
-#
-# The upstream gradient times the transposed right factor. In shapes: (32, 64) @ (64, 30) gives (32, 30).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dembcat: hint 3</summary>
-#
-# The matrix product of dhprebn, on the left, and the transpose of W1, on the right.
-#
-# </details>
-
 # %% tags=["backward"]
 dembcat = ...
 
@@ -1489,30 +932,6 @@ cmp("embcat", dembcat, embcat)
 # `W1` (30, 64) feeds into `hprebn` alone, as the right factor.
 #
 # Ask yourself: what has to be transposed so that the 32 examples are summed away?
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dW1: hint 1</summary>
-#
-# The same question as for dW2. The 32 must not be left in the result.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dW1: hint 2</summary>
-#
-# The transposed left factor times the upstream gradient. In shapes: (30, 32) @ (32, 64) gives (30, 64).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dW1: hint 3</summary>
-#
-# The matrix product of the transpose of embcat, on the left, and dhprebn, on the right.
-#
-# </details>
 
 # %% tags=["backward"]
 dW1 = ...
@@ -1546,31 +965,6 @@ cmp("W1", dW1, W1)
 # to `cmp`. The grader therefore uses a random upstream gradient for this atom as well. Write the rule for the
 # line.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>db1: hint 1</summary>
-#
-# A bias that is stretched over the rows. You have solved this for b2.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>db1: hint 2</summary>
-#
-# The stretch ran over the rows, dimension 0. Sum the upstream gradient (32, 64) over it; b1 is (64,), so the
-# dimension is not kept.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>db1: hint 3</summary>
-#
-# Sum dhprebn over dimension 0, without keepdim.
-#
-# </details>
-
 # %% tags=["backward"]
 db1 = ...
 
@@ -1597,32 +991,6 @@ cmp("b1", db1, b1)
 # ```
 #
 # A (32, 10, 3) holds 960 numbers too, but each of them in the wrong place. Take the shape from `emb` itself.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>demb: hint 1</summary>
-#
-# Nothing is multiplied or added here. Each number of the gradient has to go back to the place of its own
-# number.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>demb: hint 2</summary>
-#
-# The forward line goes from (32, 3, 10) to (32, 30) by a view. The backward line goes from (32, 30) to
-# (32, 3, 10) by a view.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>demb: hint 3</summary>
-#
-# Call view on dembcat with the shape of emb.
-#
-# </details>
 
 # %% tags=["backward"]
 demb = ...
@@ -1661,33 +1029,6 @@ cmp("emb", demb, emb)
 # Write it as two nested loops first: over the rows of `Xb`, and over the positions in a row. One lookup at a
 # time leaves no doubt about repeats. Start from zeros in the same cell, so that a second run does not add
 # everything again.
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dC: hint 1</summary>
-#
-# For one row and one position of Xb: from which row of C were the ten numbers copied? Their gradient goes
-# back there.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dC: hint 2</summary>
-#
-# dC starts as zeros (27, 10). Each of the 32 * 3 places of Xb names a row of dC. That row receives the ten
-# numbers that demb holds at the same place, added to what is there.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dC: hint 3</summary>
-#
-# Zeros like C. Then two for loops, over range(Xb.shape[0]) and range(Xb.shape[1]). Inside, use += on the row
-# of dC whose number stands in Xb at this place, with the entry of demb at the same place.
-#
-# </details>
 
 # %% tags=["backward"]
 dC = ...
@@ -1741,3 +1082,662 @@ cmp("C", dC, C)
 # In exercise 2 you derive the whole softmax and the loss as one expression, and in exercise 3 the whole batch
 # normalisation. Both are shorter and faster than the chain of atoms, and you now have the atoms to check them
 # by.
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogprobs: hint 1</summary>
+#
+# Which numbers does the loss read in a row of logprobs? What is the slope for those that it does not read?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogprobs: hint 2</summary>
+#
+# The loss is minus the mean of n picked numbers. Each of them enters with the same factor, which depends on n
+# alone. The gradient is (32, 27), with one number other than zero in each row.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogprobs: hint 3</summary>
+#
+# Make a tensor of zeros like logprobs. Then write minus one over n into the places that the forward line
+# reads. You can address them by the same pair of indices as the forward line does.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dprobs: hint 1</summary>
+#
+# The logarithm acts on each number by itself. What is the derivative of log(x)?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dprobs: hint 2</summary>
+#
+# The derivative of log(x) is 1/x. Multiply it by the upstream gradient, place by place. The local slope, the
+# upstream gradient and the result are all (32, 27).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dprobs: hint 3</summary>
+#
+# Divide the upstream gradient, dlogprobs, by probs. There is no sum and no transpose.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts_sum_inv: hint 1</summary>
+#
+# Each number of counts_sum_inv is used 27 times, once in every column of its row. Work out the 27
+# contributions first, then ask how they become one number.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts_sum_inv: hint 2</summary>
+#
+# In a product the slope for one factor is the other factor. Other factor (32, 27) times upstream (32, 27)
+# gives the contributions. The dimension that was stretched from 1 to 27 is the one to sum over; keep it, so
+# that the result is (32, 1).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts_sum_inv: hint 3</summary>
+#
+# Multiply counts by dprobs, place by place, and sum the product over dimension 1 with keepdim=True.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts_sum: hint 1</summary>
+#
+# Write 1/x as a power of x and apply the power rule. Does the gradient get a sign?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts_sum: hint 2</summary>
+#
+# The slope of `x**-1` is `-(x**-2)`. Multiply it by the upstream gradient. Everything here is (32, 1).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts_sum: hint 3</summary>
+#
+# Raise counts_sum to the power -2, put a minus sign before it, and multiply by dcounts_sum_inv.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts: hint 1</summary>
+#
+# The name counts stands on the right-hand side of two forward lines. Treat each line as if the other did not
+# exist, then put the results together.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts: hint 2</summary>
+#
+# The product: other factor (32, 1) times upstream (32, 27). The sum over dimension 1: the upstream gradient
+# dcounts_sum (32, 1) goes to all 27 numbers of its row. The gradient (32, 27) is the first plus the second.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dcounts: hint 3</summary>
+#
+# Assign counts_sum_inv times dprobs. In a second line add dcounts_sum with +=; to make the stretch to
+# (32, 27) visible you can multiply it by a tensor of ones like counts.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dnorm_logits: hint 1</summary>
+#
+# Which function is its own derivative?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dnorm_logits: hint 2</summary>
+#
+# The slope of exp(x) is exp(x). The forward pass has computed it. Local slope (32, 27) times upstream
+# (32, 27).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dnorm_logits: hint 3</summary>
+#
+# The tensor that holds the exponentials is counts. Multiply it by the upstream gradient, dcounts.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogit_maxes: hint 1</summary>
+#
+# Two things happen in this line: a minus sign, and a stretch from one column to 27. Take one at a time.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogit_maxes: hint 2</summary>
+#
+# The local slope is -1. A stretch forward is a sum backward over the same dimension, which is kept: from
+# (32, 27) to (32, 1).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogit_maxes: hint 3</summary>
+#
+# Sum dnorm_logits over dimension 1 with keepdim=True, and put a minus sign before it.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogits: hint 1</summary>
+#
+# There are two routes. The one through the subtraction has the slope 1. The one through the maximum touches
+# one number in each row.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogits: hint 2</summary>
+#
+# First route: dnorm_logits (32, 27), as a copy. Second route: in each row the number of dlogit_maxes (32, 1)
+# goes to the column of the maximum, and the other 26 columns get 0. Add the two.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogits: hint 3</summary>
+#
+# Start with a clone of dnorm_logits. Turn the indices of logits.max(1) into rows of zeros and a single one
+# with F.one_hot, num_classes being the number of columns of logits. Multiply these by dlogit_maxes, and add
+# with +=.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dh: hint 1</summary>
+#
+# You have a (32, 27) and a (64, 27) and want a (32, 64). The two 27 must meet in the middle of the product.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dh: hint 2</summary>
+#
+# For out = A @ B the gradient of A is the upstream gradient times B transposed. In shapes: (32, 27) @
+# (27, 64) gives (32, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dh: hint 3</summary>
+#
+# The matrix product of dlogits, on the left, and the transpose of W2 (its .T), on the right.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dW2: hint 1</summary>
+#
+# You want a (64, 27) out of a (32, 64) and a (32, 27). Which size must disappear, and where does it have to
+# stand?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dW2: hint 2</summary>
+#
+# For out = A @ B the gradient of B is A transposed times the upstream gradient. In shapes: (64, 32) @
+# (32, 27) gives (64, 27).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dW2: hint 3</summary>
+#
+# The matrix product of the transpose of h, on the left, and dlogits, on the right.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>db2: hint 1</summary>
+#
+# This is a broadcast. The slope of an addition is 1, so the upstream gradients are the contributions.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>db2: hint 2</summary>
+#
+# The stretch ran over the rows, dimension 0. Sum the upstream gradient (32, 27) over it, and let the
+# dimension go: (27,).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>db2: hint 3</summary>
+#
+# Sum dlogits over dimension 0, without keepdim.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhpreact: hint 1</summary>
+#
+# Look up or derive the derivative of tanh(x). It can be written so that x occurs only inside tanh(x).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhpreact: hint 2</summary>
+#
+# The slope of tanh(x) is `1 - tanh(x)**2`. The forward pass has stored tanh(hpreact). Local slope (32, 64)
+# times upstream (32, 64), place by place.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhpreact: hint 3</summary>
+#
+# Subtract the square of h from one, and multiply by dh. The square is of h, not of hpreact.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbngain: hint 1</summary>
+#
+# A product with a stretched factor. You have solved this for counts_sum_inv, with another dimension.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbngain: hint 2</summary>
+#
+# Other factor (32, 64) times upstream (32, 64), then a sum over the rows, dimension 0, which is kept:
+# (1, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbngain: hint 3</summary>
+#
+# Multiply bnraw by dhpreact, place by place, and sum the product over dimension 0 with keepdim=True.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnbias: hint 1</summary>
+#
+# The slope of an addition is 1. What is left is the stretch.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnbias: hint 2</summary>
+#
+# The stretch ran over the rows. Sum the upstream gradient (32, 64) over dimension 0 and keep it, since bnbias
+# is (1, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnbias: hint 3</summary>
+#
+# Sum dhpreact over dimension 0 with keepdim=True.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnraw: hint 1</summary>
+#
+# In a product the slope for one factor is the other factor.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnraw: hint 2</summary>
+#
+# Other factor (1, 64) times upstream (32, 64). The product stretches by itself to (32, 64), as in the forward
+# pass. No sum.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnraw: hint 3</summary>
+#
+# Multiply bngain by dhpreact.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnvar_inv: hint 1</summary>
+#
+# A product, with the factor that you want stretched over the rows. Compare dbngain.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnvar_inv: hint 2</summary>
+#
+# Other factor (32, 64) times upstream (32, 64), summed over dimension 0, which is kept: (1, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnvar_inv: hint 3</summary>
+#
+# Multiply bndiff by dbnraw and sum the product over dimension 0 with keepdim=True.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnvar: hint 1</summary>
+#
+# The power rule: the exponent comes to the front and goes down by one. What is -0.5 minus 1?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnvar: hint 2</summary>
+#
+# A power `(x + c)**-0.5` has the slope `-0.5 * (x + c)**-1.5`, with the constant still inside. Times the
+# upstream gradient. Everything is (1, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnvar: hint 3</summary>
+#
+# Raise the sum of bnvar and 1e-5 to the power -1.5, multiply by -0.5, and multiply by dbnvar_inv.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbndiff2: hint 1</summary>
+#
+# This is a sum with a factor before it. A sum forward is a broadcast backward.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbndiff2: hint 2</summary>
+#
+# Each number has the slope 1 / (n - 1). The upstream gradient (1, 64) goes to all rows of its column, so the
+# result is (32, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbndiff2: hint 3</summary>
+#
+# Take a tensor of ones like bndiff2, multiply it by one over n minus one, and multiply by dbnvar.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbndiff: hint 1</summary>
+#
+# Two forward lines have bndiff on their right-hand side: a product and a square.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbndiff: hint 2</summary>
+#
+# The product: other factor bnvar_inv (1, 64) times dbnraw (32, 64). The square: the slope of `x**2` is 2x,
+# times dbndiff2 (32, 64). The gradient is the first plus the second.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbndiff: hint 3</summary>
+#
+# Assign bnvar_inv times dbnraw. In a second line add, with +=, twice bndiff times dbndiff2.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnmeani: hint 1</summary>
+#
+# A minus sign and a stretch, as in dlogit_maxes. Along which dimension was it stretched here?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnmeani: hint 2</summary>
+#
+# The local slope is -1. The stretch over the rows becomes a sum over dimension 0, which is kept: from
+# (32, 64) to (1, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dbnmeani: hint 3</summary>
+#
+# Sum dbndiff over dimension 0 with keepdim=True, and put a minus sign before it.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhprebn: hint 1</summary>
+#
+# Two forward lines have hprebn on their right-hand side: a subtraction and a mean over the rows.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhprebn: hint 2</summary>
+#
+# The subtraction has the slope 1: dbndiff (32, 64), as a copy. The mean is a sum times 1/n, so dbnmeani
+# (1, 64) is divided by n and goes to all 32 rows of its column.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhprebn: hint 3</summary>
+#
+# Start with a clone of dbndiff. In a second line add, with +=, one over n times a tensor of ones like hprebn
+# times dbnmeani.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dembcat: hint 1</summary>
+#
+# The same question as for dh. Which size must meet in the middle?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dembcat: hint 2</summary>
+#
+# The upstream gradient times the transposed right factor. In shapes: (32, 64) @ (64, 30) gives (32, 30).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dembcat: hint 3</summary>
+#
+# The matrix product of dhprebn, on the left, and the transpose of W1, on the right.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dW1: hint 1</summary>
+#
+# The same question as for dW2. The 32 must not be left in the result.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dW1: hint 2</summary>
+#
+# The transposed left factor times the upstream gradient. In shapes: (30, 32) @ (32, 64) gives (30, 64).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dW1: hint 3</summary>
+#
+# The matrix product of the transpose of embcat, on the left, and dhprebn, on the right.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>db1: hint 1</summary>
+#
+# A bias that is stretched over the rows. You have solved this for b2.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>db1: hint 2</summary>
+#
+# The stretch ran over the rows, dimension 0. Sum the upstream gradient (32, 64) over it; b1 is (64,), so the
+# dimension is not kept.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>db1: hint 3</summary>
+#
+# Sum dhprebn over dimension 0, without keepdim.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>demb: hint 1</summary>
+#
+# Nothing is multiplied or added here. Each number of the gradient has to go back to the place of its own
+# number.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>demb: hint 2</summary>
+#
+# The forward line goes from (32, 3, 10) to (32, 30) by a view. The backward line goes from (32, 30) to
+# (32, 3, 10) by a view.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>demb: hint 3</summary>
+#
+# Call view on dembcat with the shape of emb.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dC: hint 1</summary>
+#
+# For one row and one position of Xb: from which row of C were the ten numbers copied? Their gradient goes
+# back there.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dC: hint 2</summary>
+#
+# dC starts as zeros (27, 10). Each of the 32 * 3 places of Xb names a row of dC. That row receives the ten
+# numbers that demb holds at the same place, added to what is there.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dC: hint 3</summary>
+#
+# Zeros like C. Then two for loops, over range(Xb.shape[0]) and range(Xb.shape[1]). Inside, use += on the row
+# of dC whose number stands in Xb at this place, with the entry of demb at the same place.
+#
+# </details>

@@ -269,37 +269,6 @@ print("one_hot with num_classes=3: ", tuple(F.one_hot(two_labels, num_classes=3)
 # Ask yourself: which matrix holds all the $p_i$, which 32 places of it are special, and what does the mean
 # do?
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogits: hint 1</summary>
-#
-# Look at the result for one row in "On paper, 2". It has two cases. Which tensor would be right everywhere
-# if the label had no case of its own? Build that first, for all 32 rows at once. Then treat the labels,
-# then the mean.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogits: hint 2</summary>
-#
-# The rule: softmax minus one-hot, over n. The softmax goes along dimension 1, so that each row of the (32,
-# 27) matrix sums to 1. The one-hot matrix has the same shape, with a 1 at column `Yb[i]` of row i. You can
-# subtract that matrix, or change 32 entries of the softmax in place. The division by n applies to all
-# entries.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dlogits: hint 3</summary>
-#
-# Three lines do it. First give `dlogits` the value that `F.softmax` returns for `logits` along dimension 1.
-# Then pick one entry in each row, with the row numbers 0 to n-1 as the first index and `Yb` as the second,
-# and take 1 away from those entries in place. Then divide the whole tensor by n in place.
-#
-# </details>
-
 # %% tags=["backward"]
 dlogits = ...
 
@@ -368,3 +337,34 @@ else:
 #
 # You have replaced eight backward steps by three lines. Exercise 3 does the same for batchnorm, where more
 # paths meet and the algebra is longer. In exercise 4 both results go into a training loop.
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogits: hint 1</summary>
+#
+# Look at the result for one row in "On paper, 2". It has two cases. Which tensor would be right everywhere
+# if the label had no case of its own? Build that first, for all 32 rows at once. Then treat the labels,
+# then the mean.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogits: hint 2</summary>
+#
+# The rule: softmax minus one-hot, over n. The softmax goes along dimension 1, so that each row of the (32,
+# 27) matrix sums to 1. The one-hot matrix has the same shape, with a 1 at column `Yb[i]` of row i. You can
+# subtract that matrix, or change 32 entries of the softmax in place. The division by n applies to all
+# entries.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dlogits: hint 3</summary>
+#
+# Three lines do it. First give `dlogits` the value that `F.softmax` returns for `logits` along dimension 1.
+# Then pick one entry in each row, with the row numbers 0 to n-1 as the first index and `Yb` as the second,
+# and take 1 away from those entries in place. Then divide the whole tensor by n in place.
+#
+# </details>

@@ -350,37 +350,6 @@ for place in range(3):
 # An answer that repeats the atoms of exercise 1 is right too, and it passes. The grader then tells you how
 # many tensor operations it takes, and how many the one-line formula takes.
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhprebn: hint 1</summary>
-#
-# Take the formula for dx[i] in "On paper, 5" and replace the letters by the names in the table above it.
-# Everything with the index i is a (32, 64) tensor. What becomes of "sum over j" when there are 64 columns?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhprebn: hint 2</summary>
-#
-# Two sums over dimension 0: of `dhpreact`, and of `dhpreact` times `bnraw`. Each gives 64 numbers, of shape
-# (64,) or, with `keepdim=True`, (1, 64). Both broadcast against (32, 64), and each column meets its own
-# sum. `bngain` and `bnvar_inv` are (1, 64) and broadcast in the same way. A sum over dimension 1 would have
-# 32 numbers, one per example; a sum without a dimension would mix all columns.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dhprebn: hint 3</summary>
-#
-# One factor times one bracket. The factor is `bngain` times `bnvar_inv`, divided by n. The bracket has
-# three terms: n times `dhpreact`; minus the column sums of `dhpreact`; minus the product of n/(n-1),
-# `bnraw`, and the column sums of `dhpreact` times `bnraw`. In the last term the product with `bnraw` occurs
-# twice, once inside the sum and once outside.
-#
-# </details>
-
 # %% tags=["backward"]
 dhprebn = ...
 
@@ -420,3 +389,34 @@ else:
 # Look at the two sums in the formula once more. The sum of `dhpreact` over the rows is the gradient of
 # `bnbias`, and the sum of `dhpreact` times `bnraw` is the gradient of `bngain`. A training loop needs both
 # anyway. In exercise 4 you write that loop.
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhprebn: hint 1</summary>
+#
+# Take the formula for dx[i] in "On paper, 5" and replace the letters by the names in the table above it.
+# Everything with the index i is a (32, 64) tensor. What becomes of "sum over j" when there are 64 columns?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhprebn: hint 2</summary>
+#
+# Two sums over dimension 0: of `dhpreact`, and of `dhpreact` times `bnraw`. Each gives 64 numbers, of shape
+# (64,) or, with `keepdim=True`, (1, 64). Both broadcast against (32, 64), and each column meets its own
+# sum. `bngain` and `bnvar_inv` are (1, 64) and broadcast in the same way. A sum over dimension 1 would have
+# 32 numbers, one per example; a sum without a dimension would mix all columns.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dhprebn: hint 3</summary>
+#
+# One factor times one bracket. The factor is `bngain` times `bnvar_inv`, divided by n. The bracket has
+# three terms: n times `dhpreact`; minus the column sums of `dhpreact`; minus the product of n/(n-1),
+# `bnraw`, and the column sums of `dhpreact` times `bnraw`. In the last term the product with `bnraw` occurs
+# twice, once inside the sum and once outside.
+#
+# </details>

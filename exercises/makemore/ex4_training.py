@@ -296,48 +296,6 @@ torch.set_num_threads(1)
 # Ask yourself at each line of the backward pass: which tensors did the forward line read, and what shape
 # must the answer have?
 
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>losses: hint 1</summary>
-#
-# Start from the forward cell. Put it under `for step in ...`, and add nothing else until the losses print.
-# Then walk back from `loss`, line by line. For each forward line write the gradient of everything that it
-# read. Which three of your earlier results stand in for many atoms? Only when all thirteen gradients have
-# the shapes in the table, write the update.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>losses: hint 2</summary>
-#
-# The rules, with shapes. `dlogits` (32, 27): softmax of the logits, minus one at each label, over n. A
-# product `h @ W2` sends (32, 27) times (27, 200) to `dh`, and (200, 32) times (32, 27) to `dW2`; the
-# product with `W1` does the same with its own sizes. `b2`, `b1`, `bngain` and `bnbias` were broadcast over
-# the 32 rows, so their gradients sum over dimension 0; the last two keep that dimension. Tanh: one minus
-# the square of `h`, times `dh`. `dhprebn` (32, 200) is exercise 3's formula, and the two sums in it are
-# `dbnbias` and `dbngain`. `dembcat` becomes `demb` by going back to the shape of `emb`. `dC` starts as
-# zeros (27, 10), and 96 rows of 10 numbers are added into it.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>losses: hint 3</summary>
-#
-# Nearly all of it, in order. Make the empty list. Under `torch.no_grad()`, loop over `tqdm` of the range of
-# `max_steps`. Repeat the forward cell. Take the softmax of the logits over dimension 1, subtract the
-# one-hot rows of the labels `Yb`, divide by n. Multiply it by `W2` transposed for `dh`; multiply `h`
-# transposed by it for `dW2`; sum it over the rows for `db2`. Then the tanh. Sum `bnraw` times `dhpreact`
-# over the rows for `dbngain`, and `dhpreact` alone for `dbnbias`, both with `keepdim=True`. For `dhprebn`,
-# take from `dhpreact` the n-th part of `dbnbias`, and `bnraw` times the (n-1)-th part of `dbngain`;
-# multiply by `bngain` and `bnvar_inv`. Then `W1` transposed, `embcat` transposed and the row sum again.
-# Flatten `Xb` to 96 indices and `demb` to 96 rows, and add the rows into the zeros with `index_add_` along
-# dimension 0. List the seven gradients in the order of `parameters`, choose the rate, subtract in place,
-# append the loss as a float.
-#
-# </details>
-
 # %% tags=["training"]
 losses = ...
 
@@ -527,3 +485,45 @@ sampler = torch.Generator().manual_seed(seed + 10)
 samples = [sample_name(sampler) for _ in range(20)] if abs(train_loss) < float("inf") else []
 for name in samples:
     print(name)
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>losses: hint 1</summary>
+#
+# Start from the forward cell. Put it under `for step in ...`, and add nothing else until the losses print.
+# Then walk back from `loss`, line by line. For each forward line write the gradient of everything that it
+# read. Which three of your earlier results stand in for many atoms? Only when all thirteen gradients have
+# the shapes in the table, write the update.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>losses: hint 2</summary>
+#
+# The rules, with shapes. `dlogits` (32, 27): softmax of the logits, minus one at each label, over n. A
+# product `h @ W2` sends (32, 27) times (27, 200) to `dh`, and (200, 32) times (32, 27) to `dW2`; the
+# product with `W1` does the same with its own sizes. `b2`, `b1`, `bngain` and `bnbias` were broadcast over
+# the 32 rows, so their gradients sum over dimension 0; the last two keep that dimension. Tanh: one minus
+# the square of `h`, times `dh`. `dhprebn` (32, 200) is exercise 3's formula, and the two sums in it are
+# `dbnbias` and `dbngain`. `dembcat` becomes `demb` by going back to the shape of `emb`. `dC` starts as
+# zeros (27, 10), and 96 rows of 10 numbers are added into it.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>losses: hint 3</summary>
+#
+# Nearly all of it, in order. Make the empty list. Under `torch.no_grad()`, loop over `tqdm` of the range of
+# `max_steps`. Repeat the forward cell. Take the softmax of the logits over dimension 1, subtract the
+# one-hot rows of the labels `Yb`, divide by n. Multiply it by `W2` transposed for `dh`; multiply `h`
+# transposed by it for `dW2`; sum it over the rows for `db2`. Then the tanh. Sum `bnraw` times `dhpreact`
+# over the rows for `dbngain`, and `dhpreact` alone for `dbnbias`, both with `keepdim=True`. For `dhprebn`,
+# take from `dhpreact` the n-th part of `dbnbias`, and `bnraw` times the (n-1)-th part of `dbngain`;
+# multiply by `bngain` and `bnvar_inv`. Then `W1` transposed, `embcat` transposed and the row sum again.
+# Flatten `Xb` to 96 indices and `demb` to 96 rows, and add the rows into the zeros with `index_add_` along
+# dimension 0. List the seven gradients in the order of `parameters`, choose the rate, subtract in place,
+# append the loss as a float.
+#
+# </details>

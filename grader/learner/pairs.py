@@ -22,6 +22,7 @@ import platformdirs
 
 from grader.base.errors import DojoError
 from grader.base.files import FileStamp, file_stamp, read_text, write_atomically
+from grader.lesson.hint_cells import hints_last
 from grader.syntax.source import Source, parse_source, percent_cells, read_source
 
 Changed = Literal["neither", "script", "notebook", "both"]
@@ -161,7 +162,7 @@ def content(path: Path) -> Content:
 
 
 def said(path: Path) -> list[str]:
-    """Kind and text of each cell, without the badge and what the two formats do not share.
+    """Kind and text of each cell, hints last, without the badge and what the two formats do not share.
 
     Raises:
         DojoError: it cannot be read.
@@ -176,7 +177,7 @@ def said(path: Path) -> list[str]:
 
 def _said(cells: Iterable[tuple[str, str]]) -> list[str]:
     found = []
-    for kind, text in cells:
+    for kind, text in hints_last(cells, lambda cell: cell[1]):
         lines = _BADGE.sub("", text.replace("\r\n", "\n")).strip("\n").split("\n")
         if kind == "code":
             lines = [_MAGIC_IN_A_COMMENT.sub(r"\1", line) for line in lines]

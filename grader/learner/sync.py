@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, read_text, write_atomically
 from grader.learner.pairs import Agreements, Pair, changed_side, content, said
+from grader.lesson.hint_cells import hints_last
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -161,10 +162,11 @@ def _free_id(number: int, taken: set[str]) -> str:
 
 
 def _script_from(pair: Pair) -> str:
-    """The notebook's cells below the script's own header."""
+    """The notebook's cells below the script's own header, hints last."""
     import jupytext
 
     notebook = _read_notebook(pair.notebook)
+    notebook.cells = hints_last(notebook.cells, lambda cell: str(cell.source))
     # The header stays as it is; of a cell's metadata only the tags are for a script.
     filters = {"notebook_metadata_filter": "-all", "cell_metadata_filter": "tags,-all"}
     notebook.metadata = {"jupytext": filters, "language_info": {"name": "python"}}

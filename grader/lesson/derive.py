@@ -13,6 +13,7 @@ from grader.base.files import write_atomically
 from grader.lesson import grading
 from grader.lesson.colab import badge, setup_cell
 from grader.lesson.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
+from grader.lesson.hint_cells import fold, hints_above_answers
 from grader.syntax.source import Cell, percent_cells
 
 _MARK = re.compile(r"^# %%.*$", re.MULTILINE)
@@ -25,16 +26,17 @@ NOTEBOOK_METADATA = {
 
 
 def exercise_text(exercise: Exercise) -> str:
-    """The solution's file with stubs for answers, hints folded away and what Colab needs; all else to the letter.
+    """The solution's file with stubs for answers and what Colab needs, and its hints last; all else to the letter.
 
     The grading cell goes to the end as a raw cell, which neither a script nor a notebook runs: it may hold a
-    reference under the name of the learner's own class.
+    reference under the name of the learner's own class. Folded hints come after it.
     """
     text = _FIGURE.sub("", exercise.path.read_text(encoding="utf-8"))
     starts = [found.start() for found in _MARK.finditer(text)]
     if not starts:
         raise DojoError(f"{exercise.path}: holds no cell; a cell begins with `# %%`")
     parts = [text[: starts[0]]]
+    hints: list[str] = []
     level = 0
     last = ""
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
@@ -42,10 +44,10 @@ def exercise_text(exercise: Exercise) -> str:
         (cell,) = percent_cells(part)
         if "hint" in cell.tags:
             level += 1
-            parts.append(_folded(part, cell, _answer_below(exercise, text, end), level))
+            hints.append(_folded(part, cell, _answer_below(exercise, text, end), level))
             continue
         if grading.TAG in cell.tags:
-            last = f'\n# %% [raw] tags=["{grading.TAG}"]\n' + _commented(cell.text)
+            last = f'\n# %% [raw] tags=["{grading.TAG}"]\n' + _commented(cell.text) + "\n"
             continue
         if set(cell.tags) & ANSWER_TAGS:
             level = 0
@@ -55,7 +57,8 @@ def exercise_text(exercise: Exercise) -> str:
     if first == 2:
         parts[1] = _with_badge(parts[1], badge(exercise.id))
     parts[first - 1] = parts[first - 1].rstrip("\n") + "\n\n"
-    return "".join([*parts[:first], setup_cell(), "\n", *parts[first:]]).rstrip("\n") + "\n" + last
+    parts[-1] = parts[-1].rstrip("\n") + "\n" + (last or "\n")
+    return "".join([*parts[:first], setup_cell(), "\n", *parts[first:], *hints]).rstrip("\n") + "\n"
 
 
 def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
@@ -97,12 +100,13 @@ def _commented(text: str) -> str:
 
 
 def notebook_text(text: str) -> str:
-    """The notebook of an exercise's text: stable cell ids, no outputs, answers and hints tagged as there."""
+    """The notebook of an exercise's text: stable cell ids, no outputs, each hint above its answer."""
     import jupytext  # it costs 0.2 s, and `dojo grade` needs only the texts
     import nbformat
 
     notebook = jupytext.reads(text, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(NOTEBOOK_METADATA)  # type: ignore[no-untyped-call]
+    notebook.cells = hints_above_answers(notebook.cells)
     for number, cell in enumerate(notebook.cells, start=1):
         cell["id"] = f"cell-{number}"
         if grading.TAG in cell.metadata.get("tags", ()):
@@ -162,14 +166,7 @@ def _with_badge(part: str, line: str | None) -> str:
 
 def _folded(part: str, cell: Cell, name: str, level: int) -> str:
     mark = part.split("\n", 1)[0]
-    lines = [
-        "<details>",
-        f"<summary>{name}: hint {level}</summary>",
-        "",
-        *cell.text.split("\n"),
-        "",
-        "</details>",
-    ]
+    lines = fold(cell.text, name, level).split("\n")
     return mark + "\n" + "\n".join(f"# {line}".rstrip() for line in lines) + "\n\n"
 
 

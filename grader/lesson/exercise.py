@@ -15,6 +15,7 @@ from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.base.files import read_text
 from grader.lesson.grading import Grading, read_grading
+from grader.lesson.hint_cells import hint_for
 from grader.syntax.scopes import called_name
 from grader.syntax.source import Cell, percent_cells
 
@@ -198,11 +199,18 @@ class Exercise:
 
     @cached_property
     def hints(self) -> Mapping[str, tuple[str, ...]]:
-        """For each graded tensor its hints, from a nudge to nearly the answer."""
+        """For each graded tensor its hints, from a nudge to the rule and a number to check it by.
+
+        A solution has them above the answer. In what learners get they stand elsewhere, and name it themselves.
+        """
         hints: dict[str, tuple[str, ...]] = {}
         waiting: list[str] = []
         for cell in self.cells:
-            if "hint" in cell.tags:
+            if named := hint_for(cell.text):
+                for name in self.graded:
+                    if self.is_training or self.label(name) in named:
+                        hints[name] = (*hints.get(name, ()), hint_text(cell.text))
+            elif "hint" in cell.tags:
                 waiting.append(hint_text(cell.text))
             elif set(cell.tags) & ANSWER_TAGS and waiting:
                 names = self.graded if self.is_training else self.answers_in(cell)
