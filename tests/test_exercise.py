@@ -52,6 +52,15 @@ y = x @ w + b  # (6, 1)
 square = y**2  # (6, 1)
 loss = square.mean()  # ()
 
+# %% [markdown] tags=["hint"]
+# A nudge.
+
+# %% [markdown] tags=["hint"]
+# The rule.
+
+# %% [markdown] tags=["hint"]
+# A number.
+
 # %% tags=["backward"]
 dsquare = torch.ones_like(square) / points
 unrelated = 1
@@ -69,30 +78,6 @@ unrelated = 1
 dy = 2 * y * dsquare
 dw = x.T @ dy
 db = dy.sum(0)
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dsquare: hint 1</summary>
-#
-# A nudge.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dsquare: hint 2</summary>
-#
-# The rule.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dsquare: hint 3</summary>
-#
-# A number.
-#
-# </details>
 """
 
 
@@ -145,9 +130,16 @@ def test_the_backward_cells_say_what_is_graded(line: Exercise) -> None:
     assert not line.is_training
 
 
-def test_hints_are_those_above_the_answer_and_those_at_the_end_that_name_it(line: Exercise) -> None:
+def test_hints_are_those_above_the_answer(line: Exercise) -> None:
     assert line.hints["square"] == ("A nudge.", "The rule.", "A number.")
     assert {line.hints[name] for name in ("y", "w", "b")} == {("One.", "Two.", "Three.")}
+
+
+def test_folded_hints_say_themselves_which_answer_they_are_for(line: Exercise, tmp_path: Path) -> None:
+    derived = tmp_path / "derived" / "linear" / "ex1_line.py"
+    derived.parent.mkdir(parents=True)
+    derived.write_text(exercise_text(line), encoding="utf-8")
+    assert dict(read_exercise(derived, tmp_path / "derived").hints) == line.hints
 
 
 def test_parameter_values_are_literals(line: Exercise) -> None:
@@ -330,7 +322,7 @@ def test_functions_and_classes_are_graded_where_the_lesson_has_cases(tmp_path: P
     assert without.graded == ("square", "y")
 
 
-def test_learners_get_signatures_and_docstrings_and_the_grading_cell_last(tmp_path: Path) -> None:
+def test_learners_get_signatures_and_docstrings_and_the_grading_cell_before_the_hints(tmp_path: Path) -> None:
     lesson = read_text_as_exercise(tmp_path, DEFINITIONS)
     text = exercise_text(lesson)
     stubs = '''dy = ...
@@ -357,7 +349,7 @@ class Value:
     __radd__ = None
 '''
     assert stubs in text
-    assert text.endswith("#\n#\n# class Value:\n#     pass\n")
+    assert '#\n#\n# class Value:\n#     pass\n\n# %% [markdown] tags=["hint"]\n# <details>' in text
     derived = read_text_as_exercise(tmp_path, text, "linear/derived.py")
     assert derived.grading.binds == lesson.grading.binds == {"cases", "Value"}
     assert derived.graded == lesson.graded
