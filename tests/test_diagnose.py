@@ -69,7 +69,7 @@ def test_every_id_stands_in_the_table_of_names() -> None:
     table = text[text.index("## Names of mistakes") : text.index("## Rooms of the code")]
     listed = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", table))
     said: set[str] = set()
-    for path in [*(root / "grader").glob("*.py"), *(root / "grader" / "diagnose").glob("*.py")]:
+    for path in (root / "grader").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Diagnosis" and node.args:
                 said |= {leaf.value for leaf in ast.walk(node.args[0]) if isinstance(leaf, ast.Constant)}

@@ -12,13 +12,14 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import torch
 from answers.build import LINES, with_lines
 from dojo import REPOSITORY, dojo, environment
 from rich.console import Console
 
+from grader.judging.details import picture_of
 from grader.judging.grade import Grader
 from grader.report.records import Details, ElementError, Report, SubmissionReport, Verdict
-from grader.showing.heatmap import LEVELS, heat_map
 from grader.showing.html import render_html, visible
 from grader.showing.terminal import draw_report
 
@@ -95,9 +96,10 @@ def html(graded: SubmissionReport) -> str:
 
 
 def all_wrong(graded: SubmissionReport, text: str = "x") -> SubmissionReport:
-    """A submission of which everything is wrong, with the largest heat maps that there are, full of detail."""
-    heat = [[float((row * 60 + column) * 7919 % 720) for column in range(60)] for row in range(12)]
-    details = Details([32, 64], [32, 64], {"a": 1.0, "b": 2.0}, 0.5, [ElementError([31, 63], -1.5, 2.5)] * 6, heat)
+    """A submission of which everything is wrong, with the largest pictures that there are, full of detail."""
+    numbers = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    picture = picture_of(*numbers)
+    details = Details([64, 64], [64, 64], {"a": 1.0, "b": 2.0}, 0.5, [ElementError([31, 63], -1.5, 2.5)] * 3, picture)
     verdicts = [
         replace(v, status="wrong", exact=False, approximate=False, maxdiff=0.1, mistake="m", details=details,
                 line=1, code=text, message=text)
@@ -197,7 +199,9 @@ def test_a_report_without_submissions_is_a_page() -> None:
 def test_nothing_is_loaded_and_nothing_runs(html: str) -> None:
     page = Page(html)
     tags = {tag for tag, _ in page.tags}
-    assert not tags & {"script", "img", "iframe", "object", "embed", "base", "form", "audio", "video", "use", "image"}
+    assert not tags & {"script", "img", "iframe", "object", "embed", "base", "form", "audio", "video", "use"}
+    addresses = [image["href"] for image in page.all("image")]
+    assert all(address.startswith("data:image/png;base64,") for address in addresses)
     assert [link["href"] for link in page.all("link")] == ["data:,"]
     assert "@import" not in html
     assert "url(" not in html
@@ -225,7 +229,7 @@ def test_the_page_has_language_title_landmarks_and_scopes(html: str) -> None:
 
 def test_all_wrong_stays_under_two_megabytes(graded: SubmissionReport) -> None:
     page = render_html(Report([all_wrong(graded, HOSTILE * 1000)]))
-    assert page.count('class="heat"') == 26
+    assert page.count('class="error-picture"') == 26
     assert len(page.encode()) < 2_000_000
 
 
@@ -268,52 +272,8 @@ def test_a_file_name_with_a_line_break_stays_on_its_line(graded: SubmissionRepor
     assert r"a\nb\x1b.py" in page.text
 
 
-# ---- Heat maps ----
-
-
-def shades(details: Details) -> list[str | None]:
-    heat = heat_map(details)
-    assert heat is not None
-    return [path["class"] for path in Page(str(heat.svg)).all("path")]
-
-
-def test_a_cell_is_shaded_by_its_share_of_the_largest() -> None:
-    heat = heat_map(Details([2, 3], heatmap=[[0.0, 0.5, 0.5], [1.0, 1e-9, 0.0]]))
-    assert heat is not None
-    drawn = {path["class"]: path["d"] for path in Page(str(heat.svg)).all("path")}
-    assert drawn == {"l1": "M1 1h1v1h-1z", f"l{LEVELS // 2}": "M1 0h2v1h-2z", f"l{LEVELS}": "M0 1h1v1h-1z"}
-    assert heat.words == "|yours − true| in 2 × 3 cells: 4 of 6 are off, by at most 1."
-    assert (heat.largest, heat.infinite) == ("1", False)
-
-
-def test_one_row_and_one_column_are_told() -> None:
-    heat = heat_map(Details([40, 2], heatmap=[[0.0, 0.0], [0.0, 2.5]]))
-    assert heat is not None
-    assert heat.words == (
-        "|yours − true| in 2 × 2 cells, each the largest of several elements: 1 of 4 are off, by at most 2.5;"
-        " only row 2; only column 2."
-    )
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e308])
-def test_nan_and_infinity_are_crossed_and_leave_the_scale_alone(value: float) -> None:
-    heat = heat_map(Details([1, 3], heatmap=[[value, 0.5, 0.0]]))
-    assert heat is not None
-    assert shades(Details([1, 3], heatmap=[[value, 0.5, 0.0]])) == [f"l{LEVELS}", "inf"]
-    assert heat.words == "|yours − true| in 1 × 3 cells: 2 of 3 are off, 1 of them nan or infinite, by at most 0.5."
-    assert heat.infinite
-    only = heat_map(Details([1, 1], heatmap=[[value]]))
-    assert only is not None
-    assert only.words == "|yours − true| in 1 × 1 cells: all 1 are off, 1 of them nan or infinite."
-
-
-@pytest.mark.parametrize("cells", [[], [[0.0, 0.0]], [[]]])
-def test_without_an_error_there_is_no_map(cells: list[list[float]]) -> None:
-    assert heat_map(Details([1, 2], heatmap=cells)) is None
-
-
-def test_only_what_is_wrong_has_a_map(html: str) -> None:
-    assert html.count('class="heat"') == 1
+def test_only_what_is_wrong_has_a_picture(html: str) -> None:
+    assert html.count('class="error-picture"') == 1
 
 
 # ---- From the command line ----

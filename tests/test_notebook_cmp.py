@@ -21,7 +21,6 @@ from grader import cmp, hint, progress
 from grader.lesson.exercise import find_exercise
 from grader.notebook import cards, screen
 from grader.notebook.judging import judge, judge_in_namespace
-from grader.notebook.maps import heat_map
 from grader.notebook.tracker import TRACKER
 
 EX = {"makemore/ex1_atoms": "ex1", "makemore/ex2_cross_entropy": "ex2", "makemore/ex3_batchnorm": "ex3"}
@@ -325,8 +324,8 @@ def test_a_wrong_gradient_gets_a_card(shown: list[dict[str, str]], capsys: pytes
     html = bundle["text/html"]
     said = text_of(html)
     assert "✗ dprobs: wrong [missing-local-derivative]" in said
-    assert "yours (32, 27), probs (32, 27)" in said
-    assert re.search(r"error.*of the largest element of the true gradient; up to 2e-06 is rounding", said)
+    assert said.count("(32, 27)") == 1
+    assert re.search(r"error.*99% of the largest element of the true gradient", said)
     assert "logprobs = probs.log()" in said
     assert html.count("<svg") == 2
     assert 'aria-label="yours minus true, dprobs: 32 rows, 27 columns;' in html
@@ -359,23 +358,6 @@ def test_nothing_unescaped_reaches_a_card() -> None:
     assert "<script" not in html
     assert "<b>probs" not in html
     ElementTree.fromstring(html)
-
-
-def test_a_heat_map_tells_sign_size_and_nan_without_colour() -> None:
-    value = torch.zeros(3, 4)
-    value[0, 1], value[1, 2], value[2, 3] = 2.0, -1.0, float("nan")
-    drawn = heat_map(value, "a map")
-    assert "M1 0h1v1h-1z" in drawn
-    assert "M2.2 1.2h.6v.6h-.6z" in drawn
-    assert "M3 2l1 1" in drawn
-    assert "1 elements are nan or infinite" in drawn
-    large = torch.zeros(500, 300)
-    large[499, 299] = -1.0
-    drawn = heat_map(large, "pooled")
-    assert 'viewBox="0 0 64 32"' in drawn
-    assert "M63.2 31.2" in drawn
-    assert "at row 499, column 299" in drawn
-    ElementTree.fromstring(drawn)
 
 
 def test_progress_changes_in_place(shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from grader.report.records import Details, ElementError
+from grader.report.records import INFINITE, LEVELS, NOT_A_NUMBER, Details, ElementError, Picture
 from grader.truth.autograd import Gradients
 from grader.truth.compare import Comparison
 
-MAX_ERRORS = 6
-MAP_ROWS, MAP_COLUMNS = 12, 60
-"""A heat map at most this large is readable in a terminal of 80 columns; larger tensors are pooled."""
+MAX_ERRORS, _MOST_LOOKED_AT = 3, 300
+MAX_SIDE = 64
+"""Rows and columns of an error picture; larger tensors are pooled."""
+
+_FAINT = 0.05
+"""A difference below this share of the scale is enlarged, or its panel would be blank."""
 
 
 def details_of(name: str, gradients: Gradients, candidate: Tensor | None, comparison: Comparison | None) -> Details:
@@ -31,28 +37,63 @@ def details_of(name: str, gradients: Gradients, candidate: Tensor | None, compar
     difference = (candidate.double() - truth.double()).abs().nan_to_num(float("inf"))
     found.largest_errors = _largest(difference, candidate, truth)
     if found.largest_errors and not (comparison and comparison.right):
-        found.heatmap = _heatmap(difference)  # a map of rounding says nothing, and is most of a large report
+        found.picture = picture_of(candidate, truth)  # of rounding it says nothing
     return found
 
 
 def _largest(difference: Tensor, candidate: Tensor, truth: Tensor) -> list[ElementError]:
-    flat = difference.flatten()
-    rows = []
-    for position in flat.topk(min(MAX_ERRORS, flat.numel())).indices:
-        if float(flat[position]) == 0.0:
+    """The largest errors, each with other numbers than the one before: of a broadcast row one element says it all."""
+    flat, ours, true = difference.flatten(), candidate.flatten(), truth.flatten()
+    found: dict[tuple[str, str], ElementError] = {}
+    for position in flat.topk(min(_MOST_LOOKED_AT, flat.numel())).indices.tolist():
+        if float(flat[position]) == 0.0 or len(found) == MAX_ERRORS:
             break
         # torch.unravel_index loads sympy: 0.3 s that a learner would wait for.
-        index = [int(i) for i in np.unravel_index(int(position), tuple(truth.shape))]
-        rows.append(ElementError(index, float(candidate.flatten()[position]), float(truth.flatten()[position])))
-    return rows
+        index = [int(i) for i in np.unravel_index(position, tuple(truth.shape))]
+        yours, theirs = float(ours[position]), float(true[position])
+        found.setdefault((f"{yours:.6g}", f"{theirs:.6g}"), ElementError(index, yours, theirs))
+    return list(found.values())
 
 
-def _heatmap(difference: Tensor) -> list[list[float]]:
-    """|yours - true| as rows and columns, each cell the largest of the elements that it stands for."""
-    if difference.dim() == 0:
-        return []
-    plane = difference.reshape(-1, difference.shape[-1]) if difference.dim() > 1 else difference[None]
-    size = min(MAP_ROWS, plane.shape[0]), min(MAP_COLUMNS, plane.shape[1])
-    pooled = torch.nn.functional.adaptive_max_pool2d(plane[None].nan_to_num(posinf=1e308), size)[0]
-    rows: list[list[float]] = pooled.tolist()
-    return rows
+def picture_of(candidate: Tensor, truth: Tensor) -> Picture | None:
+    """Yours, true and their difference as cells; None for a single number."""
+    if truth.dim() == 0:
+        return None
+    yours, true = (value.double().reshape(-1, value.shape[-1]) for value in (candidate, truth))
+    finite = torch.cat([value[value.isfinite()].abs() for value in (yours, true)])
+    scale = float(finite.max()) if finite.numel() else 0.0
+    difference = yours - true
+    known = difference[difference.isfinite()].abs()
+    largest = float(known.max()) if known.numel() else 0.0
+    enlarged = 10 ** math.floor(math.log10(scale / largest)) if 0 < largest < _FAINT * scale else 1
+    panels = [_levels(value, scale) for value in (yours, true, difference * enlarged)]
+    rows, columns = panels[0].shape
+    encoded = [base64.b64encode(panel.numpy().tobytes()).decode("ascii") for panel in panels]
+    height, width = true.shape
+    return Picture(rows, columns, height, width, scale, enlarged, *encoded)
+
+
+def _levels(plane: Tensor, scale: float) -> Tensor:
+    """Each cell's level, rounded away from zero so that nothing small is drawn as nothing."""
+    cells = _pooled(plane)
+    share = cells / scale * LEVELS if scale else torch.zeros_like(cells)
+    levels = share.nan_to_num().clamp(-LEVELS, LEVELS)
+    levels = levels.sign() * levels.abs().sub(1e-9).ceil()
+    levels[cells.isnan()] = NOT_A_NUMBER
+    infinite = cells.isinf()
+    levels[infinite] = cells[infinite].sign() * INFINITE
+    return levels.to(torch.int8).cpu()
+
+
+def _pooled(plane: Tensor) -> Tensor:
+    """At most MAX_SIDE by MAX_SIDE cells, each the element of a block that is farthest from zero; nan wins."""
+    size = min(MAX_SIDE, plane.shape[0]), min(MAX_SIDE, plane.shape[1])
+    if size == tuple(plane.shape):
+        return plane
+    largest, smallest = (
+        sign * torch.nn.functional.adaptive_max_pool2d((sign * plane).nan_to_num(-math.inf)[None], size)[0]
+        for sign in (1, -1)
+    )
+    cells = torch.where(largest >= -smallest, largest, smallest)
+    strange = torch.nn.functional.adaptive_max_pool2d(plane.isnan().double()[None], size)[0]
+    return torch.where(strange > 0, math.nan, cells)

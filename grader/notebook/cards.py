@@ -9,12 +9,11 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-from torch import Tensor
-
 from grader.diagnosing import shape_text
 from grader.notebook.judging import Judgement
-from grader.notebook.maps import heat_map
+from grader.showing.error_picture import as_svg
 from grader.showing.graph_marks import STATES, State, state_of
+from grader.showing.text import size_words
 
 _UNKNOWN = State("?", "not judged", "#8b949e")
 _GAP = "\u2003\u2003"
@@ -44,38 +43,25 @@ def card(judged: Judgement) -> str:
         parts.append(f'<div style="{_MONO};font-size:.92em;margin:.2em 0">{"<br/>".join(map(escape, facts))}</div>')
     parts.append(f'<div style="max-width:60em">{_text(verdict.message)}</div>')
     parts += [f'<div style="max-width:60em;opacity:.85">{_text(note)}</div>' for note in judged.notes]
-    parts.append(_maps(judged))
+    parts.append(_picture(judged))
     return _frame(judged, state, "".join(parts))
 
 
 def _facts(judged: Judgement) -> Iterable[str]:
-    details, name = judged.verdict.details, judged.verdict.name
+    details = judged.verdict.details
     if details is None:
         return
-    if details.your_shape is not None:
-        yield f"shape{_GAP}yours {shape_text(details.your_shape)}, {name} {shape_text(details.shape)}"
+    if details.your_shape == details.shape:  # where they differ the message says both
+        yield f"shape{_GAP}{shape_text(details.shape)}"
     if details.error is not None and judged.limit is not None:
-        scale = "of the largest element of the true gradient"
-        yield f"error{_GAP}{details.error:.1e} {scale}; up to {judged.limit:.0e} is rounding"
+        yield f"error{_GAP}{size_words(details.error)} the largest element of the true gradient"
 
 
-def _maps(judged: Judgement) -> str:
-    yours, true = judged.yours, judged.true
-    if yours is None or true is None or yours.dim() != 2 or not yours.numel() or judged.state != "wrong":
+def _picture(judged: Judgement) -> str:
+    details = judged.verdict.details
+    if details is None or details.picture is None or judged.state != "wrong":
         return ""
-    name = f"d{judged.verdict.name}"
-    shown = [(f"yours minus true, {name}", yours - true), (f"true {name}", true)]
-    figures = [
-        f'<figure style="margin:.4em 1.2em 0 0"><figcaption style="font-size:.9em">{escape(words)} '
-        f"(largest {_largest(value)})</figcaption>{heat_map(value, words)}</figure>"
-        for words, value in shown
-    ]
-    legend = '<div style="font-size:.85em;opacity:.85">full cell: above zero; small cell: below; stronger: larger</div>'
-    return f'<div style="display:flex;flex-wrap:wrap">{"".join(figures)}</div>{legend}'
-
-
-def _largest(value: Tensor) -> str:
-    return f"{float(value.abs().max()):.2g}"
+    return f'<div style="margin-top:.4em">{as_svg(details.picture, f"d{judged.verdict.name}")}</div>'
 
 
 def _mark(state: State) -> str:

@@ -19,13 +19,40 @@ class ElementError:
     true: float
 
 
+LEVELS = 64
+"""The strongest level of a cell of a `Picture`: plus or minus the scale."""
+
+NOT_A_NUMBER, INFINITE = 127, 126
+"""The levels of nan, and of plus (or, negated, minus) infinity."""
+
+
+@dataclass
+class Picture:
+    """A candidate beside the true gradient, as cells: what an error picture is drawn from.
+
+    The tensor counts as a matrix of `shape_rows` by `shape_columns`, its last dimension across; above 64 by 64 it is
+    pooled, and a cell stands for the element farthest from zero. Each panel is base64 of one signed byte a cell, row
+    by row: a level from -`LEVELS` to `LEVELS`, where `LEVELS` is the number `scale`. The difference is drawn
+    `enlarged` times as large.
+    """
+
+    rows: int
+    columns: int
+    shape_rows: int
+    shape_columns: int
+    scale: float
+    enlarged: int
+    yours: str
+    true: str
+    difference: str
+
+
 @dataclass
 class Details:
     """The figures behind a verdict, from the trial that decided.
 
     `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
-    element of the true gradient; `heatmap` holds |yours - true|, pooled to a few rows and columns, and nothing where
-    the answer is right.
+    element of the true gradient; there is no `picture` where the answer is right, or has no numbers of its shape.
     """
 
     shape: list[int]
@@ -33,7 +60,7 @@ class Details:
     paths: dict[str, float] = field(default_factory=dict)
     error: float | None = None
     largest_errors: list[ElementError] = field(default_factory=list)
-    heatmap: list[list[float]] = field(default_factory=list)
+    picture: Picture | None = None
 
 
 @dataclass

@@ -10,9 +10,9 @@ from grader.base.errors import DojoError
 from grader.base.visible import visible
 from grader.diagnosing.core import shape_text
 from grader.report.records import Details, Report, SubmissionReport, Verdict
+from grader.showing.error_picture import as_text
 from grader.showing.terminal import draw_errors, draw_mistake, verdict_words, where
-
-_SHADES = " .:-=+*#%@"
+from grader.showing.text import size_words
 
 
 def draw_explanation(report: Report, name: str, console: Console) -> None:
@@ -49,19 +49,10 @@ def _draw_details(verdict: Verdict, details: Details, console: Console) -> None:
     for through, size in details.paths.items():
         console.print(Text(f"  path      through {through}: largest element {size:.3g}"))
     if details.error is not None:
-        console.print(Text(f"  error     {details.error:.1e} of the largest element of the true gradient"))
+        console.print(Text(f"  error     {size_words(details.error)} the largest element of the true gradient"))
     if not details.largest_errors:
         return
     console.print()
     draw_errors(verdict, console)
-    largest = max(max(row) for row in details.heatmap)
-    rows = "\n".join("".join(_shade(value, largest) for value in row) for row in details.heatmap)
-    console.print(
-        Padding(Text(f"|yours - true|, blank is 0 and {_SHADES[-1]} is {largest:.2g}:\n{rows}"), (0, 0, 0, 2))
-    )
-
-
-def _shade(value: float, largest: float) -> str:
-    if value <= 0.0 or largest <= 0.0:
-        return _SHADES[0]
-    return _SHADES[1 + min(int(value / largest * (len(_SHADES) - 1)), len(_SHADES) - 2)]
+    if details.picture is not None:
+        console.print(Padding(Text("\n".join(as_text(details.picture))), (0, 0, 1, 2)))

@@ -12,12 +12,12 @@ from grader.base.visible import visible
 from grader.diagnosing.core import shape_text
 from grader.lesson.exercise import find_exercise
 from grader.report.records import Details, Report, Status, SubmissionReport, Verdict
+from grader.showing.error_picture import as_svg
 from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import STATES
-from grader.showing.heatmap import HeatMap, heat_map
 from grader.showing.page import environment, pieces
 from grader.showing.terminal import first_thing, verdict_words
-from grader.showing.text import score_words
+from grader.showing.text import score_words, size_words
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Row:
     code: str | None
     message: list[tuple[str, bool]]
     details: Details | None
-    heat: HeatMap | None
+    picture: Markup | None
 
     @property
     def more(self) -> bool:
@@ -66,7 +66,7 @@ def render_html(report: Report) -> str:
     chapters = [_chapter(submission, f"s{number}") for number, submission in enumerate(report.submissions, 1)]
     icons = {status: state.mark for status, state in STATES.items()}
     page = environment().get_template("report.html")
-    return page.render(chapters=chapters, icons=icons, shape_text=shape_text) + "\n"
+    return page.render(chapters=chapters, icons=icons, shape_text=shape_text, size_words=size_words) + "\n"
 
 
 def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:
@@ -115,7 +115,7 @@ def _graph(submission: SubmissionReport, anchor: str) -> Markup:
 def _row(submission: SubmissionReport, verdict: Verdict, anchor: str) -> Row:
     words = verdict_words(verdict)
     wrong = not verdict.passed and verdict.details is not None
-    heat = heat_map(verdict.details) if wrong and verdict.details is not None else None
+    drawn = verdict.details.picture if wrong and verdict.details is not None else None
     return Row(
         anchor=f"{anchor}-{verdict.name}",
         label=submission.label(verdict),
@@ -132,7 +132,7 @@ def _row(submission: SubmissionReport, verdict: Verdict, anchor: str) -> Row:
         code=verdict.code,
         message=[] if verdict.message == words else pieces(verdict.message),
         details=verdict.details if wrong else None,
-        heat=heat,
+        picture=None if drawn is None else Markup(as_svg(drawn, submission.label(verdict))),
     )
 
 

@@ -1,0 +1,120 @@
+"""The error picture: the levels that a report carries, and what is drawn and said from them."""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+import zlib
+from xml.etree import ElementTree
+
+import numpy as np
+import torch
+
+from grader.judging.details import MAX_SIDE, picture_of
+from grader.report.records import INFINITE, LEVELS, NOT_A_NUMBER, Picture
+from grader.showing.error_picture import as_svg, as_text, in_words, panels
+from grader.showing.text import size_words
+
+
+def made(yours: list[list[float]], true: list[list[float]]) -> Picture:
+    picture = picture_of(torch.tensor(yours, dtype=torch.float64), torch.tensor(true, dtype=torch.float64))
+    assert picture is not None
+    return picture
+
+
+def levels(picture: Picture) -> dict[str, list[list[int]]]:
+    return {caption.split(" (")[0]: found.tolist() for caption, found in panels(picture)}
+
+
+def pixels(svg: str) -> list[np.ndarray]:
+    """The images of a picture, decoded by the words of the PNG specification."""
+    images = []
+    for encoded in re.findall(r"data:image/png;base64,([^\"]+)", svg):
+        data = base64.b64decode(encoded)
+        width, height = struct.unpack(">II", data[16:24])
+        at = data.index(b"IDAT")
+        (length,) = struct.unpack(">I", data[at - 4 : at])
+        body = zlib.decompress(data[at + 4 : at + 4 + length])
+        images.append(np.frombuffer(body, dtype=np.uint8).reshape(height, width + 1)[:, 1:])
+    return images
+
+
+def test_all_panels_share_one_scale() -> None:
+    picture = made([[2.0, -4.0, 0.0]], [[1.0, -4.0, 0.0]])
+    assert picture.scale == 4.0
+    assert levels(picture) == {
+        "yours": [[LEVELS // 2, -LEVELS, 0]],
+        "true": [[LEVELS // 4, -LEVELS, 0]],
+        "yours minus true": [[LEVELS // 4, 0, 0]],
+    }
+
+
+def test_a_faint_difference_is_enlarged_and_says_so() -> None:
+    picture = made([[1.001, 2.0]], [[1.0, 2.0]])
+    assert picture.enlarged == 1000
+    assert "yours minus true (times 1,000)" in as_svg(picture, "dh")
+    assert levels(picture)["yours minus true"] == [[LEVELS // 2, 0]]
+
+
+def test_nan_and_infinity_are_themselves_and_leave_the_scale_alone() -> None:
+    picture = made([[float("nan"), float("inf"), -float("inf"), 1.0]], [[1.0, 1.0, 1.0, 2.0]])
+    assert picture.scale == 2.0
+    assert levels(picture)["yours"] == [[NOT_A_NUMBER, INFINITE, -INFINITE, LEVELS // 2]]
+    assert "3 of them are nan or infinite" in in_words(picture, "dh")
+    assert "|n!!4|" in "\n".join(as_text(picture))
+
+
+def test_a_large_tensor_is_pooled_to_what_is_farthest_from_zero() -> None:
+    true = torch.zeros(500, 300, dtype=torch.float64)
+    yours = true.clone()
+    yours[499, 299], yours[0, 1] = -1.0, float("nan")
+    picture = picture_of(yours, true)
+    assert picture is not None
+    assert (picture.rows, picture.columns) == (MAX_SIDE, MAX_SIDE)
+    found = levels(picture)["yours"]
+    assert (found[-1][-1], found[0][0]) == (-LEVELS, NOT_A_NUMBER)
+    assert ">499</text>" in as_svg(picture, "dW")
+    assert ">299</text>" in as_svg(picture, "dW")
+
+
+def test_any_number_of_dimensions_is_drawn_and_a_number_is_not() -> None:
+    assert picture_of(torch.tensor(1.0), torch.tensor(2.0)) is None
+    vector, cube = torch.ones(5, dtype=torch.float64), torch.ones(2, 3, 4, dtype=torch.float64)
+    assert [(p.shape_rows, p.shape_columns) for v in (vector, cube) if (p := picture_of(2 * v, v))] == [(1, 5), (6, 4)]
+
+
+def test_sign_and_nan_are_seen_without_colour() -> None:
+    picture = made([[1.0, -1.0, float("nan"), 0.0]], [[0.0, 0.0, 0.0, 0.0]])
+    drawn = as_svg(picture, "dh")
+    ElementTree.fromstring(drawn)
+    yours, true, _ = pixels(drawn)
+    cells = [(yours[:, 3 * at : 3 * at + 3] > 0).astype(int).tolist() for at in range(4)]
+    assert cells == [
+        [[1, 1, 1], [1, 1, 1], [1, 1, 1]],
+        [[0, 1, 0], [1, 1, 1], [0, 1, 0]],
+        [[1, 0, 1], [0, 1, 0], [1, 0, 1]],
+        [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
+    ]
+    assert not true.any()
+
+
+def test_the_only_row_is_told_by_its_index() -> None:
+    true = torch.zeros(7, 5, dtype=torch.float64)
+    yours = true.clone()
+    yours[3] = 1.0
+    picture = picture_of(yours, true)
+    assert picture is not None
+    assert in_words(picture, "dh") == "dh, 7 rows and 5 columns: 5 of 35 cells differ; only row 3"
+
+
+def test_a_picture_stays_small() -> None:
+    numbers = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    picture = picture_of(*numbers)
+    assert picture is not None
+    assert len(as_svg(picture, "dW")) < 40_000
+
+
+def test_an_error_is_told_in_words() -> None:
+    said = [size_words(share) for share in (2.0, 3.14, 0.184, 0.0123, 1.0, float("nan"))]
+    assert said == ["twice", "3.1 times", "18% of", "1.23% of", "100% of", "nan or infinite, beside"]
