@@ -15,10 +15,10 @@ from grader.base.wire import Channel
 from grader.lesson.exercise import Exercise, track_of
 from grader.lesson.trials import namespace_of
 from grader.reading.gradient_names import Names
-from grader.running.describe import SUBMISSION, describe_exception, describe_value
+from grader.running.describe import describe_exception, describe_value
 from grader.running.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.running.stand_ins import stand_ins
-from grader.running.statements import arithmetic_of, run_statement
+from grader.running.statements import arithmetic_of, assign, evaluate, run_alone, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
 _made: dict[str, dict[str, Any]] = {}
@@ -106,14 +106,12 @@ class TrialRun:
 
     def evaluate(self, place: str) -> Any:
         with arithmetic_of(self.parameters):
-            return eval(compile(place, "<place>", "eval"), self.namespace)
+            return evaluate(place, self.namespace)
 
     def assign(self, place: str, truth: Tensor) -> None:
         try:
             with arithmetic_of(self.parameters):
-                exec(f"{place} = __truth__", {**self.namespace, "__truth__": truth.clone()})
-            if place.isidentifier():
-                self.namespace[place] = truth.clone()
+                assign(place, truth.clone(), self.namespace)
         except Exception:
             return  # an expression that cannot be assigned to keeps the learner's value
 
@@ -134,7 +132,7 @@ class TrialRun:
             scope = dict(self.namespace)
             try:
                 with arithmetic_of(self.parameters):
-                    exec(compile(check["text"], SUBMISSION, "exec"), scope)
+                    run_alone(check["text"], scope)
                 tensors = [name for name in check["names"] if isinstance(scope[name], Tensor)]
                 same = all(self._same(name, scope[name]) for name in tensors)
             except BaseException:

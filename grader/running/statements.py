@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from grader.admission.policy import compile_answer
 from grader.running.describe import SUBMISSION, describe_exception
 
 
@@ -35,6 +36,10 @@ class Float64Islands(TorchFunctionMode):
 
 
 _FROM_OUTSIDE = frozenset({torch.from_numpy, torch.tensor, torch.as_tensor})
+
+
+TRUTH = "__truth__"
+"""What a true gradient is called while it is stored where a submission keeps its own."""
 
 
 @contextlib.contextmanager
@@ -63,10 +68,26 @@ def run_statement(
     key = step["text"], step["text_line"], purpose
     try:
         if key not in _codes:
-            tree = ast.increment_lineno(ast.parse(step["text"]), step["text_line"] - 1)
-            rewrite(tree)
-            _codes[key] = compile(tree, SUBMISSION, "exec")
+            _codes[key] = compile_answer(step["text"], SUBMISSION, line=step["text_line"], rewrite=rewrite)
         exec(_codes[key], namespace)
     except BaseException as error:
         return describe_exception(error)
     return None
+
+
+def evaluate(place: str, namespace: dict[str, Any]) -> Any:
+    """What the expression `place` of a submission holds."""
+    return eval(compile_answer(place, "<place>", "eval"), namespace)
+
+
+def assign(place: str, value: Any, namespace: dict[str, Any]) -> None:
+    """Store `value` where a submission keeps it: at a name, or in a field or an item."""
+    if place.isidentifier():
+        namespace[place] = value
+    else:
+        exec(compile_answer(f"{place} = {TRUTH}", "<place>"), {**namespace, TRUTH: value})
+
+
+def run_alone(text: str, namespace: dict[str, Any]) -> None:
+    """Run a statement as it stands, and let it raise."""
+    exec(compile_answer(text, SUBMISSION), namespace)
