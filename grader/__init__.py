@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grader.lesson.digits import load_digits
     from grader.lesson.names import build_dataset, load_names, split_names
+    from grader.lesson.text import load_text
     from grader.notebook import cmp, hint, progress
     from grader.showing import plots
     from grader.showing.graph import show_graph
@@ -17,7 +19,9 @@ __all__ = [
     "cmp",
     "hint",
     "live_losses",
+    "load_digits",
     "load_names",
+    "load_text",
     "plots",
     "progress",
     "show_graph",
@@ -29,7 +33,9 @@ _HOMES = {
     "cmp": "grader.notebook",
     "hint": "grader.notebook",
     "live_losses": "grader.showing.plots",
+    "load_digits": "grader.lesson.digits",
     "load_names": "grader.lesson.names",
+    "load_text": "grader.lesson.text",
     "plots": "grader.showing.plots",
     "progress": "grader.notebook",
     "show_graph": "grader.showing.graph",

@@ -11,14 +11,14 @@ import click
 from grader.base.errors import DojoError
 from grader.cli.options import (
     FILE,
+    data_options,
     exercise_option,
     flag,
-    names_option,
     option,
     points_option,
     required_option,
-    use_names,
 )
+from grader.lesson.data_files import check_chosen
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -29,7 +29,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 @exercise_option
 @option("--device", "NAME", "auto, cpu or cuda.")
 @option("--seed", "N", "Draw everyone's data from this seed.", int)
-@names_option
+@data_options
 @points_option
 @option("--isolation", "LEVEL", "basic, partial, full or highest (the default).")
 @required_option
@@ -46,7 +46,6 @@ def batch(
     exercise: str | None,
     device: str | None,
     seed: int | None,
-    names: Path | None,
     points: Path | None,
     isolation: str | None,
     require_isolation: str | None,
@@ -72,7 +71,7 @@ def batch(
     from grader.batch.run import run_batch
     from grader.report.points import read_points
 
-    use_names(names)
+    check_chosen()
     if limit_time is not None and not 0 < limit_time <= 86_400:
         raise DojoError(f"--limit-time {limit_time:g}: give seconds above 0, at most 86400")
     options = Options(

@@ -13,17 +13,17 @@ import click
 from grader.base.errors import DojoError
 from grader.cli.options import (
     FILE,
+    data_options,
     device_option,
     exercise_option,
     flag,
-    names_option,
     option,
     paths_argument,
     points_option,
     required_option,
     seed_option,
-    use_names,
 )
+from grader.lesson.data_files import check_chosen
 
 if TYPE_CHECKING:
     from grader.report.records import Report
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @points_option
 @device_option
 @seed_option
-@names_option
+@data_options
 @flag("--strict-sizes", "Fail answers with sizes written in.")
 @flag("--all", "Show the table of every exercise.", "everything")
 @option("--isolation", "LEVEL", "basic, partial, full or highest.", default="basic", show_default=True)
@@ -53,7 +53,6 @@ def grade(
     points: Path | None,
     device: str,
     seed: int | None,
-    names: Path | None,
     strict_sizes: bool,
     everything: bool,
     isolation: str,
@@ -77,7 +76,7 @@ def grade(
         if exercise is not None:
             find_exercise(exercise)
         worth = read_points(points)
-        use_names(names)
+        check_chosen()
         files = [file for path in paths or [_default_path()] for file in submission_files(path)]
         files = latest(files, named=list(paths), say=say)
         parts, left_out = parts_of(files, exercise, format)
@@ -130,22 +129,22 @@ def solution(variable: str, exercise: str | None, anyway: bool) -> None:
 @exercise_option
 @device_option
 @seed_option
-@names_option
-def watch(paths: tuple[Path, ...], exercise: str | None, device: str, seed: int | None, names: Path | None) -> None:
+@data_options
+def watch(paths: tuple[Path, ...], exercise: str | None, device: str, seed: int | None) -> None:
     """Grade again each time a file is saved; q or Ctrl-C ends."""
     from grader.learner.watch import watch as watch_files
 
-    use_names(names)
+    check_chosen()
     watch_files(list(paths) or [_default_path()], exercise, device, seed)
 
 
 @click.command()
 @click.argument("path", required=False, type=FILE, metavar="[FILE]")
-@names_option
+@data_options
 @option("--steps", "N", "Steps in place of max_steps.", click.IntRange(min=1))
 @option("--picture", "FILE", "Where the loss curve goes.", FILE, default=Path("losses.png"), show_default=True)
 @click.pass_context
-def train(context: click.Context, path: Path | None, names: Path | None, steps: int | None, picture: Path) -> None:
+def train(context: click.Context, path: Path | None, steps: int | None, picture: Path) -> None:
     """Run your own training loop in full, measure it, and sample from the network.
 
     FILE holds the loop; the first one in exercises/ by default.
@@ -153,7 +152,7 @@ def train(context: click.Context, path: Path | None, names: Path | None, steps: 
     from grader.reading.submission import find_parts
     from grader.syntax.source import read_source
 
-    use_names(names)
+    check_chosen()
     source = read_source(path or _default_training_file())
     parts = [part for part in find_parts(source) if part.exercise.is_training]
     if not parts:

@@ -11,6 +11,7 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_VARIABLES = {"names": "DOJO_NAMES", "data": "DOJO_DATA", "text": "DOJO_TEXT"}
 FILE: Any = click.Path(path_type=Path)
 """A path as the learner wrote it. Whether it is there is said later, in the words of what needs it."""
 
@@ -31,21 +32,24 @@ def paths_argument(command: Command) -> Command:
 
 
 exercise_option = option("--exercise", "ID", "Which exercise it is, such as ex1.")
-names_option = option("--names", "FILE", "Use this list of names.", FILE)
 device_option = option("--device", "NAME", "auto, cpu or cuda.", default="auto", show_default=True)
 seed_option = option("--seed", "N", "Repeat the grading with this seed.", int)
 points_option = option("--points", "FILE", "What each gradient is worth.", FILE)
 required_option = option("--require-isolation", "LEVEL", "Refuse to grade below this isolation level.")
 
 
-def use_names(names: Path | None) -> None:
-    """Take the list of names from this file, here and in every process that this one starts.
+def _choose(_: click.Context, parameter: click.Parameter, file: Path | None) -> None:
+    """Take data from this file, here and in every process that this one starts."""
+    if file is not None:
+        os.environ[_VARIABLES[str(parameter.name)]] = str(file.resolve())
 
-    Raises:
-        DojoError: the list cannot be read.
-    """
-    if names is not None:
-        os.environ["DOJO_NAMES"] = str(names.resolve())
-    from grader.lesson.names import load_names
 
-    load_names()
+def data_options(command: Command) -> Command:
+    """`--names`, `--data` and `--text`: other data than the project's own. `check_chosen` reads what they name."""
+    for name, said in (
+        ("--text", "Learn from this text instead of the names."),
+        ("--data", "Use these images of digits: a CSV of labels and pixels."),
+        ("--names", "Use this list of names."),
+    ):
+        command = option(name, "FILE", said, FILE, expose_value=False, callback=_choose)(command)
+    return command

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.base.files import read_text
+from grader.lesson.data_files import data_file
 
 # numpy and torch are imported inside `build_dataset`: the start-up time of `dojo` is measured, and whoever
 # needs only a path or a list of words from here must not wait for them.
@@ -44,14 +44,7 @@ def names_path() -> Path:
     Raises:
         DojoError: DOJO_NAMES names nothing that exists, or this installation has no data.
     """
-    chosen = os.environ.get("DOJO_NAMES")
-    if not chosen:
-        return bundled("data") / "names.txt"
-    try:
-        Path(chosen).stat()
-    except OSError as error:
-        raise DojoError(f"DOJO_NAMES={chosen}: {error.strerror}; correct it or unset it") from None
-    return Path(chosen)
+    return data_file("names")
 
 
 def load_names(path: Path | str | None = None, alphabet: str = ALPHABET) -> list[str]:

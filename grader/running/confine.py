@@ -29,8 +29,7 @@ _KEPT_ENVIRONMENT = (
     "LANG",
     "LC_ALL",
     "TMPDIR",
-    "DOJO_NAMES",
-    "DOJO_DEFINITIONS",
+    *(_FILES := ("DOJO_NAMES", "DOJO_DATA", "DOJO_TEXT", "DOJO_DEFINITIONS")),
     "LD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES",
 )
@@ -141,7 +140,7 @@ def address_space() -> int:
 def bare_environment() -> dict[str, str]:
     """What of this process's environment a worker may know: no token, no address, no name of anybody."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    for name in ("DOJO_NAMES", "DOJO_DEFINITIONS"):
+    for name in _FILES:
         if name in kept:
             kept[name] = str(Path(kept[name]).absolute())
     return kept
