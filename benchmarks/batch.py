@@ -23,7 +23,7 @@ from grader.batch.results import Results
 from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import trials_of, use_exact_arithmetic
 from grader.running.confine import check_isolation
-from grader.truth.truths import Truths
+from grader.truth.truths import KnownTruths
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from answers.right import RIGHT
@@ -105,7 +105,7 @@ def floor() -> float:
         trials = trials_of(exercise, SEED, "cpu")
         began = time.perf_counter()
         for trial in trials:
-            Truths().find(exercise, trial)
+            KnownTruths().find(exercise, trial)
         seconds.append(time.perf_counter() - began)
     torch.set_num_threads(threads)
     return median(seconds)

@@ -14,7 +14,7 @@ from torch import Tensor
 from grader.lesson.exercise import Exercise, all_exercises, read_exercise
 from grader.lesson.trials import namespace_of, other_data, other_sizes, random_upstream, sizes_drawn
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
-from grader.truth.truths import Truths
+from grader.truth.truths import KnownTruths
 
 GRADIENT_EXERCISES = {e.short_id: e for e in all_exercises() if not e.is_training}
 EX1 = GRADIENT_EXERCISES["ex1"]
@@ -162,7 +162,7 @@ def test_random_gradients_follow_from_the_seed_and_have_their_tensors_shapes() -
 
 def test_under_the_probe_nothing_vanishes() -> None:
     for exercise in GRADIENT_EXERCISES.values():
-        gradients = Truths().find(exercise, random_upstream(5, "cpu")).gradients
+        gradients = KnownTruths().find(exercise, random_upstream(5, "cpu")).gradients
         assert not [name for name in exercise.graded if gradients.vanishes(name)]
 
 
@@ -170,7 +170,7 @@ def test_under_the_probe_nothing_vanishes() -> None:
 
 
 def test_other_data_differs_and_follows_from_the_seed() -> None:
-    first, again, other = (Truths().find(EX1, other_data(seed, "cpu")) for seed in (5, 5, 6))
+    first, again, other = (KnownTruths().find(EX1, other_data(seed, "cpu")) for seed in (5, 5, 6))
     for name in set(EX1.graded) - VANISHING["ex1"]:
         assert first.gradients.total[name].dtype is torch.float64
         assert torch.equal(first.gradients.total[name], again.gradients.total[name])
@@ -186,6 +186,6 @@ def test_other_sizes_are_all_different_from_each_other_and_from_the_exercise(see
     own = {"batch_size": 32, "n_embd": 10, "n_hidden": 64, "block_size": 3}
     assert drawn.keys() == own.keys()
     assert len({27, *own.values(), *sizes}) == 10
-    total = Truths().find(EX1, other_sizes(EX1, seed, "cpu")).gradients.total
+    total = KnownTruths().find(EX1, other_sizes(EX1, seed, "cpu")).gradients.total
     assert total["emb"].shape == (drawn["batch_size"], drawn["block_size"], drawn["n_embd"])
     assert total["logits"].shape == (drawn["batch_size"], sizes[0])

@@ -19,7 +19,7 @@ from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import as_written
 from grader.report.records import SubmissionReport, Verdict
 from grader.running.sandbox import Worker
-from grader.truth.truths import Truths
+from grader.truth.truths import KnownTruths
 
 EX1, EX2, EX3, EX4 = (find_exercise(name) for name in ("ex1", "ex2", "ex3", "ex4"))
 Verdicts = dict[str, Verdict]
@@ -128,7 +128,7 @@ def test_a_mistake_in_a_notebook_is_placed_in_its_cell(grade_text: Grade) -> Non
 
 def _pasted(name: str) -> str:
     """The true gradient on the exercise's own data, as a learner may print and paste it."""
-    return str(Truths().find(EX1, as_written("cpu")).gradients.total[name].tolist())
+    return str(KnownTruths().find(EX1, as_written("cpu")).gradients.total[name].tolist())
 
 
 @pytest.mark.parametrize("name", ["b2", "bnbias", "counts_sum"])
@@ -139,7 +139,7 @@ def test_pasted_values_are_refused(ex1: Any, name: str) -> None:
 
 
 def test_a_pasted_index_is_refused(grade_text: Grade) -> None:
-    labels = Truths().find(EX2, as_written("cpu")).gradients.total["logits"].argmin(1).tolist()
+    labels = KnownTruths().find(EX2, as_written("cpu")).gradients.total["logits"].argmin(1).tolist()
     (report,) = grade_text(SOFTMAX_MINUS_ONE.replace("Yb", str(labels)), exercise="ex2")
     assert named(report)["logits"].mistake == "hardcoded-values"
     assert report.score == 0
@@ -200,7 +200,7 @@ def test_the_lectures_figures_are_those_on_the_exercises_own_data(ex1: Any) -> N
     exact = verdicts["probs"]
     assert (exact.exact, exact.approximate, exact.maxdiff) == (True, True, 0.0)
     wrong = verdicts["h"]
-    truth = Truths().find(EX1, as_written("cpu")).gradients.total["h"]
+    truth = KnownTruths().find(EX1, as_written("cpu")).gradients.total["h"]
     assert (wrong.exact, wrong.approximate) == (False, False)
     assert wrong.maxdiff == pytest.approx(1e-3 * float(truth.abs().max()), rel=1e-2)
 

@@ -12,14 +12,28 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from grader.base.wire import MAX_TENSOR_BYTES, MAX_WORDS_BYTES, Channel, WireError
+from grader.running.protocol import (
+    MAX_TENSOR_BYTES,
+    MAX_WORDS_BYTES,
+    REPLIES,
+    Channel,
+    Description,
+    Done,
+    ProtocolError,
+    Ready,
+    Reply,
+    Said,
+    Value,
+)
+
+Ends = tuple[socket.socket, Channel[Reply]]
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, Channel]]:
+def ends() -> Iterator[Ends]:
     theirs, ours = socket.socketpair()
     with theirs, ours:
-        yield theirs, Channel(ours)
+        yield theirs, Channel(ours, REPLIES)
 
 
 def soon(seconds: float = 5.0) -> float:
@@ -30,16 +44,17 @@ def frame(words: bytes, tensors: bytes = b"") -> bytes:
     return struct.pack("!II", len(words), len(tensors)) + words + tensors
 
 
-def test_words_and_tensors_arrive_as_they_were_sent(ends: tuple[socket.socket, Channel]) -> None:
+def test_words_and_tensors_arrive_as_they_were_sent(ends: Ends) -> None:
     theirs, ours = ends
     sent = {"transposed": torch.arange(6.0).reshape(2, 3).T, "empty": torch.empty(0, 3), "one": torch.tensor(1.5)}
-    Channel(theirs).send({"op": "value", "line": 3}, sent)
-    Channel(theirs).send({"op": "done"})
-    words, tensors = ours.receive(soon())
-    assert words == {"op": "value", "line": 3}
+    value = Value("h", {0: Said(Description("tensor", shape=(2, 3)))}, line=3)
+    Channel(theirs, REPLIES).send(value, sent)
+    Channel(theirs, REPLIES).send(Done())
+    message, tensors = ours.receive(soon())
+    assert message == value
     assert tensors.keys() == sent.keys()
     assert all(torch.equal(tensors[name], value) for name, value in sent.items())
-    assert ours.receive(soon()) == ({"op": "done"}, {})
+    assert ours.receive(soon()) == (Done(), {})
 
 
 @pytest.mark.parametrize(
@@ -48,11 +63,11 @@ def test_words_and_tensors_arrive_as_they_were_sent(ends: tuple[socket.socket, C
         b"",
         frame(b"{}")[:6],
         struct.pack("!II", 900_000, 0) + b"0123456789",
-        struct.pack("!II", 2, 60_000_000) + b"{}" + bytes(1000),
+        struct.pack("!II", 15, 60_000_000) + b'{"op": "ready"}' + bytes(1000),
     ],
     ids=["nothing", "half a header", "half the words", "half the tensors"],
 )
-def test_a_message_that_never_ends_is_given_up_at_the_deadline(raw: bytes, ends: tuple[socket.socket, Channel]) -> None:
+def test_a_message_that_never_ends_is_given_up_at_the_deadline(raw: bytes, ends: Ends) -> None:
     theirs, ours = ends
     theirs.sendall(raw)
     start = time.monotonic()
@@ -61,7 +76,7 @@ def test_a_message_that_never_ends_is_given_up_at_the_deadline(raw: bytes, ends:
     assert 0.15 < time.monotonic() - start < 2.0
 
 
-def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: tuple[socket.socket, Channel]) -> None:
+def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: Ends) -> None:
     theirs, ours = ends
     enough = threading.Event()
 
@@ -88,25 +103,41 @@ def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: tuple[socket.
         frame(b"\xff\xfe{"),
         frame(b"[1, 2]"),
         frame(b"[" * 200_000),
-        frame(b'{"line": ' + b"9" * 10_000 + b"}"),
-        frame(b"{}", b"no safetensors"),
-        frame(b"{}", struct.pack("<Q", 1 << 60) + b"{}"),
+        frame(b'{"op": "running", "step": ' + b"9" * 10_000 + b"}"),
+        frame(b'{"op": "running", "step": -1}'),
+        frame(b'{"op": "running", "step": true}'),
+        frame(b'{"op": "running"}'),
+        frame(b'{"op": "running", "step": 1} {}'),
+        frame(b'{"op": "run"}'),
+        frame(b"{}"),
+        frame(b'{"op": "value", "tensor": "h", "trials": {}, "status": "pass"}'),
+        frame(b'{"op": "value", "tensor": "' + b"h" * 1000 + b'", "trials": {}}'),
+        frame(b'{"op": "value", "tensor": "h", "trials": {"zero": {}}}'),
+        frame(b'{"op": "value", "tensor": "h", "trials": {"0": {"value": {"kind": "tensor", "shape": [-1]}}}}'),
+        frame(b'{"op": "done", "forward_differs": ["../../etc/passwd"]}'),
+        frame(b'{"op": "ready"}', b"no safetensors"),
+        frame(b'{"op": "ready"}', struct.pack("<Q", 1 << 60) + b"{}"),
         struct.pack("!II", MAX_WORDS_BYTES + 1, 0),
         struct.pack("!II", 2, MAX_TENSOR_BYTES + 1),
     ],
-    ids=["no text", "no object", "deep", "a huge number", "no tensors", "a huge header", "long words", "large tensors"],
+    ids=[
+        *("no text", "no object", "deep", "a huge number", "a negative step", "a step that is no number", "no step"),
+        *("two messages", "what only a judge sends", "no kind", "a field of its own", "a long name", "a trial by name"),
+        *("a negative size", "a line that is no number"),
+        *("no tensors", "a huge header", "long words", "large tensors"),
+    ],
 )
-def test_what_is_no_message_is_told_from_one(raw: bytes, ends: tuple[socket.socket, Channel]) -> None:
+def test_what_is_no_message_is_told_from_one(raw: bytes, ends: Ends) -> None:
     theirs, ours = ends
     theirs.sendall(raw)
-    with pytest.raises(WireError):
+    with pytest.raises(ProtocolError):
         ours.receive(soon())
 
 
-def test_an_end_that_is_gone_is_told(ends: tuple[socket.socket, Channel]) -> None:
+def test_an_end_that_is_gone_is_told(ends: Ends) -> None:
     theirs, ours = ends
     theirs.sendall(frame(json.dumps({"op": "ready"}).encode()) + b"\0\0")
     theirs.close()
-    assert ours.receive(soon()) == ({"op": "ready"}, {})
+    assert ours.receive(soon()) == (Ready(), {})
     with pytest.raises(EOFError):
         ours.receive(soon())

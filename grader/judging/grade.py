@@ -14,6 +14,7 @@ from grader.judging.judge import Answer, Judge, prove
 from grader.judging.settings import Settings, settings
 from grader.judging.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
 from grader.lesson.exercise import all_exercises
+from grader.lesson.program import program_of
 from grader.lesson.trials import other_data, random_upstream, trials_of, use_exact_arithmetic
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
@@ -21,7 +22,7 @@ from grader.reading.submission import Part, find_parts
 from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.sandbox import Launcher
 from grader.syntax.source import read_source, refusing_depth
-from grader.truth.truths import Truth, Truths
+from grader.truth.truths import KnownTruths, Truth
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
 
@@ -37,7 +38,7 @@ class Grader:
         self.settings = chosen
         self._owns_launcher = launcher is None
         self.launcher = launcher or launcher_for(chosen)
-        self.truths = Truths()
+        self.truths = KnownTruths()
         use_exact_arithmetic()
 
     def __enter__(self) -> Grader:
@@ -180,7 +181,7 @@ def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
     gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
-    trials = [(e.id, trial.parameters) for e in gradients for trial in trials_of(e, chosen.seed, chosen.device)]
+    trials = [(program_of(e), t.parameters) for e in gradients for t in trials_of(e, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
         prove(launcher, gradients[0])
@@ -191,7 +192,7 @@ def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
 
 
 def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evidence:
-    return Evidence(answers.get(verdict.name, Answer({"kind": "stub"})), truth)
+    return Evidence(answers.get(verdict.name, Answer()), truth)
 
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:

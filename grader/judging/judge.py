@@ -5,21 +5,39 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
+import msgspec
 from torch import Tensor
 
 from grader.base.errors import DojoError
 from grader.base.visible import harmless
-from grader.base.wire import WireError
 from grader.lesson.exercise import Exercise
+from grader.lesson.program import program_of
 from grader.lesson.trials import Trial, as_written
 from grader.reading.plan import Plan, Step
+from grader.running.protocol import (
+    Description,
+    Done,
+    Failure,
+    ForwardCheck,
+    NameRules,
+    ProtocolError,
+    Reply,
+    Run,
+    Running,
+    Said,
+    StepRequest,
+    Truths,
+    Value,
+    Variants,
+    encode,
+)
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.source import Cell, Statement
-from grader.truth.truths import Truth, Truths
+from grader.truth.truths import KnownTruths, Truth
 
 STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
 """How long one statement may take; the double loop over C takes 0.005. Each that took too long halves it for the
@@ -27,37 +45,13 @@ next, so that a file full of endless loops leaves time for its right answers."""
 
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
-_MOST_DIMENSIONS = 64
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no value: an exception's type and text, or `timeout` or `crash` as type."""
-
-    type: str
-    text: str = ""
-    line: int | None = None
-    name: str | None = None
-
-    @classmethod
-    def read(cls, words: object) -> Failure | None:
-        """A failure from a worker's message; None where it is none."""
-        if not isinstance(words, dict):
-            return None
-        name = words.get("name")
-        return cls(
-            harmless(str(words.get("type", ""))),
-            harmless(str(words.get("text", ""))),
-            as_int(words.get("line")),
-            harmless(name) if isinstance(name, str) else None,
-        )
 
 
 @dataclass(frozen=True)
 class Answer:
     """What the worker handed over for one gradient: numbers, or words about what it is instead."""
 
-    words: Mapping[str, Any] = field(default_factory=dict)
+    words: Description = field(default_factory=Description)
     value: Tensor | None = None
     failure: Failure | None = None
     line: int | None = None
@@ -75,9 +69,9 @@ class StepFailed(Exception):
 class Judge:
     """Runs one plan in several trials. Loses a statement, never the run, to a worker that hangs or dies."""
 
-    def __init__(self, launcher: Launcher, plan: Plan, truths: Truths, seconds: float) -> None:
+    def __init__(self, launcher: Launcher, plan: Plan, truths: KnownTruths, seconds: float) -> None:
         """`seconds` is what all runs of the submission may take together."""
-        self.truths = truths
+        self.known = truths
         self.launcher = launcher
         self.plan = plan
         self.worker: Worker | None = launcher.start()
@@ -104,7 +98,7 @@ class Judge:
                 self.close()
                 self._bar(failed)
                 if failed.index is None:
-                    found = [({}, self.truths.find(self.plan.exercise, trial, chained)) for trial in trials]
+                    found = [({}, self.known.find(self.plan.exercise, trial, chained)) for trial in trials]
                     return [(self._with_lost(answers), truth) for answers, truth in found]
                 trials = [trial.again() for trial in trials]
                 continue
@@ -116,17 +110,25 @@ class Judge:
         if not attempt.place.isidentifier():
             return []
         helpers = self.plan.slices[tensor] - set(self.plan.lines_of(tensor))
-        steps = [self._step(step) for step in self.plan.steps if step.index in helpers]
-        request = self._request([truth.trial]) | {"steps": steps, "variants": texts, "place": attempt.place}
-        request["fresh"] = [name for name, held in self.plan.aliases.items() if held == tensor]
-        words = set(_WORD.findall("\n".join([*(step["text"] for step in steps), *(t for text in texts for t in text)])))
+        steps = tuple(self._step(step) for step in self.plan.steps if step.index in helpers)
+        request = Variants(
+            program_of(self.plan.exercise),
+            dict(truth.trial.parameters),
+            steps,
+            tuple(map(tuple, texts)),
+            attempt.place,
+            tuple(name for name, held in self.plan.aliases.items() if held == tensor),
+            self.plan.aliases,
+            self._names,
+        )
+        words = set(_WORD.findall("\n".join([*(step.text for step in steps), *(t for text in texts for t in text)])))
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
         self.worker = self.worker or self.launcher.start()
         try:
             self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
             self._next(self.worker, SETUP_SECONDS, None)
             known = {f"0:{name}": value for name, value in truth.put_back.items() if name in read - {tensor}}
-            self.worker.channel.send({}, known, self._until(STATEMENT_SECONDS))
+            self.worker.channel.send(Truths(), known, self._until(STATEMENT_SECONDS))
             _, found = self._next(self.worker, STATEMENT_SECONDS, None, truth.device)
         except (StepFailed, OSError):
             self.close()
@@ -146,11 +148,11 @@ class Judge:
     ) -> list[tuple[dict[str, Answer], Truth]]:
         try:
             worker.channel.send(self._request(trials), deadline=self._until(SETUP_SECONDS))
-            truths = [self.truths.find(self.plan.exercise, trial, chained) for trial in trials]
+            truths = [self.known.find(self.plan.exercise, trial, chained) for trial in trials]
             self._next(worker, SETUP_SECONDS, None)
             known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden})
             given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
-            worker.channel.send({}, given, self._until(SETUP_SECONDS))
+            worker.channel.send(Truths(), given, self._until(SETUP_SECONDS))
             return list(zip(self._collect(worker, truths), truths, strict=True))
         except OSError:
             raise StepFailed(None, "crash") from None
@@ -160,26 +162,21 @@ class Judge:
         running: int | None = None
         while True:
             message, tensors = self._next(worker, self.patience, running, truths[0].device)
-            match message.get("op"):
-                case "running":
-                    running = as_int(message.get("step"))
-                case "done":
-                    found = message.get("forward_differs")
-                    if truths[0].trial.decides and isinstance(found, list):
-                        self.forward_differs = [index for index in map(as_int, found) if index is not None]
+            match message:
+                case Running():
+                    running = message.step
+                case Done():
+                    if truths[0].trial.decides:
+                        self.forward_differs = list(message.forward_differs)
                     return answers
-                case "value":
-                    tensor, said = message.get("tensor"), message.get("trials")
-                    if not (isinstance(tensor, str) and tensor in self.plan.attempts and isinstance(said, dict)):
-                        raise StepFailed(running, "crash")
-                    handed = [at for at in range(len(truths)) if isinstance(said.get(str(at)), dict)]
-                    line = as_int(message.get("line"))
+                case Value() if message.tensor in self.plan.attempts:
+                    tensor = message.tensor
+                    handed = {at: truths[at] for at in message.trials if at < len(truths)}
                     for at in handed:
-                        answers[at].setdefault(tensor, _answer(said[str(at)], tensors.get(str(at)), line))
-                    if (then := as_int(message.get("then"))) is not None:
-                        running = then
+                        answers[at].setdefault(tensor, _answer(message.trials[at], tensors.get(str(at)), message.line))
+                    running = running if message.then is None else message.then
                     try:
-                        back = self.truths.message_of(tensor, {at: truths[at] for at in handed})
+                        back = self.known.message_of(tensor, handed, partial(encode, Truths()))
                         worker.channel.send_encoded(back, self._until(self.patience))
                     except OSError:
                         raise StepFailed(running, "crash") from None
@@ -194,41 +191,41 @@ class Judge:
 
     def _next(
         self, worker: Worker, seconds: float, running: int | None, device: str = "cpu"
-    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    ) -> tuple[Reply, dict[str, Tensor]]:
         return next_message(worker, self._until(seconds), running, device)
 
     def _until(self, seconds: float) -> float:
         return min(time.monotonic() + seconds, self.deadline)
 
-    def _request(self, trials: Sequence[Trial]) -> dict[str, Any]:
-        steps = [self._step(step) for step in self.plan.steps if step.index not in self.barred]
-        checks = [
-            {"index": index, "names": names, "text": self.plan.statements[index].text}
-            for index, names in self.plan.forward_lines
-        ]
-        return {
-            "exercise": self.plan.exercise.id,
-            "trials": [dict(trial.parameters) for trial in trials],
-            "steps": steps,
-            "aliases": self.plan.aliases,
-            "places": self.plan.places_inside,
-            "by_name": self.plan.names.by_name,
-            "by_place": self.plan.names.by_place,
-            "caches": sorted(self.plan.names.caches),
-            "own_functions": sorted(self.plan.names.own_functions),
-            "forward_checks": checks if trials[0].decides else [],
-        }
+    def _request(self, trials: Sequence[Trial]) -> Run:
+        checks = (
+            ForwardCheck(index, names, self.plan.statements[index].text) for index, names in self.plan.forward_lines
+        )
+        return Run(
+            program_of(self.plan.exercise),
+            tuple(dict(trial.parameters) for trial in trials),
+            tuple(self._step(step) for step in self.plan.steps if step.index not in self.barred),
+            self.plan.aliases,
+            self.plan.places_inside,
+            self._names,
+            tuple(checks) if trials[0].decides else (),
+        )
 
-    def _step(self, step: Step) -> dict[str, Any]:
-        return {
-            "index": step.index,
-            "text": step.statement.text,
-            "line": step.statement.line,
-            "text_line": step.statement.text_line,
-            "writes": step.writes,
-            "hand_over": {t: place for t, place in step.hand_over.items() if t not in self.lost},
-            "hooks": sorted(step.hooks - self.lost.keys()),
-        }
+    @property
+    def _names(self) -> NameRules:
+        names = self.plan.names
+        return NameRules(names.by_name, names.by_place, tuple(sorted(names.caches)), tuple(sorted(names.own_functions)))
+
+    def _step(self, step: Step) -> StepRequest:
+        return StepRequest(
+            index=step.index,
+            text=step.statement.text,
+            line=step.statement.line,
+            text_line=step.statement.text_line,
+            writes=step.writes,
+            hand_over={t: place for t, place in step.hand_over.items() if t not in self.lost},
+            hooks=tuple(sorted(step.hooks - self.lost.keys())),
+        )
 
     def _bar(self, failed: StepFailed) -> None:
         if failed.index is None or time.monotonic() >= self.deadline:
@@ -253,7 +250,7 @@ def prove(launcher: Launcher, exercise: Exercise) -> None:
     """
     lines = [Statement(ast.parse(atom.text).body[0], Cell("code", atom.text)) for atom in exercise.atoms]
     steps = [Step(index, line, (), {}, frozenset()) for index, line in enumerate(lines)]
-    judge = Judge(launcher, Plan(exercise, steps, statements=lines), Truths(), SETUP_SECONDS)
+    judge = Judge(launcher, Plan(exercise, steps, statements=lines), KnownTruths(), SETUP_SECONDS)
     judge.run([as_written("cpu")])
     if judge.barred or judge.worker is None:
         raise DojoError(
@@ -265,8 +262,8 @@ def prove(launcher: Launcher, exercise: Exercise) -> None:
 
 def next_message(
     worker: Worker, deadline: float, running: int | None = None, device: str = "cpu"
-) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The worker's next message: words, and tensors on `device`.
+) -> tuple[Reply, dict[str, Tensor]]:
+    """The worker's next message, and its tensors on `device`.
 
     Raises:
         StepFailed: none came before `deadline`, or the worker is gone; `running` is the statement to blame.
@@ -275,25 +272,21 @@ def next_message(
         return worker.channel.receive(deadline, device)
     except TimeoutError:
         raise StepFailed(running, "timeout") from None
-    except (EOFError, WireError):
+    except (EOFError, ProtocolError):
         raise StepFailed(running, "crash") from None
 
 
-def _answer(said: Mapping[str, Any], value: Tensor | None, line: int | None) -> Answer:
-    failure = Failure.read(said.get("failure"))
-    if failure is not None:
-        return Answer(failure=failure, line=line)
-    words = said.get("value")
-    return Answer(_description(words) if isinstance(words, dict) else {}, value, None, line)
+def _answer(said: Said, value: Tensor | None, line: int | None) -> Answer:
+    if said.failure is not None:
+        return Answer(failure=sane(said.failure), line=line)
+    words = said.value or Description()
+    clean = {key: harmless(getattr(words, key)) for key in ("kind", "type", "dtype", "device", "layout")}
+    return Answer(msgspec.structs.replace(words, **clean), value, None, line)
 
 
-def _description(words: Mapping[str, Any]) -> dict[str, Any]:
-    """What `describe_value` says of a value, from a worker that may say anything."""
-    said = {key: harmless(str(words.get(key, ""))) for key in ("kind", "type", "dtype", "device", "layout")}
-    shape = words.get("shape")
-    sizes = [size for size in map(as_int, shape) if size is not None] if isinstance(shape, list) else []
-    return said | {"shape": sizes[:_MOST_DIMENSIONS]}
-
-
-def as_int(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def sane(failure: Failure | None) -> Failure | None:
+    """A failure as a worker words it, without the characters that could take hold of a terminal."""
+    if failure is None:
+        return None
+    name = None if failure.name is None else harmless(failure.name)
+    return Failure(harmless(failure.type), harmless(failure.text), failure.line, name)

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor
 
 from grader.admission.static_check import AUTOGRAD
 from grader.diagnosing import UNEXPLAINED, Diagnosis, Mismatch, diagnose
-from grader.judging.judge import SETUP_SECONDS, STATEMENT_SECONDS, Failure, StepFailed, as_int, next_message
+from grader.judging.judge import SETUP_SECONDS, STATEMENT_SECONDS, StepFailed, next_message, sane
 from grader.judging.settings import Settings
 from grader.judging.training_repair import repair_line
 from grader.judging.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step
 from grader.judging.verdicts import explain_failure, place
 from grader.lesson.exercise import Exercise
+from grader.lesson.program import program_of
 from grader.lesson.trials import Trial, as_written, other_data, other_sizes
 from grader.reading.plan import short_texts
 from grader.reading.submission import Part
 from grader.reading.training_plan import TrainingPlan, plan_training
 from grader.report.records import SubmissionReport, Verdict
+from grader.running.protocol import Done, Failure, LoopStep, NameRules, Running, StepRequest, Train, Truths
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.loops import why_not_stepwise
 
-_MOST_STEPS = 10**9
 _AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
 
@@ -109,21 +108,22 @@ def _run(launcher: Launcher, plan: TrainingPlan, trial: Trial, deadline: float) 
 def _compare_steps(worker: Worker, plan: TrainingPlan, trial: Trial, deadline: float) -> Outcome:
     outcome = Outcome()
     try:
-        worker.channel.send(plan.request(trial), deadline=deadline)
+        worker.channel.send(_request(plan, trial), deadline=deadline)
         reference = Reference.start(plan.exercise, trial)
         next_message(worker, min(deadline, time.monotonic() + SETUP_SECONDS))
         while True:
             message, handed = next_message(worker, min(deadline, time.monotonic() + STATEMENT_SECONDS))
-            match message.get("op"):
-                case "running":
+            match message:
+                case Running():
                     continue
-                case "step":
-                    truth = reference.step(_position(message))
+                case LoopStep():
+                    truth = reference.step(message.position)
                     compare_step(handed, truth, outcome)
                     known = {name: truth.after[name] for name in plan.exercise.trained}
-                    worker.channel.send({}, known | {"generator": reference.generator.get_state()}, deadline)
-                case "done":
-                    outcome.failure = Failure.read(message.get("failure"))
+                    known["generator"] = reference.generator.get_state()
+                    worker.channel.send(Truths(), known, deadline)
+                case Done():
+                    outcome.failure = sane(message.failure)
                     return outcome
                 case _:
                     raise StepFailed(None, "crash")
@@ -131,11 +131,21 @@ def _compare_steps(worker: Worker, plan: TrainingPlan, trial: Trial, deadline: f
         raise StepFailed(None, "crash") from None
 
 
-def _position(message: Mapping[str, Any]) -> int:
-    position = as_int(message.get("position"))
-    if position is None or not 0 <= position < _MOST_STEPS:
-        raise ValueError("no position of a loop")
-    return position
+def _request(plan: TrainingPlan, trial: Trial) -> Train:
+    """The statements for a worker; only the last, which runs the loop, writes what is graded."""
+    steps = tuple(
+        StepRequest(
+            index,
+            statement.text,
+            statement.line,
+            statement.text_line,
+            writes=plan.exercise.graded if index == plan.indexes[-1] else (),
+            loops=tuple(statement.cell.line + loop.lineno - 1 for loop in plan.loops.get(index, [])),
+        )
+        for index, statement in zip(plan.indexes, plan.statements, strict=True)
+    )
+    names = NameRules(own_functions=tuple(sorted(plan.own_functions)))
+    return Train(program_of(plan.exercise), dict(trial.parameters), steps, names)
 
 
 def _decide(verdict: Verdict, outcome: Outcome, plan: TrainingPlan) -> None:

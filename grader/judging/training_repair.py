@@ -15,7 +15,7 @@ from grader.reading.training_plan import TrainingPlan
 from grader.running.sandbox import Launcher
 from grader.syntax.source import Cell, Statement
 from grader.truth.autograd import backpropagate, cut_forward
-from grader.truth.truths import Truth, Truths
+from grader.truth.truths import KnownTruths, Truth
 
 MOST_VARIANTS = 240
 
@@ -39,7 +39,7 @@ def repair_line(
         slices={tensor: {0}},
         statements=[statement],
     )
-    judge = Judge(launcher, line_plan, Truths(), deadline - time.monotonic())
+    judge = Judge(launcher, line_plan, KnownTruths(), deadline - time.monotonic())
     try:
         tried = variants([statement.text], vocabulary_of(exercise, forward, gradients.total), MOST_VARIANTS)
         right = judge.right_variants(tensor, [variant.statements for variant in tried], truth)

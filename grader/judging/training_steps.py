@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
-from grader.judging.judge import Failure
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, namespace_of
+from grader.running.protocol import Failure
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
 
 

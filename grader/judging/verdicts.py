@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,9 +9,10 @@ from torch import Tensor
 
 from grader.diagnosing import UNEXPLAINED, Mismatch, diagnose, explain_exception, shape_text, wrong_shape
 from grader.judging.details import details_of
-from grader.judging.judge import Answer, Failure
+from grader.judging.judge import Answer
 from grader.reading.plan import Plan
 from grader.report.records import Verdict
+from grader.running.protocol import Failure
 from grader.syntax.source import Source, Statement
 from grader.truth.compare import Comparison
 from grader.truth.truths import Truth
@@ -84,7 +84,7 @@ def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) ->
     if answer.failure is not None:
         explain_failure(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.failure)
         return
-    if answer.words.get("kind") == "stub":
+    if answer.words.kind == "stub":
         verdict.status, verdict.message = "missing", "not attempted"
         return
     gradients, value = decisive.truth.gradients, answer.value
@@ -209,18 +209,14 @@ def explain_failure(verdict: Verdict, statement: Statement, failure: Failure) ->
 
 
 def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> None:
-    words: Mapping[str, object] = answer.words
-    if words.get("kind") != "tensor":
+    words = answer.words
+    if words.kind != "tensor":
         verdict.status, verdict.mistake = "wrong", "not-a-tensor"
-        verdict.message = f"It is a Python {words.get('type')}; a gradient is a tensor of shape {shape_text(shape)}."
+        verdict.message = f"It is a Python {words.type}; a gradient is a tensor of shape {shape_text(shape)}."
         return
-    found = words.get("shape")
-    ours = [int(size) for size in found] if isinstance(found, list) else []
-    if ours != shape:
+    if list(words.shape) != shape:
         verdict.status, verdict.mistake = "shape", "wrong-shape"
-        verdict.message = wrong_shape(verdict.name, ours, shape)
+        verdict.message = wrong_shape(verdict.name, list(words.shape), shape)
         return
     verdict.status, verdict.mistake = "wrong", "not-dense"
-    verdict.message = (
-        f"A gradient is a dense tensor of real numbers; yours is {words.get('layout')}, {words.get('dtype')}."
-    )
+    verdict.message = f"A gradient is a dense tensor of real numbers; yours is {words.layout}, {words.dtype}."

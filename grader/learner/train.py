@@ -62,17 +62,17 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     protected = without_stand_ins(namespace)
     progress = Progress()
     namespace |= stand_ins() | {STEPS: progress}
-    for step in plan.steps():
+    for index, statement in zip(plan.indexes, plan.statements, strict=True):
         namespace.update(protected)
-        failure = run_statement(
-            step, namespace, partial(hook_loops, lines=step["loops"], own_functions=step["own_functions"])
-        )
-        if failure is not None and failure["type"] == "KeyboardInterrupt":
+        lines = [statement.cell.line + loop.lineno - 1 for loop in plan.loops.get(index, [])]
+        hook = partial(hook_loops, lines=lines, own_functions=plan.own_functions)
+        failure = run_statement(statement.text, statement.text_line, namespace, hook)
+        if failure is not None and failure.type == "KeyboardInterrupt":
             click.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
             break
-        if failure is not None and step["writes"]:
-            where = f"{part.analysis.source.path}:{failure['line']}"
-            click.echo(f"{where}: {failure['type']}: {failure['text']}", err=True)
+        if failure is not None and statement is plan.statement:
+            where = f"{part.analysis.source.path}:{failure.line}"
+            click.echo(f"{where}: {failure.type}: {failure.text}", err=True)
             return 1
     namespace.update({name: namespace.get(name, value) for name, value in protected.items()})
     for cell in part.exercise.code_cells("evaluation"):

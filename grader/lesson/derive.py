@@ -132,14 +132,6 @@ def pristine_exercises() -> Iterator[tuple[Exercise, str]]:
         yield exercise, exercise.path.read_text(encoding="utf-8") if derived else exercise_text(exercise)
 
 
-def write_pristine(folder: Path) -> None:
-    """Write every exercise as learners get it below `folder`: what a process may know that runs their answers."""
-    for exercise, text in pristine_exercises():
-        path = folder / f"{exercise.id}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
 def build() -> list[Path]:
     """Write every derived file that is not up to date.
 

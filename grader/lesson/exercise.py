@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -286,12 +285,7 @@ def marked_id(cells: tuple[Cell, ...]) -> str | None:
 
 
 def exercise_folder() -> Path:
-    """Where untouched exercises lie: a checkout's `exercises/` belong to the learner, so not there.
-
-    DOJO_DEFINITIONS names another folder, for a process that must not know the solutions.
-    """
-    if chosen := os.environ.get("DOJO_DEFINITIONS"):
-        return Path(chosen)
+    """Where untouched exercises lie: a checkout's `exercises/` belong to the learner, so not there."""
     try:
         return bundled("solutions")
     except DojoError:

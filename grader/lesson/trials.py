@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from types import CodeType
 from typing import Any
 
 import torch
 
-from grader.lesson.exercise import SETUP_TAGS, Exercise
+from grader.lesson.exercise import Exercise
+from grader.lesson.program import program_of, set_up
 
 _PRIMES = (5, 7, 11, 13, 17, 19, 23)
 _VOCABULARIES = (21, 22, 24)
@@ -102,21 +101,7 @@ def _float64(device: str, seed: int) -> dict[str, Any]:
 
 def namespace_of(exercise: Exercise, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Run the setup cells with `parameters` in place of the exercise's own; the names they bind."""
-    namespace: dict[str, Any] = {"__name__": "exercise"}
-    with torch.no_grad():
-        for code, overridable in _setup_code(exercise):
-            exec(code, namespace)
-            if overridable:
-                namespace.update(parameters)
-    return namespace
-
-
-@lru_cache(maxsize=64)
-def _setup_code(exercise: Exercise) -> tuple[tuple[CodeType, bool], ...]:
-    return tuple(
-        (compile("\n" * (cell.line - 1) + cell.text, exercise.path.name, "exec"), "parameters" in cell.tags)
-        for cell in exercise.code_cells(*SETUP_TAGS)
-    )
+    return set_up(program_of(exercise), parameters)
 
 
 def use_exact_arithmetic() -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import Any
 
 from grader.admission.static_check import Refusal, StaticCheck
 from grader.lesson.exercise import Exercise
-from grader.lesson.trials import Trial
 from grader.reading.attempts import Analysis
 from grader.reading.plan import PROVIDED_MODULES
 from grader.reading.slices import Slicer
@@ -62,31 +60,6 @@ class TrainingPlan:
                     if loop.target.id in inner:
                         return loop.target.id
         return None
-
-    def steps(self) -> list[dict[str, Any]]:
-        """The statements for a worker; only the last, which runs the loop, writes what is graded."""
-        steps = []
-        for index, statement in zip(self.indexes, self.statements, strict=True):
-            steps.append(
-                {
-                    "index": index,
-                    "text": statement.text,
-                    "line": statement.line,
-                    "text_line": statement.text_line,
-                    "writes": list(self.exercise.graded) if index == self.indexes[-1] else [],
-                    "own_functions": sorted(self.own_functions),
-                    "loops": [statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, [])],
-                }
-            )
-        return steps
-
-    def request(self, trial: Trial) -> dict[str, Any]:
-        return {
-            "exercise": self.exercise.id,
-            "training": True,
-            "parameters": dict(trial.parameters),
-            "steps": self.steps(),
-        }
 
 
 def plan_training(analysis: Analysis, exercise: Exercise) -> TrainingPlan | None:

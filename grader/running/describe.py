@@ -8,32 +8,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grader.running.protocol import MAX_DIMENSIONS, MAX_NAME, MAX_TEXT, Description, Failure
+
 SUBMISSION = "<submission>"
 MAX_ELEMENTS = 2_000_000
-_MAX_TEXT = 300
 
 
-def describe_value(value: Any) -> tuple[dict[str, Any], Tensor | None]:
+def describe_value(value: Any) -> tuple[Description, Tensor | None]:
     """What a candidate is, in words; and its numbers where it is a dense tensor of a sane size."""
     if not isinstance(value, Tensor):
-        kind = "stub" if value is ... or value is None else "object"
-        return {"kind": kind, "type": type(value).__name__[:60]}, None
+        return Description("stub" if value is ... or value is None else "object", _short(type(value).__name__)), None
     if value.is_nested:  # it has no shape to tell
-        return {"kind": "tensor", "shape": [], "dtype": str(value.dtype), "layout": "nested"}, None
-    words = {
-        "kind": "tensor",
-        "shape": list(value.shape),
-        "dtype": str(value.dtype).removeprefix("torch."),
-        "device": value.device.type,
-        "layout": str(value.layout).removeprefix("torch."),
-    }
+        return Description("tensor", dtype=str(value.dtype), layout="nested"), None
+    words = Description(
+        kind="tensor",
+        shape=tuple(value.shape[:MAX_DIMENSIONS]),
+        dtype=str(value.dtype).removeprefix("torch."),
+        device=value.device.type,
+        layout=str(value.layout).removeprefix("torch."),
+    )
     dense = value.layout == torch.strided and value.device.type != "meta"
     if not dense or value.numel() > MAX_ELEMENTS or value.is_complex():
         return words, None
     return words, value.detach()
 
 
-def describe_exception(error: BaseException) -> dict[str, Any]:
+def describe_exception(error: BaseException) -> Failure:
     """Type, text and the submission's line of an exception."""
     line = None
     for frame, number in traceback.walk_tb(error.__traceback__):
@@ -46,4 +46,10 @@ def describe_exception(error: BaseException) -> dict[str, Any]:
     except Exception:
         text = ""
     name = getattr(error, "name", None) if isinstance(error, NameError) else None
-    return {"type": type(error).__name__[:60], "text": text[:_MAX_TEXT], "line": line, "name": name}
+    known = _short(name, MAX_TEXT) if isinstance(name, str) else None
+    return Failure(_short(type(error).__name__), _short(text, MAX_TEXT), line, known)
+
+
+def _short(text: str, most: int = MAX_NAME) -> str:
+    """A text that can travel: not too long, and without halves of a character."""
+    return text[:most].encode(errors="replace").decode()

@@ -6,23 +6,22 @@ import contextlib
 import gc
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from grader.base.errors import DojoError
-from grader.base.wire import Channel
-from grader.lesson.derive import write_pristine
+from grader.lesson.program import Program
 from grader.running.confine import (
     ISOLATION_LEVELS,
     address_space,
@@ -35,6 +34,7 @@ from grader.running.confine import (
     offer,
 )
 from grader.running.limits import Limits
+from grader.running.protocol import REPLIES, REQUESTS, Channel, Reply
 
 __all__ = ["ISOLATION_LEVELS", "Launcher", "Worker", "highest_isolation", "main"]
 
@@ -50,7 +50,7 @@ _LARGE_PAGES = "glibc.malloc.hugetlb=1"
 class Terms:
     """On which terms a worker runs. `files` and `calls` are the layers that its level has on this machine.
 
-    `trials`, exercises and parameters, are those that a worker finds set up.
+    `trials`, programs of lessons and parameters, are those that a worker finds set up.
     """
 
     isolation: str
@@ -58,7 +58,7 @@ class Terms:
     device: str
     files: bool = False
     calls: bool = False
-    trials: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    trials: Sequence[tuple[Program, Mapping[str, Any]]] = ()
 
     @property
     def cuda(self) -> bool:
@@ -69,7 +69,7 @@ class Worker:
     """A process that runs one submission. `channel` speaks to it."""
 
     def __init__(self, end: socket.socket, pid: int) -> None:
-        self.channel = Channel(end)
+        self.channel: Channel[Reply] = Channel(end, REPLIES)
         self.pid = pid
 
     def close(self) -> None:
@@ -88,16 +88,16 @@ class Launcher:
         isolation: str = "basic",
         limits: Limits | None = None,
         device: str = "cpu",
-        trials: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        trials: Sequence[tuple[Program, Mapping[str, Any]]] = (),
         *,
         forked: bool = True,
     ) -> None:
         """`isolation` is one of ISOLATION_LEVELS, and the machine must offer it (`confine.check_isolation`).
 
         Above `basic` workers are forked from a process started for them, for this one may hold solutions; likewise
-        where this one has threads or has used CUDA. There `trials`, exercises and the parameters of a trial, are
-        set up once and not in each worker. `forked` is False for a process that must never be forked: a fork keeps
-        open what this one has open.
+        where this one has threads or has used CUDA. There `trials`, programs of lessons and parameters,
+        are set up once and not in each worker. `forked` is False for a process that must never be forked: a fork
+        keeps open what this one has open.
         """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
@@ -171,29 +171,25 @@ class Launcher:
 
 
 def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
-    """A fresh process that forks workers. Above `basic` it reads exercises without their solutions."""
+    """A fresh process that forks workers."""
     # A process keeps the strings that it was started with where any code in it, and in its forks, can read them.
     environment = bare_environment() | {"GLIBC_TUNABLES": _LARGE_PAGES}
-    if terms.isolation != "basic":
-        definitions = tempfile.mkdtemp(prefix="dojo-")
-        write_pristine(Path(definitions))
-        environment["DOJO_DEFINITIONS"] = definitions
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-c", "from grader.running.sandbox import main; main()"),
-            *(str(requests.fileno()), json.dumps(asdict(terms))),
-        ],
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from grader.running.sandbox import main; main()", str(requests.fileno())],
         pass_fds=[requests.fileno()],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin:  # the first worker that is asked for tells of it
+            process.stdin.write(msgspec.json.encode(terms))
+    return process
 
 
 def main() -> None:
     """Entry point of a process of its own that forks workers."""
-    terms = json.loads(sys.argv[2])
-    limits = Limits(**terms.pop("limits"))
-    _serve_forks(socket.socket(fileno=int(sys.argv[1])), Terms(limits=limits, **terms))
+    terms = msgspec.json.decode(sys.stdin.buffer.read(), type=Terms)
+    _serve_forks(socket.socket(fileno=int(sys.argv[1])), terms)
 
 
 def _serve_forks(requests: socket.socket, terms: Terms) -> None:
@@ -205,7 +201,6 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
         confinement = _Confinement(terms)
         if terms.isolation != "basic":
             grader.running.worker.warm_up(terms.trials)
-            shutil.rmtree(os.environ.pop("DOJO_DEFINITIONS"), ignore_errors=True)
         confinement.raise_around_all(requests.fileno())
         gc.collect()
         gc.freeze()  # the collector of a worker would copy every page that it looks at
@@ -255,7 +250,7 @@ def _become_worker(end: socket.socket, confinement: _Confinement) -> None:
             end.sendall(json.dumps({"error": str(error)[:200]}).encode())
             return
         end.sendall(json.dumps({"pid": os.getpid()}).encode())
-        serve(Channel(end))
+        serve(Channel(end, REQUESTS))
     finally:
         os._exit(0)
 

@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from grader.admission.policy import compile_answer
 from grader.running.describe import SUBMISSION, describe_exception
+from grader.running.protocol import Failure
 
 
 class Float64Islands(TorchFunctionMode):
@@ -59,16 +60,20 @@ _codes: dict[tuple[str, int, str], CodeType] = {}
 
 
 def run_statement(
-    step: Mapping[str, Any], namespace: dict[str, Any], rewrite: Callable[[ast.Module], None], purpose: str = "graded"
-) -> dict[str, Any] | None:
+    text: str,
+    text_line: int,
+    namespace: dict[str, Any],
+    rewrite: Callable[[ast.Module], None],
+    purpose: str = "graded",
+) -> Failure | None:
     """Run one statement as `rewrite` leaves it; whatever it raises comes back as a description.
 
     `purpose` tells rewritings of one text apart.
     """
-    key = step["text"], step["text_line"], purpose
+    key = text, text_line, purpose
     try:
         if key not in _codes:
-            _codes[key] = compile_answer(step["text"], SUBMISSION, line=step["text_line"], rewrite=rewrite)
+            _codes[key] = compile_answer(text, SUBMISSION, line=text_line, rewrite=rewrite)
         exec(_codes[key], namespace)
     except BaseException as error:
         return describe_exception(error)

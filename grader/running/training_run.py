@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
-from grader.base.wire import Channel
-from grader.lesson.exercise import Exercise
-from grader.lesson.trials import namespace_of
+from grader.lesson.program import set_up
+from grader.running.protocol import Channel, Done, LoopStep, Request, Running, Train
 from grader.running.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
+from grader.running.statements import run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.syntax.loops import Loop, as_counted
 
@@ -66,27 +67,27 @@ def pick(iterable: Iterable[Any]) -> Iterator[tuple[int, Any]]:
 class TrainingRun:
     """Runs a submission's statements; its loop hands loss and parameters over after each chosen step."""
 
-    def __init__(self, channel: Channel, exercise: Exercise, request: Mapping[str, Any]) -> None:
+    def __init__(self, channel: Channel[Request], request: Train) -> None:
         self.channel = channel
-        self.exercise = exercise
+        self.program = request.program
         self.request = request
-        self.device = str(request["parameters"].get("device", "cpu"))
-        namespace = namespace_of(exercise, request["parameters"])
+        namespace = set_up(request.program, request.trial)
         self.protected = without_stand_ins(namespace)
         self.namespace: dict[str, Any] = namespace | stand_ins() | {STEPS: self._steps, "__name__": "__main__"}
         self.generators = [value for value in namespace.values() if isinstance(value, torch.Generator)]
         self.start = [generator.get_state() for generator in self.generators]
 
-    def run(self, run_statement: Callable[[Mapping[str, Any], dict[str, Any]], Any]) -> None:
+    def run(self) -> None:
         """Run every statement; the first one that raises ends the run, for the loop stands last."""
         failure = None
-        for step in self.request["steps"]:
+        for step in self.request.steps:
             self.namespace.update(self.protected)
-            self.channel.send({"op": "running", "step": step["index"]})
-            failure = run_statement(step, self.namespace)
-            if failure is not None and step["writes"]:
+            self.channel.send(Running(step.index))
+            hook = partial(hook_loops, lines=step.loops, own_functions=self.request.names.own_functions)
+            failure = run_statement(step.text, step.text_line, self.namespace, hook)
+            if failure is not None and step.writes:
                 break
-        self.channel.send({"op": "done", "failure": failure})
+        self.channel.send(Done(failure=failure))
 
     def _steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
         for generator, state in zip(self.generators, self.start, strict=True):
@@ -99,15 +100,15 @@ class TrainingRun:
             self._after_step(position, seen)
 
     def _after_step(self, position: int, seen: Mapping[str, Any]) -> None:
-        found = {name: seen.get(name) for name in self.exercise.trained}
+        found = {name: seen.get(name) for name in self.program.trained}
         handed = {name: value for name, value in found.items() if is_sendable(value)}
         loss = seen.get("loss")
         if is_sendable(loss) or isinstance(loss, float):
             handed["loss"] = torch.as_tensor(loss)
-        forward = self.exercise.forward_names
-        others = {*forward, *(f"d{name}" for name in (*forward, *self.exercise.trained))} - handed.keys()
+        forward = [name for line in self.program.forward for name in line.binds]
+        others = {*forward, *(f"d{name}" for name in (*forward, *self.program.trained))} - handed.keys()
         handed |= {name: value for name in others if is_sendable(value := seen.get(name))}
-        self.channel.send({"op": "step", "position": position}, handed)
+        self.channel.send(LoopStep(position), handed)
         _, truths = self.channel.receive()
         state = truths.pop("generator")
         for generator in self.generators:

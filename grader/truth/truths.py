@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grader.base.wire import encode
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
@@ -47,7 +46,7 @@ class Truth:
         return str(self.trial.parameters.get("device", "cpu"))
 
 
-class Truths:
+class KnownTruths:
     """Finds truths, and keeps the latest."""
 
     def __init__(self) -> None:
@@ -65,11 +64,13 @@ class Truths:
         """The same truth with the bits of `loss.backward()`, which "exact" is measured against."""
         return self._keep((*_key(exercise, trial), "real"), lambda: self._with_real_backward(exercise, trial))
 
-    def message_of(self, name: str, truths: Mapping[int, Truth]) -> bytes:
+    def message_of(
+        self, name: str, truths: Mapping[int, Truth], encode: Callable[[Mapping[str, Tensor]], bytes]
+    ) -> bytes:
         """The message that gives a worker the true gradients of `name`, by the number of the trial; encoded once."""
         key = name, *((number, truth.key) for number, truth in truths.items())
         if key not in self._messages:
-            self._messages[key] = encode({}, {str(number): truth.put_back[name] for number, truth in truths.items()})
+            self._messages[key] = encode({str(number): truth.put_back[name] for number, truth in truths.items()})
             if len(self._messages) > _MOST_MESSAGES:
                 self._messages.popitem(last=False)
         return self._messages[key]

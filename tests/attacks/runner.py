@@ -28,7 +28,7 @@ from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.confine import address_space
 from grader.running.limits import Limits
 from grader.running.sandbox import Worker
-from grader.truth.truths import Truths
+from grader.truth.truths import KnownTruths
 from tests.answers.build import SOFTMAX_MINUS_ONE
 from tests.attacks.attack import Attack, Places
 from tests.attacks.corpus import ATTACKS
@@ -96,7 +96,7 @@ class Range:
 
     def __init__(self, places: Places, mode: str, level: str) -> None:
         exercise = find_exercise("ex1")
-        earlier = Truths().find(exercise, other_data(EARLIER_SEED, "cpu")).gradients.total["h"].tolist()
+        earlier = KnownTruths().find(exercise, other_data(EARLIER_SEED, "cpu")).gradients.total["h"].tolist()
         self.places = dataclasses.replace(places, values=places.values | {"EARLIER": json.dumps(earlier)})
         self.mode = mode
         self.settings = Settings(seed=SEED, isolation=level, limits=Limits(seconds=30), static_check=mode != "second")

@@ -1,0 +1,94 @@
+"""A lesson as a program: all that a process needs to run it, and no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import torch
+
+from grader.base.errors import DojoError
+from grader.lesson.exercise import SETUP_TAGS, Atom, Exercise, track_of
+
+
+@dataclass(frozen=True)
+class SetupCell:
+    """One cell that runs before the forward pass; after a `parameters` cell a trial puts its own values."""
+
+    text: str
+    line: int
+    overridable: bool
+
+
+@dataclass(frozen=True)
+class ForwardLine:
+    """One atom of the forward pass, and the names that it binds."""
+
+    text: str
+    line: int
+    binds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A lesson without its answers: what runs above them, and which names mean what.
+
+    `forward` is the lesson's forward pass, `further` those of the track's other lessons. Of the names, `kept` are
+    put right between two statements of a submission, `given` are the tensors whose gradients it is given, and
+    `trained` the entries of `parameters`.
+    """
+
+    lesson: str
+    setup: tuple[SetupCell, ...]
+    forward: tuple[ForwardLine, ...]
+    further: tuple[ForwardLine, ...] = ()
+    kept: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=64)
+def program_of(exercise: Exercise) -> Program:
+    """The program of a lesson."""
+    cells = exercise.code_cells(*SETUP_TAGS)
+    others = [atom for e in track_of(exercise) if e is not exercise and not e.is_training for atom in e.atoms]
+    return Program(
+        lesson=exercise.id,
+        setup=tuple(SetupCell(cell.text, cell.line, "parameters" in cell.tags) for cell in cells),
+        forward=tuple(map(_line, exercise.atoms)),
+        further=tuple(map(_line, others)),
+        kept=tuple(sorted({*exercise.forward_names, *exercise.network_names, *exercise.fixed_parameters})),
+        given=exercise.given,
+        trained=_trained(exercise),
+    )
+
+
+def _trained(exercise: Exercise) -> tuple[str, ...]:
+    try:
+        return exercise.trained
+    except DojoError:  # a lesson without a list of parameters
+        return ()
+
+
+def set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Run the setup with `parameters` in place of the lesson's own; the names that it binds."""
+    namespace: dict[str, Any] = {"__name__": "exercise"}
+    with torch.no_grad():
+        for cell in program.setup:
+            exec(compiled(cell.text, cell.line), namespace)
+            if cell.overridable:
+                namespace.update(parameters)
+    return namespace
+
+
+@lru_cache(maxsize=2048)
+def compiled(text: str, line: int) -> CodeType:
+    """Code of a lesson, with the lines of its file."""
+    return compile("\n" * (line - 1) + text, "lesson", "exec")
+
+
+def _line(atom: Atom) -> ForwardLine:
+    return ForwardLine(atom.text, atom.line, atom.binds)

@@ -1,0 +1,283 @@
+"""What judge and worker say to each other, and how it travels: JSON for words, safetensors for numbers, no pickles.
+
+A worker runs strangers' code, so nothing that it sends is believed: a message that is not exactly one of these is
+refused, and so is one that is too long or not whole in time.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+import safetensors.torch
+from msgspec import Meta
+from torch import Tensor
+
+from grader.lesson.program import Program
+
+MAX_WORDS_BYTES = 1_000_000
+MAX_TENSOR_BYTES = 64_000_000
+MAX_TEXT, MAX_NAME, MAX_DIMENSIONS = 300, 60, 64
+_HEADER = struct.Struct("!II")
+_AT_ONCE, _SHORTEST = 1 << 16, 0.001
+
+Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+Name = Annotated[str, Meta(max_length=MAX_NAME)]
+Number = Annotated[int, Meta(ge=0, le=10**9)]
+Size = Annotated[int, Meta(ge=0)]
+
+
+class ProtocolError(Exception):
+    """The other side sent what is no message."""
+
+
+class Message(msgspec.Struct, tag_field="op", forbid_unknown_fields=True):
+    """One message. Its tensors travel beside it, by name."""
+
+
+class Part(msgspec.Struct, forbid_unknown_fields=True):
+    """A part of a message."""
+
+
+# ---- What the judge sends ----
+
+
+class StepRequest(Part):
+    """A statement to run, and the gradients (tensor -> expression) to hand over after it."""
+
+    index: int
+    text: str
+    line: int
+    text_line: int
+    writes: tuple[str, ...] = ()
+    hand_over: dict[str, str] = {}
+    hooks: tuple[str, ...] = ()
+    loops: tuple[int, ...] = ()
+
+
+class ForwardCheck(Part):
+    """A line of the submission's own forward pass, and what it binds."""
+
+    index: int
+    names: tuple[str, ...]
+    text: str
+
+
+class NameRules(Part):
+    """How the submission calls its gradients: see `grader.reading.gradient_names.Names`."""
+
+    by_name: dict[str, str] = {}
+    by_place: dict[str, str] = {}
+    caches: tuple[str, ...] = ()
+    own_functions: tuple[str, ...] = ()
+
+
+class Run(Message, tag="run"):
+    """Run the steps in every trial (the parameters of the lesson there). Answered by `Ready`; `Truths` follow."""
+
+    program: Program
+    trials: tuple[dict[str, Any], ...]
+    steps: tuple[StepRequest, ...]
+    aliases: dict[str, str] = {}
+    places: dict[str, str] = {}
+    names: NameRules = msgspec.field(default_factory=NameRules)
+    checks: tuple[ForwardCheck, ...] = ()
+
+
+class Variants(Message, tag="variants"):
+    """Run each variant of an answer, a list of statements, and send what `place` holds after it."""
+
+    program: Program
+    trial: dict[str, Any]
+    steps: tuple[StepRequest, ...]
+    variants: tuple[tuple[str, ...], ...]
+    place: str
+    fresh: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
+    names: NameRules = msgspec.field(default_factory=NameRules)
+
+
+class Train(Message, tag="train"):
+    """Run the steps; the loops on their lines hand over what they hold after each of a few of their steps."""
+
+    program: Program
+    trial: dict[str, Any]
+    steps: tuple[StepRequest, ...]
+    names: NameRules = msgspec.field(default_factory=NameRules)
+
+
+class Truths(Message, tag="truths"):
+    """True gradients, as tensors: before the first step those that are given, later those that were handed over."""
+
+
+# ---- What the worker sends ----
+
+
+class Failure(Part):
+    """Why there is no value: an exception's type and text, or `timeout` or `crash` as type."""
+
+    type: Name
+    text: Text = ""
+    line: Number | None = None
+    name: Text | None = None
+
+
+class Description(Part):
+    """What a value is: numbers travel beside it only where it is a dense tensor of a sane size."""
+
+    kind: Name = "stub"
+    type: Name = ""
+    shape: Annotated[tuple[Size, ...], Meta(max_length=MAX_DIMENSIONS)] = ()
+    dtype: Name = ""
+    device: Name = ""
+    layout: Name = ""
+
+
+class Said(Part):
+    """What one trial has for a gradient."""
+
+    value: Description | None = None
+    failure: Failure | None = None
+
+
+class Ready(Message, tag="ready"):
+    """The trials are set up."""
+
+
+class Running(Message, tag="running"):
+    """The statement that runs now, so that the judge knows which one hangs or kills."""
+
+    step: Number
+
+
+class Value(Message, tag="value"):
+    """What each trial has for the gradient of `tensor`; its numbers travel under the trial's number.
+
+    `then` is the statement that runs as soon as the answer is there.
+    """
+
+    tensor: Name
+    trials: Annotated[dict[Number, Said], Meta(max_length=MAX_NAME)]
+    line: Number | None = None
+    then: Number | None = None
+
+
+class Done(Message, tag="done"):
+    """All statements ran. `forward_differs` lists those whose own forward pass gives other numbers."""
+
+    forward_differs: tuple[Number, ...] = ()
+    failure: Failure | None = None
+
+
+class LoopStep(Message, tag="step"):
+    """What a loop holds after its step at `position`, as tensors by name."""
+
+    position: Number
+
+
+class VariantValues(Message, tag="variant-values"):
+    """What the variants gave, as tensors under their numbers."""
+
+
+Request = Run | Variants | Train | Truths
+Reply = Ready | Running | Value | Done | LoopStep | VariantValues
+
+REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+"""What a worker understands."""
+
+REPLIES: msgspec.json.Decoder[Reply] = msgspec.json.Decoder(Reply)
+"""What a judge understands."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encode(message: Message, tensors: Mapping[str, Tensor] | None = None) -> bytes:
+    """A message as it travels, with dense tensors, which travel on the CPU."""
+    text = _ENCODER.encode(message)
+    numbers = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()}) if tensors else b""
+    return b"".join((_HEADER.pack(len(text), len(numbers)), text, numbers))
+
+
+Incoming = TypeVar("Incoming", Request, Reply)
+
+
+class Channel(Generic[Incoming]):
+    """One end of a connected socket, which understands the messages of `decoder` and no other."""
+
+    def __init__(self, end: socket.socket, decoder: msgspec.json.Decoder[Incoming]) -> None:
+        self._socket = end
+        self._decoder: msgspec.json.Decoder[Incoming] = decoder
+        self._read = bytearray()
+        self._block = memoryview(bytearray(_AT_ONCE))
+        self._readable = select.poll()
+        self._readable.register(end, select.POLLIN)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def send(
+        self, message: Message, tensors: Mapping[str, Tensor] | None = None, deadline: float | None = None
+    ) -> None:
+        """Send a message and its tensors.
+
+        Raises:
+            OSError: the other side is gone, or has not read it by `deadline` (as in `receive`).
+        """
+        self.send_encoded(encode(message, tensors), deadline)
+
+    def send_encoded(self, message: bytes, deadline: float | None = None) -> None:
+        """Send what `encode` made. Raises as `send` does."""
+        if deadline is not None:  # a confined worker has none, and may not change its socket
+            self._socket.settimeout(max(_SHORTEST, deadline - time.monotonic()))
+        self._socket.sendall(message)
+
+    def receive(self, deadline: float | None = None, device: str = "cpu") -> tuple[Incoming, dict[str, Tensor]]:
+        """The next message, its tensors on `device`. `deadline` is in seconds of `time.monotonic`; None is never.
+
+        Raises:
+            TimeoutError: it was not there, or not whole, before `deadline`.
+            EOFError: the other side is gone.
+            ProtocolError: it is too long, no message that this end understands, or its numbers are no safetensors.
+        """
+        words_bytes, tensor_bytes = _HEADER.unpack(self._take(_HEADER.size, deadline))
+        if words_bytes > MAX_WORDS_BYTES or tensor_bytes > MAX_TENSOR_BYTES:
+            raise ProtocolError("too long")
+        raw = self._take(words_bytes, deadline)
+        try:
+            message = self._decoder.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ProtocolError(str(error)) from None
+        return message, _tensors(self._take(tensor_bytes, deadline), device) if tensor_bytes else {}
+
+    def _take(self, count: int, deadline: float | None) -> bytes:
+        while len(self._read) < count:
+            if deadline is not None and not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                raise TimeoutError
+            try:
+                count_read = self._socket.recv_into(self._block)
+            except OSError as error:
+                raise EOFError(str(error)) from None
+            if not count_read:
+                raise EOFError
+            self._read += self._block[:count_read]
+        taken = bytes(memoryview(self._read)[:count])
+        del self._read[:count]
+        return taken
+
+
+def _tensors(raw: bytes, device: str) -> dict[str, Tensor]:
+    try:
+        tensors = safetensors.torch.load(raw)
+    except Exception as error:
+        raise ProtocolError(str(error)) from None
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu").contiguous().clone()
