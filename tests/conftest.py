@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from grader.base.children import ONE_THREAD
+
+os.environ.update(ONE_THREAD)  # before numpy loads: a process with threads is not forked, as `dojo` is
+
 from course import Course, graded_answers, write_course
 
 from grader.judging.grade import Grader, settings

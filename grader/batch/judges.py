@@ -17,9 +17,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
+from grader.base.children import bare_environment, import_path, python_command
 from grader.base.errors import DojoError
 from grader.batch.person import Outcome, Task, Terms, UnableError, failed, grade_person
 from grader.running.sandbox import Launcher
@@ -121,7 +121,18 @@ ExitCode = Callable[[], "int | None"]
 def warm_up() -> None:
     """Begin to load torch in the process that judges are forked from."""
     forkserver.set_forkserver_preload(["grader.batch.warm"])
-    forkserver.ensure_running()
+    ours = dict(os.environ)
+    try:
+        # multiprocessing starts it with the environment of this process, whatever that is.
+        _set_environment(bare_environment() | {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(import_path())})
+        forkserver.ensure_running()
+    finally:
+        _set_environment(ours)
+
+
+def _set_environment(variables: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
 
 
 def _forked(theirs: Connection, requests: socket.socket) -> tuple[Stop, ExitCode]:
@@ -146,12 +157,11 @@ def _forked(theirs: Connection, requests: socket.socket) -> tuple[Stop, ExitCode
 
 def _started(theirs: Connection, requests: socket.socket) -> tuple[Stop, ExitCode]:
     descriptors = (theirs.fileno(), requests.fileno())
-    root = str(Path(__file__).resolve().parents[2])
     process = subprocess.Popen(
-        [sys.executable, "-c", "from grader.batch.judges import main; main({}, {})".format(*descriptors)],
+        python_command("from grader.batch.judges import main; main({}, {})".format(*descriptors)),
         pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))},
+        env=bare_environment(),
     )
 
     def exit_code() -> int | None:

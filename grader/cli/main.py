@@ -8,6 +8,7 @@ import sys
 import click
 
 import grader
+from grader.base.children import ONE_THREAD, import_path
 from grader.base.errors import DojoError
 from grader.cli import author, course, learn
 
@@ -24,6 +25,8 @@ for command in (*learn.COMMANDS, *course.COMMANDS, author.author):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `dojo` and exit with its code."""
+    sys.path[:] = import_path()
+    os.environ.update(ONE_THREAD)
     try:
         code = app.main(arguments, prog_name="dojo", standalone_mode=False)
     except DojoError as error:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from grader.base.children import bare_environment, python_command
 from grader.base.errors import DojoError
 from grader.running.limits import Limits
 
@@ -23,16 +24,6 @@ read (Landlock), and no system call but what tensor algebra makes (seccomp): no 
 signal. `partial`: Landlock alone, or seccomp alone where there is no Landlock."""
 
 _OPEN_FILES = 64
-_KEPT_ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    *(_FILES := ("DOJO_NAMES", "DOJO_DATA", "DOJO_TEXT")),
-    "LD_LIBRARY_PATH",
-    "CUDA_VISIBLE_DEVICES",
-)
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 _CUDA_READS, _CUDA_WRITES = ("/proc", "/sys"), "/dev/nvidia*"
 
@@ -82,9 +73,8 @@ def offer() -> Offer:
     """What a trial process was kept from, not what the kernel promises."""
     if sys.platform != "linux":
         return Offer(files=False, calls=False)
-    trial = "from grader.running.confine import try_out; print(try_out())"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    ran = subprocess.run([sys.executable, "-c", trial], env=environment, capture_output=True, text=True, check=False)
+    trial = python_command("from grader.running.confine import try_out; print(try_out())")
+    ran = subprocess.run(trial, env=bare_environment(), capture_output=True, text=True, check=False)
     return Offer(files="files" in ran.stdout, calls="calls" in ran.stdout)
 
 
@@ -135,15 +125,6 @@ def address_space() -> int:
     except OSError:
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def bare_environment() -> dict[str, str]:
-    """What of this process's environment a worker may know: no token, no address, no name of anybody."""
-    kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    for name in _FILES:
-        if name in kept:
-            kept[name] = str(Path(kept[name]).absolute())
-    return kept
 
 
 def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None:

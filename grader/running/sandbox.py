@@ -10,8 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +18,12 @@ from typing import Any
 
 import msgspec
 
+from grader.base.children import bare_environment, python_command
 from grader.base.errors import DojoError
 from grader.lesson.program import Program
 from grader.running.confine import (
     ISOLATION_LEVELS,
     address_space,
-    bare_environment,
     call_filter,
     confine_calls,
     confine_files,
@@ -110,9 +108,8 @@ class Launcher:
         self.requests = ours
         self._process: subprocess.Popen[bytes] | None = None
         self._pid = 0
-        quiet = threading.active_count() == 1 and sys.platform == "linux"
-        if forked and quiet and isolation == "basic" and device == "cpu":
-            self._pid = _fork()
+        if forked and _has_one_thread() and isolation == "basic" and device == "cpu":
+            self._pid = os.fork()
             if self._pid == 0:
                 ours.close()
                 _serve_forks(theirs, terms)
@@ -175,10 +172,10 @@ def _started(requests: socket.socket, terms: Terms) -> subprocess.Popen[bytes]:
     # A process keeps the strings that it was started with where any code in it, and in its forks, can read them.
     environment = bare_environment() | {"GLIBC_TUNABLES": _LARGE_PAGES}
     process = subprocess.Popen(
-        [sys.executable, "-c", "from grader.running.sandbox import main; main()", str(requests.fileno())],
+        python_command("from grader.running.sandbox import main; main()", str(requests.fileno())),
         pass_fds=[requests.fileno()],
         stdin=subprocess.PIPE,
-        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env=environment,
     )
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin:  # the first worker that is asked for tells of it
@@ -208,7 +205,7 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
             message, descriptors, _, _ = socket.recv_fds(requests, 1, 1)
             if not message or not descriptors:
                 break
-            if _fork() == 0:
+            if os.fork() == 0:
                 requests.close()
                 _become_worker(socket.socket(fileno=descriptors[0]), confinement)
             os.close(descriptors[0])
@@ -255,8 +252,6 @@ def _become_worker(end: socket.socket, confinement: _Confinement) -> None:
         os._exit(0)
 
 
-def _fork() -> int:
-    with warnings.catch_warnings():
-        # numpy's idle threads make Python 3.12 warn; they hold no lock that a worker takes.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
+def _has_one_thread() -> bool:
+    """Counted by the system: numpy's own threads are none of Python's, and a fork would wait for them for ever."""
+    return sys.platform == "linux" and len(list(Path("/proc/self/task").iterdir())) == 1

@@ -2,10 +2,11 @@
 # Gradescope runs this once, when it builds the autograder's image.
 set -euo pipefail
 
+export PYTHONSAFEPATH=1
 root="${AUTOGRADER_ROOT:-/autograder}"
 source="$root/source"
 
-if ! python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))'; then
+if ! python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))'; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update
     apt-get install -y --no-install-recommends python3 python3-pip python3-venv
