@@ -13,8 +13,9 @@ import pytest
 
 from grader.base.errors import DojoError
 from grader.cli import main as cli
+from grader.learner.copies import reset_exercise
 from grader.learner.hints import hint, remember, solution
-from grader.learner.memory import load_progress, progress_path
+from grader.learner.memory import folder_of, load_progress, progress_path
 from grader.lesson.exercise import all_exercises, find_exercise
 from grader.report.records import Report, SubmissionReport, Verdict
 
@@ -50,6 +51,11 @@ def reported(path: Path, exercise: str, **statuses: str) -> SubmissionReport:
 
 def all_right(path: Path, exercise: str) -> SubmissionReport:
     return reported(path, exercise, **dict.fromkeys(find_exercise(exercise).graded, "pass"))
+
+
+def state() -> Path:
+    """The state file of the folder where the test works."""
+    return progress_path(folder_of(Path.cwd()))
 
 
 def heading(text: str) -> str:
@@ -203,8 +209,7 @@ def test_the_first_thing_of_the_last_report_is_at_work(exercises: Path) -> None:
     remember(Report([all_right(solved, "ex1"), reported(begun, "ex3", hprebn="wrong")]))
     assert heading(hint(None)).startswith("dhprebn in ex3")
     assert heading(hint(None, "ex2")).startswith("dlogits in ex2")
-    with pytest.raises(DojoError, match="no gradient of ex1 is known to be wrong"):
-        hint(None, "ex1")
+    assert hint(None, "ex1").startswith("All 26 of ex1 right.")
 
 
 @pytest.mark.parametrize("last", ["pass", "wrong", "missing"])
@@ -262,8 +267,8 @@ def test_a_graded_file_that_is_gone_is_forgotten(exercises: Path, tmp_path: Path
 )
 def test_a_damaged_state_file_is_ignored_and_written_anew(damage: str) -> None:
     hint("dprobs")
-    assert progress_path().is_file()
-    progress_path().write_bytes(damage.encode("latin-1"))
+    assert state().is_file()
+    state().write_bytes(damage.encode("latin-1"))
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 2 of 3"
 
@@ -272,22 +277,111 @@ def test_a_damaged_state_file_is_ignored_and_written_anew(damage: str) -> None:
 @pytest.mark.parametrize("value", [7, "x", [7], {"a": 7}, [[1, 2, 3]], {"a": {"b": "c"}}])
 def test_a_state_file_of_another_shape_is_ignored(key: str, value: object) -> None:
     hint("dprobs")
-    data = json.loads(progress_path().read_text())
-    progress_path().write_text(json.dumps({**data, key: value}))
+    data = json.loads(state().read_text())
+    state().write_text(json.dumps({**data, key: value}))
     assert heading(hint("dprobs")).startswith("dprobs in ex1")
 
 
-def test_the_state_lies_in_the_cache_and_nowhere_else(exercises: Path, tmp_path: Path) -> None:
-    before = set(exercises.rglob("*"))
+def test_the_state_lies_with_the_exercises_and_git_does_not_see_it(exercises: Path, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "add", "."], check=True)
     hint(None)
-    assert tmp_path / "cache" in progress_path().parents or sys.platform == "darwin"
-    assert set(exercises.rglob("*")) == before
-    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "exercises", "Library"}
+    seen = subprocess.run(["git", "status", "--porcelain"], check=True, capture_output=True, text=True).stdout
+    assert [line for line in seen.split("\n") if line and line[0] != "A"] == []
+    assert {path.name for path in tmp_path.iterdir()} == {".git", ".dojo", "exercises"}
+    assert {path.name for path in (tmp_path / ".dojo").iterdir()} == {".gitignore", "progress.json"}
+
+
+def test_without_exercises_the_state_lies_in_the_cache(tmp_path: Path) -> None:
+    hint("dprobs")
+    assert tmp_path / "cache" in state().parents or sys.platform == "darwin"
+    assert {path.name for path in tmp_path.iterdir()} <= {"cache", "Library"}
+
+
+def clone(folder: Path) -> Path:
+    """A folder with exercises of its own; it is the current one from then on."""
+    for exercise in all_exercises():
+        target = folder / "exercises" / f"{exercise.id}.py"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text((SHIPPED / f"{exercise.id}.py").read_text())
+    return folder / "exercises" / "makemore"
+
+
+def answer(path: Path, name: str) -> None:
+    path.write_text(path.read_text().replace(f"d{name} = ...", f"d{name} = {name}"))
+
+
+def test_two_clones_know_nothing_of_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = clone(tmp_path / "first"), clone(tmp_path / "second")
+    answer(first / "ex1_atoms.py", "h")
+    remember(Report([reported(first / "ex1_atoms.py", "ex1", h="wrong", probs="pass")]))
+    monkeypatch.chdir(tmp_path / "first")
+    assert "not right in exercises/makemore/ex1_atoms.py: dh" in hint(None)
+    assert "dprobs = dlogprobs" in solution("dprobs")
+    monkeypatch.chdir(second)  # also from a folder within
+    assert "still to do in ex1_atoms.py: dlogprobs" in hint(None)
+    assert heading(hint("dh")) == "dh in ex1, hint 1 of 3"
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dprobs")
+
+
+def test_a_folder_that_moves_keeps_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = clone(tmp_path / "old") / "ex1_atoms.py"
+    answer(path, "h")
+    remember(Report([reported(path, "ex1", h="wrong", probs="pass")]))
+    (tmp_path / "old").rename(tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    assert "not right in exercises/makemore/ex1_atoms.py: dh" in hint(None)
+    assert "dprobs = dlogprobs" in solution("dprobs")
+
+
+def test_a_state_file_leads_to_no_other_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = clone(tmp_path / "first"), clone(tmp_path / "second")
+    answer(first / "ex1_atoms.py", "h")
+    remember(Report([reported(first / "ex1_atoms.py", "ex1", h="wrong")]))
+    told = (tmp_path / "first/.dojo/progress.json").read_text()
+    for elsewhere in ("../first/exercises", str(first.parent)):
+        (tmp_path / "second/.dojo").mkdir(exist_ok=True)
+        state = tmp_path / "second/.dojo/progress.json"
+        state.write_text(told.replace('"exercises', f'"{elsewhere}'))
+        assert state.read_text() != told
+        monkeypatch.chdir(second.parents[1])
+        assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
+
+
+def test_a_reset_begins_anew(exercises: Path, tmp_path: Path) -> None:
+    path = exercises / "ex1_atoms.py"
+    answer(path, "probs")
+    remember(Report([reported(path, "ex1", probs="pass")]))
+    hint("dprobs")
+    hint("dlogits", "ex2")
+    assert solution("dprobs")
+    reset_exercise("ex1", tmp_path, confirm=lambda _: True)
+    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
+    assert heading(hint("dlogits", "ex2")) == "dlogits in ex2, hint 2 of 3", "the other exercise keeps its own"
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dprobs")
+
+
+def test_what_comes_next_when_all_is_right(exercises: Path, tmp_path: Path) -> None:
+    reports = []
+    for exercise in all_exercises():
+        path = tmp_path / "exercises" / f"{exercise.id}.py"
+        path.write_text((ROOT / "solutions" / f"{exercise.id}.py").read_text())
+        reports.append(all_right(path, exercise.id))
+    count = sum(len(exercise.graded) for exercise in all_exercises())
+    assert hint(None) == "Every gradient has an answer. Now grade ex1 and ex2 and ex3 and ex4: dojo grade"
+    remember(Report(reports[:1]))
+    assert hint(None, "ex1") == "All 26 of ex1 right. What comes next: dojo hint"
+    remember(Report(reports))
+    assert hint(None).startswith(f"All {count} right. Now run `dojo train`: ")
+    (tmp_path / "Makefile").touch()
+    assert hint(None).startswith(f"All {count} right. Now run `make train`: ")
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("grader.learner.memory.progress_path", lambda: tmp_path / "file" / "progress.json")
+    monkeypatch.setattr("grader.learner.memory.progress_path", lambda folder: tmp_path / "file" / "progress.json")
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
     assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
 
@@ -312,6 +406,23 @@ def test_a_solution_is_shown_after_a_pass_only(tmp_path: Path) -> None:
     assert "dlogprobs[range(n), Yb] = -1.0 / n" in solution("dlogprobs")
     remember(Report([reported(tmp_path / "mine.py", "ex1", probs="pass")]))
     assert "    dprobs = dlogprobs / probs" in solution("probs").split("\n")
+
+
+def test_a_solution_stays_closed_while_mine_is_wrong(exercises: Path, tmp_path: Path) -> None:
+    mine, notebook = exercises / "ex1_atoms.py", tmp_path / "notebooks/makemore/ex1_atoms.ipynb"
+    solved, friends = tmp_path / "solutions/makemore/ex1_atoms.py", tmp_path / "friends.py"
+    remember(Report([all_right(solved, "ex1")]))
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dC")
+    remember(Report([reported(mine, "ex1", C="wrong")]))
+    remember(Report([all_right(solved, "ex1"), all_right(friends, "ex1")]))
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dC")
+    remember(Report([reported(notebook, "ex1", C="pass")]))  # where I went on
+    assert "index_add_" in solution("dC")
+    remember(Report([reported(mine, "ex1", C="wrong")]))
+    with pytest.raises(DojoError, match="--anyway"):
+        solution("dC")
 
 
 def test_a_solution_is_shown_on_request_with_all_its_lines() -> None:
@@ -343,7 +454,7 @@ def test_an_installation_without_solutions_says_so(monkeypatch: pytest.MonkeyPat
 
 def dojo(*arguments: str) -> subprocess.CompletedProcess[str]:
     code = (
-        "import sys\nfrom grader import cli\ntry:\n    cli.main(sys.argv[1:])\n"
+        "import sys\nfrom grader.cli import main as cli\ntry:\n    cli.main(sys.argv[1:])\n"
         "finally:\n    print(*(name for name in ('torch', 'numpy', 'rich') if name in sys.modules), file=sys.stderr)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

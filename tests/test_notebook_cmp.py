@@ -391,7 +391,7 @@ def test_progress_outside_of_a_notebook_is_a_list(
 def test_hints_come_one_by_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("grader.learner.memory.progress_path", lambda: tmp_path / "progress.json")
+    monkeypatch.setattr("grader.learner.memory.progress_path", lambda folder: tmp_path / "progress.json")
     namespace = prepared("ex1") | {"hint": hint}
     for level in (1, 2):
         eval('hint("dprobs")', namespace)

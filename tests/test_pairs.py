@@ -55,7 +55,11 @@ class Course:
         return str(file), "\n".join(lines)
 
     def files(self) -> list[str]:
-        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+        return sorted(
+            path.relative_to(self.folder).as_posix()
+            for path in self.folder.rglob("*")
+            if path.is_file() and ".dojo" not in path.parts
+        )
 
     def state(self) -> dict[str, bytes]:
         return {name: (self.folder / name).read_bytes() for name in self.files()}
@@ -269,16 +273,25 @@ def test_only_exercises_and_notebooks_are_paired(course: Course) -> None:
         sync(Path("solutions"), [], print)
 
 
-def test_a_damaged_cache_or_none_stops_nothing(course: Course) -> None:
+def test_a_damaged_state_file_or_none_stops_nothing(course: Course) -> None:
     edit(course.script, "dlogits = 1")
     course.sync()
-    (state,) = course.cache.rglob("pairs.json")
+    state = course.folder / ".dojo/pairs.json"
     for damage in ("", "{", "[]", '{"schema": 1, "pairs": {"a": 1}}', '{"schema": 9}'):
         state.write_text(damage)
         assert course.sync() == IN_STEP
-    shutil.rmtree(course.cache)
-    course.cache.write_text("no folder")
+    shutil.rmtree(state.parent)
+    state.parent.write_text("no folder")
     assert course.sync() == IN_STEP
+
+
+def test_a_folder_that_moves_keeps_what_both_agreed_on(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(course.script, "dlogits = 1")
+    course.sync()
+    moved = course.folder.rename(course.folder.with_name("moved"))
+    monkeypatch.chdir(moved)
+    edit(moved / NOTEBOOK, "dlogits = 2", "dlogits = 1")
+    assert course.sync()[1][0].startswith(f"written: {SCRIPT} from {NOTEBOOK}")
 
 
 def test_bad_files_get_one_line_and_stay(course: Course) -> None:

@@ -9,6 +9,7 @@ import click
 
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, write_atomically
+from grader.learner.memory import folder_of, load_progress, save_progress
 from grader.learner.pairs import Agreements, content, pair_of
 from grader.lesson.derive import notebook_text, pristine_exercises
 from grader.lesson.exercise import find_exercise
@@ -50,7 +51,7 @@ def _hand_out(path: Path, wanted: str, *, force: bool) -> bool:
 
 
 def reset_exercise(name: str, folder: Path, confirm: Callable[[str], bool]) -> None:
-    """Put one exercise back as it was handed out, with its notebook, keeping copies.
+    """Put one exercise back as it was handed out, with its notebook, keeping copies; hints begin anew, too.
 
     Raises:
         DojoError: there is no such exercise, or `folder` holds no copy of it.
@@ -74,6 +75,9 @@ def reset_exercise(name: str, folder: Path, confirm: Callable[[str], bool]) -> N
         click.echo(f"put back: {path} (yours is kept as {copy.name})")
     with Agreements() as agreements:
         _note(copies, agreements)
+    progress = load_progress(folder_of(folder))
+    progress.forget(exercise)
+    save_progress(progress)
 
 
 def _note(copies: dict[Path, str], agreements: Agreements) -> None:

@@ -35,10 +35,10 @@ def hint(variable: str | None, asked: str | None = None, level: int | None = Non
     """The next hint of a gradient, one level of it, or all of them, as text to print.
 
     `variable` is `dprobs` or `probs`; without one it is the first gradient that is not right. `asked` is the
-    exercise. What is shown counts as seen.
+    exercise. What is shown counts as seen. Where everything is right the text says so, and what comes next.
 
     Raises:
-        DojoError: no such gradient, exercise or level; or no name is given and nothing is left to do.
+        DojoError: no such gradient, exercise or level; or no name is given and nothing was graded.
     """
     if level is not None and everything:
         raise DojoError("--level and --all exclude each other")
@@ -46,6 +46,8 @@ def hint(variable: str | None, asked: str | None = None, level: int | None = Non
     opening = ""
     if variable is None:
         found = first_not_right(progress, _asked(asked))
+        if found is None:
+            return _ending(progress, _asked(asked))
         exercise, name = found.exercise, found.name
         opening = f"{_why(found, progress)}\n\n"
     else:
@@ -117,14 +119,14 @@ def gradient_name(exercise: Exercise, name: str) -> str:
     return name if exercise.is_training else f"d{name}"
 
 
-def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open:
-    """The first gradient that is not known to be right, without running anything.
+def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open | None:
+    """The first gradient that is not known to be right, without running anything; None where nothing is left.
 
     What was graded last comes first. Where a file was never graded, a gradient without an answer counts as not
     right, and one with an answer is left alone.
 
     Raises:
-        DojoError: nothing is known, or nothing is left.
+        DojoError: nothing is known.
     """
     first: Open | None = None
     for path, exercise in _places(progress, asked):
@@ -132,14 +134,37 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open:
         if found and (found.wrong or not progress.graded or progress.working == (str(path.resolve()), exercise.id)):
             return found
         first = first or found
-    if first:
-        return first
-    if not Path("exercises").is_dir():
+    if first is None and not progress.graded and not _in_folder(progress):
         raise DojoError(
             "nothing was graded yet and there is no exercises/ folder here; name a gradient, such as dprobs"
         )
-    where = f"of {asked.short_id} " if asked else ""
-    raise DojoError(f"no gradient {where}is known to be wrong or missing; grade your file, or name a gradient")
+    return first
+
+
+def _in_folder(progress: Progress) -> list[Exercise]:
+    """The exercises that the folder holds."""
+    return [e for e in all_exercises() if (progress.folder / "exercises" / f"{e.id}.py").is_file()]
+
+
+def _ending(progress: Progress, asked: Exercise | None) -> str:
+    """What to do where no gradient is known to be wrong or missing."""
+    done = [asked] if asked else _in_folder(progress) or [e for e in all_exercises() if _was_graded(progress, e)]
+    unknown = [e for e in done if not all(progress.has_passed(e, name) for name in e.graded)]
+    if unknown:
+        ungraded = " and ".join(e.short_id for e in unknown)
+        return f"Every gradient has an answer. Now grade {ungraded}: dojo grade"
+    count = sum(len(e.graded) for e in done)
+    if asked and not asked.is_training:
+        return f"All {count} of {asked.short_id} right. What comes next: dojo hint"
+    train = "make train" if (progress.folder / "Makefile").is_file() else "dojo train"
+    trained = any(e.is_training for e in done)
+    return f"All {count} right." + (
+        f" Now run `{train}`: it runs your loop in full, draws its loss and samples 20 names." if trained else ""
+    )
+
+
+def _was_graded(progress: Progress, exercise: Exercise) -> bool:
+    return any(graded.exercise == exercise.id for graded in progress.graded)
 
 
 def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, Exercise]]:
@@ -149,10 +174,9 @@ def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, 
         known = next((e for e in all_exercises() if e.id == working), None)
         if known is not None and asked in (None, known):
             yield path, known
-    for exercise in all_exercises():
-        path = Path("exercises") / f"{exercise.id}.py"
-        if path.is_file() and asked in (None, exercise):
-            yield path, exercise
+    for exercise in _in_folder(progress):
+        if asked in (None, exercise):
+            yield progress.folder / "exercises" / f"{exercise.id}.py", exercise
 
 
 def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open | None:
@@ -214,9 +238,10 @@ def _exercise_at_work(progress: Progress) -> Exercise | None:
         working = progress.working[1]
         return next((e for e in all_exercises() if e.id == working), None)
     try:
-        return first_not_right(progress).exercise
+        found = first_not_right(progress)
     except DojoError:
         return None
+    return found.exercise if found else None
 
 
 def _others(exercise: Exercise, name: str) -> list[Exercise]:
@@ -276,6 +301,6 @@ def _what_next(exercise: Exercise, name: str, level: int) -> str:
 
 def _shown(path: Path) -> str:
     try:
-        return str(path.absolute().relative_to(Path.cwd()))
+        return str(path.resolve().relative_to(Path.cwd().resolve()))
     except ValueError:
         return str(path)

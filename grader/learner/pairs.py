@@ -1,13 +1,12 @@
 """exercises/X.py and notebooks/X.ipynb are one exercise: what changed in which, and which one to grade.
 
 What decides is what changed since both last agreed, never the time alone: opening a notebook saves it too.
-The last agreement is in the user's cache; where none is known, the exercise as it was handed out counts.
+The last agreement is kept with the folder; where none is known, the exercise as it was handed out counts.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import hashlib
 import json
 import os
@@ -18,15 +17,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
-
 from grader.base.errors import DojoError
-from grader.base.files import FileStamp, file_stamp, read_text, write_atomically
+from grader.base.files import FileStamp, file_stamp, read_text
+from grader.learner.memory import state_path, write_state
 from grader.lesson.hint_cells import hints_last
 from grader.syntax.source import Source, parse_source, percent_cells, read_source
 
 Changed = Literal["neither", "script", "notebook", "both"]
-SCHEMA = 1
+SCHEMA = 2
 _MOST_PAIRS = 200
 _FOLDERS = {".py": ("exercises", "notebooks", ".ipynb"), ".ipynb": ("notebooks", "exercises", ".py")}
 _BADGE = re.compile(r"\[!\[Open in Colab\]\([^)]*\)\]\([^)]*\)\n*")
@@ -45,6 +43,12 @@ class Pair:
         """`makemore/ex1_atoms`: the path below exercises/."""
         parts = self.script.absolute().with_suffix("").parts
         return "/".join(parts[_last(parts, "exercises") + 1 :])
+
+    @cached_property
+    def folder(self) -> Path:
+        """What holds exercises/ and notebooks/."""
+        parts = self.script.absolute().parts
+        return Path(*parts[: _last(parts, "exercises")])
 
     @property
     def is_complete(self) -> bool:
@@ -203,49 +207,51 @@ def _last(parts: Sequence[str], name: str) -> int:
 
 
 class Agreements:
-    """The last agreement of each pair: read once, and written back at the end where something is new.
+    """The last agreement of each pair: read once for each folder, and written back at the end where something is new.
 
-    A cache that is missing, damaged or cannot be written stops no command.
+    A state file that is missing, damaged or cannot be written stops no command.
     """
 
     def __init__(self) -> None:
-        self._known = _load()
-        self._is_new = False
+        self._known: dict[Path, dict[str, Agreement]] = {}
+        self._new: set[Path] = set()
 
     def __enter__(self) -> Agreements:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._is_new:
-            _save(self._known)
+        for folder in self._new:
+            kept = {name: asdict(agreement) for name, agreement in list(self._known[folder].items())[-_MOST_PAIRS:]}
+            write_state(state_path(folder, "pairs.json"), {"schema": SCHEMA, "pairs": kept})
 
     def last(self, pair: Pair) -> Agreement | None:
         """What is known of a pair, else the exercise as it was handed out."""
-        return self._known.get(_key(pair)) or _handed_out(pair.name)
+        return self._of(pair).get(pair.name) or _handed_out(pair.name)
 
     def hold(self, pair: Pair) -> bool:
         """True where neither file was touched since they agreed; nothing is read for it."""
-        known = self._known.get(_key(pair))
+        known = self._of(pair).get(pair.name)
         return known is not None and known.stamps == _stamps(pair)
 
     def note(self, pair: Pair, script: Content, notebook: Content) -> None:
         """Both sides say the same now."""
-        self._known.pop(_key(pair), None)
-        self._known[_key(pair)] = Agreement(script, notebook, _stamps(pair))
-        self._is_new = True
+        known = self._of(pair)
+        known.pop(pair.name, None)
+        known[pair.name] = Agreement(script, notebook, _stamps(pair))
+        self._new.add(pair.folder)
+
+    def _of(self, pair: Pair) -> dict[str, Agreement]:
+        if pair.folder not in self._known:
+            self._known[pair.folder] = _load(pair.folder)
+        return self._known[pair.folder]
 
 
-def agreements_path() -> Path:
-    """Where they are kept: in the user's cache, never in the repository."""
-    return platformdirs.user_cache_path("backprop-dojo", appauthor=False) / "pairs.json"
-
-
-def _load() -> dict[str, Agreement]:
+def _load(folder: Path) -> dict[str, Agreement]:
     try:
-        data: Any = json.loads(agreements_path().read_text(encoding="utf-8"))
+        data: Any = json.loads(state_path(folder, "pairs.json").read_text(encoding="utf-8"))
         if data["schema"] != SCHEMA:
             return {}
-        return {str(key): _from_data(entry) for key, entry in data["pairs"].items()}
+        return {str(name): _from_data(entry) for name, entry in data["pairs"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
@@ -254,18 +260,6 @@ def _from_data(entry: Any) -> Agreement:
     first, second = (tuple(int(number) for number in stamp) for stamp in entry["stamps"])
     script, notebook = (Content(str(entry[s]["cells"]), str(entry[s]["code"])) for s in ("script", "notebook"))
     return Agreement(script, notebook, ((first[0], first[1], first[2]), (second[0], second[1], second[2])))
-
-
-def _save(known: dict[str, Agreement]) -> None:
-    path = agreements_path()
-    kept = {key: asdict(agreement) for key, agreement in list(known.items())[-_MOST_PAIRS:]}
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps({"schema": SCHEMA, "pairs": kept}))
-
-
-def _key(pair: Pair) -> str:
-    return str(pair.script.resolve())
 
 
 def _stamps(pair: Pair) -> tuple[FileStamp, FileStamp]:
