@@ -200,14 +200,12 @@ def test_nothing_is_loaded_and_nothing_runs(html: str) -> None:
     page = Page(html)
     tags = {tag for tag, _ in page.tags}
     assert not tags & {"script", "img", "iframe", "object", "embed", "base", "form", "audio", "video", "use"}
-    addresses = [image["href"] for image in page.all("image")]
-    assert all(address.startswith("data:image/png;base64,") for address in addresses)
     assert [link["href"] for link in page.all("link")] == ["data:,"]
     assert "@import" not in html
     assert "url(" not in html
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on") or name in ("src", "srcset", "xlink:href")]
-        assert (attributes.get("href") or "#").startswith(("#", "data:,"))
+        assert (attributes.get("href") or "#").startswith(("#", "data:,", "data:image/png;base64,"))
     policy = next(meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
     assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
