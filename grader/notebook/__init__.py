@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from grader.notebook.echo import without_echo
+from grader.notebook.shell import attach
 
 
 def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
@@ -40,4 +40,4 @@ def hint(variable: str | None = None) -> None:
     show_hint(variable, sys._getframe(1).f_globals)
 
 
-without_echo(cmp)
+attach(cmp)

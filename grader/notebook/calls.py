@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
+
+from torch import Tensor
 
 from grader.base.errors import DojoError
 from grader.learner import hints
 from grader.lesson.exercise import Exercise
 from grader.notebook import cards, screen
-from grader.notebook.judging import Judgement, judge
+from grader.notebook.judging import Judgement, judge, unfinished
+from grader.notebook.lending import LENDING
+from grader.notebook.shell import CELLS
 from grader.notebook.tracker import TRACKER
 from grader.notebook.truth import exercise_in
 
 
-def show_comparison(name: str, d: Any, t: Any, namespace: Mapping[str, Any]) -> bool:
+def show_comparison(name: str, d: Any, t: Any, namespace: MutableMapping[str, Any]) -> bool:
     """Judge `d`, show the verdict, and keep it for `progress`. True where it is right."""
     exercise = exercise_in(namespace, name)
     earlier = TRACKER.earlier.get(exercise.id) if exercise is not None else None
-    judged = judge(name, d, t, namespace, earlier)
+    if d is ... and namespace.get(f"d{name}") is ...:
+        d = LENDING.fill(name, namespace)
+    judged = judge(name, ... if LENDING.is_lent(name, d) else d, t, namespace, earlier)
+    stopped = CELLS.unfinished.get(f"d{name}")
+    if stopped is not None and d is namespace.get(f"d{name}"):
+        judged = unfinished(judged, stopped)
+    elif judged.verdict.passed and isinstance(d, Tensor):
+        LENDING.keep(name, d)
     _show(judged)
     TRACKER.record(judged)
     return judged.verdict.passed
@@ -33,8 +44,10 @@ def show_progress(namespace: Mapping[str, Any]) -> None:
         return
     earlier = TRACKER.earlier.get(exercise.id)
     for name in exercise.graded:
-        if f"d{name}" in namespace:
-            TRACKER.record(judge(name, namespace[f"d{name}"], namespace[name], namespace, earlier))
+        value = namespace.get(f"d{name}")
+        if value is not None and f"d{name}" not in CELLS.unfinished:
+            stub = LENDING.is_lent(name, value)
+            TRACKER.record(judge(name, ... if stub else value, namespace[name], namespace, earlier))
     TRACKER.show(exercise)
 
 

@@ -15,7 +15,7 @@ from grader.diagnosing.core import common_factor
 from grader.notebook.truth import Survey, as_float64
 from grader.truth.compare import LIMITS, compare
 
-NOT_JUDGED = frozenset({"no-true-gradient", "stale-gradient", "stale-forward"})
+NOT_JUDGED = frozenset({"no-true-gradient", "stale-cell", "stale-gradient", "stale-forward"})
 """Notebook's own ids: the true gradient is not there, or is not that of the forward pass."""
 
 AGAIN = "Run the cells from the forward pass down to loss.backward() again"

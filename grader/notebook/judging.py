@@ -86,6 +86,15 @@ def _without_numbers(name: str, said: str, verdict: Verdict) -> Judgement:
     return Judgement(verdict, f"{name:15s} | {said}")
 
 
+def unfinished(judged: Judgement, exception: str) -> Judgement:
+    """The judgement of a value that is older than its cell: the cell has run again, and an exception ended it."""
+    name = judged.verdict.name
+    message = (
+        f"Your cell for d{name} raised {exception}; this is the value from before. Mend the cell and run it again."
+    )
+    return Judgement(Verdict(name, "error", mistake="stale-cell", message=message), judged.line, judged.survey)
+
+
 def _judge_numbers(
     name: str, d: Any, t: Any, namespace: Mapping[str, Any], known: Survey | None, earlier: Earlier
 ) -> Judgement:

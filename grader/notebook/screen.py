@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import Any
+
+from grader.notebook.shell import shell
 
 
 def in_notebook() -> bool:
     """True inside a Jupyter kernel, also Colab's and VS Code's; False in IPython's terminal and in scripts."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None) is not None
+    return getattr(shell(), "kernel", None) is not None
 
 
 def show(plain: str, **rich: str) -> None:

@@ -12,6 +12,8 @@ from torch import Tensor
 from grader.lesson.exercise import Exercise
 from grader.notebook import screen
 from grader.notebook.judging import Judgement
+from grader.notebook.lending import LENDING
+from grader.notebook.shell import CELLS, shell
 from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import state_of
 
@@ -52,6 +54,10 @@ class Tracker:
             states.pop(name, None)
         return before != state
 
+    def forget(self, exercise: Exercise, name: str) -> bool:
+        """Take back what is known of a gradient; True where something was."""
+        return self._set(exercise, name, None)
+
     def redraw(self, exercise: Exercise) -> None:
         if (handle := self.pictures.get(exercise.id)) is not None:
             screen.update(handle, self.as_text(exercise), html=self.as_html(exercise))
@@ -90,3 +96,18 @@ class Tracker:
 
 TRACKER = Tracker()
 """The one of this session."""
+
+
+def _after_cell() -> None:
+    """Lend what a cell left as a stub, and take back the ticks of what a failed cell should have assigned."""
+    here = shell()
+    if here is not None:
+        LENDING.fill_all(here.user_ns, CELLS.overwritten)
+    exercise = TRACKER.latest
+    if exercise is not None:
+        for name in exercise.graded:
+            if f"d{name}" in CELLS.unfinished and TRACKER.forget(exercise, name):
+                TRACKER.redraw(exercise)
+
+
+CELLS.ended.append(_after_cell)

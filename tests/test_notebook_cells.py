@@ -1,0 +1,98 @@
+"""Cells of a notebook that fail, are not written yet, or come twice: in a real kernel, by IPython's own events."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import torch
+from answers.build import LINES
+from dojo import environment
+from nbclient import NotebookClient
+from plain_notebook import prepared
+
+from grader import cmp
+from grader.lesson.exercise import find_exercise
+from grader.notebook.lending import LENDING
+
+
+COUNT = "from grader.notebook.tracker import TRACKER\nprint(TRACKER.headline(TRACKER.latest))"
+
+
+def run(cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run exercise 1 down to loss.backward(), then `cells`; what each of these shows, as text."""
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    code = [cell.text for cell in find_exercise("ex1").cells if cell.kind == "code"]
+    until = next(number for number, text in enumerate(code) if "loss.backward()" in text) + 1
+    texts = [*code[:until], "from grader import progress", *cells]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=100, allow_errors=True, resources=resources).execute()
+    return ["\n".join(map(_text, cell.outputs)) for cell in notebook.cells[until + 1 :]]
+
+
+def _text(output: Any) -> str:
+    if output.output_type == "error":
+        return str(output.ename)
+    return str(output.text if output.output_type == "stream" else output.data["text/plain"])
+
+
+def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = 'cmp("probs", dprobs, probs)'
+    shown = run(
+        [
+            "progress()",
+            LINES["dlogprobs"],
+            f"{LINES['dprobs']}\n{check}",
+            "dprobs = no_such_name",  # 3
+            check,
+            f"{LINES['dprobs']}",
+            check,
+            "dprobs = (",  # 7
+            check,
+            LINES["dprobs"],
+            "dprobs = ...",  # 10: a second stub does not undo what is right
+            check,
+            "dcounts_sum_inv = ...",  # 12: lent, so the line below runs and is judged
+            'cmp("counts_sum_inv", dcounts_sum_inv, counts_sum_inv)',
+            f"{LINES['dcounts_sum']}\ncmp('counts_sum', dcounts_sum, counts_sum)",
+            "progress()",
+            COUNT,
+            f"dcounts_sum = no_such_name\n{COUNT}",
+            COUNT,
+        ],
+        tmp_path,
+        monkeypatch,
+    )
+    assert "exact" in shown[2]
+    assert shown[3] == "NameError"
+    assert "raised NameError; this is the value from before" in shown[4]
+    assert "value from before" not in shown[6]
+    assert "exact" in shown[6]
+    assert shown[7] == "SyntaxError"
+    assert "raised SyntaxError; this is the value from before" in shown[8]
+    assert shown[11].startswith("probs           | exact:")
+    assert "not attempted" in shown[13]
+    assert shown[14].startswith("counts_sum      | exact:")
+    assert "✓ dprobs " in shown[15]
+    assert "· dcounts_sum_inv " in shown[15]
+    assert "✓ dcounts_sum " in shown[15]
+    assert [text.strip() for text in (shown[-3], shown[-1])] == ["ex1: 3 of 26 right", "ex1: 2 of 26 right"]
+
+
+def test_in_a_script_a_stub_is_lent_at_its_check() -> None:
+    namespace = prepared("ex1") | {"cmp": cmp}
+    exec(LINES["dlogprobs"], namespace)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        exec('dprobs = ...\ncmp("probs", dprobs, probs)', namespace)
+        exec(f"{LINES['dcounts_sum_inv']}\nok = cmp('counts_sum_inv', dcounts_sum_inv, counts_sum_inv)", namespace)
+    assert "probs           | not attempted" in said.getvalue()
+    assert namespace["ok"] is True
+    assert torch.equal(namespace["dprobs"], namespace["probs"].grad)
+    namespace["dprobs"] += 1.0
+    assert not LENDING.is_lent("probs", namespace["dprobs"])
