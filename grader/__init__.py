@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from grader.lesson.digits import load_digits
     from grader.lesson.names import build_dataset, load_names, split_names
     from grader.lesson.text import load_text
-    from grader.notebook import cmp, hint, progress
+    from grader.notebook import cmp, grade, hint, progress
     from grader.showing import plots
     from grader.showing.graph import show_graph
     from grader.showing.plots import live_losses
@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 __all__ = [
     "build_dataset",
     "cmp",
+    "grade",
     "hint",
     "live_losses",
     "load_digits",
@@ -31,6 +32,7 @@ __all__ = [
 _HOMES = {
     "build_dataset": "grader.lesson.names",
     "cmp": "grader.notebook",
+    "grade": "grader.notebook",
     "hint": "grader.notebook",
     "live_losses": "grader.showing.plots",
     "load_digits": "grader.lesson.digits",

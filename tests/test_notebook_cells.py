@@ -15,7 +15,7 @@ from dojo import environment
 from nbclient import NotebookClient
 from plain_notebook import prepared
 
-from grader import cmp
+from grader import cmp, grade, hint
 from grader.lesson.exercise import find_exercise
 from grader.notebook.lending import LENDING
 
@@ -97,3 +97,25 @@ def test_in_a_script_a_stub_is_lent_at_its_check() -> None:
     assert torch.equal(namespace["dprobs"], namespace["probs"].grad)
     namespace["dprobs"] += 1.0
     assert not LENDING.is_lent("probs", namespace["dprobs"])
+
+
+def test_swapped_tensors_are_named_and_a_hint_needs_no_quotes() -> None:
+    namespace = prepared("ex1") | {"cmp": cmp, "hint": hint}
+    exec(LINES["dlogprobs"], namespace)
+    exec(LINES["dprobs"], namespace)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert eval('cmp("probs", probs, dprobs)', namespace) is False
+        eval("hint(dprobs)", namespace)
+    assert "swapped: write cmp('probs', dprobs, probs)" in said.getvalue()
+    assert "dprobs in ex1, hint 1" in said.getvalue()
+
+
+def test_a_saved_notebook_is_graded_by_the_real_judge(tmp_path: Path) -> None:
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LINES["dprobs"])]), path)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        grade(str(path))
+        eval("grade()", {"grade": grade})
+    assert "mine.ipynb as it was saved at" in said.getvalue()
+    assert "1 of 26" in said.getvalue()
+    assert 'name it: grade("ex1_atoms.ipynb")' in said.getvalue()

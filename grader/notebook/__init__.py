@@ -1,4 +1,4 @@
-"""What a learner calls in a notebook or a script: `cmp`, `progress` and `hint`.
+"""What a learner calls in a notebook or a script: `cmp`, `progress`, `hint` and `grade`.
 
 Every lesson imports these, and so does every process that grades one, where they are never called: what they
 need is loaded on the first call.
@@ -33,8 +33,18 @@ def progress() -> None:
     show_progress(sys._getframe(1).f_globals)
 
 
-def hint(variable: str | None = None) -> None:
-    """Show the next hint of a gradient, such as `hint("dprobs")`; without a name, of the first that is not right."""
+def grade(file: str | None = None) -> None:
+    """Grade this notebook as it was saved last, by the same judge as `dojo grade`, and show the report.
+
+    `file` names another one, or this one where the front end does not tell which file it is.
+    """
+    from grader.notebook.grading import grade_saved
+
+    grade_saved(file, sys._getframe(1).f_globals)
+
+
+def hint(variable: Any = None) -> None:
+    """Show the next hint of a gradient, `hint("dprobs")` or `hint(dprobs)`; without one, of the first not right."""
     from grader.notebook.calls import show_hint
 
     show_hint(variable, sys._getframe(1).f_globals)

@@ -21,6 +21,9 @@ from grader.notebook.truth import exercise_in
 
 def show_comparison(name: str, d: Any, t: Any, namespace: MutableMapping[str, Any]) -> bool:
     """Judge `d`, show the verdict, and keep it for `progress`. True where it is right."""
+    if isinstance(d, Tensor) and d is namespace.get(name) and t is namespace.get(f"d{name}"):
+        print(f"{name:15s} | the tensors are swapped: write cmp({name!r}, d{name}, {name})")
+        return False
     exercise = exercise_in(namespace, name)
     earlier = TRACKER.earlier.get(exercise.id) if exercise is not None else None
     if d is ... and namespace.get(f"d{name}") is ...:
@@ -51,11 +54,11 @@ def show_progress(namespace: Mapping[str, Any]) -> None:
     TRACKER.show(exercise)
 
 
-def show_hint(variable: str | None, namespace: Mapping[str, Any]) -> None:
-    """Show the next hint of `variable`."""
+def show_hint(variable: Any, namespace: Mapping[str, Any]) -> None:
+    """Show the next hint of `variable`, a name or the gradient itself."""
     exercise = _exercise_here(namespace)
     try:
-        found, name = _wanted(variable, exercise)
+        found, name = _wanted(_as_name(variable, exercise, namespace), exercise)
         text = hints.next_hint(found, name)
     except DojoError as problem:
         print(problem)
@@ -65,6 +68,14 @@ def show_hint(variable: str | None, namespace: Mapping[str, Any]) -> None:
         return
     heading, _, body = text.partition("\n")
     screen.show(text, markdown=f"**{heading}**\n\n{textwrap.dedent(body).strip()}")
+
+
+def _as_name(variable: Any, exercise: Exercise | None, namespace: Mapping[str, Any]) -> str | None:
+    """The name of a gradient that was handed over itself, as in `hint(dprobs)`."""
+    if variable is None or isinstance(variable, str):
+        return variable
+    names = [f"d{name}" for name in exercise.graded] if exercise is not None else []
+    return next((name for name in names if namespace.get(name) is variable), None)
 
 
 def _wanted(variable: str | None, exercise: Exercise | None) -> tuple[Exercise, str]:
