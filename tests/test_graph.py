@@ -16,7 +16,7 @@ from grader.lesson.exercise import Exercise, all_exercises, find_exercise, read_
 from grader.report.records import Status, Verdict
 from grader.showing.graph import alt_text, graph_svg
 from grader.showing.graph_layout import HEIGHT, WIDTH, Node, lay_out
-from grader.showing.graph_marks import ROUTES, STATES
+from grader.showing.graph_marks import PATH_STYLES, STATES
 from grader.showing.terminal import verdict_words
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -160,7 +160,9 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("colour", [*(state.colour for state in STATES.values()), *(colour for colour, _ in ROUTES)])
+@pytest.mark.parametrize(
+    "colour", [*(state.colour for state in STATES.values()), *(colour for colour, _ in PATH_STYLES)]
+)
 def test_colours_stand_out_on_white_and_on_a_dark_page(colour: str) -> None:
     for page in ("#ffffff", "#111111"):
         dark, light = sorted((luminance(page), luminance(colour)))
@@ -190,7 +192,7 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
         states={"a": evil},
         link=lambda name: evil,
         shapes={"w": evil},
-        routes={evil: ["w", "a"]},
+        paths={evil: ["w", "a"]},
     )
     root = ElementTree.fromstring(svg)
     assert "<script" not in svg
@@ -200,12 +202,12 @@ def test_everything_is_escaped(tmp_path: Path) -> None:
 
 
 def test_routes_are_numbered_on_their_arrows_and_named_below() -> None:
-    routes = {"short": ["hprebn", "bndiff"], "long": ["hprebn", "bnmeani", "bndiff"]}
-    svg = graph_svg(EX1, routes=routes)
+    paths = {"short": ["hprebn", "bndiff"], "long": ["hprebn", "bnmeani", "bndiff"]}
+    svg = graph_svg(EX1, paths=paths)
     assert texts(svg).count("1") == 1
     assert texts(svg).count("2") == 2
     assert texts(svg)[-2:] == ["1 short: hprebn → bndiff", "2 long: hprebn → bnmeani → bndiff"]
-    assert "short: hprebn, bndiff." in alt_text(EX1, routes=routes)
+    assert "short: hprebn, bndiff." in alt_text(EX1, paths=paths)
 
 
 def test_the_same_graph_is_drawn_each_time() -> None:

@@ -139,7 +139,7 @@ def cell_run(answer: RightAnswer) -> dict[str, Any] | None:
     return namespace
 
 
-# ---- What flows in ----
+# ---- A wrong upstream ----
 
 
 def test_a_right_line_below_a_wrong_one_is_not_called_wrong() -> None:

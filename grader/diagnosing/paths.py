@@ -104,7 +104,7 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     return Diagnosis(
         "missing-upstream",
         f"This is the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
-        f"multiplies it by what flows in from above, d{path.through} {shape_text(above.shape)}.",
+        f"multiplies it by the upstream gradient, d{path.through} {shape_text(above.shape)}.",
     )
 
 
@@ -260,7 +260,7 @@ def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
             return Diagnosis(
                 "wrong-upstream",
-                f"{name} is read where d{path.through} flows in{mismatch.on_path(path)}: "
+                f"{name} is read where d{path.through} belongs, the upstream gradient{mismatch.on_path(path)}: "
                 f"{mismatch.line_of(path)} passes its own gradient back.",
             )
     return None

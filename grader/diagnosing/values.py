@@ -206,10 +206,10 @@ def _routes(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
             between.append(atom.name)
             reached.add(atom.name)
     for through in between:
-        route = mismatch.carry_back({through: mismatch.gradients.upstream[through]}, between)
-        if route is None or mismatch.same(route) or float(route.abs().max()) <= mismatch.limit * mismatch.scale:
+        found = mismatch.carry_back({through: mismatch.gradients.upstream[through]}, between)
+        if found is None or mismatch.same(found) or float(found.abs().max()) <= mismatch.limit * mismatch.scale:
             continue
-        yield through, route
+        yield through, found
 
 
 def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:

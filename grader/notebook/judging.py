@@ -25,7 +25,7 @@ from grader.truth.autograd import Gradients
 from grader.truth.compare import LIMITS, Comparison, compare
 
 UPSTREAM = "upstream"
-"""A notebook's own mistake id: the line is right, what flows into it is not."""
+"""A notebook's own mistake id: the line is right, its upstream is not."""
 
 Earlier = Mapping[str, Sequence[Tensor]]
 """For a tensor's name the wrong gradients that `cmp` has seen for it, in float64."""
@@ -193,13 +193,13 @@ def _look_closer(judged: Judgement, known: Survey) -> None:
 
 
 def _explain(judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: Survey, earlier: Earlier) -> None:
-    """Name what is wrong: the line, or what flows into it."""
+    """Name what is wrong: the line, or its upstream."""
     verdict, name = judged.verdict, judged.verdict.name
     wrong = known.wrong_above(name)
     broken = [other for other in wrong if other not in known.above]
     finite = is_gradient(d) and bool(torch.isfinite(d).all())
     if broken and (judged.verdict.status == "shape" or not finite or broken[0] == wrong[0]):
-        _blame(judged, broken[0], f"d{broken[0]}, which flows into this line, {_brokenness(broken[0], namespace)}.")
+        _blame(judged, broken[0], f"d{broken[0]}, the upstream of this line, {_brokenness(broken[0], namespace)}.")
         return
     aliased = guards.changed_with(name, d, namespace, known)
     if aliased is not None:
@@ -228,7 +228,7 @@ def _explain(judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: 
         said = repaired(mismatch, known, namespace, said)
     verdict.mistake, verdict.message = said.mistake, said.message
     if wrong:
-        verdict.message += f" (What flows in is wrong too: d{wrong[0]}.)"
+        verdict.message += f" (Its upstream is wrong too: d{wrong[0]}.)"
 
 
 def _blame(judged: Judgement, upstream: str, why: str) -> None:

@@ -24,7 +24,7 @@ def graph_svg(
     link: Callable[[str], str] | None = None,
     names: Collection[str] | None = None,
     shapes: Mapping[str, str] | None = None,
-    routes: Mapping[str, Sequence[str]] | None = None,
+    paths: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """The graph of the forward pass as one `<svg>` element, about 720 px wide at most.
 
@@ -33,14 +33,14 @@ def graph_svg(
         link: gives the address that a click on a tensor's box leads to; empty for none.
         names: the tensors to draw; by default all of the forward pass and the parameters.
         shapes: texts such as `(32, 27)`; those beside the lines of the forward pass are known.
-        routes: for a text the tensors along one way through the graph; drawn in colour and numbered.
+        paths: for a text the tensors along one way through the graph; drawn in colour and numbered.
     """
     chosen = _nodes(exercise, names)
     layout = lay_out(chosen)
     known = {**shapes_in_comments(exercise), **(shapes or {})}
     states = states or {}
     texts = {atom.name: atom.text for atom in exercise.atoms}
-    ways = list((routes or {}).items())
+    ways = list((paths or {}).items())
     lines = [(_numbers(edge, ways), edge) for edge in layout.edges]
     # One opacity for the group: lines that share a track do not get darker there.
     parts = ['<g opacity="0.7">', *(arrow(edge, found) for found, edge in lines if not found), "</g>"]
@@ -48,7 +48,7 @@ def graph_svg(
     parts += [box(node, known.get(node.name, ""), states.get(node.name), texts.get(node.name)) for node in chosen]
     links = [anchor(node, address) for node in chosen if link and (address := link(node.name))]
     height = layout.height
-    for text in [*_route_legend(ways), *_state_legend([states[n.name] for n in chosen if n.name in states])]:
+    for text in [*_path_legend(ways), *_state_legend([states[n.name] for n in chosen if n.name in states])]:
         parts.append(f'<text x="8" y="{height + 13:g}">{text}</text>')
         height += 20
     title = f"The computation graph of {exercise.short_id}"
@@ -59,7 +59,7 @@ def graph_svg(
         f'viewBox="0 0 {layout.width:g} {height:g}" width="{layout.width:g}" height="{height:g}" '
         f'style="max-width:100%;height:auto" font-family="ui-monospace,Menlo,Consolas,\'DejaVu Sans Mono\',monospace" '
         f'font-size="{FONT}" fill="currentColor">'
-        f"<title>{escape(title)}</title><desc>{escape(alt_text(exercise, states, names, routes))}</desc>"
+        f"<title>{escape(title)}</title><desc>{escape(alt_text(exercise, states, names, paths))}</desc>"
         f"{''.join(parts)}{''.join(links)}</svg>"
     )
 
@@ -68,7 +68,7 @@ def alt_text(
     exercise: Exercise,
     states: Mapping[str, str] | None = None,
     names: Collection[str] | None = None,
-    routes: Mapping[str, Sequence[str]] | None = None,
+    paths: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """What the graph shows, in words."""
     chosen = _nodes(exercise, names)
@@ -79,7 +79,7 @@ def alt_text(
         if sources:
             made.append(f"{node.name} from {', '.join(sources)}")
     said = [f"Forward pass of {len(chosen)} tensors: {'; '.join(made)}."]
-    said += [f"{text}: {', '.join(way)}." for text, way in (routes or {}).items()]
+    said += [f"{text}: {', '.join(way)}." for text, way in (paths or {}).items()]
     for status in dict.fromkeys((states or {}).values()):
         those = [node.name for node in chosen if (states or {}).get(node.name) == status]
         if those:
@@ -119,11 +119,11 @@ def show_graph(
     exercise: str,
     tensors: Mapping[str, Any] | None = None,
     names: Collection[str] | None = None,
-    routes: Mapping[str, Sequence[str]] | None = None,
+    paths: Mapping[str, Sequence[str]] | None = None,
 ) -> Picture:
     """The computation graph of `"ex1"`: in a notebook a picture whose boxes lead to their sections.
 
-    `tensors`, such as `globals()`, gives the shapes of what is drawn; for `names` and `routes` see `graph_svg`.
+    `tensors`, such as `globals()`, gives the shapes of what is drawn; for `names` and `paths` see `graph_svg`.
     """
     found = find_exercise(exercise)
     sections = _headings(found)
@@ -137,9 +137,9 @@ def show_graph(
         link=lambda name: f"#d{name}" if f"d{name}" in sections else "",
         names=names,
         shapes=shapes,
-        routes=routes,
+        paths=paths,
     )
-    return Picture(svg, alt_text(found, names=names, routes=routes))
+    return Picture(svg, alt_text(found, names=names, paths=paths))
 
 
 def _nodes(exercise: Exercise, names: Collection[str] | None) -> list[Node]:
@@ -176,12 +176,12 @@ def _headings(exercise: Exercise) -> set[str]:
 
 
 def _numbers(edge: Edge, ways: list[tuple[str, Sequence[str]]]) -> list[int]:
-    """Which of the routes go along this arrow, counted from 0."""
+    """Which of the paths go along this arrow, counted from 0."""
     step = (edge.source.name, edge.target.name)
     return [number for number, (_, way) in enumerate(ways) if step in pairwise(way)]
 
 
-def _route_legend(ways: list[tuple[str, Sequence[str]]]) -> list[str]:
+def _path_legend(ways: list[tuple[str, Sequence[str]]]) -> list[str]:
     return [
         f'<tspan font-weight="bold">{number}</tspan> {escape(text)}: {escape(" → ".join(way))}'
         for number, (text, way) in enumerate(ways, start=1)

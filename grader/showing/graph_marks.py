@@ -37,8 +37,8 @@ STATES: Mapping[str, State] = {
 every view; of a single verdict `verdict_words` may say more. The colours have at least three times the contrast of
 white and of Jupyter's dark background."""
 
-ROUTES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
-"""Colour and dashes of the first, second and third route."""
+PATH_STYLES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
+"""Colour and dashes of the first, second and third path."""
 
 
 def state_of(status: str) -> State:
@@ -86,7 +86,7 @@ def anchor(node: Node, address: str) -> str:
 
 
 def arrow(edge: Edge, numbers: list[int]) -> str:
-    colour, dashes = ROUTES[numbers[0] % len(ROUTES)] if len(numbers) == 1 else ("currentColor", "")
+    colour, dashes = PATH_STYLES[numbers[0] % len(PATH_STYLES)] if len(numbers) == 1 else ("currentColor", "")
     width = 2.2 if numbers else 1.3
     (x0, y0), (x1, y1) = edge.points[-2:]
     along = ((x1 > x0) - (x1 < x0), (y1 > y0) - (y1 < y0))
@@ -102,7 +102,7 @@ def arrow(edge: Edge, numbers: list[int]) -> str:
 
 
 def _badge(edge: Edge, number: int, place: int) -> str:
-    """A route's number, beside its arrow: below a straight one, else on the longest stretch."""
+    """A path's number, beside its arrow: below a straight one, else on the longest piece."""
     if len(edge.points) == 2:
         (x, y), _ = edge.points
         return _disc(x + GAP / 2 - 1, y + 10 + 14 * place, number)
@@ -114,7 +114,7 @@ def _badge(edge: Edge, number: int, place: int) -> str:
 
 
 def _disc(x: float, y: float, number: int) -> str:
-    colour = ROUTES[number % len(ROUTES)][0]
+    colour = PATH_STYLES[number % len(PATH_STYLES)][0]
     return (
         f'<circle cx="{x:g}" cy="{y:g}" r="6.5" fill="{colour}"/>'
         f'<text x="{x:g}" y="{y + 3.5:g}" text-anchor="middle" font-size="10" font-weight="bold" fill="#000">'

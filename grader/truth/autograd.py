@@ -12,7 +12,7 @@ from torch import Tensor
 from grader.lesson.exercise import Atom, Exercise
 
 VANISHES_BELOW = 1e-9
-"""A gradient this small beside what flows in from above is zero by algebra.
+"""A gradient this small beside the upstream gradient is zero by algebra.
 
 float64 leaves such sums at about 1e-16 of the upstream gradient; the smallest true gradient of the lessons
 is above 1e-4 of it.
@@ -81,7 +81,7 @@ class Gradients:
         return above if self.vanishes(name) else own
 
     def _largest_elements(self, name: str) -> tuple[float, float]:
-        """Of the gradient itself and of what flows in from above."""
+        """Of the gradient itself and of the upstream gradient."""
         if name not in self._largest:
             above = (self.upstream[through] for through in self.shares[name] if through in self.upstream)
             largest = max((float(tensor.abs().max()) for tensor in above), default=0.0)

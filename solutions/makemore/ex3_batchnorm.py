@@ -246,12 +246,12 @@ for centre in (2.9, 2.99, 3.0, 3.01, 3.1):
 from grader import show_graph
 
 layer = "hprebn bnmeani bndiff bndiff2 bnvar bnvar_inv bnraw bngain bnbias hpreact".split()
-three_routes = {
+three_paths = {
     "through xhat": ["hprebn", "bndiff", "bnraw"],
     "through the mean": ["hprebn", "bnmeani", "bndiff", "bnraw"],
     "through the variance": ["hprebn", "bndiff", "bndiff2", "bnvar", "bnvar_inv", "bnraw"],
 }
-show_graph("ex3", globals(), names=layer, routes=three_routes)
+show_graph("ex3", globals(), names=layer, paths=three_paths)
 
 # %% [markdown]
 # ## On paper, 5: one expression
