@@ -295,6 +295,9 @@ def test_the_keys(watching: Callable[..., Watched], tmp_path: Path) -> None:
     assert path.read_text() == STUBS
     assert "-dlogprobs" in path.with_name("ex1_atoms.py.bak").read_text()
 
+    path.write_text(answered("dprobs = dlogprobs / probs"))
+    assert "right now" in watched.until("dprobs are right now")
+
     assert termios.tcgetattr(watched.inside) != watched.before, "keys are read one by one"
     watched.press("q")
     assert watched.end() == 0

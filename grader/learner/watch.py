@@ -39,6 +39,7 @@ class Session:
         self.texts: dict[Path, str] = {}
         self.graded_at: dict[Path, float] = {}
         self.focus: tuple[Path, str] | None = None
+        self.changes: list[str] = []
 
     def begin(self) -> None:
         """Grade every file once."""
@@ -105,6 +106,7 @@ class Session:
 
     def _put(self, path: Path, reports: Reports) -> None:
         """A file keeps its place in the order; what it no longer holds goes."""
+        self.changes = [said for key, report in reports.items() for said in _changes(self.reports.get(key), report)]
         kept = {key: reports.get(key, found) for key, found in self.reports.items() if key[0] != path or key in reports}
         self.reports = kept | reports
 
@@ -122,7 +124,8 @@ class Session:
         report = Report([self.reports[key] for key in keys])
         if not report.submissions:
             return
-        self.screen.verdicts(report)
+        self.screen.verdicts(report, self.changes)
+        self.changes = []
         first = first_thing(report)
         at = report.submissions.index(first[0]) if first else -1
         self.focus = keys[at]
@@ -205,6 +208,20 @@ def _watch(paths: Sequence[Path], exercise: str | None, device: str, seed: int |
                 if changed or time.monotonic() - looked >= LOOK_SECONDS:
                     session.look()
                     looked = time.monotonic()
+
+
+def _changes(before: SubmissionReport | None, now: SubmissionReport) -> list[str]:
+    """What a save has changed, such as `+1: dh is right now`."""
+    if before is None:
+        return []
+    passed = {verdict.name for verdict in before.verdicts if verdict.passed}
+    gained = [now.label(v) for v in now.verdicts if v.passed and v.name not in passed]
+    lost = [now.label(v) for v in now.verdicts if not v.passed and v.name in passed]
+    said = []
+    for sign, names, words in (("+", gained, "right now"), ("-", lost, "no longer right")):
+        if names:
+            said.append(f"{sign}{len(names)}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} {words}")
+    return said
 
 
 class Stopping:

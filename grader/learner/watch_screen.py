@@ -16,11 +16,13 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from grader.report.records import Report, SubmissionReport
 from grader.showing.terminal import console_for, draw_first_thing, draw_report, draw_summary, first_thing
 
+_BAR = 40
 LEGEND = "h hint   l list   n next exercise   r reset   q quit"
 
 _ESCAPE = re.compile(r"\x1b(?:[\[O][0-9;]*.?|.)?", re.DOTALL)
@@ -106,26 +108,34 @@ class Screen:
         count = f"{files} file{'' if files == 1 else 's'}"
         end = "q" if self.has_keys else "Ctrl-C"
         self.console.print(Text(f"\nWatching {count}. Each is graded again when it is saved; {end} ends.", style="dim"))
-        self.legend()
 
     def legend(self) -> None:
         if self.has_keys:
-            self.console.print(Text(LEGEND, style="dim"))
+            self.console.print(Text(f"\n{LEGEND}", style="dim"))
 
-    def verdicts(self, report: Report) -> None:
-        """A line for each exercise, and the first thing to look at."""
+    def verdicts(self, report: Report, changes: Sequence[str] = ()) -> None:
+        """A line for each exercise with a bar, what has changed, the first thing to look at, and the keys.
+
+        Where keys are read the screen is cleared first, so that what is on it is what is so now.
+        """
+        if self.has_keys:
+            self.console.clear()
         paths = list(dict.fromkeys(submission.path for submission in report.submissions))
         graded = paths[0] if len(paths) == 1 else f"{len(paths)} files"
         self.console.print(Text(f"\n{time.strftime('%H:%M:%S')}  {graded}", style="dim"))
         for submission in report.submissions:
+            if self.has_keys and submission.attempted:
+                right = sum(verdict.passed for verdict in submission.verdicts)
+                self.console.print(ProgressBar(total=len(submission.verdicts), completed=right, width=_BAR))
             draw_summary(submission, self.console)
+        for change in changes:
+            self.console.print(Text(change, style="green" if change.startswith("+") else "red"))
         first = first_thing(report)
         if first is not None:
             draw_first_thing(*first, self.console)
-        elif self.has_keys:
-            self.console.print(Text("All right. n: next exercise"))
         else:
             self.console.print(Text("All right."))
+        self.legend()
 
     def table(self, submissions: Sequence[SubmissionReport]) -> None:
         self.console.print()
