@@ -296,7 +296,7 @@ def test_the_keys(watching: Callable[..., Watched], tmp_path: Path) -> None:
     assert "-dlogprobs" in path.with_name("ex1_atoms.py.bak").read_text()
 
     path.write_text(answered("dprobs = dlogprobs / probs"))
-    assert "right now" in watched.until("dprobs are right now")
+    assert "+26: dlogprobs, dprobs, dcounts_sum_inv and 23 more" in watched.until("are right now")
 
     assert termios.tcgetattr(watched.inside) != watched.before, "keys are read one by one"
     watched.press("q")

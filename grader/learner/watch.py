@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Reports = dict[tuple[Path, str], "SubmissionReport"]
 """By file and exercise, in the order in which they were met."""
 
+_MOST_NAMED = 3
 _MOST_READINGS = 5  # a file that changes faster than it can be graded is shown all the same
 
 
@@ -220,7 +221,9 @@ def _changes(before: SubmissionReport | None, now: SubmissionReport) -> list[str
     said = []
     for sign, names, words in (("+", gained, "right now"), ("-", lost, "no longer right")):
         if names:
-            said.append(f"{sign}{len(names)}: {', '.join(names)} {'is' if len(names) == 1 else 'are'} {words}")
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            listed = ", ".join(names[:_MOST_NAMED]) + more
+            said.append(f"{sign}{len(names)}: {listed} {'is' if len(names) == 1 else 'are'} {words}")
     return said
 
 

@@ -127,6 +127,7 @@ class Screen:
             if self.has_keys and submission.attempted:
                 right = sum(verdict.passed for verdict in submission.verdicts)
                 self.console.print(ProgressBar(total=len(submission.verdicts), completed=right, width=_BAR))
+                self.console.print()
             draw_summary(submission, self.console)
         for change in changes:
             self.console.print(Text(change, style="green" if change.startswith("+") else "red"))
