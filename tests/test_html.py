@@ -183,7 +183,11 @@ def test_several_submissions_have_a_table_of_contents(graded: SubmissionReport) 
 
 
 def test_a_training_loop_has_its_own_names(graded: SubmissionReport) -> None:
-    loop = replace(graded, exercise="makemore/ex4_training", verdicts=[Verdict("loss", "pass"), Verdict("C", "wrong")])
+    loop = replace(
+        graded,
+        exercise="makemore/ex4_training",
+        verdicts=[Verdict("loss", "pass", label="loss"), Verdict("C", "wrong", label="C")],
+    )
     found = rows(render_html(Report([loop])))
     assert found["s1-loss"].startswith("loss ")
     assert found["s1-C"].startswith("C ")

@@ -81,7 +81,7 @@ def step_outputs(report: Report) -> dict[str, str]:
 
 def _classroom_test(submission: SubmissionReport, verdict: Verdict) -> dict[str, Any]:
     return {
-        "name": f"{submission.exercise}: {submission.label(verdict)}",
+        "name": f"{submission.exercise}: {verdict.label}",
         "status": "pass" if verdict.passed else "fail",
         "score": verdict.points,
         "message": "" if verdict.passed else verdict_words(verdict),
@@ -98,14 +98,14 @@ def _annotations(submission: SubmissionReport) -> Iterator[str]:
         if verdict.passed or verdict.status == "missing":
             continue
         kind = f" [{verdict.mistake}]" if verdict.mistake else ""
-        title = f"{submission.label(verdict)}: {verdict_words(verdict)}{kind}"
+        title = f"{verdict.label}: {verdict_words(verdict)}{kind}"
         if verdict.cell is None:
             yield _command("error", verdict.message, file=file, line=verdict.line, title=title)
         else:  # a line of a cell is no line of the file
             at = f"cell {verdict.cell}, line {verdict.line}: "
             yield _command("error", at + verdict.message, file=file, title=title)
     if waiting:
-        names = ", ".join(submission.label(verdict) for verdict in waiting)
+        names = ", ".join(verdict.label for verdict in waiting)
         yield _command("warning", names, file=file, title=f"{submission.exercise}: not attempted")
     for note in submission.notes:
         yield _command("notice", note, file=file, title=submission.exercise)
@@ -137,7 +137,7 @@ def _section(submission: SubmissionReport) -> str:
     open_ones = [verdict for verdict in submission.verdicts if not verdict.passed]
     lines = [f"<p>{_text(submission.path)}<br>seed {submission.seed}, isolation {submission.isolation}</p>"]
     lines += [f"<p>{_text(note)}</p>" for note in submission.notes]
-    waiting = [submission.label(verdict) for verdict in open_ones if verdict.status == "missing"]
+    waiting = [verdict.label for verdict in open_ones if verdict.status == "missing"]
     wrong = [verdict for verdict in open_ones if verdict.status != "missing"]
     if wrong:
         rows = [_row(submission, verdict) for verdict in wrong]
@@ -152,7 +152,7 @@ def _row(submission: SubmissionReport, verdict: Verdict) -> str:
     code = f"<code>{_text(verdict.code)}</code><br>" if verdict.code else ""
     kind = f" [{verdict.mistake}]" if verdict.mistake else ""
     cells = [
-        f"<code>{submission.label(verdict)}</code>",
+        f"<code>{verdict.label}</code>",
         verdict_words(verdict) + kind,
         _text(where(submission, verdict).removeprefix(visible(submission.path, keep="")).lstrip(":, ")),
         code + _text(verdict.message),

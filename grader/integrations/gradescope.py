@@ -37,7 +37,7 @@ def render_failure(sentence: str) -> str:
 
 
 def _test(submission: SubmissionReport, verdict: Verdict, number: str) -> dict[str, Any]:
-    label = submission.label(verdict)
+    label = verdict.label
     said = [verdict_words(verdict) + (f" [{verdict.mistake}]" if verdict.mistake else "")]
     if verdict.line is not None and not verdict.passed:
         said[0] += f", {where(submission, verdict)}"

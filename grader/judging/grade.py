@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from grader.base.errors import DojoError
-from grader.diagnosing import UNEXPLAINED, combined
+from grader.diagnosing import UNEXPLAINED, Diagnosis, combined
 from grader.diagnosing.repair import variants, vocabulary_of
-from grader.judging.judge import Answer, Judge, prove
+from grader.judging.judge import Judge, prove
 from grader.judging.settings import Settings, settings
-from grader.judging.verdicts import Evidence, add_lecture_figures, add_probe, add_sizes, decide, first_verdict
+from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Place, Seen, seen_in_trial, verdict_of
 from grader.lesson.exercise import all_exercises
 from grader.lesson.program import program_of
 from grader.lesson.trials import other_data, random_upstream, trials_of, use_exact_arithmetic
@@ -21,7 +22,7 @@ from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
 from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.sandbox import Launcher
-from grader.syntax.source import read_source, refusing_depth
+from grader.syntax.source import Source, read_source, refusing_depth
 from grader.truth.truths import KnownTruths, Truth
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
@@ -29,6 +30,11 @@ __all__ = ["Grader", "Settings", "grade_parts", "settings"]
 MOST_REPAIRS, MOST_VARIANTS, MOST_REPAIRED_TEXT = 3, 360, 2_000
 """How many gradients of one submission, and how many edits of their lines in all, are tried for an explanation; and
 how many characters such lines may have. The lecture's longest answer has 200."""
+
+_ONE_HOT = (
+    "Right on this batch by luck: without num_classes, one_hot makes as many columns as the largest index of the batch "
+    "asks for. Give it the size of the dimension."
+)
 
 
 class Grader:
@@ -82,45 +88,75 @@ class Grader:
             grade_training(part, report, self.launcher, self.settings)
             return report
         plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.static_check)
-        report.verdicts = [first_verdict(name, plan, part.analysis.source) for name in part.exercise.graded]
+        known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
         report.attempted = bool(plan.attempts)
         if plan.steps:
-            self._run(plan, report)
+            judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
+            try:
+                self._run(judge, known)
+                self._note_forward(judge, plan, report)
+            finally:
+                judge.close()
+        report.verdicts = [verdict_of(evidence) for evidence in known.values()]
         return report
 
-    def _run(self, plan: Plan, report: SubmissionReport) -> None:
+    def _before_running(self, name: str, plan: Plan, source: Source) -> Evidence:
+        """What the text alone tells of one gradient: where the attempt stands, or that there is none."""
         exercise = plan.exercise
-        judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
-        try:
-            trials = trials_of(exercise, self.settings.seed, self.settings.device)
-            decisive, (answers, truth), probe, sizes = judge.run(trials)
-            shown = answers, self.truths.of_real_backward(exercise, truth.trial)
-            for verdict in report.verdicts:
-                if verdict.name not in plan.attempts or verdict.status == "forbidden":
-                    continue
-                evidence, probed = _evidence(verdict, *decisive), _evidence(verdict, *probe)
-                decide(verdict, plan, evidence, probed)
-                add_lecture_figures(verdict, _evidence(verdict, *shown))
-                vanishes = evidence.truth.gradients.vanishes(verdict.name)
-                right = probed.right(verdict.name)
-                if vanishes and verdict.passed and not right:
-                    right = self._right_from_further_up(judge, verdict)
-                add_probe(verdict, plan, vanishes, probed, right)
-                add_sizes(verdict, _evidence(verdict, *sizes), self.settings.strict_sizes)
-                if verdict.passed and not verdict.message:
-                    verdict.message = repeated_atoms(plan, verdict.name)
-            puzzling = [v for v in report.verdicts if v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside]
-            if puzzling:
-                self._explain_by_repair(judge, puzzling)
-            self._note_forward(judge, plan, report)
-        finally:
-            judge.close()
+        evidence = Evidence(
+            name,
+            exercise.label(name),
+            plan.answer(name),
+            reads=plan.reads.get(name),
+            handed=frozenset({*exercise.graded, *exercise.given}),
+            strict_sizes=self.settings.strict_sizes,
+        )
+        if name in plan.forbidden:
+            statement, refusal = plan.forbidden[name]
+            place = Place.of(statement, refusal.line)
+            return replace(evidence, found=Finding("forbidden", refusal.message, refusal.mistake, place))
+        if (attempt := plan.attempts.get(name)) is None:
+            return replace(evidence, found=_no_attempt(name, source))
+        luck = None
+        if name in plan.unsized_one_hot:
+            luck = Finding("wrong", _ONE_HOT, "one-hot-classes", Place.of(*plan.unsized_one_hot[name]))
+        return replace(evidence, statement=plan.statements[attempt.writers[-1]], luck=luck)
 
-    def _explain_by_repair(self, judge: Judge, verdicts: Sequence[Verdict]) -> None:
+    def _run(self, judge: Judge, known: dict[str, Evidence]) -> None:
+        """Add to what is known of each gradient what its answer gives in every trial."""
+        plan, exercise = judge.plan, judge.plan.exercise
+        decisive, (answers, truth), probe, sizes = judge.run(
+            trials_of(exercise, self.settings.seed, self.settings.device)
+        )
+        shown = answers, self.truths.of_real_backward(exercise, truth.trial)
+        for name, evidence in known.items():
+            if evidence.found is not None:
+                continue
+            seen, lecture, probed, resized = (_seen(name, *trial) for trial in (decisive, shown, probe, sizes))
+            holds = probed.right
+            if seen.right and not holds and seen.gradients.vanishes(name):
+                holds = self._right_from_further_up(judge, name)
+            known[name] = replace(
+                evidence,
+                decisive=seen,
+                shown=lecture,
+                probe=probed,
+                probe_right=holds,
+                sizes=resized,
+                remark=repeated_atoms(plan, name) if seen.right else "",
+            )
+        verdicts = {name: verdict_of(evidence) for name, evidence in known.items()}
+        puzzling = [v for v in verdicts.values() if v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside]
+        if puzzling:
+            for name, found in self._explain_by_repair(judge, puzzling).items():
+                known[name] = replace(known[name], explained=found)
+
+    def _explain_by_repair(self, judge: Judge, verdicts: Sequence[Verdict]) -> dict[str, Diagnosis]:
         """Where no detector knows the numbers: is there a one-token edit of the lines that makes them right?"""
         plan = judge.plan
         truth = self.truths.find(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
         vocabulary = vocabulary_of(plan.exercise, truth.forward, {*plan.exercise.graded, *plan.exercise.given})
+        explained = {}
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
             if sum(map(len, lines)) > MOST_REPAIRED_TEXT:
@@ -131,32 +167,33 @@ class Grader:
             right = judge.right_variants(verdict.name, [variant.statements for variant in tried], truth)
             found = combined([tried[number].diagnosis for number in right], verdict.message)
             if found is not None:
-                verdict.mistake, verdict.message = found.mistake, found.message
+                explained[verdict.name] = found
+        return explained
 
-    def _right_from_further_up(self, judge: Judge, verdict: Verdict) -> bool:
+    def _right_from_further_up(self, judge: Judge, name: str) -> bool:
         """Probe again with the random gradients further up, for answers that skip named tensors.
 
         `-(counts * dcounts).sum(1, keepdim=True)` never reads dnorm_logits and is right all the same.
         """
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
-        exercise, attempt = plan.exercise, plan.attempts[verdict.name]
-        fed = {f"d{atom.name}" for atom in exercise.atoms if verdict.name in atom.reads}
-        if fed <= plan.reads[verdict.name]:
+        exercise, attempt = plan.exercise, plan.attempts[name]
+        fed = {f"d{atom.name}" for atom in exercise.atoms if name in atom.reads}
+        if fed <= plan.reads[name]:
             return False
-        lines = [plan.statements[index].text for index in plan.lines_of(verdict.name)]
-        above = [name for name in exercise.graded if name in exercise.fed_by(verdict.name)]
+        lines = [plan.statements[index].text for index in plan.lines_of(name)]
+        above = [other for other in exercise.graded if other in exercise.fed_by(name)]
         chained: frozenset[str] = frozenset()
         while above:
             chained |= {above.pop()}
-            trial = random_upstream(seed, device, f"{verdict.name}:{len(above)}")
+            trial = random_upstream(seed, device, f"{name}:{len(above)}")
             truth = self.truths.find(exercise, trial, chained)
-            if truth.gradients.vanishes(verdict.name):
+            if truth.gradients.vanishes(name):
                 return False
             if attempt.inside or not attempt.place.isidentifier():
                 ((answers, truth),) = judge.run([trial], chained)
-                right = _evidence(verdict, answers, truth).right(verdict.name)
+                right = _seen(name, answers, truth).right
             else:
-                right = bool(judge.right_variants(verdict.name, [lines], truth))
+                right = bool(judge.right_variants(name, [lines], truth))
             if right:
                 return True
         return False
@@ -191,8 +228,18 @@ def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
     return launcher
 
 
-def _evidence(verdict: Verdict, answers: dict[str, Answer], truth: Truth) -> Evidence:
-    return Evidence(answers.get(verdict.name, Answer()), truth)
+def _seen(name: str, answers: Mapping[str, Answer], truth: Truth) -> Seen:
+    return seen_in_trial(name, answers.get(name, Answer()), truth)
+
+
+def _no_attempt(name: str, source: Source) -> Finding:
+    """That there is no answer; or the line that Python cannot read and that would have been one."""
+    found = Finding("missing", NOT_ATTEMPTED)
+    for bad in source.bad_lines:
+        if bad.text.strip().replace(" ", "").startswith((f"d{name}=", f"d{name}+=", f"d{name}[")):
+            place = Place(bad.line, bad.cell, bad.text.strip())
+            found = Finding("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
+    return found
 
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:

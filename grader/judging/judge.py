@@ -6,7 +6,6 @@ import ast
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from grader.base.errors import DojoError
 from grader.base.visible import harmless
+from grader.judging.verdicts import Answer
 from grader.lesson.exercise import Exercise
 from grader.lesson.program import program_of
 from grader.lesson.trials import Trial, as_written
@@ -45,16 +45,6 @@ next, so that a file full of endless loops leaves time for its right answers."""
 
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the worker handed over for one gradient: numbers, or words about what it is instead."""
-
-    words: Description = field(default_factory=Description)
-    value: Tensor | None = None
-    failure: Failure | None = None
-    line: int | None = None
 
 
 class StepFailed(Exception):

@@ -12,7 +12,7 @@ from grader.judging.judge import SETUP_SECONDS, STATEMENT_SECONDS, StepFailed, n
 from grader.judging.settings import Settings
 from grader.judging.training_repair import repair_line
 from grader.judging.training_steps import Outcome, Reference, StepComparison, common_progress, compare_step
-from grader.judging.verdicts import explain_failure, place
+from grader.judging.verdicts import NOT_ATTEMPTED, Place, failed
 from grader.lesson.exercise import Exercise
 from grader.lesson.program import program_of
 from grader.lesson.trials import Trial, as_written, other_data, other_sizes
@@ -23,6 +23,7 @@ from grader.report.records import SubmissionReport, Verdict
 from grader.running.protocol import Done, Failure, LoopStep, NameRules, Running, StepRequest, Train, Truths
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.loops import why_not_stepwise
+from grader.syntax.source import Statement
 
 _AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
@@ -31,7 +32,7 @@ def grade_training(part: Part, report: SubmissionReport, launcher: Launcher, cho
     """Fill `report` with a verdict for the loss and for each trained parameter."""
     exercise, seed, device = part.exercise, chosen.seed, chosen.device
     deadline = time.monotonic() + chosen.limits.seconds
-    report.verdicts = [Verdict(name, message="not attempted") for name in exercise.graded]
+    report.verdicts = [Verdict(name, message=NOT_ATTEMPTED, label=name) for name in exercise.graded]
     plan = plan_training(part.analysis, exercise)
     if plan is None:
         report.attempted = False
@@ -158,12 +159,21 @@ def _decide(verdict: Verdict, outcome: Outcome, plan: TrainingPlan) -> None:
         if (line := plan.line_of(written)) is not None:
             place(verdict, plan.statement, line)
     elif outcome.failure is not None:
-        explain_failure(verdict, plan.statement, outcome.failure)
+        failure = failed(outcome.failure, plan.statement)
+        verdict.status, verdict.mistake, verdict.message = failure.status, failure.mistake, failure.message
+        if failure.place is not None:
+            verdict.line, verdict.cell, verdict.code = failure.place.line, failure.place.cell, failure.place.code
     elif outcome.steps:
         verdict.status, verdict.message = "pass", ""
     else:
         verdict.status, verdict.mistake = "error", "no-loop"
         verdict.message = f"No step of the loop ran. {_AS_THE_LESSON_SAYS}"
+
+
+def place(verdict: Verdict, statement: Statement, line: int) -> None:
+    """Say where the learner finds it."""
+    found = Place.of(statement, line)
+    verdict.line, verdict.cell, verdict.code = found.line, found.cell, found.code
 
 
 def _explain(name: str, departure: StepComparison, outcome: Outcome, plan: TrainingPlan) -> Diagnosis:

@@ -1,22 +1,31 @@
-"""From the answers of several trials to one verdict for each gradient."""
+"""From evidence to a verdict: one function, whoever asks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from grader.diagnosing import UNEXPLAINED, Mismatch, diagnose, explain_exception, shape_text, wrong_shape
+from grader.diagnosing import (
+    UNEXPLAINED,
+    Diagnosis,
+    Mismatch,
+    diagnose,
+    explain_exception,
+    shape_text,
+    wrong_shape,
+)
 from grader.judging.details import details_of
-from grader.judging.judge import Answer
-from grader.reading.plan import Plan
-from grader.report.records import Verdict
-from grader.running.protocol import Failure
-from grader.syntax.source import Source, Statement
+from grader.report.records import Status, Verdict
+from grader.running.protocol import Description, Failure
+from grader.syntax.source import Statement
+from grader.truth.autograd import Forward, Gradients
 from grader.truth.compare import Comparison
 from grader.truth.truths import Truth
 
+NOT_ATTEMPTED = "not attempted"
 _PLAIN_WORDS = {
     "timeout": "It did not finish within the time limit; look for a loop that never ends.",
     "crash": "The process that ran it ended here; does it call exit()?",
@@ -24,25 +33,74 @@ _PLAIN_WORDS = {
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """One gradient in one trial: what was handed over, and the truth."""
+class Answer:
+    """What was handed over for one gradient: numbers, or words about what it is instead."""
+
+    words: Description = field(default_factory=Description)
+    value: Tensor | None = None
+    failure: Failure | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the learner finds something: a line of a file, or of cell `cell` of a notebook."""
+
+    line: int
+    cell: int | None
+    code: str
+
+    @classmethod
+    def of(cls, statement: Statement, line: int | None = None) -> Place:
+        """A line of a statement, its first where none is given."""
+        at = statement.line if line is None else line
+        return cls(at, statement.cell.number, statement.line_text(at))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a verdict says: right or not, which mistake, in which words, and where."""
+
+    status: Status
+    message: str = ""
+    mistake: str | None = None
+    place: Place | None = None
+
+    @property
+    def passed(self) -> bool:
+        """True where it counts as right."""
+        return self.status == "pass"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One gradient in one trial: what was handed over, the truth, and how far apart they are.
+
+    There is no comparison where there are no numbers of the right shape and dtype to compare.
+    """
 
     answer: Answer
-    truth: Truth
+    gradients: Gradients
+    forward: Forward | None = None
+    comparison: Comparison | None = None
 
-    def compared(self, name: str) -> Comparison | None:
-        """The comparison of values; None where there is no tensor of the right shape to compare."""
-        value, total = self.answer.value, self.truth.gradients.total[name]
-        if value is None or value.shape != total.shape or value.is_complex():
-            return None
+    @property
+    def right(self) -> bool:
+        """True where the numbers are those of the truth."""
+        return self.comparison is not None and self.comparison.right
+
+
+def seen_in_trial(name: str, answer: Answer, truth: Truth) -> Seen:
+    """What a worker handed over for the gradient of `name`, beside the truth of its trial."""
+    value, total = answer.value, truth.gradients.total[name]
+    comparison = None
+    if value is not None and value.shape == total.shape and not value.is_complex():
         if total.dtype is torch.float64 and _holds_float32(value):
             # A float32 island in a float64 trial is compared as what it is.
-            return self.truth.compare(name, value.float())
-        return self.truth.compare(name, value) if value.dtype == total.dtype else None
-
-    def right(self, name: str) -> bool:
-        found = self.compared(name)
-        return found is not None and found.right
+            comparison = truth.compare(name, value.float())
+        elif value.dtype == total.dtype:
+            comparison = truth.compare(name, value)
+    return Seen(answer, truth.gradients, truth.forward, comparison)
 
 
 def _holds_float32(value: Tensor) -> bool:
@@ -51,172 +109,166 @@ def _holds_float32(value: Tensor) -> bool:
     return value.dtype is torch.float32
 
 
-def first_verdict(name: str, plan: Plan, source: Source) -> Verdict:
-    """The verdict before anything ran: where the attempt stands, or that there is none."""
-    verdict = Verdict(name, answer=plan.answer(name))
-    if name in plan.forbidden:
-        statement, refusal = plan.forbidden[name]
-        place(verdict, statement, refusal.line)
-        verdict.status, verdict.mistake, verdict.message = "forbidden", refusal.mistake, refusal.message
-        return verdict
-    attempt = plan.attempts.get(name)
-    if attempt is None:
-        verdict.message = "not attempted"
-        for bad in source.bad_lines:
-            if bad.text.strip().replace(" ", "").startswith((f"d{name}=", f"d{name}+=", f"d{name}[")):
-                verdict.status, verdict.mistake = "error", "exception"
-                verdict.line, verdict.cell, verdict.code = bad.line, bad.cell, bad.text.strip()
-                verdict.message = f"Python cannot read this line: {bad.reason}."
-        return verdict
-    statement = plan.statements[attempt.writers[-1]]
-    place(verdict, statement, statement.line)
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one gradient. `verdict_of` needs no more, and asks nobody.
+
+    Of the trials, `decisive` says right or wrong; `shown` has the lesson's own data in float32; `probe` random
+    gradients from above, and `probe_right` is whether the answer held there or further up; `sizes` other sizes.
+    `found` is what was found out without running: an answer that is not admitted, a line that is no Python.
+    `explained` is the word of somebody who knows more than the detectors, such as an edit that mends the line.
+    `luck` is a reason why right numbers were luck, and `remark` what a right answer is told beside.
+    `statement` is the last one that writes the answer; `reads` are the gradients that it reads, where known, and
+    `handed` those that it could.
+    """
+
+    name: str
+    label: str = ""
+    text: Sequence[str] = ()
+    statement: Statement | None = None
+    found: Finding | None = None
+    decisive: Seen | None = None
+    shown: Seen | None = None
+    probe: Seen | None = None
+    probe_right: bool = True
+    sizes: Seen | None = None
+    strict_sizes: bool = False
+    reads: frozenset[str] | None = None
+    handed: frozenset[str] = frozenset()
+    luck: Finding | None = None
+    remark: str = ""
+    explained: Diagnosis | None = None
+
+
+def verdict_of(evidence: Evidence) -> Verdict:
+    """The verdict on one gradient, from all that is known of it.
+
+    A verdict starts as not passed; only a comparison in the trial that decides raises it. Random gradients from
+    above may lower it where the true gradient is zero by algebra, and other sizes where that was asked for.
+    """
+    found = evidence.found or _weighed(evidence)
+    place, decisive = found.place, evidence.decisive
+    if place is None and evidence.statement is not None:
+        place = Place.of(evidence.statement, decisive.answer.line if decisive else None)
+    verdict = Verdict(
+        evidence.name,
+        found.status,
+        mistake=found.mistake,
+        message=found.message,
+        line=place.line if place else None,
+        cell=place.cell if place else None,
+        code=place.code if place else None,
+        answer=list(evidence.text),
+        label=evidence.label,
+    )
+    if decisive is not None and decisive.answer.failure is None and decisive.answer.words.kind != "stub":
+        value = decisive.answer.value
+        verdict.details = details_of(evidence.name, decisive.gradients, value, decisive.comparison)
+    if evidence.shown is not None and (figures := evidence.shown.comparison) is not None:
+        verdict.exact, verdict.approximate = figures.exact, figures.approximate
+        verdict.maxdiff = figures.maxdiff if figures.maxdiff == figures.maxdiff else None
     return verdict
 
 
-def decide(verdict: Verdict, plan: Plan, decisive: Evidence, probe: Evidence) -> None:
-    """Raise `verdict` to a pass, or say what is wrong, from the trial that decides.
+def _weighed(evidence: Evidence) -> Finding:
+    if evidence.decisive is None:
+        return Finding("missing", NOT_ATTEMPTED)
+    found = _decided(evidence, evidence.decisive)
+    by_heart = evidence.shown is not None and evidence.shown.right and not evidence.decisive.right
+    if by_heart and found.status == "wrong" and found.mistake != "precision":
+        said = "Right on the exercise's own data only; on other data of the same sizes it is wrong. "
+        return replace(found, mistake="hardcoded-values", message=said + found.message)
+    if found.passed and not evidence.probe_right and evidence.probe is not None:
+        found = _from_above(evidence, evidence.decisive, evidence.probe)
+    if found.passed and evidence.sizes is not None and not evidence.sizes.right:
+        return Finding("wrong" if evidence.strict_sizes else "pass", _only_these_sizes(evidence.name), "hardcoded-size")
+    return replace(found, message=evidence.remark) if found.passed and not found.message else found
 
-    The mistake shows best with random gradients from above, where nothing cancels by algebra; `probe` has them.
-    """
-    name, answer = verdict.name, decisive.answer
-    if answer.line is not None and name in plan.attempts:
-        place(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.line)
+
+def _decided(evidence: Evidence, decisive: Seen) -> Finding:
+    """Right or wrong, from the trial that decides; what is wrong shows best with random gradients from above, where
+    nothing cancels by algebra."""
+    answer, truth = decisive.answer, decisive.gradients.total[evidence.name]
     if answer.failure is not None:
-        explain_failure(verdict, plan.statements[plan.attempts[name].writers[-1]], answer.failure)
-        return
-    if answer.words.kind == "stub":
-        verdict.status, verdict.message = "missing", "not attempted"
-        return
-    gradients, value = decisive.truth.gradients, answer.value
-    truth, comparison = gradients.total[name], decisive.compared(name)
-    verdict.details = details_of(name, gradients, value, comparison)
+        return failed(answer.failure, evidence.statement)
+    if answer.words.kind == "stub" and answer.value is None:
+        return Finding("missing", NOT_ATTEMPTED)
+    value = answer.value
     if value is None:
-        _explain_no_numbers(verdict, answer, list(truth.shape))
-        return
+        return _no_numbers(evidence.name, answer.words, list(truth.shape))
     if value.shape != truth.shape:
-        verdict.status = "shape"
-        _explain(verdict, plan, probe, decisive)
-        return
-    if comparison is None:
-        verdict.status, verdict.mistake = "wrong", "precision"
-        kind = str(value.dtype).removeprefix("torch.")
-        verdict.message = f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
-        return
-    if not comparison.right:
-        verdict.status = "wrong"
-        finite = bool(torch.isfinite(value).all())
-        _explain(verdict, plan, *((probe, decisive) if finite else (decisive,)))
-        return
-    verdict.status = "pass"
-    if name in plan.unsized_one_hot:
-        place(verdict, *plan.unsized_one_hot[name])
-        verdict.status, verdict.mistake = "wrong", "one-hot-classes"
-        verdict.message = (
-            "Right on this batch by luck: without num_classes, one_hot makes as many columns as the largest index "
-            "of the batch asks for. Give it the size of the dimension."
-        )
+        return _explained("shape", evidence, evidence.probe, decisive)
+    if decisive.comparison is None:
+        said = f"Its dtype is {answer.words.dtype}; a gradient has its tensor's dtype. Nothing here needs another one."
+        return Finding("wrong", said, "precision")
+    if decisive.comparison.right:
+        return evidence.luck or Finding("pass")
+    finite = bool(torch.isfinite(value).all())
+    return _explained("wrong", evidence, evidence.probe if finite else None, decisive)
 
 
-def add_lecture_figures(verdict: Verdict, shown: Evidence) -> None:
-    """exact, approximate and maxdiff, in float32 on the exercise's own data."""
-    comparison = shown.compared(verdict.name)
-    if comparison is None:
-        return
-    verdict.exact, verdict.approximate = comparison.exact, comparison.approximate
-    verdict.maxdiff = comparison.maxdiff if comparison.maxdiff == comparison.maxdiff else None
-    if verdict.status == "wrong" and comparison.right and verdict.mistake != "precision":
-        verdict.mistake = "hardcoded-values"
-        verdict.message = (
-            "Right on the exercise's own data only; on other data of the same sizes it is wrong. " + verdict.message
-        )
-
-
-def add_probe(verdict: Verdict, plan: Plan, vanishes: bool, probe: Evidence, probe_right: bool) -> None:
-    """What random upstream gradients say: they decide where the true gradient is zero by algebra."""
-    if not verdict.passed or probe_right:
-        return
-    name = verdict.name
+def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
+    """Right numbers that random gradients from above refuse: that decides where the true gradient is zero."""
+    name = evidence.name
     if probe.answer.failure is not None:
-        explain_failure(verdict, plan.statements[plan.attempts[name].writers[-1]], probe.answer.failure)
-        return
-    if vanishes:
-        verdict.status = "wrong"
-        _explain(verdict, plan, probe)
-        if verdict.mistake not in {"zero", *UNEXPLAINED}:
-            verdict.message += f" (Seen with random gradients from above: the true d{name} is zero here.)"
-            return
-        verdict.mistake = "vanishing"
-        verdict.message = (
-            f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from "
-            f"above yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
-        )
-    else:
-        verdict.mistake = "vanishing"
-        verdict.message = "Right for this loss. It is a short cut: with other gradients from above it would not hold."
-
-
-def add_sizes(verdict: Verdict, other: Evidence, strict: bool) -> None:
-    """What other sizes say: they report, and decide only when asked to."""
-    if not verdict.passed or other.right(verdict.name):
-        return
-    verdict.mistake = "hardcoded-size"
-    verdict.message = (
-        "Right, but only at these sizes: a number such as 32 or 27 is written into it. "
-        f"Take it from a shape, for example {verdict.name}.shape[0], or from n."
+        return failed(probe.answer.failure, evidence.statement)
+    if not decisive.gradients.vanishes(name):
+        said = "Right for this loss. It is a short cut: with other gradients from above it would not hold."
+        return Finding("pass", said, "vanishing")
+    found = _explained("wrong", evidence, probe)
+    if found.mistake not in {None, "zero", *UNEXPLAINED}:
+        said = f" (Seen with random gradients from above: the true d{name} is zero here.)"
+        return replace(found, message=found.message + said)
+    said = (
+        f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from "
+        f"above yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
     )
-    if strict:
-        verdict.status = "wrong"
+    return Finding("wrong", said, "vanishing")
 
 
-def _explain(verdict: Verdict, plan: Plan, *evidence: Evidence) -> None:
-    """Name the mistake from the first evidence that shows one; its last piece gives the figures."""
-    handed = frozenset({*plan.exercise.graded, *plan.exercise.given})
-    for piece in evidence:
-        value = piece.answer.value
-        if value is None or piece.right(verdict.name):
+def _explained(status: Status, evidence: Evidence, *trials: Seen | None) -> Finding:
+    """Name the mistake from the first trial that shows one; the last one gives the figures."""
+    if evidence.explained is not None:
+        return Finding(status, evidence.explained.message, evidence.explained.mistake)
+    found = Finding(status)
+    for seen in trials:
+        if seen is None or seen.answer.value is None or seen.right or seen.forward is None:
             continue
-        reads = plan.reads.get(verdict.name)
-        truth = piece.truth
-        found = diagnose(Mismatch(verdict.name, value.double(), truth.gradients, truth.forward, handed, reads=reads))
-        verdict.mistake, verdict.message = found.mistake, found.message
-        if found.mistake not in UNEXPLAINED:
-            return
+        value = seen.answer.value.double()
+        said = diagnose(
+            Mismatch(evidence.name, value, seen.gradients, seen.forward, evidence.handed, reads=evidence.reads)
+        )
+        found = Finding(status, said.message, said.mistake)
+        if said.mistake not in UNEXPLAINED:
+            break
+    return found
 
 
-def place(verdict: Verdict, statement: Statement, line: int) -> None:
-    """Say where the learner finds it."""
-    verdict.line, verdict.cell = line, statement.cell.number
-    verdict.code = statement.line_text(line)
+def _only_these_sizes(name: str) -> str:
+    return (
+        "Right, but only at these sizes: a number such as 32 or 27 is written into it. "
+        f"Take it from a shape, for example {name}.shape[0], or from n."
+    )
 
 
-def explain_failure(verdict: Verdict, statement: Statement, failure: Failure) -> None:
-    """Turn an exception, a timeout or a lost worker into the verdict's words."""
-    if failure.line is not None:
-        place(verdict, statement, failure.line)
+def failed(failure: Failure, statement: Statement | None) -> Finding:
+    """An exception, a timeout or a lost worker in words."""
+    place = None if failure.line is None or statement is None else Place.of(statement, failure.line)
     if failure.type in _PLAIN_WORDS:
-        verdict.status = "timeout" if failure.type == "timeout" else "error"
-        verdict.mistake = failure.type
-        verdict.message = _PLAIN_WORDS[failure.type]
-        return
-    verdict.status = "error"
+        status: Status = "timeout" if failure.type == "timeout" else "error"
+        return Finding(status, _PLAIN_WORDS[failure.type], failure.type, place)
     if failure.type in ("NameError", "UnboundLocalError"):
-        verdict.mistake = "undefined-name"
         known = failure.name or failure.text
-        verdict.message = f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
-    else:
-        verdict.mistake = "exception"
-        verdict.message = explain_exception(failure.type, failure.text)
+        said = f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"
+        return Finding("error", said, "undefined-name", place)
+    return Finding("error", explain_exception(failure.type, failure.text), "exception", place)
 
 
-def _explain_no_numbers(verdict: Verdict, answer: Answer, shape: list[int]) -> None:
-    words = answer.words
+def _no_numbers(name: str, words: Description, shape: list[int]) -> Finding:
     if words.kind != "tensor":
-        verdict.status, verdict.mistake = "wrong", "not-a-tensor"
-        verdict.message = f"It is a Python {words.type}; a gradient is a tensor of shape {shape_text(shape)}."
-        return
+        said = f"It is a Python {words.type}; a gradient is a tensor of shape {shape_text(shape)}."
+        return Finding("wrong", said, "not-a-tensor")
     if list(words.shape) != shape:
-        verdict.status, verdict.mistake = "shape", "wrong-shape"
-        verdict.message = wrong_shape(verdict.name, list(words.shape), shape)
-        return
-    verdict.status, verdict.mistake = "wrong", "not-dense"
-    verdict.message = f"A gradient is a dense tensor of real numbers; yours is {words.layout}, {words.dtype}."
+        return Finding("shape", wrong_shape(name, list(words.shape), shape), "wrong-shape")
+    said = f"A gradient is a dense tensor of real numbers; yours is {words.layout}, {words.dtype}."
+    return Finding("wrong", said, "not-dense")

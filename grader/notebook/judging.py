@@ -7,7 +7,7 @@ the learner's own gradients: where these are wrong and the line is right, that i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,11 +15,12 @@ from torch import Tensor
 
 from grader.diagnosing import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
 from grader.diagnosing.paths import path_scaled, path_twice
-from grader.judging.details import details_of
+from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Seen, verdict_of
 from grader.notebook import guards
 from grader.notebook.lines import borrowed_by, repaired
 from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, survey
 from grader.report.records import Details, Verdict
+from grader.running.describe import describe_value
 from grader.showing.terminal import verdict_words
 from grader.truth.autograd import Gradients
 from grader.truth.compare import LIMITS, Comparison, compare
@@ -65,25 +66,23 @@ def judge_in_namespace(name: str, d: Any, t: Any, namespace: Mapping[str, Any]) 
 
 
 def judge(name: str, d: Any, t: Any, namespace: Mapping[str, Any], earlier: Earlier | None = None) -> Judgement:
-    """The verdict on `d` as the gradient of `t`, the lecture's line, and what a card shows."""
+    """The verdict on `d` as the gradient of `t`, the lecture's line, and what a card shows.
+
+    A namespace gives evidence as a trial does, and `grader.judging.verdicts.verdict_of` weighs it.
+    """
     exercise = exercise_in(namespace, name)
-    if d is ... or d is None:
-        found = _without_numbers(name, "not attempted", Verdict(name, message="not attempted"))
-        found.survey = survey(exercise, namespace) if exercise else None
-        return found
     known = survey(exercise, namespace) if exercise else None
-    if known is not None and name not in known.chain.total:
-        known = None
-    judged = _judge_numbers(name, d, t, namespace, known, earlier or {})
-    judged.survey = known
-    if not judged.verdict.passed and judged.verdict.details is None and isinstance(t, Tensor):
-        ours = list(d.shape) if isinstance(d, Tensor) else None
-        judged.verdict.details = Details(shape=list(t.shape), your_shape=ours)
+    judged = Judgement(Verdict(name), "")
+    if d is ... or d is None:
+        judged.survey, evidence = known, Evidence(name)
+        judged.line = f"{name:15s} | {NOT_ATTEMPTED}"
+    else:
+        judged.survey = known if known is not None and name in known.chain.total else None
+        evidence = _evidence(judged, d, t, namespace, earlier or {})
+    judged.verdict = verdict_of(evidence)
+    if evidence.decisive is None and isinstance(t, Tensor) and isinstance(d, Tensor) and not judged.verdict.passed:
+        judged.verdict.details = Details(list(t.shape), list(d.shape))
     return judged
-
-
-def _without_numbers(name: str, said: str, verdict: Verdict) -> Judgement:
-    return Judgement(verdict, f"{name:15s} | {said}")
 
 
 def unfinished(judged: Judgement, exception: str) -> Judgement:
@@ -95,83 +94,64 @@ def unfinished(judged: Judgement, exception: str) -> Judgement:
     return Judgement(Verdict(name, "error", mistake="stale-cell", message=message), judged.line, judged.survey)
 
 
-def _judge_numbers(
-    name: str, d: Any, t: Any, namespace: Mapping[str, Any], known: Survey | None, earlier: Earlier
-) -> Judgement:
+def _evidence(judged: Judgement, d: Any, t: Any, namespace: Mapping[str, Any], earlier: Earlier) -> Evidence:
+    """What the namespace tells of `d`; `judged` gets the lecture's line and what only a notebook shows."""
+    name, truth = judged.verdict.name, guards.true_gradient(t) if isinstance(t, Tensor) else None
     if not isinstance(t, Tensor):
-        verdict = Verdict(name, "error", mistake="no-true-gradient", message=guards.no_tensor(name, t))
-        return _without_numbers(name, f"no tensor {name} to compare with", verdict)
+        judged.line = f"{name:15s} | no tensor {name} to compare with"
+        return Evidence(name, found=Finding("error", guards.no_tensor(name, t), "no-true-gradient"))
+    words = describe_value(d)[0]
+    if truth is None and isinstance(d, Tensor):
+        again = "run the cells from the forward pass to loss.backward() again"
+        judged.line = f"{name:15s} | no true gradient yet: {again}"
+        return Evidence(name, found=Finding("error", guards.no_gradient(name, t), "no-true-gradient"))
+    truth = t.detach() if truth is None else truth
+    plain = Gradients({name: as_float64(truth)}, {}, {name: {}})
     if not isinstance(d, Tensor):
-        kind, shape = type(d).__name__, shape_text(t.shape)
-        message = f"It is a Python {kind}; a gradient is a tensor of shape {shape}."
-        verdict = Verdict(name, "wrong", mistake="not-a-tensor", message=message)
-        return _without_numbers(name, f"a {kind}, not a tensor of shape {shape}", verdict)
-    truth = guards.true_gradient(t)
-    if truth is None:
-        verdict = Verdict(name, "error", mistake="no-true-gradient", message=guards.no_gradient(name, t))
-        return _without_numbers(
-            name, "no true gradient yet: run the cells from the forward pass to loss.backward() again", verdict
-        )
+        judged.line = f"{name:15s} | a {words.type}, not a tensor of shape {shape_text(t.shape)}"
+        return Evidence(name, decisive=Seen(Answer(words), plain))
+    known = judged.survey
     if d.shape != truth.shape:
-        said = f"shape {shape_text(d.shape)}, but {name} is {shape_text(truth.shape)}"
-        judged = _without_numbers(name, said, Verdict(name, "shape", mistake="wrong-shape"))
-        judged.verdict.message = wrong_shape(name, d.shape, truth.shape)
+        judged.line = f"{name:15s} | shape {shape_text(d.shape)}, but {name} is {shape_text(truth.shape)}"
+        said: Diagnosis | None = Diagnosis("wrong-shape", wrong_shape(name, d.shape, truth.shape))
         if known is not None and is_gradient(d) and known.chain.total[name].shape == truth.shape:
-            _explain(judged, d, namespace, known, earlier)
-        return judged
+            said = _explained(judged, d, namespace, known, earlier) or said
+        return Evidence(name, decisive=Seen(Answer(words, as_float64(d)), plain), explained=said)
     if not is_gradient(d) or d.dtype not in {*LIMITS, truth.dtype}:
-        said = f"dtype {d.dtype}, but {name} is {truth.dtype}".replace("torch.", "")
-        return _without_numbers(name, said, _judge_kind(name, d))
-    return _judge_values(name, d, truth, namespace, known, earlier)
+        judged.line = f"{name:15s} | dtype {d.dtype}, but {name} is {truth.dtype}".replace("torch.", "")
+        dense = d.layout is torch.strided and not d.is_complex()
+        return Evidence(name, decisive=Seen(Answer(words, d.detach() if dense else None), plain))
+    return _evidence_of_values(judged, d, truth, namespace, earlier)
 
 
-def _judge_kind(name: str, d: Tensor) -> Verdict:
-    kind, layout = str(d.dtype).removeprefix("torch."), str(d.layout).removeprefix("torch.")
-    if d.layout is not torch.strided or d.is_complex():
-        message = f"A gradient is a dense tensor of real numbers; yours is {layout}, {kind}."
-        return Verdict(name, "wrong", mistake="not-dense", message=message)
-    message = f"Its dtype is {kind}; a gradient has its tensor's dtype. Nothing here needs another one."
-    return Verdict(name, "wrong", mistake="precision", message=message)
-
-
-def _judge_values(
-    name: str,
-    d: Tensor,
-    truth: Tensor,
-    namespace: Mapping[str, Any],
-    known: Survey | None,
-    earlier: Earlier,
-) -> Judgement:
-    trust = guards.trust(name, truth, known)
-    scale = known.chain.scale(name) if known is not None and trust.message is None else None
-    found = _compared(d, truth, scale)
-    figures = f"exact: {found.exact!s:5s} | approximate: {found.approximate!s:5s} | maxdiff: {found.maxdiff}"
-    judged = Judgement(Verdict(name, "wrong"), f"{name:15s} | {figures}", limit=limit_of(truth))
-    judged.yours, judged.true = as_float64(d), as_float64(truth)
-    verdict = judged.verdict
-    verdict.exact, verdict.approximate = found.exact, found.approximate
-    verdict.maxdiff = found.maxdiff if found.maxdiff == found.maxdiff else None
+def _evidence_of_values(
+    judged: Judgement, d: Tensor, truth: Tensor, namespace: Mapping[str, Any], earlier: Earlier
+) -> Evidence:
+    name = judged.verdict.name
+    trust = guards.trust(name, truth, judged.survey)
+    known = judged.survey if trust.message is None else None
+    found = _compared(d, truth, known.chain.scale(name) if known is not None else None)
+    judged.line = (
+        f"{name:15s} | exact: {found.exact!s:5s} | approximate: {found.approximate!s:5s} | maxdiff: {found.maxdiff}"
+    )
+    judged.yours, judged.true, judged.limit = as_float64(d), as_float64(truth), limit_of(truth)
+    chain = known.chain if known is not None else Gradients({name: judged.true}, {}, {name: {}})
+    seen = Seen(Answer(describe_value(d)[0], judged.yours), chain, comparison=found)
     if guards.share_memory(d, truth) or (found.right and borrowed_by(name, namespace)):
-        verdict.status, verdict.mistake, verdict.message = "forbidden", "autograd", guards.borrowed(name)
-        return judged
+        return Evidence(name, shown=seen, found=Finding("forbidden", guards.borrowed(name), "autograd"))
     if trust.message is not None and not (found.right and trust.own_forward):
-        verdict.status, verdict.mistake, verdict.message = "error", trust.mistake, trust.message
-        return judged
-    usable = known if trust.message is None else None
-    if found.right:
-        verdict.status = "pass"
-        if usable is not None:
-            _look_closer(judged, usable)
-            judged.notes += guards.spoilt(name, d, namespace, usable)
-    elif usable is None:
-        verdict.mistake = "wrong-values"
-        verdict.message = f"Off by {found.error:.1e} of the largest element of the true gradient."
-    else:
-        _explain(judged, d, namespace, usable, earlier)
-    if not verdict.passed:
-        details_from = usable.chain if usable is not None else Gradients({name: judged.true}, {}, {name: {}})
-        verdict.details = details_of(name, details_from, judged.yours, found)
-    return judged
+        return Evidence(name, shown=seen, found=Finding("error", trust.message, trust.mistake))
+    evidence = Evidence(name, decisive=seen, shown=seen)
+    if found.right and known is not None:
+        judged.notes += guards.spoilt(name, d, namespace, known)
+        return replace(evidence, luck=_look_closer(judged, known))
+    if known is None:
+        off = f"Off by {found.error:.1e} of the largest element of the true gradient."
+        return replace(evidence, explained=Diagnosis("wrong-values", off))
+    said = _explained(judged, d, namespace, known, earlier)
+    if said is None:  # right but for rounding that several lines have added up
+        return replace(evidence, decisive=replace(seen, comparison=replace(found, right=True)))
+    return replace(evidence, explained=said)
 
 
 def _compared(d: Tensor, truth: Tensor, scale: float | None) -> Comparison:
@@ -180,60 +160,55 @@ def _compared(d: Tensor, truth: Tensor, scale: float | None) -> Comparison:
     return compare(d.detach().cpu().to(dtype), truth.detach().cpu().to(dtype), scale)
 
 
-def _look_closer(judged: Judgement, known: Survey) -> None:
+def _look_closer(judged: Judgement, known: Survey) -> Finding | None:
     """Where the true gradient is zero by algebra any small number looks right; some slips show all the same."""
-    verdict, yours = judged.verdict, judged.yours
-    if yours is None or not known.chain.vanishes(verdict.name):
-        return
-    slip = guards.vanishing_slip(verdict.name, yours, known)
+    name, yours = judged.verdict.name, judged.yours
+    if yours is None or not known.chain.vanishes(name):
+        return None
+    slip = guards.vanishing_slip(name, yours, known)
     if slip is None:
         judged.notes.append("zero but for rounding, so a wrong line may look right here: dojo grade looks closer")
-        return
-    verdict.status, verdict.mistake, verdict.message = "wrong", slip.mistake, slip.message
+        return None
+    return Finding("wrong", slip.message, slip.mistake)
 
 
-def _explain(judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: Survey, earlier: Earlier) -> None:
-    """Name what is wrong: the line, or its upstream."""
-    verdict, name = judged.verdict, judged.verdict.name
+def _explained(
+    judged: Judgement, d: Tensor, namespace: Mapping[str, Any], known: Survey, earlier: Earlier
+) -> Diagnosis | None:
+    """What is wrong: the line, or its upstream. None where nothing is."""
+    name = judged.verdict.name
     wrong = known.wrong_above(name)
     broken = [other for other in wrong if other not in known.above]
-    finite = is_gradient(d) and bool(torch.isfinite(d).all())
-    if broken and (judged.verdict.status == "shape" or not finite or broken[0] == wrong[0]):
-        _blame(judged, broken[0], f"d{broken[0]}, the upstream of this line, {_brokenness(broken[0], namespace)}.")
-        return
-    aliased = guards.changed_with(name, d, namespace, known)
-    if aliased is not None:
-        verdict.mistake, verdict.message = "alias", aliased
-        return
+    usable = is_gradient(d) and bool(torch.isfinite(d).all()) and d.shape == known.chain.total[name].shape
+    if broken and (not usable or broken[0] == wrong[0]):
+        said = f"d{broken[0]}, the upstream of this line, {_brokenness(broken[0], namespace)}."
+        return _blame(judged, broken[0], said)
+    if (aliased := guards.changed_with(name, d, namespace, known)) is not None:
+        return Diagnosis("alias", aliased)
     mismatch = _mismatch(name, d, known, known.gradients(name))
     if mismatch.same(mismatch.candidate):
         # The rounding of several lines may add up to more than one line's; a gradient far up may be off by as little.
         off = wrong or [other for other in known.wrong if other in known.ways_to(name)]
-        if off:
-            _blame(judged, off[0], f"This line is right: it makes of d{off[0]} what it should. But that is wrong.")
-        else:
-            verdict.status = "pass"
-        return
+        said = f"This line is right: it makes of d{off[0]} what it should. But that is wrong." if off else ""
+        return _blame(judged, off[0], said) if off else None
     if (read := _read_before(mismatch, known, earlier)) is not None:
-        verdict.mistake = "stale-upstream"
-        verdict.message = f"d{read} has changed since this line ran: run this cell again."
-        return
-    said = _explained(mismatch)
+        return Diagnosis("stale-upstream", f"d{read} has changed since this line ran: run this cell again.")
+    found = _detected(mismatch)
     shared = guards.sharing(d, name, namespace, known)
-    if said.mistake in UNEXPLAINED and shared:
+    if found.mistake in UNEXPLAINED and shared:
         # An in-place line may have changed what it was made from: look again with the true gradients there.
         mismatch = _mismatch(name, d, known, known.gradients(name, without=shared))
-        said = _explained(mismatch)
-    if said.mistake in UNEXPLAINED:
-        said = repaired(mismatch, known, namespace, said)
-    verdict.mistake, verdict.message = said.mistake, said.message
+        found = _detected(mismatch)
+    if found.mistake in UNEXPLAINED:
+        found = repaired(mismatch, known, namespace, found)
     if wrong:
-        verdict.message += f" (Its upstream is wrong too: d{wrong[0]}.)"
+        return Diagnosis(found.mistake, f"{found.message} (Its upstream is wrong too: d{wrong[0]}.)")
+    return found
 
 
-def _blame(judged: Judgement, upstream: str, why: str) -> None:
-    judged.upstream, judged.verdict.mistake = upstream, UPSTREAM
-    judged.verdict.message = f"{why} Mend d{upstream} first, then run its cell and the cells below it again."
+def _blame(judged: Judgement, upstream: str, why: str) -> Diagnosis:
+    judged.upstream = upstream
+    return Diagnosis(UPSTREAM, f"{why} Mend d{upstream} first, then run its cell and the cells below it again.")
 
 
 def _brokenness(name: str, namespace: Mapping[str, Any]) -> str:
@@ -264,7 +239,7 @@ def _mismatch(name: str, d: Tensor, known: Survey, gradients: Gradients) -> Mism
     return Mismatch(name, as_float64(d), gradients, known.forward, known.handed, limit=limit_of(d), measure=measure)
 
 
-def _explained(mismatch: Mismatch) -> Diagnosis:
+def _detected(mismatch: Mismatch) -> Diagnosis:
     """The detectors' word. Where all paths but one vanish, a factor is that path's: the grader sees so too."""
     large = [path for path in mismatch.paths if float(path.share.abs().max()) > mismatch.noise]
     if len(mismatch.paths) > len(large) == 1:

@@ -65,7 +65,7 @@ class Details:
 
 @dataclass
 class Verdict:
-    """What was found out about one gradient; `name` is the tensor's (`logits`, not `dlogits`).
+    """What was found out about one gradient; `name` is the tensor's (`logits`), `label` the learner's (`dlogits`).
 
     `exact`, `approximate` and `maxdiff` are those of the lecture's `cmp`, in float32 on the exercise's own
     data; None where there was nothing to compare. `line` counts in the file, or in cell `cell` of a notebook.
@@ -88,6 +88,10 @@ class Verdict:
     details: Details | None = None
     max_points: Points = 1
     shape_share: float = 0.0
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        self.label = self.label or f"d{self.name}"
 
     @property
     def passed(self) -> bool:
@@ -113,11 +117,6 @@ class SubmissionReport:
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attempted: bool = True
-
-    def label(self, verdict: Verdict) -> str:
-        """What the learner writes: `dlogits`; in a training loop, where parameters are judged, the bare name."""
-        in_training = any(other.name == "loss" for other in self.verdicts)
-        return verdict.name if in_training else f"d{verdict.name}"
 
     @property
     def score(self) -> Points:

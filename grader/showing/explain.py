@@ -23,7 +23,7 @@ def draw_explanation(report: Report, name: str, console: Console) -> None:
     """
     found = [(s, v) for s in report.submissions for v in s.verdicts if name in (v.name, f"d{v.name}")]
     if not found:
-        known = ", ".join(s.label(v) for s in report.submissions for v in s.verdicts)
+        known = ", ".join(v.label for s in report.submissions for v in s.verdicts)
         raise DojoError(f"--explain {name}: no such gradient here; there are: {known}")
     for submission, verdict in found:
         _draw(submission, verdict, console)
@@ -32,7 +32,7 @@ def draw_explanation(report: Report, name: str, console: Console) -> None:
 def _draw(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
     console.print(Text(submission.title, style="bold"))
     if verdict.passed:
-        said = f"{submission.label(verdict)}: {verdict_words(verdict)}, {where(submission, verdict)}"
+        said = f"{verdict.label}: {verdict_words(verdict)}, {where(submission, verdict)}"
         console.print(Text(said))
         if verdict.message:
             console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))

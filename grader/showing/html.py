@@ -70,7 +70,7 @@ def render_html(report: Report) -> str:
 
 
 def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:
-    rows = [_row(submission, verdict, anchor) for verdict in submission.verdicts]
+    rows = [_row(verdict, anchor) for verdict in submission.verdicts]
     first = first_thing(Report([submission]))
     path = visible(submission.path, keep="")
     return Chapter(
@@ -112,13 +112,13 @@ def _graph(submission: SubmissionReport, anchor: str) -> Markup:
     return Markup(svg)
 
 
-def _row(submission: SubmissionReport, verdict: Verdict, anchor: str) -> Row:
+def _row(verdict: Verdict, anchor: str) -> Row:
     words = verdict_words(verdict)
     wrong = not verdict.passed and verdict.details is not None
     drawn = verdict.details.picture if wrong and verdict.details is not None else None
     return Row(
         anchor=f"{anchor}-{verdict.name}",
-        label=submission.label(verdict),
+        label=verdict.label,
         name=verdict.name,
         status=verdict.status,
         words=words,
@@ -132,7 +132,7 @@ def _row(submission: SubmissionReport, verdict: Verdict, anchor: str) -> Row:
         code=verdict.code,
         message=[] if verdict.message == words else pieces(verdict.message),
         details=verdict.details if wrong else None,
-        picture=None if drawn is None else Markup(as_svg(drawn, submission.label(verdict))),
+        picture=None if drawn is None else Markup(as_svg(drawn, verdict.label)),
     )
 
 

@@ -54,7 +54,7 @@ def draw_report(report: Report, console: Console, *, everything: bool = False) -
 def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
     """One gradient that is not right: where, the learner's line, and what is wrong with it."""
     kind = f" [{verdict.mistake}]" if verdict.mistake else ""
-    label = submission.label(verdict)
+    label = verdict.label
     at = where(submission, verdict)
     console.print(Text.assemble((label, "bold"), f": {verdict_words(verdict)}{kind}, {at}"))
     if verdict.code:
@@ -108,7 +108,7 @@ def _table(submission: SubmissionReport) -> Table:
     for verdict in submission.verdicts:
         style = _STYLES[verdict.status]
         table.add_row(
-            submission.label(verdict),
+            verdict.label,
             "" if verdict.exact is None else str(verdict.exact),
             "" if verdict.approximate is None else str(verdict.approximate),
             "" if verdict.maxdiff is None else f"{verdict.maxdiff:.2g}",
@@ -127,12 +127,12 @@ def draw_summary(submission: SubmissionReport, console: Console) -> None:
     for verdict in submission.verdicts:
         if verdict.passed and verdict.message:
             at = f", line {verdict.line}" if verdict.line is not None else ""
-            said = f"{submission.label(verdict)}{at}: {verdict.message}"
+            said = f"{verdict.label}{at}: {verdict.message}"
             console.print(Padding(Text(visible(said)), (0, 0, 0, 11)))
 
 
 def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
-    label = submission.label(verdict)
+    label = verdict.label
     console.print()
     if verdict.status == "missing":
         console.print(Text.assemble(("Next: ", "bold"), f"{label} in {visible(submission.path, keep='')}"))

@@ -88,7 +88,7 @@ def patch():
 import grader.truth.compare, grader.judging.verdicts
 def patch():
     grader.truth.compare.compare = lambda *a: grader.truth.compare.Comparison(True, 0.0)
-    grader.judging.verdicts.decide = lambda verdict, *a: setattr(verdict, "status", "pass")
+    grader.judging.verdicts.verdict_of = lambda evidence: grader.report.records.Verdict(evidence.name, "pass")
 {_ZERO}
 """,
     ),
