@@ -216,8 +216,8 @@ def _changes(before: SubmissionReport | None, now: SubmissionReport) -> list[str
     if before is None:
         return []
     passed = {verdict.name for verdict in before.verdicts if verdict.passed}
-    gained = [now.label(v) for v in now.verdicts if v.passed and v.name not in passed]
-    lost = [now.label(v) for v in now.verdicts if not v.passed and v.name in passed]
+    gained = [v.label for v in now.verdicts if v.passed and v.name not in passed]
+    lost = [v.label for v in now.verdicts if not v.passed and v.name in passed]
     said = []
     for sign, names, words in (("+", gained, "right now"), ("-", lost, "no longer right")):
         if names:
