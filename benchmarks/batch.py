@@ -100,7 +100,7 @@ def floor() -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     use_exact_arithmetic()
-    exercise, seconds = find_exercise("ex1"), []
+    exercise, seconds = find_exercise("makemore/ex1"), []
     for _ in range(20):
         trials = trials_of(exercise, SEED, "cpu")
         began = time.perf_counter()

@@ -130,7 +130,7 @@ def start_up(rounds: int) -> list[Row]:
 
 def warm_grading(rounds: int) -> list[Row]:
     """One warm grader: a file with every gradient wrong over one with every gradient right."""
-    text = find_exercise("ex1").path.read_text(encoding="utf-8")
+    text = find_exercise("makemore/ex1").path.read_text(encoding="utf-8")
     wrong = re.sub(r"^(cmp\(\"\w+\", (d\w+), )", r"\2 = -\2\n\1", text, flags=re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder, Grader(settings(seed=1, device="cpu")) as grader:
         files = {"right": Path(folder) / "right.py", "wrong": Path(folder) / "wrong.py"}
@@ -142,7 +142,7 @@ def warm_grading(rounds: int) -> list[Row]:
 
 def save_to_verdict(rounds: int) -> list[Row]:
     """Seconds from a save to the verdict that `dojo watch` prints, and that over a cold grading."""
-    source = find_exercise("ex1").path.read_text(encoding="utf-8")
+    source = find_exercise("makemore/ex1").path.read_text(encoding="utf-8")
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ex1_atoms.py"
@@ -193,7 +193,7 @@ def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False)
 
 def steps_per_second(rounds: int, steps: int) -> tuple[Row, str]:
     """The loop by hand against the same loop by autograd, and a line that says whether they are the same."""
-    exercise = find_exercise("ex4")
+    exercise = find_exercise("makemore/ex4")
     by_hand, hand_names = training_loop(exercise, steps)
     by_autograd, autograd_names = training_loop(exercise, steps, autograd=True)
     found = costs({"hand": by_hand, "autograd": by_autograd}, rounds)
@@ -204,7 +204,7 @@ def steps_per_second(rounds: int, steps: int) -> tuple[Row, str]:
 
 def full_training() -> Row:
     """The whole loop of exercise 4, once."""
-    exercise = find_exercise("ex4")
+    exercise = find_exercise("makemore/ex4")
     loop, names = training_loop(exercise, None)
     once = cost(loop)
     return Row(f"ex4, {names['max_steps']:,} steps, once", [once.wall], [once.cpu], 100, unit=" s")

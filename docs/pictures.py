@@ -41,7 +41,7 @@ WRONG = "dbnraw = dhpreact"
 
 def submission_text() -> str:
     """The solution of exercise 1 with `EDITS`, and with nothing for its last gradient, dC."""
-    text = find_exercise("ex1").path.read_text(encoding="utf-8")
+    text = find_exercise("makemore/ex1").path.read_text(encoding="utf-8")
     for old, new in EDITS.items():
         if text.count(old) != 1:
             raise ValueError(f"{text.count(old)} times in the solution of ex1, not once: {old!r}")

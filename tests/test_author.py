@@ -200,7 +200,7 @@ def test_a_notebook_holds_the_cells_of_its_exercise(exercise: Exercise) -> None:
 
 
 def test_an_edit_of_one_cell_leaves_the_ids_of_the_others() -> None:
-    text = exercise_text(find_exercise("ex2"))
+    text = exercise_text(find_exercise("makemore/ex2"))
     ids = [cell["id"] for cell in nbformat.reads(notebook_text(text), as_version=4).cells]
     edited = text.replace("# # Exercise 2", "# # Exercise two")
     assert edited != text

@@ -77,7 +77,7 @@ BAD: list[tuple[str, Make, str, str]] = [
         "unknown exercise",
         lambda f: (f / "a.py").write_text("dh = 1\n"),
         "grade a.py --exercise ex9",
-        "ex1, ex2, ex3, ex4",
+        "makemore/ex1, makemore/ex2, makemore/ex3, makemore/ex4",
     ),
     ("unknown format", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --format yaml", "terminal, json"),
     ("unknown device", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --device tpu", "auto, cpu or cuda"),

@@ -15,7 +15,7 @@ from dojo import dojo, environment
 
 from grader.lesson.exercise import find_exercise
 
-EX4 = find_exercise("ex4")
+EX4 = find_exercise("makemore/ex4")
 FILES = sorted(
     f"{folder}/makemore/{name}{suffix}"
     for folder, suffix in (("exercises", ".py"), ("notebooks", ".ipynb"))

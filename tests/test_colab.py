@@ -161,7 +161,7 @@ def test_every_notebook_runs_on_colab_and_torch_stays(
     before = colab.installed()
     assert not {"backprop-dojo", "msgspec", "tqdm", "jupytext"} & before.keys()
     for exercise in EXERCISES:
-        home = tmp_path / exercise.short_id
+        home = tmp_path / exercise.number
         home.mkdir()
         cells = execute(exercise_text(exercise), colab, home, monkeypatch)
         after = colab.installed()

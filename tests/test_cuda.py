@@ -70,7 +70,7 @@ def test_the_learner_the_truth_and_the_data_are_on_the_device(cuda: Grader, tmp_
     where = "dlogits = F.softmax(logits, 1)\nassert logits.is_cuda and W2.is_cuda and Xb.is_cuda\n"
     text = SOFTMAX_MINUS_ONE.replace("dlogits = F.softmax(logits, 1)\n", where)
     assert graded(cuda, tmp_path / "answers.py", text, "ex2").score == 1
-    ex1 = find_exercise("ex1")
+    ex1 = find_exercise("makemore/ex1")
     gradients = backpropagate(cut_forward(ex1, namespace_of(ex1, {"device": "cuda"})))
     assert all(gradients.total[name].is_cuda for name in ex1.graded)
 
@@ -86,7 +86,7 @@ def test_tf32_is_off_for_judge_and_learner() -> None:
 
 
 def test_the_seed_draws_the_same_data_as_on_the_processor() -> None:
-    ex1 = find_exercise("ex1")
+    ex1 = find_exercise("makemore/ex1")
     ours, theirs = (namespace_of(ex1, {"device": device, "dtype": "float64"}) for device in ("cuda", "cpu"))
     for name in ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias", "Xb", "Yb"):
         assert torch.equal(ours[name].cpu(), theirs[name])

@@ -18,7 +18,7 @@ import grader
 from grader.base.errors import DojoError
 from grader.lesson import exercise as exercise_module
 from grader.lesson.derive import exercise_text, notebook_text
-from grader.lesson.exercise import Exercise, all_exercises, find_exercise, marked_id, read_exercise
+from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, read_exercise
 from grader.lesson.trials import namespace_of, sizes_drawn
 from grader.syntax.source import parse_source, percent_cells
 
@@ -108,7 +108,7 @@ def root_of_two_tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def test_names_and_title_come_from_the_file(line: Exercise) -> None:
-    assert (line.id, line.short_id) == ("linear/ex1_line", "ex1")
+    assert (line.id, line.short_id) == ("linear/ex1_line", "linear/ex1")
     assert line.title == "Exercise 1: a line through points"
     assert marked_id(line.cells) == line.id
 
@@ -162,7 +162,7 @@ def test_a_trial_replaces_parameters_and_nothing_else(line: Exercise) -> None:
 
 
 def test_the_exercises_of_the_project_are_as_the_design_lists_them() -> None:
-    found = {e.short_id: e for e in all_exercises() if e.id.startswith("makemore/")}
+    found = {e.number: e for e in all_exercises() if e.id.startswith("makemore/")}
     assert list(found) == ["ex1", "ex2", "ex3", "ex4"]
     assert len(found["ex1"].graded) == 26
     assert found["ex1"].graded[0] == "logprobs"
@@ -173,7 +173,7 @@ def test_the_exercises_of_the_project_are_as_the_design_lists_them() -> None:
     assert found["ex4"].is_training
 
 
-@pytest.mark.parametrize("name", ["ex1", "ex1_atoms", "makemore/ex1_atoms"])
+@pytest.mark.parametrize("name", ["ex1_atoms", "makemore/ex1", "makemore/ex1_atoms"])
 def test_an_exercise_is_found_by_each_of_its_names(name: str) -> None:
     assert find_exercise(name).id == "makemore/ex1_atoms"
 
@@ -182,15 +182,27 @@ def test_an_exercise_is_found_by_each_of_its_names(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(DojoError, match="'ex9' is unknown; choose one of: ex1, ex2, ex3, ex4"):
+    with pytest.raises(DojoError, match=r"'ex9' is unknown; choose one of: .*makemore/ex2"):
         find_exercise("ex9")
 
 
 @pytest.mark.usefixtures("root_of_two_tracks")
 def test_a_name_that_two_tracks_share_is_ambiguous() -> None:
-    with pytest.raises(DojoError, match="'ex1' is ambiguous; choose one of: linear/ex1_line, makemore/ex1_atoms"):
+    with pytest.raises(DojoError, match="'ex1' is ambiguous; choose one of: linear/ex1, makemore/ex1"):
         find_exercise("ex1")
+    assert find_exercise("makemore/ex1").id == "makemore/ex1_atoms"
+    assert [e.track for e in exercises_called("ex1")] == ["linear", "makemore"]
     assert find_exercise("ex1_line").id == "linear/ex1_line"
+
+
+@pytest.mark.usefixtures("root_of_two_tracks")
+def test_in_a_folder_named_as_a_track_its_own_exercise_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "makemore").mkdir()
+    monkeypatch.chdir(tmp_path / "makemore")
+    assert find_exercise("ex1").id == "makemore/ex1_atoms"
+    assert find_exercise("linear/ex1").id == "linear/ex1_line"
 
 
 def test_no_exercise_at_all_is_an_error(tmp_path: Path) -> None:

@@ -73,26 +73,26 @@ def hint_words(exercise: str, name: str, level: int) -> str:
 def test_hints_come_one_after_the_other_and_the_last_stays() -> None:
     shown = [hint("dprobs") for _ in range(4)]
     assert [heading(text) for text in shown] == [
-        "dprobs in ex1, hint 1 of 3",
-        "dprobs in ex1, hint 2 of 3",
-        "dprobs in ex1, hint 3 of 3",
-        "dprobs in ex1, hint 3 of 3",
+        "dprobs in makemore/ex1, hint 1 of 3",
+        "dprobs in makemore/ex1, hint 2 of 3",
+        "dprobs in makemore/ex1, hint 3 of 3",
+        "dprobs in makemore/ex1, hint 3 of 3",
     ]
     for level, text in enumerate(shown[:3], start=1):
-        assert hint_words("ex1", "probs", level) in text
+        assert hint_words("makemore/ex1", "probs", level) in text
     assert "Next hint: dojo hint dprobs" in shown[1]
     assert "last hint" in shown[2]
 
 
 def test_each_gradient_has_its_own_place() -> None:
     hint("dprobs")
-    assert heading(hint("dh")) == "dh in ex1, hint 1 of 3"
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 2 of 3"
+    assert heading(hint("dh")) == "dh in makemore/ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 2 of 3"
 
 
 @pytest.mark.parametrize("name", ["dprobs", "probs", " dprobs", "DPROBS"])
 def test_a_gradient_is_found_with_and_without_its_d(name: str) -> None:
-    assert heading(hint(name)) == "dprobs in ex1, hint 1 of 3"
+    assert heading(hint(name)) == "dprobs in makemore/ex1, hint 1 of 3"
 
 
 def test_every_graded_gradient_has_hints_under_both_names() -> None:
@@ -104,17 +104,17 @@ def test_every_graded_gradient_has_hints_under_both_names() -> None:
 
 
 def test_a_level_and_all_levels() -> None:
-    assert heading(hint("dprobs", level=2)) == "dprobs in ex1, hint 2 of 3"
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 3 of 3", "what --level showed counts as seen"
-    assert heading(hint("dprobs", level=1)) == "dprobs in ex1, hint 1 of 3"
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 3 of 3", "an earlier one does not start anew"
+    assert heading(hint("dprobs", level=2)) == "dprobs in makemore/ex1, hint 2 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 3 of 3", "what --level showed counts as seen"
+    assert heading(hint("dprobs", level=1)) == "dprobs in makemore/ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 3 of 3", "an earlier one does not start anew"
     everything = hint("dh", everything=True)
-    assert all(hint_words("ex1", "h", level) in everything for level in (1, 2, 3))
+    assert all(hint_words("makemore/ex1", "h", level) in everything for level in (1, 2, 3))
 
 
 def test_the_training_loop_has_one_set_of_hints() -> None:
-    assert heading(hint("losses")) == "loss in ex4, hint 1 of 3"
-    assert heading(hint("W2", "ex4")) == "W2 in ex4, hint 2 of 3"
+    assert heading(hint("losses")) == "loss in makemore/ex4, hint 1 of 3"
+    assert heading(hint("W2", "makemore/ex4")) == "W2 in makemore/ex4, hint 2 of 3"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_the_training_loop_has_one_set_of_hints() -> None:
     [
         (["dprob"], "did you mean dprobs"),
         (["nonsense"], "no exercise grades 'nonsense'"),
-        (["dprobs", "--exercise", "ex2"], "ex2 does not grade 'dprobs'; it grades dlogits"),
+        (["dprobs", "--exercise", "makemore/ex2"], "makemore/ex2 does not grade 'dprobs'; it grades dlogits"),
         (["dprobs", "--exercise", "ex9"], "ex9"),
         (["dprobs", "--level", "4"], "--level 1 to 3"),
         (["dprobs", "--level", "0"], "--level 1 to 3"),
@@ -144,12 +144,12 @@ def test_bad_calls_give_one_line(arguments: list[str], words: str, capsys: pytes
 
 
 def test_the_exercise_at_work_is_taken_and_named(exercises: Path) -> None:
-    assert heading(hint("dlogits")).startswith("dlogits in ex1")
-    remember(Report([reported(exercises / "ex2_cross_entropy.py", "ex2", logits="wrong")]))
+    assert heading(hint("dlogits")).startswith("dlogits in makemore/ex1")
+    remember(Report([reported(exercises / "ex2_cross_entropy.py", "makemore/ex2", logits="wrong")]))
     text = hint("dlogits")
-    assert heading(text).startswith("dlogits in ex2")
-    assert "--exercise ex1" in text
-    assert heading(hint("dlogits", "ex1")).startswith("dlogits in ex1")
+    assert heading(text).startswith("dlogits in makemore/ex2")
+    assert "--exercise makemore/ex1" in text
+    assert heading(hint("dlogits", "makemore/ex1")).startswith("dlogits in makemore/ex1")
 
 
 def test_the_exercise_that_is_begun_is_at_work(exercises: Path) -> None:
@@ -157,9 +157,9 @@ def test_the_exercise_that_is_begun_is_at_work(exercises: Path) -> None:
     path.write_text(path.read_text().replace("dhprebn = ...", "dhprebn = dhpreact"))
     path = exercises / "ex2_cross_entropy.py"
     assert "dlogits = ..." in path.read_text()
-    assert heading(hint("dhprebn")).startswith("dhprebn in ex1"), "ex3 has all its answers"
+    assert heading(hint("dhprebn")).startswith("dhprebn in makemore/ex1"), "ex3 has all its answers"
     (exercises / "ex1_atoms.py").unlink()
-    assert heading(hint("dlogits")).startswith("dlogits in ex2")
+    assert heading(hint("dlogits")).startswith("dlogits in makemore/ex2")
 
 
 # ---- Without a name ----
@@ -171,7 +171,7 @@ def test_the_first_stub_is_found_without_any_grading(exercises: Path) -> None:
     path.write_text(path.read_text().replace("dlogprobs = ...", "dlogprobs = torch.zeros_like(logprobs)"))
     text = hint(None)
     assert "still to do in exercises/makemore/ex1_atoms.py: dprobs" in text
-    assert heading(text) == "dprobs in ex1, hint 1 of 3"
+    assert heading(text) == "dprobs in makemore/ex1, hint 1 of 3"
 
 
 def test_what_was_graded_last_decides(exercises: Path) -> None:
@@ -180,24 +180,24 @@ def test_what_was_graded_last_decides(exercises: Path) -> None:
     for name in ("logprobs", "probs", "counts_sum_inv"):
         text = text.replace(f"d{name} = ...", f"d{name} = {name}")
     path.write_text(text)
-    remember(Report([reported(path, "ex1", logprobs="pass", probs="wrong", counts_sum_inv="pass")]))
+    remember(Report([reported(path, "makemore/ex1", logprobs="pass", probs="wrong", counts_sum_inv="pass")]))
     assert "not right in exercises/makemore/ex1_atoms.py: dprobs" in hint(None)
     path.write_text(text + "\n# changed\n")
     assert "has changed since it was graded" in hint(None)
-    remember(Report([reported(path, "ex1", logprobs="pass", probs="pass", counts_sum_inv="pass")]))
+    remember(Report([reported(path, "makemore/ex1", logprobs="pass", probs="pass", counts_sum_inv="pass")]))
     assert "still to do in exercises/makemore/ex1_atoms.py: dcounts_sum" in hint(None)
 
 
 def test_a_wrong_gradient_comes_before_one_that_is_missing(exercises: Path) -> None:
     path = exercises / "ex1_atoms.py"
     path.write_text(path.read_text().replace("dh = ...", "dh = h"))
-    remember(Report([reported(path, "ex1", h="shape")]))
-    assert heading(hint(None)) == "dh in ex1, hint 1 of 3"
+    remember(Report([reported(path, "makemore/ex1", h="shape")]))
+    assert heading(hint(None)) == "dh in makemore/ex1, hint 1 of 3"
 
 
 def test_a_pass_ends_when_the_exercise_is_put_back(exercises: Path) -> None:
     path = exercises / "ex1_atoms.py"
-    remember(Report([all_right(path, "ex1")]))
+    remember(Report([all_right(path, "makemore/ex1")]))
     assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
 
 
@@ -206,10 +206,10 @@ def test_the_first_thing_of_the_last_report_is_at_work(exercises: Path) -> None:
     solved.write_text((ROOT / "solutions/makemore/ex1_atoms.py").read_text())
     begun = exercises / "ex3_batchnorm.py"
     begun.write_text(begun.read_text().replace("dhprebn = ...", "dhprebn = dhpreact"))
-    remember(Report([all_right(solved, "ex1"), reported(begun, "ex3", hprebn="wrong")]))
-    assert heading(hint(None)).startswith("dhprebn in ex3")
-    assert heading(hint(None, "ex2")).startswith("dlogits in ex2")
-    assert hint(None, "ex1").startswith("All 26 of ex1 right.")
+    remember(Report([all_right(solved, "makemore/ex1"), reported(begun, "makemore/ex3", hprebn="wrong")]))
+    assert heading(hint(None)).startswith("dhprebn in makemore/ex3")
+    assert heading(hint(None, "makemore/ex2")).startswith("dlogits in makemore/ex2")
+    assert hint(None, "makemore/ex1").startswith("All 26 of makemore/ex1 right.")
 
 
 @pytest.mark.parametrize("last", ["pass", "wrong", "missing"])
@@ -220,9 +220,9 @@ def test_a_hint_is_for_what_the_report_names_first(first: str, middle: str, last
 
     report = Report(
         [
-            reported(exercises / "ex2_cross_entropy.py", "ex2", logits=first),
-            reported(exercises / "ex1_atoms.py", "ex1", probs=middle, h="pass"),
-            reported(exercises / "ex3_batchnorm.py", "ex3", hprebn=last),
+            reported(exercises / "ex2_cross_entropy.py", "makemore/ex2", logits=first),
+            reported(exercises / "ex1_atoms.py", "makemore/ex1", probs=middle, h="pass"),
+            reported(exercises / "ex3_batchnorm.py", "makemore/ex3", hprebn=last),
         ]
     )
     for submission in report.submissions:  # each has the answers that were graded
@@ -240,22 +240,22 @@ def test_a_hint_is_for_what_the_report_names_first(first: str, middle: str, last
 def test_after_the_last_report_what_was_wrong_earlier_comes_before_stubs(exercises: Path) -> None:
     begun = exercises / "ex3_batchnorm.py"
     begun.write_text(begun.read_text().replace("dhprebn = ...", "dhprebn = dhpreact"))
-    remember(Report([reported(begun, "ex3", hprebn="wrong")]))
+    remember(Report([reported(begun, "makemore/ex3", hprebn="wrong")]))
     solved = exercises / "ex1_atoms.py"
     solved.write_text((ROOT / "solutions/makemore/ex1_atoms.py").read_text())
-    remember(Report([all_right(solved, "ex1")]))
-    assert heading(hint(None)).startswith("dhprebn in ex3")
+    remember(Report([all_right(solved, "makemore/ex1")]))
+    assert heading(hint(None)).startswith("dhprebn in makemore/ex3")
 
 
 def test_a_graded_file_that_is_gone_is_forgotten(exercises: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "mine.py"
     elsewhere.write_text("dlogits = logits\n")
-    remember(Report([reported(elsewhere, "ex2", logits="wrong")]))
+    remember(Report([reported(elsewhere, "makemore/ex2", logits="wrong")]))
     assert "mine.py: dlogits" in hint(None)
-    assert heading(hint("dlogits")).startswith("dlogits in ex2")
+    assert heading(hint("dlogits")).startswith("dlogits in makemore/ex2")
     elsewhere.unlink()
-    assert heading(hint("dlogits")).startswith("dlogits in ex1")
-    assert heading(hint(None)).startswith("dlogprobs in ex1")
+    assert heading(hint("dlogits")).startswith("dlogits in makemore/ex1")
+    assert heading(hint(None)).startswith("dlogprobs in makemore/ex1")
 
 
 # ---- The state file ----
@@ -269,8 +269,8 @@ def test_a_damaged_state_file_is_ignored_and_written_anew(damage: str) -> None:
     hint("dprobs")
     assert state().is_file()
     state().write_bytes(damage.encode("latin-1"))
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 2 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 2 of 3"
 
 
 @pytest.mark.parametrize("key", ["seen", "graded", "working"])
@@ -279,7 +279,7 @@ def test_a_state_file_of_another_shape_is_ignored(key: str, value: object) -> No
     hint("dprobs")
     data = json.loads(state().read_text())
     state().write_text(json.dumps({**data, key: value}))
-    assert heading(hint("dprobs")).startswith("dprobs in ex1")
+    assert heading(hint("dprobs")).startswith("dprobs in makemore/ex1")
 
 
 def test_the_state_lies_with_the_exercises_and_git_does_not_see_it(exercises: Path, tmp_path: Path) -> None:
@@ -314,13 +314,13 @@ def answer(path: Path, name: str) -> None:
 def test_two_clones_know_nothing_of_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = clone(tmp_path / "first"), clone(tmp_path / "second")
     answer(first / "ex1_atoms.py", "h")
-    remember(Report([reported(first / "ex1_atoms.py", "ex1", h="wrong", probs="pass")]))
+    remember(Report([reported(first / "ex1_atoms.py", "makemore/ex1", h="wrong", probs="pass")]))
     monkeypatch.chdir(tmp_path / "first")
     assert "not right in exercises/makemore/ex1_atoms.py: dh" in hint(None)
     assert "dprobs = dlogprobs" in solution("dprobs")
     monkeypatch.chdir(second)  # also from a folder within
     assert "still to do in ex1_atoms.py: dlogprobs" in hint(None)
-    assert heading(hint("dh")) == "dh in ex1, hint 1 of 3"
+    assert heading(hint("dh")) == "dh in makemore/ex1, hint 1 of 3"
     with pytest.raises(DojoError, match="--anyway"):
         solution("dprobs")
 
@@ -328,7 +328,7 @@ def test_two_clones_know_nothing_of_each_other(tmp_path: Path, monkeypatch: pyte
 def test_a_folder_that_moves_keeps_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = clone(tmp_path / "old") / "ex1_atoms.py"
     answer(path, "h")
-    remember(Report([reported(path, "ex1", h="wrong", probs="pass")]))
+    remember(Report([reported(path, "makemore/ex1", h="wrong", probs="pass")]))
     (tmp_path / "old").rename(tmp_path / "new")
     monkeypatch.chdir(tmp_path / "new")
     assert "not right in exercises/makemore/ex1_atoms.py: dh" in hint(None)
@@ -338,7 +338,7 @@ def test_a_folder_that_moves_keeps_its_state(tmp_path: Path, monkeypatch: pytest
 def test_a_state_file_leads_to_no_other_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = clone(tmp_path / "first"), clone(tmp_path / "second")
     answer(first / "ex1_atoms.py", "h")
-    remember(Report([reported(first / "ex1_atoms.py", "ex1", h="wrong")]))
+    remember(Report([reported(first / "ex1_atoms.py", "makemore/ex1", h="wrong")]))
     told = (tmp_path / "first/.dojo/progress.json").read_text()
     for elsewhere in ("../first/exercises", str(first.parent)):
         (tmp_path / "second/.dojo").mkdir(exist_ok=True)
@@ -352,13 +352,13 @@ def test_a_state_file_leads_to_no_other_folder(tmp_path: Path, monkeypatch: pyte
 def test_a_reset_begins_anew(exercises: Path, tmp_path: Path) -> None:
     path = exercises / "ex1_atoms.py"
     answer(path, "probs")
-    remember(Report([reported(path, "ex1", probs="pass")]))
+    remember(Report([reported(path, "makemore/ex1", probs="pass")]))
     hint("dprobs")
-    hint("dlogits", "ex2")
+    hint("dlogits", "makemore/ex2")
     assert solution("dprobs")
-    reset_exercise("ex1", tmp_path, confirm=lambda _: True)
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
-    assert heading(hint("dlogits", "ex2")) == "dlogits in ex2, hint 2 of 3", "the other exercise keeps its own"
+    reset_exercise("makemore/ex1", tmp_path, confirm=lambda _: True)
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 1 of 3"
+    assert heading(hint("dlogits", "makemore/ex2")) == "dlogits in makemore/ex2, hint 2 of 3", "the other exercise keeps its own"
     with pytest.raises(DojoError, match="--anyway"):
         solution("dprobs")
 
@@ -372,7 +372,7 @@ def test_what_comes_next_when_all_is_right(exercises: Path, tmp_path: Path) -> N
     count = sum(len(exercise.graded) for exercise in all_exercises())
     assert hint(None) == "Every gradient has an answer. Now grade ex1 and ex2 and ex3 and ex4: dojo grade"
     remember(Report(reports[:1]))
-    assert hint(None, "ex1") == "All 26 of ex1 right. What comes next: dojo hint"
+    assert hint(None, "makemore/ex1") == "All 26 of makemore/ex1 right. What comes next: dojo hint"
     remember(Report(reports))
     assert hint(None).startswith(f"All {count} right. Now run `dojo train`: ")
     (tmp_path / "Makefile").touch()
@@ -382,13 +382,13 @@ def test_what_comes_next_when_all_is_right(exercises: Path, tmp_path: Path) -> N
 def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr("grader.learner.memory.progress_path", lambda folder: tmp_path / "file" / "progress.json")
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
-    assert heading(hint("dprobs")) == "dprobs in ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 1 of 3"
+    assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 1 of 3"
 
 
 def test_the_state_stays_small(tmp_path: Path) -> None:
     for start in range(0, 300, 50):
-        remember(Report([reported(tmp_path / f"{start + i}.py", "ex2", logits="wrong") for i in range(50)]))
+        remember(Report([reported(tmp_path / f"{start + i}.py", "makemore/ex2", logits="wrong") for i in range(50)]))
     graded = load_progress().graded
     assert len(graded) == 100
     assert graded[-1].path.endswith("299.py")
@@ -400,27 +400,27 @@ def test_the_state_stays_small(tmp_path: Path) -> None:
 def test_a_solution_is_shown_after_a_pass_only(tmp_path: Path) -> None:
     with pytest.raises(DojoError, match="--anyway"):
         solution("dprobs")
-    remember(Report([reported(tmp_path / "mine.py", "ex1", probs="wrong", logprobs="pass")]))
+    remember(Report([reported(tmp_path / "mine.py", "makemore/ex1", probs="wrong", logprobs="pass")]))
     with pytest.raises(DojoError, match="--anyway"):
         solution("dprobs")
     assert "dlogprobs[range(n), Yb] = -1.0 / n" in solution("dlogprobs")
-    remember(Report([reported(tmp_path / "mine.py", "ex1", probs="pass")]))
+    remember(Report([reported(tmp_path / "mine.py", "makemore/ex1", probs="pass")]))
     assert "    dprobs = dlogprobs / probs" in solution("probs").split("\n")
 
 
 def test_a_solution_stays_closed_while_mine_is_wrong(exercises: Path, tmp_path: Path) -> None:
     mine, notebook = exercises / "ex1_atoms.py", tmp_path / "notebooks/makemore/ex1_atoms.ipynb"
     solved, friends = tmp_path / "solutions/makemore/ex1_atoms.py", tmp_path / "friends.py"
-    remember(Report([all_right(solved, "ex1")]))
+    remember(Report([all_right(solved, "makemore/ex1")]))
     with pytest.raises(DojoError, match="--anyway"):
         solution("dC")
-    remember(Report([reported(mine, "ex1", C="wrong")]))
-    remember(Report([all_right(solved, "ex1"), all_right(friends, "ex1")]))
+    remember(Report([reported(mine, "makemore/ex1", C="wrong")]))
+    remember(Report([all_right(solved, "makemore/ex1"), all_right(friends, "makemore/ex1")]))
     with pytest.raises(DojoError, match="--anyway"):
         solution("dC")
-    remember(Report([reported(notebook, "ex1", C="pass")]))  # where I went on
+    remember(Report([reported(notebook, "makemore/ex1", C="pass")]))  # where I went on
     assert "index_add_" in solution("dC")
-    remember(Report([reported(mine, "ex1", C="wrong")]))
+    remember(Report([reported(mine, "makemore/ex1", C="wrong")]))
     with pytest.raises(DojoError, match="--anyway"):
         solution("dC")
 
@@ -430,7 +430,7 @@ def test_a_solution_is_shown_on_request_with_all_its_lines() -> None:
     assert "dcounts = counts_sum_inv * dprobs" in text
     assert "dcounts += torch.ones_like(counts) * dcounts_sum" in text
     assert "dnorm_logits" not in text
-    assert "dlogits /= n" in solution("dlogits", "ex2", anyway=True)
+    assert "dlogits /= n" in solution("dlogits", "makemore/ex2", anyway=True)
     assert "for step in" in solution("losses", anyway=True)
 
 

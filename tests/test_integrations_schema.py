@@ -39,7 +39,7 @@ def reports(grader: Grader, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     folder = tmp_path_factory.mktemp("schema")
     (folder / "ex1.py").write_text(with_lines(ANSWERS))
     (folder / "ex2.py").write_text(ENDLESS)
-    (folder / "ex4_training.py").write_text(find_exercise("ex4").path.read_text())
+    (folder / "ex4_training.py").write_text(find_exercise("makemore/ex4").path.read_text())
     found = grader.grade_file(folder / "ex1.py") + grader.grade_file(folder / "ex4_training.py")
     with Grader(settings(seed=3, device="cpu", limits=Limits(seconds=2))) as hasty:
         found += hasty.grade_file(folder / "ex2.py")

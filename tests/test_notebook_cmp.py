@@ -226,7 +226,7 @@ def test_without_a_true_gradient_it_says_which_cells_to_run() -> None:
 
 def test_backward_passes_that_added_up_are_recognised() -> None:
     namespace = fresh("ex1")
-    forward = "\n".join(atom.text for atom in find_exercise("ex1").atoms)
+    forward = "\n".join(atom.text for atom in find_exercise("makemore/ex1").atoms)
     exec(forward, namespace)
     exec("for t in [h, logits]: t.retain_grad()\nloss.backward()", namespace)
     right_lines(namespace, "dW2")
@@ -381,7 +381,7 @@ def test_progress_outside_of_a_notebook_is_a_list(
 ) -> None:
     monkeypatch.setattr(TRACKER, "states", {})
     namespace = prepared("ex3") | {"progress": progress}
-    run(find_exercise("ex3").path.read_text(encoding="utf-8"), namespace)
+    run(find_exercise("makemore/ex3").path.read_text(encoding="utf-8"), namespace)
     eval("progress()", namespace)
     assert capsys.readouterr().out == "ex3: 1 of 1 right\n  ✓ dhprebn  right\n"
     eval("progress()", {"progress": progress})
@@ -395,9 +395,9 @@ def test_hints_come_one_by_one(
     namespace = prepared("ex1") | {"hint": hint}
     for level in (1, 2):
         eval('hint("dprobs")', namespace)
-        assert shown[-1]["text/markdown"].startswith(f"**dprobs in ex1, hint {level} of 3**\n\n")
+        assert shown[-1]["text/markdown"].startswith(f"**dprobs in makemore/ex1, hint {level} of 3**\n\n")
     eval("hint()", namespace)
-    assert "dlogprobs in ex1, hint 1" in shown[-1]["text/plain"]
+    assert "dlogprobs in makemore/ex1, hint 1" in shown[-1]["text/plain"]
     eval('hint("dprob")', namespace)
     assert "did you mean dprobs" in capsys.readouterr().out
 
@@ -419,7 +419,7 @@ def in_kernel(cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_kernel_shows_the_card_and_the_picture_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    exercise = find_exercise("ex1")
+    exercise = find_exercise("makemore/ex1")
     setup = [cell.text for cell in exercise.cells if cell.kind == "code"]
     until = next(number for number, text in enumerate(setup) if "loss.backward()" in text)
     check: Callable[[str], str] = lambda name: f'{LINES["d" + name]}\ncmp("{name}", d{name}, {name})'  # noqa: E731

@@ -31,7 +31,7 @@ def test_operations_are_counted(text: str, count: int) -> None:
 
 
 def test_the_solution_is_the_measure() -> None:
-    assert shortest(find_exercise("ex3")) == 11
+    assert shortest(find_exercise("makemore/ex3")) == 11
 
 
 def test_repeated_atoms_pass_with_a_note_that_counts(grade_text) -> None:

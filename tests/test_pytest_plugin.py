@@ -100,7 +100,7 @@ def test_a_file_is_graded_once_and_only_when_a_test_of_it_runs(course: Path, tmp
         "from grader.judging.grade import Grader\n"
         "grade_part = Grader.grade_part\n"
         "def counted(self, part):\n"
-        "    print('GRADED', part.analysis.source.path, part.exercise.short_id)\n"
+        "    print('GRADED', part.analysis.source.path, part.exercise.number)\n"
         "    return grade_part(self, part)\n"
         "Grader.grade_part = counted\n"
     )
@@ -176,7 +176,7 @@ def test_a_submission_does_not_set_up_the_run(course: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("--dojo-exercise=ex9", "choose one of: ex1, ex2, ex3, ex4"),
+        ("--dojo-exercise=ex9", "makemore/ex1, makemore/ex2, makemore/ex3, makemore/ex4"),
         ("--dojo-isolation=none", "choose one of: basic, partial, full"),
         ("--dojo-seed=x", "invalid int value"),
     ],

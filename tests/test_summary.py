@@ -88,7 +88,7 @@ def test_of_two_files_with_one_exercise_the_better_counts(course: Course, tmp_pa
 
 def test_points_may_be_given_anew(course: Course) -> None:
     results = Results.open(course.folder)
-    table = PointsTable({"ex1.logits": 5}, shape_share=0.5)
+    table = PointsTable({"makemore/ex1.logits": 5}, shape_share=0.5)
     plain, weighed = summarise(results), summarise(results, points=table)
     assert weighed.max_score == plain.max_score + 4
     for before, after in zip(plain.students, weighed.students, strict=True):
@@ -226,7 +226,7 @@ def test_the_command_writes_a_page_and_a_table(own_course: Path) -> None:
     table = list(csv.DictReader((own_course / "summary.csv").read_text(encoding="utf-8").splitlines()))
     assert len(table) == 120
     one = next(row for row in table if row["status"] == "graded")
-    assert len([key for key in one if key.startswith("ex1 d")]) == 26
+    assert len([key for key in one if key.startswith("makemore/ex1 d")]) == 26
     assert one["points possible"] == "36"
     assert {row["near-identical group"] for row in table} == {"", "1", "2", "3", "4", "5"}
     everything = list(csv.DictReader((own_course.parent / "all.csv").read_text(encoding="utf-8").splitlines()))

@@ -134,7 +134,7 @@ def test_canvas_gets_its_own_columns_and_scale(roster_file: Path) -> None:
     assert "not matched: 1\n  stranger (nobody on the roster" in said
     assert "on the roster without a submission: 2\n  Müller-Lüdenscheid, Ann\n  Hall, Anna" in said
     assert "no grade written, look at them yourself: 1\n  104 (refused)" in said
-    assert "points possible: 27 (ex1 26, ex2 1), scaled to 100" in said
+    assert "points possible: 27 (makemore/ex1 26, makemore/ex2 1), scaled to 100" in said
 
 
 def test_a_new_assignment_counts_points(roster_file: Path) -> None:

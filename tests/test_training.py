@@ -11,7 +11,7 @@ from grader.lesson.exercise import find_exercise
 from grader.report.records import SubmissionReport, Verdict
 from grader.running.training_run import chosen_steps, pick
 
-EX4 = find_exercise("ex4")
+EX4 = find_exercise("makemore/ex4")
 (LOOP,) = (cell.text.rstrip() + "\n" for cell in EX4.code_cells("training"))
 PARAMETERS = ("C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
 MIDDLE = 100_001

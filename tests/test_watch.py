@@ -268,10 +268,10 @@ def test_the_keys(watching: Callable[..., Watched], tmp_path: Path) -> None:
     assert "dprobs: wrong" in watched.until("q quit")
 
     watched.press("h")
-    watched.until("dprobs in ex1, hint 1 of 3")
+    watched.until("dprobs in makemore/ex1, hint 1 of 3")
     watched.press("\x1b[q")  # an escape sequence that ends in a letter is no command
     watched.press("h")
-    watched.until("dprobs in ex1, hint 2 of 3")
+    watched.until("dprobs in makemore/ex1, hint 2 of 3")
 
     watched.press("l")
     table = watched.until("Hint:")

@@ -18,7 +18,7 @@ from grader.batch.parameters import Options, agreed_terms, isolation_asked, othe
 from grader.batch.person import Task, Terms
 from grader.batch.progress import ProgressView
 from grader.batch.results import Results
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import exercises_called
 
 _CANNOT = {
     "basic": "a submission can read your files and use the network",
@@ -67,7 +67,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
         DojoError: bad input, or nothing can be graded.
     """
     if options.exercise is not None:
-        find_exercise(options.exercise)
+        exercises_called(options.exercise)
     out, inside = options.out.resolve(), options.submissions.resolve()
     if inside.is_dir() and out.is_relative_to(inside):
         raise DojoError(f"{options.out}: lies among the submissions; name a folder outside {options.submissions}")

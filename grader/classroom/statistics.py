@@ -11,6 +11,7 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.batch.results import Entry, Results, counting
 from grader.classroom.similar import Answers, Group, Lines, lines_of
+from grader.lesson.exercise import short_id_of
 from grader.report.points import PointsTable
 from grader.report.records import Points, Verdict, whole
 
@@ -81,7 +82,7 @@ class ExerciseSummary:
 
     @property
     def short_id(self) -> str:
-        return self.id.split("/")[-1].split("_")[0]
+        return short_id_of(self.id)
 
     @property
     def count(self) -> int:

@@ -66,7 +66,7 @@ def grade(
     from grader.integrations.outputs import check_output, deliver, failure_told, parts_of
     from grader.learner.memory import remember
     from grader.learner.pairs import latest
-    from grader.lesson.exercise import find_exercise
+    from grader.lesson.exercise import exercises_called
     from grader.reading.submission import submission_files
     from grader.report.points import read_points
 
@@ -74,7 +74,7 @@ def grade(
     check_output(format, output)
     with failure_told(format, output):
         if exercise is not None:
-            find_exercise(exercise)
+            exercises_called(exercise)
         worth = read_points(points)
         check_chosen()
         files = [file for path in paths or [_default_path()] for file in submission_files(path)]

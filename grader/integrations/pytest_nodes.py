@@ -12,7 +12,7 @@ import pytest
 
 from grader.base.errors import DojoError
 from grader.base.visible import visible
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import exercises_called
 from grader.reading.submission import SUFFIXES, Part, find_parts
 from grader.running.confine import check_isolation
 from grader.showing.terminal import verdict_words, where
@@ -33,7 +33,7 @@ class Grading:
         DojoError: an option is wrong, or the machine does not offer the isolation.
         """
         if (exercise := config.getoption("--dojo-exercise")) is not None:
-            find_exercise(exercise)
+            exercises_called(exercise)
         isolation, required = config.getoption("--dojo-isolation"), config.getoption("--dojo-require-isolation")
         self.isolation = check_isolation(isolation, required)
         self.config = config
@@ -151,7 +151,7 @@ class SubmissionFile(pytest.File):
             if len(self.parts) == 1:
                 yield from graded.tests(self)
             else:
-                yield ExerciseLevel.from_parent(self, name=part.exercise.short_id, graded=graded)
+                yield ExerciseLevel.from_parent(self, name=part.exercise.number, graded=graded)
 
 
 class ExerciseLevel(pytest.Collector):

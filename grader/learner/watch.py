@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from grader.base.errors import DojoError
 from grader.base.files import file_stamp
 from grader.learner.saves import LOOK_SECONDS, Files, events, read_when_whole
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import exercises_called, find_exercise
 from grader.reading.submission import find_parts, submission_files
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def watch(paths: Sequence[Path], exercise: str | None, device: str, seed: int | 
         DojoError: there is no such path, exercise or device.
     """
     if exercise is not None:
-        find_exercise(exercise)
+        exercises_called(exercise)
     for path in paths:
         submission_files(path)
     with contextlib.suppress(KeyboardInterrupt):

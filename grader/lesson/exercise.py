@@ -54,9 +54,19 @@ class Exercise:
     cells: tuple[Cell, ...]
 
     @property
+    def track(self) -> str:
+        """`makemore` for `makemore/ex1_atoms`."""
+        return self.id.split("/")[0]
+
+    @property
+    def number(self) -> str:
+        """`ex1` for `makemore/ex1_atoms`."""
+        return self.short_id.split("/")[-1]
+
+    @property
     def short_id(self) -> str:
-        """What people type: `ex1` for `makemore/ex1_atoms`."""
-        return self.id.split("/")[-1].split("_")[0]
+        """What people type: `makemore/ex1` for `makemore/ex1_atoms`."""
+        return short_id_of(self.id)
 
     @cached_property
     def title(self) -> str:
@@ -311,20 +321,39 @@ def all_exercises(root: Path | None = None) -> tuple[Exercise, ...]:
     return found
 
 
+def short_id_of(exercise: str) -> str:
+    """`makemore/ex1` for the id `makemore/ex1_atoms`."""
+    track, _, name = exercise.rpartition("/")
+    return f"{track}/{name.split('_')[0]}"
+
+
 def track_of(exercise: Exercise) -> tuple[Exercise, ...]:
     """The exercises of the same track, this one included."""
-    return tuple(e for e in all_exercises() if e.id.split("/")[0] == exercise.id.split("/")[0])
+    return tuple(e for e in all_exercises() if e.track == exercise.track)
+
+
+def exercises_called(name: str) -> list[Exercise]:
+    """Every exercise that goes by `name`: `ex1`, `ex1_atoms`, `makemore/ex1` or `makemore/ex1_atoms`.
+
+    A name without a track means the current folder's track, where that folder is named as one.
+
+    Raises:
+        DojoError: there is none.
+    """
+    found = [e for e in all_exercises() if name in (e.id, e.short_id, e.id.split("/")[-1], e.number)]
+    if not found:
+        known = ", ".join(e.short_id for e in all_exercises())
+        raise DojoError(f"exercise {name!r} is unknown; choose one of: {known}")
+    return [e for e in found if e.track == Path.cwd().name] or found
 
 
 def find_exercise(name: str) -> Exercise:
-    """The exercise called `name`: `ex1`, `ex1_atoms` or `makemore/ex1_atoms`.
+    """The one exercise that goes by `name`.
 
     Raises:
-        DojoError: none, or more than one, is called so.
+        DojoError: none, or more than one, does.
     """
-    matches = [e for e in all_exercises() if name in (e.id, e.id.split("/")[-1], e.short_id)]
-    if len(matches) == 1:
-        return matches[0]
-    known = ", ".join(e.short_id if not matches else e.id for e in (matches or all_exercises()))
-    problem = "is ambiguous" if matches else "is unknown"
-    raise DojoError(f"exercise {name!r} {problem}; choose one of: {known}")
+    found = exercises_called(name)
+    if len(found) > 1:
+        raise DojoError(f"exercise {name!r} is ambiguous; choose one of: {', '.join(e.short_id for e in found)}")
+    return found[0]

@@ -77,7 +77,7 @@ class Tracker:
     def headline(self, exercise: Exercise) -> str:
         states = self.all_states(exercise)
         right = sum(state == "pass" for state in states.values())
-        return f"{exercise.short_id}: {right} of {len(states)} right"
+        return f"{exercise.number}: {right} of {len(states)} right"
 
     def as_text(self, exercise: Exercise) -> str:
         states = self.all_states(exercise)

@@ -57,7 +57,7 @@ def _owner(
 ) -> Exercise | None:
     if len(graders) <= 1:
         return graders[0] if graders else None
-    named = [e for e in exercises if e.short_id == f"ex{number}"]
+    named = [e for e in exercises if e.number == f"ex{number}"]
     if named and (named[0] in graders or named[0].is_training):
         return named[0] if named[0] in graders else None
     chain = max(graders, key=lambda e: len(e.graded))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.base.errors import DojoError
-from grader.lesson.exercise import Exercise, all_exercises, find_exercise, marked_id, track_of
+from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, track_of
 from grader.reading.attempts import Analysis, Attempt, analyse
+from grader.reading.gradient_names import normalised
 from grader.reading.stages import allocate, borrowed
+from grader.syntax.effects import statement_effects
 from grader.syntax.source import Source, refusing_depth
 
 SUFFIXES = (".py", ".ipynb")
@@ -58,28 +61,60 @@ def find_parts(source: Source, asked: str | None = None) -> list[Part]:
 
 
 def _find_parts(source: Source, asked: str | None) -> list[Part]:
-    exercise = _named_exercise(source, asked)
-    candidates = all_exercises()
-    if exercise is not None:
-        candidates = track_of(exercise)
-    analysis = analyse(source, candidates)
-    if exercise is not None and (marked_id(source.cells) or _only(analysis, exercise, candidates)):
-        return [sole_part(analysis, exercise)]
-    allocated = allocate(analysis, candidates, exercise)
-    if exercise is not None:
-        return [Part(exercise, analysis, allocated[exercise])]
-    parts = [
-        Part(candidate, analysis, attempts)
-        for candidate, attempts in allocated.items()
-        if any(not borrowed(analysis, attempt) for attempt in attempts.values())
-        or (candidate.is_training and analysis.training)
-    ]
-    if not parts:
-        raise DojoError(
-            f"{source.path}: assigns no gradient that an exercise grades (such as dlogits); "
-            "say which exercise it is with --exercise"
-        )
-    return parts
+    named = _named_exercises(source, asked)
+    exercise = named[0] if len({e.id for e in named}) == 1 else None
+    tracks = [track_of(exercise)] if exercise is not None else tracks_by_coverage(source, named or all_exercises())
+    for track in tracks:
+        if len(found := [e for e in named if e in track]) == 1:
+            exercise = found[0]  # `ex1`, in the track that the file is about
+        analysis = analyse(source, track)
+        if exercise is not None and (marked_id(source.cells) or _only(analysis, exercise, track)):
+            return [sole_part(analysis, exercise)]
+        allocated = allocate(analysis, track, exercise)
+        if exercise is not None:
+            return [Part(exercise, analysis, allocated[exercise])]
+        parts = [
+            Part(candidate, analysis, attempts)
+            for candidate, attempts in allocated.items()
+            if any(not borrowed(analysis, attempt) for attempt in attempts.values())
+            or (candidate.is_training and analysis.training)
+        ]
+        if parts:
+            return parts
+    raise DojoError(
+        f"{source.path}: assigns no gradient that an exercise grades (such as dlogits); "
+        "say which exercise it is with --exercise"
+    )
+
+
+def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tuple[Exercise, ...]]:
+    """The tracks of `exercises`, first the one that the file is most likely about.
+
+    Several tracks have a `dlogits`. So all names count that a file and a track have in common: gradients, forward
+    tensors, data and sizes. A file that reads `Yb` is about the track with a `Yb`. Where two tracks have as many,
+    the smaller one is meant, because the file covers more of it.
+    """
+    tracks = list(dict.fromkeys(track_of(exercise) for exercise in exercises))
+    if len(tracks) == 1:
+        return tracks
+    effects = [statement_effects(statement.node) for statement in source.statements]
+    outside = {name for found in effects for name in (*found.reads, *found.writes, *found.fields)}
+    leaves = [leaf for statement in source.statements for leaf in statement.nodes]
+    words = outside | {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
+    words |= {f"d{normalised(word)}" for word in words}
+    return sorted(tracks, key=lambda track: _coverage(outside, words, track), reverse=True)
+
+
+def _coverage(outside: set[str], words: set[str], track: Sequence[Exercise]) -> tuple[int, float]:
+    """How many names a file and a track share, and what share of the track's that is.
+
+    A function's own `x` says nothing of a tensor `x`, so forward tensors count only `outside`; gradients count
+    wherever they stand.
+    """
+    gradients = {f"d{name}" for e in track for name in (*e.graded, *e.given)}
+    known = gradients.union(*(e.forward_names for e in track), *(e.network_names for e in track))
+    shared = len(outside & known) + len(words & gradients)
+    return shared, shared / len(known)
 
 
 def sole_part(analysis: Analysis, exercise: Exercise) -> Part:
@@ -93,15 +128,20 @@ def sole_part(analysis: Analysis, exercise: Exercise) -> Part:
     return Part(exercise, analysis, attempts)
 
 
-def _named_exercise(source: Source, asked: str | None) -> Exercise | None:
-    if asked is not None:
-        return find_exercise(asked)
+def _named_exercises(source: Source, asked: str | None) -> list[Exercise]:
+    """The exercises that the call, the file's marker, or else its name speaks of; `ex1` may be several."""
     marked = marked_id(source.cells)
+    if asked is not None:
+        found = exercises_called(asked)
+        return [e for e in found if e.id == marked] or found
     if marked is not None:
-        return find_exercise(marked)
+        return [find_exercise(marked)]
     stem = source.path.stem.lower()
-    named = [e for e in all_exercises() if re.search(rf"(?<![a-z0-9]){e.short_id}(?![0-9])", stem)]
-    return named[0] if len(named) == 1 else None
+    named = [e for e in all_exercises() if re.search(rf"(?<![a-z0-9]){e.number}(?![0-9])", stem)]
+    in_full = [e for e in named if e.id.split("/")[-1] in stem]
+    there = [e for e in in_full or named if e.track in source.path.parts[:-1]]
+    found = there or in_full or named
+    return found if len({e.track for e in found}) == len(found) else []
 
 
 def _only(analysis: Analysis, exercise: Exercise, candidates: Sequence[Exercise]) -> bool:

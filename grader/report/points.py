@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.base.errors import DojoError
 from grader.base.files import read_text
-from grader.lesson.exercise import all_exercises
+from grader.lesson.exercise import all_exercises, short_id_of
 from grader.report.records import Points, Report, whole
 
 SHAPE_SHARE = "shape-share"
@@ -22,7 +22,8 @@ DEFAULT_FILE = Path("pyproject.toml")
 
 @dataclass(frozen=True)
 class PointsTable:
-    """Points by key, `logits` or `ex2.logits`; what is not in it is worth one point.
+    """Points by key, `logits` for every exercise that grades it or `makemore/ex2.logits` for one; what is not in it
+    is worth one point.
 
     `shape_share`, from 0 to 1, is the part that a gradient of the wrong shape earns.
     """
@@ -32,7 +33,7 @@ class PointsTable:
 
     def of(self, exercise: str, name: str) -> Points:
         """What the gradient `name` of the exercise `makemore/ex2_cross_entropy` is worth."""
-        return self.points.get(f"{_short(exercise)}.{name}", self.points.get(name, 1))
+        return self.points.get(f"{short_id_of(exercise)}.{name}", self.points.get(name, 1))
 
     def apply(self, report: Report) -> None:
         """Give every verdict of the report its points."""
@@ -74,24 +75,32 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _checked(file: Path, table: dict[str, Any]) -> PointsTable:
+    points: dict[str, Points] = {}
     known = _known_keys()
     for key, value in table.items():
-        if key != SHAPE_SHARE and key not in known:
-            nearest = difflib.get_close_matches(key, [SHAPE_SHARE, *known], n=1, cutoff=0.0)[0]
-            raise DojoError(f"{file}: {TABLE} has an unknown key {key!r}; the nearest right one is {nearest!r}")
+        meant = known.get(key, [])
+        if key != SHAPE_SHARE and len(meant) != 1:
+            nearest = meant or difflib.get_close_matches(key, [SHAPE_SHARE, *known], n=1, cutoff=0.0)
+            problem = "an ambiguous" if meant else "an unknown"
+            said = f"write one of {', '.join(meant)}" if meant else f"the nearest right one is {nearest[0]!r}"
+            raise DojoError(f"{file}: {TABLE} has {problem} key {key!r}; {said}")
         number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < 0:
             raise DojoError(f"{file}: {TABLE} {key} = {value!r} is not a number of points; give 0 or more")
-    share = table.pop(SHAPE_SHARE, 0.0)
+        if key != SHAPE_SHARE:
+            points[meant[0]] = whole(value)
+    share = table.get(SHAPE_SHARE, 0.0)
     if share > 1:
         raise DojoError(f"{file}: {TABLE} {SHAPE_SHARE} = {share!r} is more than all; give a part from 0 to 1")
-    return PointsTable({key: whole(value) for key, value in table.items()}, float(share))
+    return PointsTable(points, float(share))
 
 
-def _known_keys() -> list[str]:
-    graded = [(exercise.short_id, name) for exercise in all_exercises() for name in exercise.graded]
-    return list(dict.fromkeys([*(name for _, name in graded), *(f"{short}.{name}" for short, name in graded)]))
-
-
-def _short(exercise: str) -> str:
-    return exercise.split("/")[-1].split("_")[0]
+def _known_keys() -> dict[str, list[str]]:
+    """What each key means: `logits` itself, `makemore/ex2.logits` itself, `ex2.logits` that of each track with it."""
+    known: dict[str, list[str]] = {}
+    for exercise in all_exercises():
+        for name in exercise.graded:
+            own = f"{exercise.short_id}.{name}"
+            known |= {name: [name], own: [own]}
+            known.setdefault(f"{exercise.number}.{name}", []).append(own)
+    return known

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from grader.base.errors import DojoError
-from grader.lesson.exercise import Atom, Exercise, find_exercise
+from grader.lesson.exercise import Atom, Exercise, exercises_called
 from grader.showing.graph_layout import Edge, Node, lay_out
 from grader.showing.graph_marks import FONT, STATES, anchor, arrow, box, state_of
 
@@ -121,11 +121,12 @@ def show_graph(
     names: Collection[str] | None = None,
     paths: Mapping[str, Sequence[str]] | None = None,
 ) -> Picture:
-    """The computation graph of `"ex1"`: in a notebook a picture whose boxes lead to their sections.
+    """The computation graph of `"ex1"`, or `"makemore/ex1"`: in a notebook its boxes lead to their sections.
 
     `tensors`, such as `globals()`, gives the shapes of what is drawn; for `names` and `paths` see `graph_svg`.
     """
-    found = find_exercise(exercise)
+    called = exercises_called(exercise)
+    found = max(called, key=lambda e: len((tensors or {}).keys() & set(e.forward_names)))
     sections = _headings(found)
     shapes = {
         name: str(tuple(value.shape))

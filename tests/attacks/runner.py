@@ -95,7 +95,7 @@ class Range:
     """Where attacks run: one grader, and a control that is graded after each of them."""
 
     def __init__(self, places: Places, mode: str, level: str) -> None:
-        exercise = find_exercise("ex1")
+        exercise = find_exercise("makemore/ex1")
         earlier = KnownTruths().find(exercise, other_data(EARLIER_SEED, "cpu")).gradients.total["h"].tolist()
         self.places = dataclasses.replace(places, values=places.values | {"EARLIER": json.dumps(earlier)})
         self.mode = mode

@@ -1,0 +1,128 @@
+"""Other networks than makemore's: several tracks with the same names, and lessons of every kind."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from answers.right import RIGHT
+from dojo import REPOSITORY
+
+from grader.base.errors import DojoError
+from grader.judging.grade import Grader, settings
+from grader.lesson import exercise as exercise_module
+from grader.lesson.exercise import all_exercises
+from grader.reading.submission import find_parts
+from grader.report.points import read_points
+from grader.report.records import SubmissionReport
+from grader.syntax.source import Source, read_source
+
+TRACKS = Path(__file__).parent / "tracks"
+TWIN = "twin/ex1_mlp"
+
+
+@pytest.fixture(scope="module")
+def all_tracks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The project's lessons, and those of the folder `tracks` beside them."""
+    root = tmp_path_factory.mktemp("lessons") / "solutions"
+    shutil.copytree(REPOSITORY / "solutions", root)
+    shutil.copytree(TRACKS, root, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exercise_module, "exercise_folder", lambda: root)
+        all_exercises.cache_clear()
+        yield root
+    all_exercises.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def everywhere(all_tracks: Path) -> Iterator[Grader]:
+    with Grader(settings(seed=23, device="cpu")) as grader:
+        yield grader
+
+
+def answers_of(lesson: str) -> str:
+    """The answers of a lesson alone: no marker, no forward pass."""
+    text = (TRACKS / f"{lesson}.py").read_text()
+    cells = re.split(r"^(?=# %%)", text, flags=re.MULTILINE)
+    return "".join(cell for cell in cells if 'tags=["backward"]' in cell.split("\n")[0])
+
+
+def parts_of(source: Source, exercise: str | None = None) -> list[tuple[str, dict[str, list[int]]]]:
+    parts = find_parts(source, exercise)
+    return [(p.exercise.id, {name: attempt.writers for name, attempt in p.attempts.items()}) for p in parts]
+
+
+def found(path: Path, text: str, exercise: str | None = None) -> list[tuple[str, dict[str, list[int]]]]:
+    path.write_text(text)
+    return parts_of(read_source(path), exercise)
+
+
+# ---- Track first, then the exercise in it ----
+
+
+def test_every_right_answer_is_found_as_it_is_without_other_tracks(tmp_path: Path, all_tracks: Path) -> None:
+    sources = []
+    for number, answer in enumerate(RIGHT):
+        path = tmp_path / f"answer{number}{answer.suffix}"
+        path.write_text(answer.text)
+        sources.append((read_source(path), answer.exercise))
+    together = [parts_of(source, exercise) for source, exercise in sources]
+    untold = [parts_of(source) for source, _ in sources]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exercise_module, "exercise_folder", lambda: REPOSITORY / "solutions")
+        all_exercises.cache_clear()
+        alone = [parts_of(source, exercise) for source, exercise in sources]
+        alone_untold = [parts_of(source) for source, _ in sources]
+    all_exercises.cache_clear()
+    assert together == alone
+    assert [a.id for a, ours, wanted in zip(RIGHT, untold, alone_untold, strict=True) if ours != wanted] == []
+
+
+def test_a_file_without_a_marker_goes_to_the_track_that_its_names_fit(tmp_path: Path, all_tracks: Path) -> None:
+    assert [name for name, _ in found(tmp_path / "mine.py", answers_of(TWIN))] == [TWIN]
+    assert [name for name, _ in found(tmp_path / "ex1.py", answers_of(TWIN))] == [TWIN]
+    assert [name for name, _ in found(tmp_path / "mine.py", answers_of(TWIN), "ex1")] == [TWIN]
+    one = "dlogits = F.softmax(logits, 1)\ndlogits[range(n), y] -= 1\ndlogits /= n\n"
+    assert [name for name, _ in found(tmp_path / "mine.py", one)] == [TWIN]
+    other = one.replace("y]", "Yb]")
+    assert [name for name, _ in found(tmp_path / "mine.py", other)] == ["makemore/ex2_cross_entropy"]
+
+
+def test_a_marker_decides_and_the_call_above_it(tmp_path: Path, all_tracks: Path) -> None:
+    marked = f"# %% [markdown]\n# <!-- dojo: {TWIN} -->\n\n# %%\ndh = dlogits @ W2.T\n"
+    assert found(tmp_path / "a.py", marked) == [(TWIN, {"h": [0]})]
+    assert found(tmp_path / "a.py", marked, "makemore/ex1")[0][0] == "makemore/ex1_atoms"
+    assert found(tmp_path / "a.py", marked, "ex1")[0][0] == TWIN
+    with pytest.raises(DojoError, match="assigns no gradient"):
+        found(tmp_path / "a.py", "x = 1\n")
+
+
+def test_points_of_one_track_leave_the_others_alone(tmp_path: Path, all_tracks: Path) -> None:
+    path = tmp_path / "points.toml"
+    path.write_text('[tool.dojo.points]\n"makemore/ex1.h" = 5\nW2 = 2\n"ex2.logits" = 3\n')
+    table = read_points(path)
+    worth = [table.of(e, name) for e in ("makemore/ex1_atoms", TWIN) for name in ("h", "W2", "b2")]
+    assert worth == [5, 2, 1, 1, 2, 1]
+    assert table.of("makemore/ex2_cross_entropy", "logits") == 3
+    path.write_text('[tool.dojo.points]\n"ex1.h" = 5\n')
+    with pytest.raises(DojoError, match=r"ambiguous key 'ex1\.h'; write one of makemore/ex1\.h, twin/ex1\.h"):
+        read_points(path)
+
+
+# ---- Right answers, and slips ----
+
+
+def graded(grader: Grader, path: Path, text: str) -> SubmissionReport:
+    path.write_text(text)
+    (report,) = grader.grade_file(path)
+    return report
+
+
+def test_the_same_names_in_another_network_are_graded_there(tmp_path: Path, everywhere: Grader) -> None:
+    report = graded(everywhere, tmp_path / "mine.py", answers_of(TWIN))
+    assert report.exercise == TWIN
+    assert report.all_passed
+    assert {verdict.mistake for verdict in report.verdicts} == {None}
