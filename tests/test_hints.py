@@ -358,7 +358,9 @@ def test_a_reset_begins_anew(exercises: Path, tmp_path: Path) -> None:
     assert solution("dprobs")
     reset_exercise("makemore/ex1", tmp_path, confirm=lambda _: True)
     assert heading(hint("dprobs")) == "dprobs in makemore/ex1, hint 1 of 3"
-    assert heading(hint("dlogits", "makemore/ex2")) == "dlogits in makemore/ex2, hint 2 of 3", "the other exercise keeps its own"
+    assert heading(hint("dlogits", "makemore/ex2")) == "dlogits in makemore/ex2, hint 2 of 3", (
+        "the other exercise keeps its own"
+    )
     with pytest.raises(DojoError, match="--anyway"):
         solution("dprobs")
 
@@ -370,7 +372,10 @@ def test_what_comes_next_when_all_is_right(exercises: Path, tmp_path: Path) -> N
         path.write_text((ROOT / "solutions" / f"{exercise.id}.py").read_text())
         reports.append(all_right(path, exercise.id))
     count = sum(len(exercise.graded) for exercise in all_exercises())
-    assert hint(None) == "Every gradient has an answer. Now grade ex1 and ex2 and ex3 and ex4: dojo grade"
+    assert (
+        hint(None)
+        == "Every gradient has an answer. Now grade makemore/ex1 and makemore/ex2 and makemore/ex3 and makemore/ex4: dojo grade"
+    )
     remember(Report(reports[:1]))
     assert hint(None, "makemore/ex1") == "All 26 of makemore/ex1 right. What comes next: dojo hint"
     remember(Report(reports))
