@@ -13,7 +13,17 @@ from grader.diagnosing import UNEXPLAINED, Diagnosis, combined
 from grader.diagnosing.repair import variants, vocabulary_of
 from grader.judging.judge import Judge, prove
 from grader.judging.settings import Settings, settings
-from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Place, Seen, seen_in_trial, verdict_of
+from grader.judging.verdicts import (
+    NOT_ATTEMPTED,
+    Answer,
+    Evidence,
+    Finding,
+    Place,
+    Seen,
+    TriedCase,
+    seen_in_trial,
+    verdict_of,
+)
 from grader.lesson.exercise import all_exercises
 from grader.lesson.program import program_of
 from grader.lesson.trials import other_data, random_upstream, trials_of, use_exact_arithmetic
@@ -23,6 +33,7 @@ from grader.reading.submission import Part, find_parts
 from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.sandbox import Launcher
 from grader.syntax.source import Source, read_source, refusing_depth
+from grader.truth.cases import cases_of
 from grader.truth.truths import KnownTruths, Truth
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
@@ -90,11 +101,13 @@ class Grader:
         plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.static_check)
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
         report.attempted = bool(plan.attempts)
-        if plan.steps:
+        if plan.steps or plan.definitions:
             judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
             try:
-                self._run(judge, known)
-                self._note_forward(judge, plan, report)
+                if plan.steps:
+                    self._run(judge, known)
+                    self._note_forward(judge, plan, report)
+                self._run_cases(judge, known)
             finally:
                 judge.close()
         report.verdicts = [verdict_of(evidence) for evidence in known.values()]
@@ -108,7 +121,7 @@ class Grader:
             exercise.label(name),
             plan.answer(name),
             reads=plan.reads.get(name),
-            handed=frozenset({*exercise.graded, *exercise.given}),
+            handed=frozenset({*exercise.graded_gradients, *exercise.given}),
             strict_sizes=self.settings.strict_sizes,
         )
         if name in plan.forbidden:
@@ -130,7 +143,7 @@ class Grader:
         )
         shown = answers, self.truths.of_real_backward(exercise, truth.trial)
         for name, evidence in known.items():
-            if evidence.found is not None:
+            if evidence.found is not None or name in plan.definitions:
                 continue
             seen, lecture, probed, resized = (_seen(name, *trial) for trial in (decisive, shown, probe, sizes))
             holds = probed.right
@@ -146,16 +159,32 @@ class Grader:
                 remark=repeated_atoms(plan, name) if seen.right else "",
             )
         verdicts = {name: verdict_of(evidence) for name, evidence in known.items()}
-        puzzling = [v for v in verdicts.values() if v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside]
+        puzzling = [
+            v
+            for v in verdicts.values()
+            if v.name not in plan.definitions and v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside
+        ]
         if puzzling:
             for name, found in self._explain_by_repair(judge, puzzling).items():
                 known[name] = replace(known[name], explained=found)
+
+    def _run_cases(self, judge: Judge, known: dict[str, Evidence]) -> None:
+        """Add what each function and class gives in the lesson's cases."""
+        exercise, trial = judge.plan.exercise, other_data(self.settings.seed, self.settings.device)
+        for name, steps in judge.plan.definitions.items():
+            cases = cases_of(exercise, tuple(sorted(trial.parameters.items())))[name]
+            answers = judge.run_cases(steps, [case.program for case in cases], trial)
+            tolerance = exercise.grading.tolerance_of(name)
+            tried = [TriedCase.of(*pair, tolerance) for pair in zip(cases, answers, strict=False)]
+            known[name] = replace(known[name], cases=tried)
 
     def _explain_by_repair(self, judge: Judge, verdicts: Sequence[Verdict]) -> dict[str, Diagnosis]:
         """Where no detector knows the numbers: is there a one-token edit of the lines that makes them right?"""
         plan = judge.plan
         truth = self.truths.find(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
-        vocabulary = vocabulary_of(plan.exercise, truth.forward, {*plan.exercise.graded, *plan.exercise.given})
+        vocabulary = vocabulary_of(
+            plan.exercise, truth.forward, {*plan.exercise.graded_gradients, *plan.exercise.given}
+        )
         explained = {}
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
@@ -181,7 +210,7 @@ class Grader:
         if fed <= plan.reads[name]:
             return False
         lines = [plan.statements[index].text for index in plan.lines_of(name)]
-        above = [other for other in exercise.graded if other in exercise.fed_by(name)]
+        above = [other for other in exercise.graded_gradients if other in exercise.fed_by(name)]
         chained: frozenset[str] = frozenset()
         while above:
             chained |= {above.pop()}

@@ -19,6 +19,8 @@ from grader.lesson.program import program_of
 from grader.lesson.trials import Trial, as_written
 from grader.reading.plan import Plan, Step
 from grader.running.protocol import (
+    CaseResult,
+    Cases,
     Description,
     Done,
     Failure,
@@ -132,6 +134,37 @@ class Judge:
             and value.dtype == true.dtype
             and truth.compare(tensor, value).right
         )
+
+    def run_cases(self, steps: Sequence[Step], programs: Sequence[str], trial: Trial) -> list[Answer]:
+        """What `result` is in each program, as far as the first that ends the worker or takes too long."""
+        found: list[Answer] = []
+        request = Cases(
+            program_of(self.plan.exercise),
+            dict(trial.parameters),
+            tuple(map(self._step, steps)),
+            tuple(programs),
+            self._names,
+        )
+        self.worker = self.worker or self.launcher.start()
+        try:
+            self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
+            self._next(self.worker, SETUP_SECONDS, None)
+            self.worker.channel.send(Truths(), deadline=self._until(SETUP_SECONDS))
+            while True:
+                message, tensors = self._next(self.worker, self.patience, None)
+                match message:
+                    case Running():
+                        continue
+                    case Done():
+                        return [*found, Answer(failure=sane(message.failure))] if message.failure else found
+                    case CaseResult() if message.number == len(found) < len(programs):
+                        found.append(_answer(message.said, tensors.get("result"), None))
+                    case _:
+                        raise StepFailed(None, "crash")
+        except (StepFailed, OSError) as failed:
+            self.close()
+            kind = failed.kind if isinstance(failed, StepFailed) else "crash"
+            return [*found, Answer(failure=Failure(kind))]
 
     def _run_once(
         self, worker: Worker, trials: Sequence[Trial], chained: frozenset[str]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +25,8 @@ from grader.report.records import Status, Verdict
 from grader.running.protocol import Description, Failure
 from grader.syntax.source import Statement
 from grader.truth.autograd import Forward, Gradients
-from grader.truth.compare import Comparison
+from grader.truth.cases import Case
+from grader.truth.compare import Comparison, compare
 from grader.truth.truths import Truth
 
 NOT_ATTEMPTED = "not attempted"
@@ -110,6 +114,29 @@ def _holds_float32(value: Tensor) -> bool:
 
 
 @dataclass(frozen=True)
+class TriedCase:
+    """A function or class in one case: what came out, and how far that is from what should."""
+
+    case: Case
+    answer: Answer
+    comparison: Comparison | None = None
+
+    @classmethod
+    def of(cls, case: Case, answer: Answer, tolerance: float) -> TriedCase:
+        """The case with what was handed over; `tolerance` is the lesson's."""
+        value = answer.value
+        if value is None or value.shape != case.expected.shape or value.is_complex():
+            return cls(case, answer)
+        largest = float(case.expected.abs().max()) if case.expected.numel() else 0.0
+        return cls(case, answer, compare(value.double(), case.expected, largest or 1.0, tolerance))
+
+    @property
+    def right(self) -> bool:
+        """True where `result` was what it should be."""
+        return self.comparison is not None and self.comparison.right
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that is known of one gradient. `verdict_of` needs no more, and asks nobody.
 
@@ -118,6 +145,7 @@ class Evidence:
     `found` is what was found out without running: an answer that is not admitted, a line that is no Python.
     `explained` is the word of somebody who knows more than the detectors, such as an edit that mends the line.
     `luck` is a reason why right numbers were luck, and `remark` what a right answer is told beside.
+    `cases` are those of a function or class, in order, up to one that never ended.
     `statement` is the last one that writes the answer; `reads` are the gradients that it reads, where known, and
     `handed` those that it could.
     """
@@ -138,6 +166,7 @@ class Evidence:
     luck: Finding | None = None
     remark: str = ""
     explained: Diagnosis | None = None
+    cases: Sequence[TriedCase] | None = None
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
@@ -167,10 +196,18 @@ def verdict_of(evidence: Evidence) -> Verdict:
     if evidence.shown is not None and (figures := evidence.shown.comparison) is not None:
         verdict.exact, verdict.approximate = figures.exact, figures.approximate
         verdict.maxdiff = figures.maxdiff if figures.maxdiff == figures.maxdiff else None
+    compared = [tried.comparison for tried in evidence.cases or () if tried.comparison is not None]
+    if compared:
+        verdict.exact = all(comparison.exact for comparison in compared)
+        verdict.approximate = all(comparison.approximate for comparison in compared)
+        largest = max(comparison.maxdiff for comparison in compared)
+        verdict.maxdiff = largest if math.isfinite(largest) else None
     return verdict
 
 
 def _weighed(evidence: Evidence) -> Finding:
+    if evidence.cases is not None:
+        return _decided_by_cases(evidence, evidence.cases)
     if evidence.decisive is None:
         return Finding("missing", NOT_ATTEMPTED)
     found = _decided(evidence, evidence.decisive)
@@ -205,6 +242,44 @@ def _decided(evidence: Evidence, decisive: Seen) -> Finding:
         return evidence.luck or Finding("pass")
     finite = bool(torch.isfinite(value).all())
     return _explained("wrong", evidence, evidence.probe if finite else None, decisive)
+
+
+def _decided_by_cases(evidence: Evidence, cases: Sequence[TriedCase]) -> Finding:
+    """A function or class is right where every case is; else the first that is not is named."""
+    wrong = next((tried for tried in cases if not tried.right), None)
+    if wrong is None:
+        return Finding("pass") if cases else Finding("error", "No case of it ran.", "exception")
+    label, answer = _quoted(wrong.case.label), wrong.answer
+    if answer.failure is not None:
+        found = failed(answer.failure, evidence.statement)
+        return replace(found, message=f"{label}: {found.message}")
+    true = wrong.case.expected
+    if answer.value is None or answer.value.shape != true.shape:
+        kind = "nothing" if answer.words.type == "NoneType" else f"a {answer.words.type or answer.words.kind}"
+        ours = kind if answer.value is None else f"numbers of shape {shape_text(answer.value.shape)}"
+        wanted = "a number" if true.dim() == 0 else f"numbers of shape {shape_text(true.shape)}"
+        return Finding("wrong", f"{label} gives {ours}, not {wanted}.", "case")
+    difference = (answer.value.double() - true).abs().nan_to_num(math.inf).flatten()
+    at = int(difference.argmax())
+    if true.dim() == 1 and len(wrong.case.parts) == true.numel():
+        limit = 1e-9 * (float(true.abs().max()) or 1.0)
+        at = next((i for i, off in enumerate(difference.tolist()) if off > limit), at)
+        where = f"{wrong.case.parts[at]} "
+    else:
+        where = "" if true.dim() == 0 else f"at {list(map(int, np.unravel_index(at, tuple(true.shape))))} "
+    ours, wanted = (f"{float(value.flatten()[at]):.6g}" for value in (answer.value, true))
+    if ours == wanted:
+        ours, wanted = (f"{float(value.flatten()[at]):.17g}" for value in (answer.value, true))
+    return Finding("wrong", f"{label} gives {where}{ours}, not {wanted}.", "case")
+
+
+def _quoted(label: str) -> str:
+    """A case's label: as code where it is an expression, else in quotes."""
+    try:
+        is_code = not isinstance(ast.parse(label, mode="eval").body, ast.Name)
+    except SyntaxError:
+        is_code = False
+    return f"`{label}`" if is_code else f'The case "{label}"'
 
 
 def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:

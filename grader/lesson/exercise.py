@@ -183,6 +183,11 @@ class Exercise:
         return frozenset(set(self.graded) & self._definitions_of_answers)
 
     @cached_property
+    def graded_gradients(self) -> tuple[str, ...]:
+        """Those of `graded` that are tensors, in order."""
+        return tuple(name for name in self.graded if name not in self.definitions)
+
+    @cached_property
     def _definitions_of_answers(self) -> frozenset[str]:
         bodies = (ast.parse(cell.text).body for cell in self.code_cells("backward"))
         return frozenset(n.name for body in bodies for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))

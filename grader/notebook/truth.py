@@ -38,8 +38,8 @@ def exercise_in(
 
 def _fit(exercise: Exercise, namespace: Mapping[str, Any], name: str | None) -> tuple[bool, int, int]:
     given = sum(f"d{other}" in namespace for other in exercise.given)
-    graded = sum(f"d{other}" in namespace for other in exercise.graded)
-    return name in exercise.graded, given + graded, len(exercise.atoms)
+    graded = sum(f"d{other}" in namespace for other in exercise.graded_gradients)
+    return name in exercise.graded_gradients, given + graded, len(exercise.atoms)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Survey:
 
     @property
     def handed(self) -> frozenset[str]:
-        return frozenset({*self.exercise.graded, *self.exercise.given})
+        return frozenset({*self.exercise.graded_gradients, *self.exercise.given})
 
     def gradients(
         self, name: str, replaced: Mapping[str, Tensor] | None = None, without: Collection[str] = ()
@@ -105,7 +105,7 @@ def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
     except Exception:  # the learner's names may hold anything: then there is nothing to say about them
         return None
     above, wrong = {}, []
-    for name in dict.fromkeys((*exercise.given, *exercise.graded)):
+    for name in dict.fromkeys((*exercise.given, *exercise.graded_gradients)):
         value, true = namespace.get(f"d{name}"), chain.total.get(name)
         if true is None or not isinstance(value, Tensor):
             continue

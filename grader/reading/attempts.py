@@ -84,7 +84,32 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     for index, value, tensor in names.compared:
         if tensor not in analysis.attempts and not isinstance(value, (ast.Name, ast.Constant)):
             analysis.attempts[tensor] = [Attempt(tensor, ast.unparse(value), [index])]
+    for name in {name for e in gradients for name in e.definitions}:
+        _add_definition(analysis, name)
     return analysis
+
+
+def _add_definition(analysis: Analysis, name: str) -> None:
+    """The attempt at a function or class: its last definition that is no stub, and what is changed of it after."""
+    writers: list[int] = []
+    for index, effects in enumerate(analysis.effects):
+        node = analysis.statements[index].node
+        if name in effects.rebinds and isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Assign)):
+            writers = [] if _is_empty(node) else [index]
+        elif writers and name in effects.writes and isinstance(node, ast.Assign):
+            writers.append(index)  # Value.__radd__ = ...
+    analysis.attempts.pop(name, None)
+    if writers:
+        analysis.attempts[name] = [Attempt(name, name, writers)]
+
+
+def _is_empty(node: ast.AST) -> bool:
+    """True for a stub: a function without a body, or a class whose every method is one."""
+    if isinstance(node, ast.ClassDef):
+        return all(map(_is_empty, node.body))
+    if isinstance(node, FUNCTIONS):
+        return all(map(_is_empty, node.body))
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _collect(analysis: Analysis, index: int, statement: Statement, inside: dict[str, dict[str, str]]) -> None:

@@ -37,8 +37,8 @@ def shortest(exercise: Exercise) -> int | None:
 
 def repeated_atoms(plan: Plan, tensor: str) -> str:
     """For an exercise of one formula: that an answer went through the atoms, and what that takes; else ""."""
-    exercise, known = plan.exercise, {*plan.exercise.graded, *plan.exercise.given}
-    if len(exercise.graded) != 1:
+    exercise, known = plan.exercise, {*plan.exercise.graded_gradients, *plan.exercise.given}
+    if len(exercise.graded_gradients) != 1:
         return ""
     lines = [plan.statements[index].node for index in plan.lines_of(tensor)]
     between = {f"d{name}" for name in exercise.forward_names if name not in known}

@@ -54,6 +54,7 @@ class Plan:
     unsized_one_hot: dict[str, tuple[Statement, int]] = field(default_factory=dict)
     forward_lines: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     statements: Sequence[Statement] = ()
+    definitions: dict[str, list[Step]] = field(default_factory=dict)
 
     def lines_of(self, tensor: str) -> list[int]:
         """The statements that make up an answer: those that write it and what they need, definitions left out."""
@@ -71,7 +72,7 @@ class Plan:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        return tuple(name for name in self.exercise.graded if name not in self.attempts)
+        return tuple(name for name in self.exercise.graded_gradients if name not in self.attempts)
 
 
 def short_texts(statements: Iterable[Statement]) -> list[str]:
@@ -106,7 +107,7 @@ class _Planner:
         self.analysis = analysis
         self.exercise = exercise
         self.attempts = attempts
-        self.graded = set(exercise.graded)
+        self.graded = set(exercise.graded_gradients)
         given = {"d" + name for name in exercise.given}
         self.protected = (
             PROVIDED_MODULES | set(exercise.forward_names) | exercise.network_names | exercise.fixed_parameters | given
@@ -134,7 +135,8 @@ class _Planner:
             )
             forbidden = self._forbidden(check, slices)
             forward_lines = [line for line in forward_lines if check.admits(self.analysis.statements[line[0]].text)]
-        kept = set().union(*(own for tensor, own in slices.items() if tensor not in forbidden))
+        apart = {name: kept for name, kept in slices.items() if name in self.exercise.definitions}
+        kept = set().union(*(own for t, own in slices.items() if t not in forbidden and t not in apart))
         aliases = {
             name: tensor
             for name, tensor in self.cut_names.items()
@@ -154,6 +156,11 @@ class _Planner:
             unsized_one_hot=self._unsized_one_hot(slices),
             forward_lines=forward_lines,
             statements=self.analysis.statements,
+            definitions={
+                name: [self._step(index, {}) for index in self._order(sorted(own)) or sorted(own)]
+                for name, own in apart.items()
+                if name not in forbidden
+            },
         )
 
     def _forbidden(self, check: StaticCheck, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, Refusal]]:
@@ -214,6 +221,7 @@ class _Planner:
 
     def _steps(self, kept: set[int], slices: Mapping[str, set[int]], forbidden: Mapping[str, object]) -> list[Step]:
         judged = {tensor: attempt for tensor, attempt in self.attempts.items() if tensor not in forbidden}
+        judged = {tensor: attempt for tensor, attempt in judged.items() if tensor in self.graded}
         order = self._order(sorted(kept))
         if order is not None:
             return [self._step(index, judged) for index in order]
@@ -255,7 +263,7 @@ class _Planner:
             if reader in after:
                 after[reader] |= {index for index in definers if index in after and index > reader}
         for tensor, attempt in self.attempts.items():
-            if tensors is not None and tensor not in tensors:
+            if (tensors is not None and tensor not in tensors) or tensor not in self.graded:
                 continue
             writers = [index for index in attempt.writers if index in after]
             for early, late in pairwise(writers):

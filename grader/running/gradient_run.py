@@ -11,11 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grader.lesson.numbers import as_numbers, as_tensor_like, in_the_kind_of
 from grader.lesson.program import Program, compiled, set_up
 from grader.reading.gradient_names import Names
 from grader.running.describe import describe_exception, describe_value
 from grader.running.instrument import HAND_OVER, RAISED, hook_gradients
 from grader.running.protocol import (
+    CaseResult,
+    Cases,
     Channel,
     Done,
     Failure,
@@ -115,7 +118,7 @@ class TrialRun:
         if tensor in self.failures:
             return Said(failure=self.failures[tensor]), None
         try:
-            words, numbers = describe_value(read())
+            words, numbers = describe_value(as_tensor_like(read(), self.namespace.get(tensor)))
         except BaseException as error:
             return Said(failure=describe_exception(error)), None
         return Said(words), numbers
@@ -125,18 +128,18 @@ class TrialRun:
         with arithmetic_of(self.parameters):
             return evaluate(place, self.namespace)
 
-    def assign(self, place: str, truth: Tensor) -> None:
+    def assign(self, tensor: str, place: str, truth: Tensor) -> None:
         """Put the true gradient where the submission holds its own."""
         try:
             with arithmetic_of(self.parameters):
-                assign(place, truth.clone(), self.namespace)
+                assign(place, in_the_kind_of(self.namespace.get(tensor), truth.clone()), self.namespace)
         except Exception:
             return  # an expression that cannot be assigned to keeps the learner's value
 
     def put_back(self, tensor: str, truth: Tensor, *, protect: bool = False) -> None:
         """Give the true gradient every name that the submission has for it."""
         for name in {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}:
-            self.namespace[name] = truth.clone()
+            self.namespace[name] = in_the_kind_of(self.namespace.get(tensor), truth.clone())
             if protect:
                 self._protect(name, self.namespace[name])
 
@@ -212,7 +215,7 @@ class GradientRun:
             truths = self._hand_over(tensor, waiting, partial(self._evaluate, place), step.line)
             for number in waiting:
                 self.trials[number].put_back(tensor, truths[number])
-                self.trials[number].assign(place, truths[number])
+                self.trials[number].assign(tensor, place, truths[number])
 
     def _evaluate(self, place: str, number: int) -> Any:
         return self.trials[number].evaluate(place)
@@ -227,7 +230,7 @@ class GradientRun:
             return read()
         truth = self._hand_over(tensor, [number], lambda _: read(), line)[number]
         trial.put_back(tensor, truth)
-        return truth.clone()
+        return in_the_kind_of(trial.namespace.get(tensor), truth.clone())
 
     def _hand_over(
         self, tensor: str, waiting: Sequence[int], read: Callable[[int], Any], line: int
@@ -241,6 +244,44 @@ class GradientRun:
         self.channel.send(Value(tensor, words, line, self.announced), numbers)
         _, truths = self.channel.receive(device=self.device)
         return {number: truths[str(number)] for number in waiting}
+
+
+class CaseRun:
+    """A submission's function or class, in programs that use it: each in names of its own."""
+
+    def __init__(self, channel: Channel[Request], request: Cases) -> None:
+        self.channel = channel
+        self.request = request
+        self.device = str(request.trial.get("device", "cpu"))
+        self.trial = TrialRun(request.program, request.trial, {})
+
+    def run(self, _: Mapping[str, Tensor]) -> None:
+        """Run the definitions, then each program; an exception in a definition ends the run."""
+        rewrite = partial(drop_inert_calls, own_functions=names_of(self.request.names).own_functions)
+        namespace = self.trial.namespace
+        with arithmetic_of(self.request.trial):
+            for step in self.request.steps:
+                self.channel.send(Running(step.index))
+                failure = run_statement(step.text, step.text_line, namespace, rewrite)
+                if failure is not None:
+                    self.channel.send(Done(failure=failure))
+                    return
+            for number, text in enumerate(self.request.programs):
+                said, numbers = self._result(text, dict(namespace))
+                self.channel.send(CaseResult(number, said), {} if numbers is None else {"result": numbers})
+        self.channel.send(Done())
+
+    def _result(self, text: str, scope: dict[str, Any]) -> tuple[Said, Tensor | None]:
+        failure = run_statement(text, 1, scope, lambda _: None, "case")
+        if failure is not None:
+            return Said(failure=failure), None
+        try:
+            value = scope.get("result")
+            numbers = as_numbers(value)
+            words, sent = describe_value(value if numbers is None else numbers)
+        except BaseException as error:
+            return Said(failure=describe_exception(error)), None
+        return Said(words), sent
 
 
 class VariantRun:

@@ -102,6 +102,16 @@ class Variants(Message, tag="variants"):
     names: NameRules = msgspec.field(default_factory=NameRules)
 
 
+class Cases(Message, tag="cases"):
+    """Run the steps, which define a function or a class; then each program apart, and send what `result` holds."""
+
+    program: Program
+    trial: dict[str, Any]
+    steps: tuple[StepRequest, ...]
+    programs: tuple[str, ...]
+    names: NameRules = msgspec.field(default_factory=NameRules)
+
+
 class Train(Message, tag="train"):
     """Run the steps; the loops on their lines hand over what they hold after each of a few of their steps."""
 
@@ -180,12 +190,19 @@ class LoopStep(Message, tag="step"):
     position: Number
 
 
+class CaseResult(Message, tag="case"):
+    """What the program of this number left in `result`, its numbers under "result"."""
+
+    number: Number
+    said: Said
+
+
 class VariantValues(Message, tag="variant-values"):
     """What the variants gave, as tensors under their numbers."""
 
 
-Request = Run | Variants | Train | Truths
-Reply = Ready | Running | Value | Done | LoopStep | VariantValues
+Request = Run | Variants | Cases | Train | Truths
+Reply = Ready | Running | Value | Done | LoopStep | CaseResult | VariantValues
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 """What a worker understands."""

@@ -16,6 +16,9 @@ from grader.admission.policy import compile_answer
 from grader.running.describe import SUBMISSION, describe_exception
 from grader.running.protocol import Failure
 
+CASE = "<case>"
+"""The file of a program that a lesson brings: its lines are none of the submission's."""
+
 
 class Float64Islands(TorchFunctionMode):
     """Reads float32 as float64: a right answer that says `.float()` must not lose its ten digits."""
@@ -71,9 +74,10 @@ def run_statement(
     `purpose` tells rewritings of one text apart.
     """
     key = text, text_line, purpose
+    filename = CASE if purpose == "case" else SUBMISSION
     try:
         if key not in _codes:
-            _codes[key] = compile_answer(text, SUBMISSION, line=text_line, rewrite=rewrite)
+            _codes[key] = compile_answer(text, filename, line=text_line, rewrite=rewrite)
         exec(_codes[key], namespace)
     except BaseException as error:
         return describe_exception(error)

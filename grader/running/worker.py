@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 
 from grader.lesson.program import Program
 from grader.lesson.trials import use_exact_arithmetic
-from grader.running.gradient_run import GradientRun, VariantRun, make
-from grader.running.protocol import Channel, Ready, Request, Run, Train, Variants
+from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
+from grader.running.protocol import Cases, Channel, Ready, Request, Run, Train, Variants
 from grader.running.stand_ins import stand_in_for_packages
 from grader.running.statements import arithmetic_of
 from grader.running.training_run import TrainingRun
+
+_RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
+    Run: GradientRun,
+    Variants: VariantRun,
+    Cases: CaseRun,
+}
 
 
 def warm_up(trials: Iterable[tuple[Program, Mapping[str, Any]]]) -> None:
@@ -40,8 +46,8 @@ def serve(channel: Channel[Request]) -> None:
                     loop = TrainingRun(channel, request)
                     channel.send(Ready())
                     loop.run()
-            case Run() | Variants():
-                run = GradientRun(channel, request) if isinstance(request, Run) else VariantRun(channel, request)
+            case Run() | Variants() | Cases():
+                run = _RUNS[type(request)](channel, request)
                 channel.send(Ready())
                 _, truths = channel.receive(device=run.device)
                 if run.device != "cpu":  # a default device costs a little on every call

@@ -78,7 +78,7 @@ class KnownTruths:
     def _with_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
         truth = self.find(exercise, trial)
         namespace = namespace_of(exercise, trial.parameters)
-        total = truth.gradients.total | whole_backward(exercise, namespace, exercise.graded)
+        total = truth.gradients.total | whole_backward(exercise, namespace, exercise.graded_gradients)
         gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
         return Truth(exercise, trial, gradients, truth.put_back, truth.forward)
 
@@ -98,7 +98,7 @@ def _key(exercise: Exercise, trial: Trial) -> tuple[object, ...]:
 
 def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
     forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
-    named = [*exercise.graded, *exercise.given]
+    named = [*exercise.graded_gradients, *exercise.given]
     if trial.probe is None:
         gradients = backpropagate(forward)
         return Truth(exercise, trial, gradients, {name: gradients.total[name] for name in named}, forward)
