@@ -3,11 +3,13 @@
 #
 # PYTHON=python3.12   makes .venv with that Python (3.11 or newer) and not with the first one found
 # ARGS='...'          is handed on: make grade ARGS='--exercise makemore/ex1_atoms'
+# TRACK=transformer   grades the lessons of one track
 # REPO=owner/name     is where on GitHub the badges of `make notebooks` point to
 # STRICT=1            makes `make grade` fail unless all is right; CI=true, as every CI sets it, does the same
 
 PYTHON ?=
 ARGS    =
+TRACK   =
 STRICT  = $(CI)
 REPO    = $(DOJO_REPO)
 
@@ -34,8 +36,8 @@ setup: $(INSTALLED) ## make .venv with what grading needs, and nothing else
 
 # `dojo grade` ends with 1 when a gradient is not right yet. That is a result and no failure of make, whose
 # "Error 1" would be the last thing that the learner reads: so 1 counts as success here, unless STRICT is set.
-grade: $(INSTALLED) ## grade exercises/; fails only on bad input (STRICT=1 or CI=true: unless all is right)
-	@$(BIN)/dojo grade exercises/ $(ARGS)$(if $(filter-out 0 false,$(STRICT)),, || [ $$? -eq 1 ])
+grade: $(INSTALLED) ## grade exercises/ (TRACK=transformer: one track); fails only on bad input (STRICT=1 or CI=true: unless all is right)
+	@$(BIN)/dojo grade exercises/$(TRACK) $(ARGS)$(if $(filter-out 0 false,$(STRICT)),, || [ $$? -eq 1 ])
 
 watch: $(INSTALLED) ## grade again each time a file in exercises/ is saved; q ends
 	@$(BIN)/dojo watch $(ARGS)

@@ -15,7 +15,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
-from dojo import dojo, environment
+from dojo import REPOSITORY, dojo, environment
 
 from grader.report.records import Status
 
@@ -255,3 +255,39 @@ def test_help_is_there_for_every_command(tmp_path: Path) -> None:
     for command in ("grade", "train", "init", "reset", "data"):
         assert command in top.stdout
     assert dojo(tmp_path, "grade", "--help").returncode == 0
+
+
+# ---- What a learner sees first and last ----
+
+
+def test_nothing_is_padded_and_nothing_breaks_in_a_narrow_or_old_console(tmp_path: Path) -> None:
+    (tmp_path / "ex1.py").write_text(with_lines({"dprobs": "dprobs = dlogprobs"}))
+    for more in ({}, {"COLUMNS": "60"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}):
+        ran = dojo(tmp_path, "grade", "ex1.py", **more)
+        assert (ran.returncode, ran.stderr) == (1, "")
+        assert [line for line in ran.stdout.split("\n") if line != line.rstrip()] == []
+        assert "First thing to look at" in ran.stdout
+
+
+def test_the_start_says_where_to_begin_and_the_end_what_comes_next(tmp_path: Path) -> None:
+    assert dojo(tmp_path, "init", "--track", "makemore").returncode == 0
+    begun = dojo(tmp_path, "grade", "exercises")
+    assert begun.stdout.count("not attempted") == 0
+    assert re.search(r"Next: dlogprobs in exercises/makemore/ex1_atoms\.py", begun.stdout)
+    done = dojo(tmp_path, "grade", str(REPOSITORY / "solutions" / "makemore"))
+    assert done.returncode == 0
+    assert re.search(r"All \d+ right\.\nNow run `make train`", done.stdout)
+    assert refused(tmp_path, "init", "--track", "painting").startswith("track 'painting' is unknown; choose one of:")
+
+
+def test_without_a_command_the_map_says_where_you_stand(tmp_path: Path) -> None:
+    dojo(tmp_path, "init", "--track", "makemore")
+    path = tmp_path / "exercises/makemore/ex2_cross_entropy.py"
+    path.write_text(path.read_text().replace("dlogits = ...", SOFTMAX_MINUS_ONE))
+    assert "Begin with exercises/makemore/ex1_atoms.py" in dojo(tmp_path).stdout
+    dojo(tmp_path, "grade", "exercises")
+    said = dojo(tmp_path).stdout
+    assert re.search(r"Makemore \(4 lessons.*\): 1 of 36 right", said)
+    assert re.search(r"ex2 +all right", said)
+    assert "dojo --help" in said
+    assert dojo(tmp_path, "--version").stdout.startswith("dojo ")

@@ -67,6 +67,7 @@ def grade(
     from grader.learner.memory import remember
     from grader.learner.pairs import latest
     from grader.lesson.exercise import exercises_called
+    from grader.lesson.tracks import place_on_map
     from grader.reading.submission import submission_files
     from grader.report.points import read_points
 
@@ -80,6 +81,7 @@ def grade(
         files = [file for path in paths or [_default_path()] for file in submission_files(path)]
         files = latest(files, named=list(paths), say=say)
         parts, left_out = parts_of(files, exercise, format)
+        parts.sort(key=lambda part: place_on_map(part.exercise.id))
 
         # torch takes a second to load: bad input has been told by now.
         from grader.judging.grade import grade_parts, settings
@@ -165,12 +167,13 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
 
 @click.command()
 @click.argument("folder", required=False, type=FILE, default=Path(), metavar="[DIR]")
+@option("--track", "NAME", "Only this track, such as makemore.")
 @flag("--force", "Replace files that differ; each keeps a .bak.")
-def init(folder: Path, force: bool) -> None:
+def init(folder: Path, track: str | None, force: bool) -> None:
     """Copy the exercises out, for people who installed with pip."""
     from grader.learner.copies import copy_exercises
 
-    copy_exercises(folder, force=force)
+    copy_exercises(folder, track, force=force)
 
 
 @click.command()

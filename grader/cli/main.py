@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -13,10 +14,18 @@ from grader.base.errors import DojoError
 from grader.cli import author, course, learn
 
 
-@click.group(name="dojo", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(name="dojo", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(grader.__version__, prog_name="dojo", message="%(prog)s %(version)s")
-def app() -> None:
-    """Learn backpropagation by hand, each gradient graded on its own."""
+@click.pass_context
+def app(context: click.Context) -> None:
+    """Learn backpropagation by hand, each gradient graded on its own.
+
+    Without a command: the map of the lessons, and where you stand.
+    """
+    if context.invoked_subcommand is None:
+        from grader.cli.overview import overview
+
+        click.echo(overview())
 
 
 for command in (*learn.COMMANDS, *course.COMMANDS, author.author):
@@ -25,6 +34,9 @@ for command in (*learn.COMMANDS, *course.COMMANDS, author.author):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `dojo` and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console of code page 1252 has no tick
     sys.path[:] = import_path()
     os.environ.update(ONE_THREAD)
     try:

@@ -12,14 +12,24 @@ from grader.base.files import keep_copy, write_atomically
 from grader.learner.memory import folder_of, load_progress, save_progress
 from grader.learner.pairs import Agreements, content, pair_of
 from grader.lesson.derive import notebook_text, pristine_exercises
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import all_exercises, find_exercise
+from grader.lesson.tracks import find_track
 
 
-def copy_exercises(folder: Path, *, force: bool) -> None:
-    """Write exercises/ and notebooks/ below `folder`. A file that differs stays, unless `force`."""
+def copy_exercises(folder: Path, track: str | None = None, *, force: bool) -> None:
+    """Write exercises/ and notebooks/ below `folder`, all or those of one track.
+
+    A file that differs stays, unless `force`.
+
+    Raises:
+        DojoError: there is no such track, or a file cannot be written.
+    """
     kept = 0
+    wanted_ids = {e.id for e in (find_track(track).exercises if track is not None else all_exercises())}
     with Agreements() as agreements:
         for exercise, text in pristine_exercises():
+            if exercise.id not in wanted_ids:
+                continue
             copies = _copies(folder, exercise.id, text)
             stayed = [path for path, wanted in copies.items() if not _hand_out(path, wanted, force=force)]
             kept += len(stayed)

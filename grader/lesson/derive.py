@@ -14,6 +14,7 @@ from grader.lesson import grading
 from grader.lesson.colab import badge, setup_cell
 from grader.lesson.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
 from grader.lesson.hint_cells import fold, hints_above_answers
+from grader.lesson.tracks import FILE as TRACK_FILE
 from grader.syntax.source import Cell, percent_cells
 
 _MARK = re.compile(r"^# %%.*$", re.MULTILINE)
@@ -122,6 +123,9 @@ def derived_files(root: Path) -> dict[Path, str]:
     for exercise, text in pristine_exercises():
         files[root / "exercises" / f"{exercise.id}.py"] = text
         files[root / "notebooks" / f"{exercise.id}.ipynb"] = notebook_text(text)
+    for path in exercise_folder().glob(f"*/{TRACK_FILE}"):
+        if any(exercise.path.parent == path.parent for exercise in all_exercises()):
+            files[root / "exercises" / path.parent.name / TRACK_FILE] = path.read_text(encoding="utf-8")
     return files
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TextIO
+import re
+from collections.abc import Sequence, Set
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.padding import Padding
@@ -10,11 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.base.visible import visible
-from grader.report.records import Report, SubmissionReport, Verdict
+from grader.lesson.exercise import find_exercise
+from grader.lesson.tracks import all_tracks, find_track, track_name
+from grader.report.records import Report, SubmissionReport, Verdict, whole
 from grader.showing.graph_marks import STATES
 from grader.showing.text import score_words
 
 PLAIN_WIDTH = 80
+_FILLING = re.compile(r"[ \t]+$", re.MULTILINE)
 
 _STYLES = {
     "pass": "green",
@@ -31,8 +36,22 @@ def console_for(file: TextIO) -> Console:
     """A console that is 80 columns of plain text where no terminal listens."""
     console = Console(file=file, highlight=False)
     if not console.is_terminal:
-        return Console(file=file, highlight=False, width=PLAIN_WIDTH, color_system=None)
+        trimmed = cast(TextIO, _Trimmed(file))
+        return Console(file=trimmed, highlight=False, width=PLAIN_WIDTH, color_system=None)
     return console
+
+
+class _Trimmed:
+    """A stream without the blanks by which rich fills its lines: a file or a pipe has no use for them."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(_FILLING.sub("", text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 def draw_report(report: Report, console: Console, *, everything: bool = False) -> None:
@@ -45,10 +64,16 @@ def draw_report(report: Report, console: Console, *, everything: bool = False) -
         for verdict in submission.verdicts:
             if not verdict.passed and verdict.status != "missing" and (submission, verdict) != first:
                 draw_mistake(submission, verdict, console)
-    for submission in report.submissions:
-        draw_summary(submission, console)
+    for track, submissions in _by_track(report):
+        if len(submissions) > 1 and not everything and _is_one_line(submissions, first):
+            _draw_track(track, submissions, console)
+        else:
+            for submission in submissions:
+                draw_summary(submission, console)
     if first is not None:
         draw_first_thing(*first, console)
+    elif report.all_passed:
+        _draw_end(report, console)
 
 
 def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
@@ -88,13 +113,53 @@ def where(submission: SubmissionReport, verdict: Verdict) -> str:
 
 
 def _shown_in_full(report: Report, everything: bool) -> list[SubmissionReport]:
-    if everything or len(report.submissions) == 1:
+    """What gets a table: what is begun and not all right. A lesson that waits to be begun has nothing to show."""
+    if everything:
         return report.submissions
     begun = [s for s in report.submissions if s.attempted and not s.all_passed]
-    if begun:
-        return begun
-    waiting = [s for s in report.submissions if not s.all_passed]
-    return waiting[:1]
+    return begun or [s for s in report.submissions if s.attempted and len(report.submissions) == 1]
+
+
+def _by_track(report: Report) -> list[tuple[str, list[SubmissionReport]]]:
+    """The submissions of each track."""
+    found: dict[str, list[SubmissionReport]] = {}
+    for submission in report.submissions:
+        found.setdefault(track_name(submission.exercise), []).append(submission)
+    return list(found.items())
+
+
+def _is_one_line(submissions: Sequence[SubmissionReport], first: tuple[SubmissionReport, Verdict] | None) -> bool:
+    """A finished or an untouched track takes one line, except the one to work on."""
+    if first is not None and first[0] in submissions:
+        return False
+    return all(s.all_passed for s in submissions) or not any(s.attempted for s in submissions)
+
+
+def _draw_track(track: str, submissions: Sequence[SubmissionReport], console: Console) -> None:
+    right, total = (whole(sum(numbers)) for numbers in zip(*((s.score, s.max_score) for s in submissions), strict=True))
+    done = right == total
+    count = f"{right} of {total}"
+    state = "" if done else "   not started"
+    words = f"   {find_track(track).title}, {len(submissions)} lessons"
+    console.print(Text.assemble((f"{count:>8}", "green" if done else ""), words, (state, "dim")))
+
+
+def _draw_end(report: Report, console: Console) -> None:
+    """All is right: what was achieved, and what comes after it."""
+    right = sum(len(submission.verdicts) for submission in report.submissions)
+    console.print(Text(f"\nAll {right} right.", style="bold green"))
+    present = {submission.exercise for submission in report.submissions}
+    if any(find_exercise(name).is_training for name in present):
+        console.print(Text("Now run `make train` (or `dojo train`) and watch your own loop learn."))
+    following = next((e for t in all_tracks() for e in t.exercises if _follows(e.id, present)), None)
+    if following is not None:
+        console.print(Text(f"Next lesson: {following.id}, {following.title}"))
+
+
+def _follows(exercise: str, present: Set[str]) -> bool:
+    """True for the first lesson after those that are there, on the map."""
+    order = [e.id for t in all_tracks() for e in t.exercises]
+    return exercise not in present and order.index(exercise) > max(map(order.index, present & set(order)), default=-1)
 
 
 def _heading(submission: SubmissionReport) -> Text:
@@ -135,7 +200,12 @@ def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Co
     label = verdict.label
     console.print()
     if verdict.status == "missing":
-        console.print(Text.assemble(("Next: ", "bold"), f"{label} in {visible(submission.path, keep='')}"))
+        at = visible(where(submission, verdict), keep="")
+        if not submission.attempted:
+            console.print(
+                Text("Nothing is attempted here yet: replace the three dots of the first one.")
+            )
+        console.print(Text.assemble(("Next: ", "bold"), f"{label} in {at}"))
     else:
         console.print(Text("First thing to look at:", style="bold"))
         draw_mistake(submission, verdict, console)

@@ -1,0 +1,113 @@
+"""The map of tracks: what comes first, how long it takes, and where to begin."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.base.files import read_text
+from grader.lesson.exercise import Exercise, all_exercises, exercise_folder
+
+FILE = "track.toml"
+_MINUTES = re.compile(r"About (\d+) minutes")
+
+
+@dataclass(frozen=True)
+class Track:
+    """A folder of lessons, as its `track.toml` presents it. `place` is its number on the map."""
+
+    name: str
+    title: str
+    about: str
+    place: int
+    begin_here: bool
+    exercises: tuple[Exercise, ...]
+
+    @property
+    def minutes(self) -> int:
+        """How long the lessons take together, by what their first lines say."""
+        return sum(minutes_of(exercise) or 0 for exercise in self.exercises)
+
+
+def minutes_of(exercise: Exercise) -> int | None:
+    """How long a lesson says that it takes, in its first cell; None where it says nothing."""
+    first = next((cell.text for cell in exercise.cells if cell.kind == "markdown"), "")
+    found = _MINUTES.search(first)
+    return int(found[1]) if found else None
+
+
+def duration(minutes: int) -> str:
+    """`45 minutes`, `3 hours`: to the half hour where it is long."""
+    if minutes < 90:
+        return f"{minutes} minutes"
+    return f"{round(minutes / 30) / 2:g} hours"
+
+
+def track_name(exercise_id: str) -> str:
+    """`makemore` for `makemore/ex1_atoms`."""
+    return exercise_id.partition("/")[0]
+
+
+def place_on_map(exercise_id: str) -> int:
+    """A sort key for lessons: the track where one begins first, then the others in the order of the map."""
+    track = next((track for track in all_tracks() if track.name == track_name(exercise_id)), None)
+    if track is None:
+        return 1000
+    return 0 if track.begin_here else track.place
+
+
+@lru_cache
+def all_tracks() -> tuple[Track, ...]:
+    """Every track that holds a lesson, in the order of the map; one without a `track.toml` comes last.
+
+    Raises:
+        DojoError: a `track.toml` cannot be read, or lacks its title, text or place.
+    """
+    by_name: dict[str, list[Exercise]] = {}
+    for exercise in all_exercises():
+        by_name.setdefault(track_name(exercise.id), []).append(exercise)
+    found = [_track(name, tuple(exercises)) for name, exercises in by_name.items()]
+    return tuple(sorted(found, key=lambda track: (track.place, track.name)))
+
+
+def find_track(name: str) -> Track:
+    """The track of that name.
+
+    Raises:
+        DojoError: there is none.
+    """
+    found = next((track for track in all_tracks() if track.name == name), None)
+    if found is None:
+        known = ", ".join(track.name for track in all_tracks())
+        raise DojoError(f"track {name!r} is unknown; choose one of: {known}")
+    return found
+
+
+def _track(name: str, exercises: tuple[Exercise, ...]) -> Track:
+    path = exercise_folder() / name / FILE
+    if not path.is_file():
+        return Track(name, name.capitalize(), "", 1000, False, exercises)
+    data = _read(path)
+    try:
+        return Track(
+            name,
+            str(data["title"]),
+            str(data["about"]),
+            int(data["place"]),
+            bool(data.get("begin_here", False)),
+            exercises,
+        )
+    except (KeyError, TypeError, ValueError) as problem:
+        raise DojoError(f"{path}: give title, about and place ({problem})") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as problem:
+        raise DojoError(f"{path}: not readable as TOML ({problem})") from None
