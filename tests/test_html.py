@@ -299,3 +299,11 @@ def test_the_wheel_carries_the_template(tmp_path: Path) -> None:
     names = ZipFile(built).namelist()
     for name in ("report.html", "report.css"):
         assert f"grader/showing/templates/{name}" in names
+
+
+def test_the_page_has_a_date_and_a_graph_only_of_what_was_attempted(graded: SubmissionReport) -> None:
+    waiting = replace(graded, attempted=False, verdicts=[Verdict(v.name) for v in graded.verdicts])
+    page = render_html(Report([graded, waiting], graded_at="2026-11-21 12:00"))
+    assert "graded on 2026-11-21 12:00" in Page(page).text
+    assert page.count('class="graph"') == 1
+    assert "graded on" not in Page(render_html(Report([graded]))).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -274,4 +275,6 @@ def _no_attempt(name: str, source: Source) -> Finding:
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:
     """Grade what `find_parts` found, one after another, with one launcher."""
     with Grader(chosen) as grader:
-        return Report([grader.grade_part(part) for part in parts])
+        report = Report([grader.grade_part(part) for part in parts])
+    report.graded_at = time.strftime("%Y-%m-%d %H:%M")
+    return report

@@ -143,12 +143,14 @@ class SubmissionReport:
 class Report:
     """Everything that one call of the grader found out.
 
-    `refused` says in a sentence each what could not be graded beside the submissions; `seconds` is how long it took.
+    `refused` says in a sentence each what could not be graded beside the submissions; `seconds` is how long it took,
+    and `graded_at` the local date and time.
     """
 
     submissions: list[SubmissionReport] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     seconds: float | None = None
+    graded_at: str | None = None
 
     @property
     def all_passed(self) -> bool:
