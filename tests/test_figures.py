@@ -2,15 +2,18 @@
 
 A figure is marked in the solution by a comment behind it, such as `1.65<!-- = y -->`: the expression is evaluated in
 the lesson's own names after its solution ran. What is derived for learners has no such marks. `<!-- slow = ... -->`
-marks a figure that takes long, and figures of a lesson that trains are slow as a whole.
+marks a figure that takes long, and figures of a lesson that trains are slow as a whole. Three more names are known:
+`mean(numbers)`; `seeds("x")`, what x is with each of six other seeds; and `losses_with(old, new, max_steps=9)`, the
+losses of the lesson's loop with other text and other parameters.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +47,39 @@ def agrees(printed: str, value: float) -> bool:
     return abs(Decimal(value) - figure) <= step / 2 * (1 + Decimal("1e-9"))
 
 
-def names_after(path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the lesson's cells bind when they run from top to bottom; the last one, for grading, is the judge's."""
-    monkeypatch.setattr("sys.argv", [str(path)])
+def names_after(path: Path, text: str | None = None, last: str = "", **parameters: object) -> dict[str, Any]:
+    """What the lesson's cells bind when they run from top to bottom; the one for grading is the judge's.
+
+    `text` stands in for the lesson's own, `last` is the tag of the last cells to run, `parameters` are other sizes.
+    """
     names: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
-    for cell in percent_cells(path.read_text(encoding="utf-8")):
-        if cell.kind == "code" and "grading" not in cell.tags:
-            exec(compile("\n" * (cell.line - 1) + cell.text, str(path), "exec"), names)
+    cells = [c for c in percent_cells(text or path.read_text(encoding="utf-8")) if c.kind == "code"]
+    end = max((i for i, cell in enumerate(cells) if last in cell.tags), default=len(cells) - 1)
+    with torch.enable_grad():
+        for cell in cells[: end + 1]:
+            if "grading" not in cell.tags:
+                exec(compile("\n" * (cell.line - 1) + cell.text, str(path), "exec"), names)
+            if "parameters" in cell.tags:
+                assert parameters.keys() <= names.keys()
+                names |= parameters
     return names
+
+
+def helpers(path: Path) -> dict[str, Any]:
+    """What an expression may use besides the lesson's own names."""
+
+    def seeds(expression: str) -> list[float]:
+        return [float(eval(expression, names_after(path, last="backward", seed=seed))) for seed in range(6)]
+
+    def losses_with(old: str = "", new: str = "", **parameters: object) -> list[float]:
+        text = path.read_text(encoding="utf-8")
+        assert not old or text.count(old) == 1, old
+        return list(names_after(path, text.replace(old, new) if old else text, "training", **parameters)["losses"])
+
+    def mean(numbers: Sequence[float]) -> float:
+        return sum(numbers) / len(numbers)
+
+    return {"math": math, "torch": torch, "seeds": seeds, "losses_with": cache(losses_with), "mean": mean}
 
 
 def lessons() -> Iterator[Any]:
@@ -70,13 +98,14 @@ def lessons() -> Iterator[Any]:
 def test_every_marked_figure_is_the_one_that_the_lesson_gives(
     path: Path, slow: bool, trains: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = names_after(path, monkeypatch)
+    monkeypatch.setattr("sys.argv", [str(path)])
+    names = helpers(path) | names_after(path)
     wrong = []
     for line, printed, is_slow, expression in figures_of(path.read_text(encoding="utf-8")):
         if (trains or is_slow) is not slow:
             continue
         with torch.no_grad():
-            value = float(eval(expression, {"math": math, "torch": torch} | names))
+            value = float(eval(expression, names))
         if not agrees(printed, value):
             wrong.append(f"{path}:{line}: {printed} stands there, {expression} is {value!r}")
     assert not wrong, "\n".join(wrong)
@@ -105,3 +134,26 @@ def test_every_mark_stands_behind_a_figure_and_none_reaches_a_learner(path: Path
 )
 def test_a_figure_is_rounded_to_the_digits_that_are_printed(printed: str, value: float, right: bool) -> None:
     assert agrees(printed, value) is right
+
+
+@pytest.mark.parametrize(
+    ("lesson", "words"),
+    [
+        ("ex1_atoms", "a maxdiff between (1e-11) and (1e-8)"),
+        ("ex2_cross_entropy", "by about (2e-9) or less"),
+        ("ex3_batchnorm", "from autograd by about (1e-9)"),
+    ],
+)
+def test_a_right_answer_differs_from_autograd_by_as_much_as_its_lesson_says(lesson: str, words: str) -> None:
+    """These figures depend on the processor, so it is their limits that must hold."""
+    path = SOLUTIONS / f"makemore/{lesson}.py"
+    text = " ".join(line.lstrip("# ") for line in path.read_text(encoding="utf-8").split("\n"))
+    (found,) = re.finditer(words, text)
+    limits = [float(limit) for limit in found.groups()]
+    graded = read_exercise(path, SOLUTIONS).graded
+    for seed in range(3):
+        names = names_after(path, last="backward", seed=seed)
+        differences = [float((names[f"d{name}"] - names[name].grad).abs().max().detach()) for name in graded]
+        left = [difference for difference in differences if difference]
+        assert max(left, default=0) <= limits[-1]
+        assert min(left, default=1) >= (limits[0] if len(limits) > 1 else 0)

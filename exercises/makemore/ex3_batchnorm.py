@@ -13,16 +13,29 @@
 # %% [markdown]
 # # Exercise 3: batchnorm in one step
 #
-# In exercise 1 batchnorm was seven atoms, from `bnmeani` to `hpreact`. Going back through them took nine
-# lines, because `hprebn` reaches the output by several paths. Here you write the gradient of the whole
-# layer as one expression: `dhprebn` from `dhpreact`.
+# *About 75 minutes. Difficulty 4 of 5. You need exercise 1, pen and paper.*
 #
-# The work is on paper. You need the chain rule, some patience with sums, and the habit of asking for every
-# variable: on which paths does it reach the loss? The derivation stands below, first in symbols and beside
-# them with a column of three numbers, so that you can check each step. Try it yourself before you read it.
+# In exercise 1 batch normalisation was seven atoms, from `bnmeani` to `hpreact`. Going back through them took nine
+# lines, because `hprebn` reaches the output along several paths. Here you write the gradient of the whole layer as
+# one expression: `dhprebn` from `dhpreact`.
 #
-# There is one gradient to fill in: `dhprebn`. You get the true `dhpreact`, so your answers from exercise 1
-# are not needed.
+# The work is on paper. You need the chain rule, some patience with sums, and one habit: ask of each variable along
+# which paths it reaches the loss. The derivation stands below, in symbols and beside them with a column of three
+# numbers, so that you can check each step. Try it yourself before you read it.
+#
+# ## A bug that really happens
+#
+# Somebody writes the layer by hand and treats mean and variance as constants, because "they are only statistics".
+# Then the gradient is `bngain * bnvar_inv * dhpreact`, one path of three. No error appears, and all shapes fit. The
+# inventors of batch normalisation saw in early experiments what follows: a step makes the bias before the layer
+# larger, the layer subtracts it again with the mean, so the loss stays as it was. And so does the gradient. The
+# bias grows without end, and the model blows up. At the end of this lesson a check finds this bug in one line,
+# without knowing the true gradient.
+#
+# ## What you do
+#
+# There is one gradient to fill in: `dhprebn`. You get the true `dhpreact`, so you do not need your answers from
+# exercise 1.
 #
 # <!-- dojo: makemore/ex3_batchnorm -->
 
@@ -92,9 +105,9 @@ Xb, Yb = Xtr[ix].to(device), Ytr[ix].to(device)
 # %% [markdown]
 # ## The forward pass
 #
-# The batchnorm layer starts at `hprebn` and ends at `hpreact`. Every column (every hidden unit) is treated
-# on its own: mean and variance are taken down the column, over the 32 examples. The variance divides by n -
-# 1, not by n. That is Bessel's correction, and it leaves its mark on the answer.
+# The batchnorm layer starts at `hprebn` and ends at `hpreact`. It treats each column, so each hidden unit, by
+# itself: mean and variance are taken down the column, over the 32 examples. The variance divides by n - 1, not by
+# n. That is Bessel's correction, and you will meet it in the answer.
 
 # %% tags=["forward"]
 emb = C[Xb]  # (32, 3, 10)
@@ -121,10 +134,29 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
-# This is the gradient that arrives at the layer from above. It is given: start from it.
+# This is the upstream gradient of the layer. It is given: start from it.
 
 # %% tags=["given"]
 dhpreact = hpreact.grad.clone()
+
+# %% [markdown]
+# ### n or n - 1? The paper, PyTorch and this lesson
+#
+# The batchnorm paper (Ioffe and Szegedy, 2015, [arXiv:1502.03167](https://arxiv.org/abs/1502.03167)) divides by n
+# in training and by n - 1 at inference, where the variance estimates that of all data. `torch.nn.BatchNorm1d` does
+# the same: it normalises with 1/n, and it keeps a running variance with 1/(n - 1). So in training it uses another
+# variance than afterwards, by a factor of 31/32 for our batch. This lesson divides by n - 1 in both, as the
+# makemore lecture does, so that training and inference agree. The next cell shows the three.
+
+# %%
+with torch.no_grad():
+    running_mean, running_var = torch.zeros_like(bnmeani[0]), torch.zeros_like(bnvar[0])
+    # momentum 1: the running statistics are those of this batch alone
+    by_pytorch = F.batch_norm(hprebn, running_mean, running_var, bngain[0], bnbias[0], training=True, momentum=1.0)
+    by_n = bngain * (hprebn - bnmeani) * ((n - 1) / n * bnvar + 1e-5) ** -0.5 + bnbias
+    print(f"PyTorch's output and ours with n - 1 differ by {(by_pytorch - hpreact).abs().max():.4f}")
+    print(f"PyTorch's output and ours with n differ by     {(by_pytorch - by_n).abs().max():.1e}")
+    print(f"PyTorch's running variance and ours differ by  {(running_var - bnvar[0]).abs().max():.1e}")
 
 # %% [markdown]
 # ## On paper: names and an example
@@ -133,81 +165,72 @@ dhpreact = hpreact.grad.clone()
 #
 # | letter | in the code | what it is |
 # |---|---|---|
-# | x | `hprebn` | input of the layer |
-# | m | `bnmeani` | mean of the column |
-# | v | `bnvar` | variance of the column, with n - 1 |
-# | r | `bnvar_inv` | 1 / sqrt(v + 1e-5) |
-# | xhat | `bnraw` | normalised input, (x - m) r |
-# | gain, bias | `bngain`, `bnbias` | learned scale and shift |
-# | y | `hpreact` | output, gain xhat + bias |
+# | $x$ | `hprebn` | input of the layer |
+# | $m$ | `bnmeani` | mean of the column |
+# | $v$ | `bnvar` | variance of the column, with n - 1 |
+# | $r$ | `bnvar_inv` | $1 / \sqrt{v + 10^{-5}}$ |
+# | $\hat x$ | `bnraw` | normalised input, $(x - m)\,r$ |
+# | $\gamma$, $\beta$ | `bngain`, `bnbias` | gain and bias, which are learned |
+# | $y$ | `hpreact` | output, $\gamma \hat x + \beta$ |
 #
-# A `d` in front means the gradient of the loss with respect to it: dy is `dhpreact`, dx is `dhprebn`.
+# A $d$ in front means the gradient of the loss with respect to it: $dy$ is `dhpreact`, $dx$ is `dhprebn`.
 #
-# Since every column stands alone, one column is enough. The example has n = 3 and leaves the 1e-5 out, so
-# that the numbers stay round:
+# Each column stands alone, so one column is enough. The example has n = 3 and leaves the 1e-5 out, to keep the
+# numbers round:
 #
 # | | example 0 | example 1 | example 2 | |
 # |---|---|---|---|---|
-# | x | 1 | 3 | 5 | m = 3 |
-# | x - m | -2 | 0 | 2 | v = (4 + 0 + 4) / (3 - 1) = 4, r = 1/2 |
-# | xhat | -1 | 0 | 1 | |
-# | dy, from above | 0.3 | -0.1 | 0.4 | gain = 2 |
+# | $x$ | 1 | 3 | 5 | $m = 3$ |
+# | $x - m$ | -2 | 0 | 2 | $v = (4 + 0 + 4) / (3 - 1) = 4$, $r = 1/2$ |
+# | $\hat x$ | -1 | 0 | 1 | |
+# | $dy$, upstream | 0.3 | -0.1 | 0.4 | $\gamma = 2$ |
 #
-# The order of the derivation is the reverse of the forward pass: xhat, then the variance, then the mean,
-# then x.
+# The derivation goes in the reverse order of the forward pass: $\hat x$, then the variance, then the mean, then
+# $x$.
 
 # %% [markdown]
-# ## On paper, 1: xhat
+# ## On paper, 1: the normalised input
 #
-# `y = gain xhat + bias`, element by element. The local derivative is the gain:
+# $y_i = \gamma \hat x_i + \beta$, element by element. The local derivative is the gain:
 #
-# ```text
-# dxhat[i] = gain dy[i]
-# ```
+# $$d\hat x_i = \gamma\, dy_i$$
 #
-# **Numbers.** dxhat = [0.6, -0.2, 0.8].
+# **Numbers.** $d\hat x$ = [0.6, -0.2, 0.8].
 
 # %% [markdown]
 # ## On paper, 2: the variance
 #
-# `xhat[i] = (x[i] - m) r`, with r = (v + 1e-5)^(-1/2). One v serves the whole column: it was broadcast to
-# all n examples. So its gradient is a sum over all of them.
+# $\hat x_i = (x_i - m)\, r$, with $r = (v + 10^{-5})^{-1/2}$. There is one $v$ for the whole column: it was
+# broadcast to all n examples. So its gradient is a sum over all of them.
 #
-# The derivative of r with respect to v is -1/2 (v + 1e-5)^(-3/2), and (v + 1e-5)^(-3/2) is r^3:
+# The derivative of $r$ with respect to $v$ is $-\tfrac12 (v + 10^{-5})^{-3/2}$, which is $-\tfrac12 r^3$:
 #
-# ```text
-# dv = sum over i of dxhat[i] (x[i] - m) * (-1/2) r^3
-# ```
+# $$dv = \sum_i d\hat x_i\,(x_i - m) \cdot \left(-\tfrac12\right) r^3$$
 #
-# **Numbers.** The sum is 0.6 * (-2) + (-0.2) * 0 + 0.8 * 2 = 0.4. r^3 is 1/8. dv = 0.4 * (-1/2) * 1/8 =
-# -0.025.
+# **Numbers.** The sum is $0.6 \cdot (-2) + (-0.2) \cdot 0 + 0.8 \cdot 2 = 0.4$, and $r^3$ is 1/8. So
+# $dv = 0.4 \cdot (-\tfrac12) \cdot \tfrac18 = -0.025$.
 
 # %% [markdown]
 # ## On paper, 3: the mean
 #
-# m reaches the loss by two paths. It stands in the numerator of every xhat[i], and it stands inside the
-# variance.
+# $m$ reaches the loss along two paths. It stands in each $\hat x_i$, and it stands inside the variance.
 #
-# **Directly.** The derivative of (x[i] - m) r with respect to m is -r, for each i:
+# **Directly.** The derivative of $(x_i - m)\, r$ with respect to $m$ is $-r$, for each $i$:
 #
-# ```text
-# dm, direct = - sum over i of dxhat[i] r
-# ```
+# $$dm_{\text{direct}} = -\sum_i d\hat x_i\, r$$
 #
-# **Through the variance.** v is 1/(n-1) times the sum of (x[i] - m)^2. Its derivative with respect to m is
+# **Through the variance.** $v$ is $1/(n-1)$ times the sum of $(x_i - m)^2$. Its derivative with respect to $m$ is
 #
-# ```text
-# dv/dm = 1/(n-1) * sum over i of 2 (x[i] - m) (-1) = -2/(n-1) * sum over i of (x[i] - m)
-# ```
+# $$\frac{\partial v}{\partial m} = \frac{1}{n-1} \sum_i 2\,(x_i - m)(-1) = -\frac{2}{n-1} \sum_i (x_i - m)$$
 #
-# The deviations from a mean always sum to zero: the sum of x is n m, and n m - n m = 0. So dv/dm = 0, and
-# this whole path vanishes, whatever dv is.
+# But the distances from a mean sum to zero: the sum of $x$ is $n m$, and $n m - n m = 0$. So
+# $\partial v / \partial m = 0$, and this whole path vanishes, whatever $dv$ is.
 #
-# **Numbers.** Direct: -(0.6 - 0.2 + 0.8) * 1/2 = -0.6. Through the variance: dv times -2/2 times (-2 + 0 +
-# 2), which is -0.025 * (-1) * 0 = 0. dm = -0.6.
+# **Numbers.** Direct: $-(0.6 - 0.2 + 0.8) \cdot \tfrac12 = -0.6$. Through the
+# variance: $-0.025 \cdot (-1) \cdot (-2 + 0 + 2) = 0$. Together $dm = -0.6$.
 #
-# There is a picture behind it. The mean is the place from which the squared deviations are smallest. At the
-# bottom of a valley the slope is zero. The next cell measures it: the sum of squares around a centre that
+# You can see why. The mean is the place from which the squared distances are smallest, the bottom of a valley. And
+# at the bottom of a valley the slope is zero. The next cell measures it: the sum of squares around a centre that
 # moves past the mean.
 
 # %%
@@ -217,40 +240,39 @@ for centre in (2.9, 2.99, 3.0, 3.01, 3.1):
     print(f"centre {centre:4.2f}: sum of squares / (n - 1) = {squares / 2:.5f}")
 
 # %% [markdown]
-# Around 3 the value changes with the square of the step: a step of 0.01 changes it by 0.00015, a step of
-# 0.1 by 0.015. The slope is zero there.
+# Around 3 the value changes with the square of the step: a step of 0.01 changes it by
+# 0.00015, a step of 0.1 by
+# 0.015. The slope is zero there.
 
 # %% [markdown]
-# ## On paper, 4: x, by three routes
+# ## On paper, 4: the input, along three paths
 #
-# x[i] reaches the loss through xhat[i], through the mean, and through the variance. The gradient is the sum
-# of the three.
+# $x_i$ reaches the loss through $\hat x_i$, through the mean, and through the variance. Its gradient is the sum of
+# the three.
 #
-# **Through xhat.** The derivative of (x[i] - m) r with respect to x[i] is r: `dxhat[i] r`.
+# **Through** $\hat x$. The derivative of $(x_i - m)\, r$ with respect to $x_i$ is $r$. This brings $d\hat x_i\, r$.
 #
-# **Through the mean.** m is 1/n times the sum of x, so each x[i] gets 1/n of dm: `dm / n`.
+# **Through the mean.** $m$ is $1/n$ times the sum of $x$, so each $x_i$ gets an n-th of $dm$. This brings $dm / n$.
 #
-# **Through the variance.** The derivative of v with respect to x[i], with m held still, is 2 (x[i] - m) /
-# (n - 1): `dv * 2 (x[i] - m) / (n - 1)`. Here m is held still because what goes through m was counted on
-# the mean's route.
+# **Through the variance.** The derivative of $v$ with respect to $x_i$, with $m$ held still, is
+# $2\,(x_i - m)/(n-1)$. This brings $dv \cdot 2\,(x_i - m)/(n-1)$. Why is $m$ held still? Because what passes
+# through $m$ is counted on the mean's path already.
 #
-# ```text
-# dx[i] = dxhat[i] r  +  dm / n  +  dv * 2 (x[i] - m) / (n - 1)
-# ```
+# $$dx_i = d\hat x_i\, r + \frac{dm}{n} + dv\, \frac{2\,(x_i - m)}{n-1}$$
 #
 # **Numbers.**
 #
 # | | example 0 | example 1 | example 2 |
 # |---|---|---|---|
-# | through xhat: dxhat * 1/2 | 0.30 | -0.10 | 0.40 |
-# | through the mean: -0.6 / 3 | -0.20 | -0.20 | -0.20 |
-# | through the variance: -0.025 * 2 (x - m) / 2 | 0.05 | 0.00 | -0.05 |
-# | dx, the sum | 0.15 | -0.30 | 0.15 |
+# | through $\hat x$: $d\hat x \cdot \tfrac12$ | 0.30 | -0.10 | 0.40 |
+# | through the mean: $-0.6 / 3$ | -0.20 | -0.20 | -0.20 |
+# | through the variance: $-0.025 \cdot 2\,(x - m) / 2$ | 0.05 | 0.00 | -0.05 |
+# | $dx$, the sum | 0.15 | -0.30 | 0.15 |
 
 # %% [markdown]
-# The next cell draws the layer with its three routes. Follow one number from `hprebn` to `bnraw`; an arrow with
-# two numbers belongs to two routes. One more way could be walked, through the mean into the variance, by
-# `bnmeani`, `bndiff` and `bndiff2`. It is the one whose contribution is zero.
+# The next cell draws the layer with its three paths. Follow one number from `hprebn` to `bnraw`. An arrow with two
+# numbers belongs to two paths. There is one more path, through the mean into the variance: `bnmeani`, `bndiff`,
+# `bndiff2`. It is the one that brings zero.
 
 # %%
 from grader import show_graph
@@ -266,42 +288,35 @@ show_graph("ex3", globals(), names=layer, paths=three_paths)
 # %% [markdown]
 # ## On paper, 5: one expression
 #
-# Put dxhat, dm and dv into the sum. In the third route (x[i] - m) appears twice, once with the index i and
-# once inside the sum of dv, and there are three factors r. One r goes to each (x - m) and makes it an xhat.
-# One r is left. The 2 cancels the 1/2:
+# Put $d\hat x$, $dm$ and $dv$ into the sum. On the third path there are two factors $x - m$, one with the index $i$
+# and one inside the sum of $dv$, and there is $r^3$. Give one factor $r$ to each of the two, because $(x - m)\, r$
+# is $\hat x$. One factor $r$ remains. The 2 and the $\tfrac12$ cancel:
 #
-# ```text
-# third route = gain * (-1/2) r^3 * (sum over j of dy[j] (x[j] - m)) * 2 (x[i] - m) / (n - 1)
-#             = - gain r / (n - 1) * xhat[i] * (sum over j of dy[j] xhat[j])
-# ```
+# $$dv\,\frac{2\,(x_i - m)}{n-1} = -\frac{\gamma\, r}{n-1}\; \hat x_i \sum_j dy_j\, \hat x_j$$
 #
-# Now take gain r / n out of all three routes:
+# Now take the common factor $\gamma\, r / n$ out of all three:
 #
-# ```text
-# dx[i] = gain r / n * (   n dy[i]
-#                        - sum over j of dy[j]
-#                        - n/(n-1) * xhat[i] * (sum over j of dy[j] xhat[j])   )
-# ```
+# $$dx_i = \frac{\gamma\, r}{n} \left( n\, dy_i - \sum_j dy_j - \frac{n}{n-1}\, \hat x_i \sum_j dy_j\, \hat x_j \right)$$
 #
-# Nothing was approximated. The 1e-5 is inside r, and it stays there.
+# Nothing was approximated. The 1e-5 is inside $r$, and it stays there.
 #
-# The n/(n-1) comes from two different counts: the mean divides by n, the variance by n - 1. With a variance
-# that divides by n the factor would be 1. That is the version in many texts, and it is not right for this
-# forward pass.
+# The $n/(n-1)$ is there because we count twice in different ways: the mean divides by n, the variance by n - 1. If
+# the variance divided by n, the factor would be 1. That is the formula in the paper and in many texts, and it is
+# wrong for this forward pass.
 #
-# **Numbers.** gain r / n is 2 * 1/2 / 3 = 1/3. The sum of dy is 0.6. The sum of dy times xhat is -0.3 + 0.4
-# = 0.1, and n/(n-1) is 1.5.
+# **Numbers.** $\gamma\, r / n = 2 \cdot \tfrac12 / 3 = 1/3$. The sum of $dy$ is 0.6. The sum of $dy\, \hat x$ is
+# $-0.3 + 0.4 = 0.1$, and $n/(n-1)$ is 1.5.
 #
 # | | example 0 | example 1 | example 2 |
 # |---|---|---|---|
-# | n dy | 0.90 | -0.30 | 1.20 |
-# | minus the sum of dy | -0.60 | -0.60 | -0.60 |
-# | minus 1.5 * xhat * 0.1 | 0.15 | 0.00 | -0.15 |
+# | $n\, dy$ | 0.90 | -0.30 | 1.20 |
+# | minus the sum of $dy$ | -0.60 | -0.60 | -0.60 |
+# | minus $1.5 \cdot \hat x \cdot 0.1$ | 0.15 | 0.00 | -0.15 |
 # | together | 0.45 | -0.90 | 0.45 |
-# | times 1/3: dx | 0.15 | -0.30 | 0.15 |
+# | times 1/3: $dx$ | 0.15 | -0.30 | 0.15 |
 #
-# The same three numbers as by the three routes. The next cell finds them a third time, without any formula:
-# it moves each x by a millionth and watches the sum of dy times y.
+# These are the same three numbers as along the three paths. The next cell finds them once more, without any
+# formula: it moves each $x$ by a millionth and measures how much the sum of $dy \cdot y$ moves.
 
 # %%
 upstream = torch.tensor([0.3, -0.1, 0.4], dtype=torch.float64)
@@ -313,26 +328,28 @@ def column_score(values):
 
 
 tiny = 1e-6
+column_slopes = []
 for place in range(3):
     nudge = torch.zeros(3, dtype=torch.float64)
     nudge[place] = tiny
     slope = (column_score(column + nudge) - column_score(column - nudge)) / (2 * tiny)
+    column_slopes.append(slope)
     print(f"slope at x[{place}]: {slope:7.4f}")
 
 # %% [markdown]
 # ## On paper, 6: two checks that need no computer
 #
-# Batchnorm ignores two things, and the gradient has to know it.
+# Batchnorm ignores two changes of its input, and the gradient has to know it.
 #
-# - **A shift.** Adding one number to the whole column moves the mean by it and changes nothing else. So a
-#   column of dx sums to zero: 0.15 - 0.30 + 0.15 = 0.
-# - **A stretch.** Doubling the distances from the mean doubles the standard deviation and leaves xhat as it
-#   is. So dx times xhat sums to zero: -0.15 + 0 + 0.15 = 0. (In the network the 1e-5 disturbs this a
-#   little.)
+# - **Shift a column.** Add one number to all of it: the mean moves along, and nothing else changes. So a column of
+#   $dx$ sums to zero: 0.15 - 0.30 + 0.15 = 0.
+# - **Widen a column.** Double the distances from the mean: the standard deviation doubles, and $\hat x$ stays as it
+#   was. So $dx \cdot \hat x$ sums to zero: -0.15 + 0 + 0.15 = 0. (In the network the 1e-5 disturbs this a little.)
 #
-# The second check finds a forgotten n/(n-1). With the factor 1 the middle part is [0.10, 0, -0.10], the
-# result is [0.40, -0.90, 0.50] / 3, and times xhat it sums to 0.10 / 3 = 0.0333 instead of zero. The first
-# check does not notice: 0.40 - 0.90 + 0.50 = 0.
+# The second check finds a forgotten $n/(n-1)$. With the factor 1 the third line of the table is [0.10, 0, -0.10],
+# the result is [0.40, -0.90, 0.50] / 3, and times $\hat x$ it sums to 0.10 / 3 = 0.0333
+# instead of zero. The first check does not notice: 0.40 - 0.90 + 0.50 = 0. And a gradient that has lost two of its
+# paths fails both: [0.30, -0.10, 0.40] sums to 0.6.
 
 # %% [markdown]
 # ## dhprebn
@@ -340,15 +357,15 @@ for place in range(3):
 # Forward, in four lines: mean and variance of `hprebn` (32, 64) over the rows, `bnraw` (32, 64), and
 # `hpreact = bngain * bnraw + bnbias` (32, 64).
 #
-# The answer depends on `dhpreact` (32, 64), `bngain` (1, 64), `bnvar_inv` (1, 64), `bnraw` (32, 64) and
-# `n`. It has the shape of `hprebn`, (32, 64). The column of the example becomes 64 columns side by side:
-# each sum over j runs down a column.
+# The answer is made from `dhpreact` (32, 64), `bngain` (1, 64), `bnvar_inv` (1, 64), `bnraw` (32, 64) and `n`. It
+# has the shape of `hprebn`, (32, 64). In place of the one column of the example there are 64 columns side by side,
+# so each sum over $j$ runs down a column.
 #
-# Ask yourself: over which dimension is each of the two sums, what shape does it have, and to what is it
+# Ask yourself: over which dimension is each of the two sums, what shape does it have, and to which shape is it
 # broadcast?
 #
-# An answer that repeats the atoms of exercise 1 is right too, and it passes. The grader then tells you how
-# many tensor operations it takes, and how many the one-line formula takes.
+# An answer that repeats the atoms of exercise 1 is right, too, and it passes. The grader then tells you how many
+# tensor operations it takes, and how many the one-line formula takes.
 
 # %% tags=["backward"]
 dhprebn = ...
@@ -359,13 +376,17 @@ cmp("hprebn", dhprebn, hprebn)
 # %% [markdown]
 # ## What to expect from the check
 #
-# In float32 a right answer differs from autograd by about 1e-9 and is rarely bit-exact: your expression
-# rounds in other places than autograd's. `exact: False` with such a difference is a right answer.
+# In float32 a right answer differs from autograd by about 1e-9 and is rarely bit-exact, because your expression
+# rounds differently. `exact: False` with such a difference is a right answer.
 #
-# A forgotten n/(n-1) is a small error: with n = 32, between four and ten thousandths of the largest
-# gradient. It shows as `approximate: False` here. In larger batches it shrinks with 1/n, and a comparison
-# with a fixed tolerance begins to let it through. The grader compares relative to the size of the gradient,
-# in float64.
+# A forgotten $n/(n-1)$ is a small error: with n = 32 and this batch
+# 2.8
+# thousandths of the largest element of the gradient, and with six other seeds
+# 2.4
+# to
+# 6.1
+# thousandths. It shows as `approximate: False` here. In larger batches it shrinks with 1/n, and a comparison with a
+# fixed tolerance begins to let it pass. So the grader compares relative to the size of the gradient, in float64.
 #
 # The next cell runs the two checks from "On paper, 6" on your answer.
 
@@ -382,20 +403,28 @@ else:
 
 # %% [markdown]
 # The second and the third number should be at least ten thousand times smaller than the first. Without the
-# n/(n-1) the third is only about 150 times smaller.
+# $n/(n-1)$ the third is only
+# 193
+# times smaller.
+#
+# ## What to take along
+#
+# - Ask along which paths a variable reaches the loss, and add up what each of them brings.
+# - What a layer ignores in its input, its gradient must ignore as well. That is a check which needs no truth.
+# - The three paths belong together: the mean and the variance are no constants.
 #
 # ## What comes next
 #
-# Look at the two sums in the formula once more. The sum of `dhpreact` over the rows is the gradient of
-# `bnbias`, and the sum of `dhpreact` times `bnraw` is the gradient of `bngain`. A training loop needs both
-# anyway. In exercise 4 you write that loop.
+# Look at the two sums in the formula once more. The sum of `dhpreact` over the rows is the gradient of `bnbias`,
+# and the sum of `dhpreact` times `bnraw` is the gradient of `bngain`. A training loop needs both anyway, so there
+# they cost nothing. In exercise 4 you write that loop.
 
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>dhprebn: hint 1</summary>
 #
-# Take the formula for dx[i] in "On paper, 5" and replace the letters by the names in the table above it.
-# Everything with the index i is a (32, 64) tensor. What becomes of "sum over j" when there are 64 columns?
+# Take the last formula of "On paper, 5" and replace its letters by names, with the table in "names and an example".
+# What has the index i is a (32, 64) tensor. What becomes of the sum over j when there are 64 columns?
 #
 # </details>
 
@@ -414,9 +443,8 @@ else:
 # <details>
 # <summary>dhprebn: hint 3</summary>
 #
-# One factor times one bracket. The factor is `bngain` times `bnvar_inv`, divided by n. The bracket has
-# three terms: n times `dhpreact`; minus the column sums of `dhpreact`; minus the product of n/(n-1),
-# `bnraw`, and the column sums of `dhpreact` times `bnraw`. In the last term the product with `bnraw` occurs
-# twice, once inside the sum and once outside.
+# Check it with the example: n = 3, dhpreact (0.3, -0.1, 0.4), bnraw (-1, 0, 1), bngain 2 and bnvar_inv 1/2 must
+# give (0.15, -0.30, 0.15). If you get (0.133, -0.3, 0.167), the n/(n-1) is missing. If the columns of your answer
+# do not sum to zero, look at the dimension of your sums and at the brackets: one factor multiplies all three terms.
 #
 # </details>

@@ -103,7 +103,8 @@ print("one of two paths detached:", gradient_by_autograd(lambda x: sum_of_exp(x,
 #
 # Each gradient is graded on its own. After your `dprobs` has been judged, the grader puts the true `dprobs`
 # in its place and goes on. So a mistake costs one variable, and the line that is blamed is the line to look at.
-# You may also skip a variable that you cannot solve yet: leave its stub, and go on with the next one.
+# You may also skip a variable that you cannot solve yet: leave its stub, and go on with the next one. In a notebook
+# the cells below then go on with the true gradient, which is lent to them and does not count as yours.
 #
 # Two rules:
 #

@@ -13,18 +13,29 @@
 # %% [markdown]
 # # Exercise 2: cross-entropy in one step
 #
-# In exercise 1 the way from `logits` to `loss` was eight lines: find each row's maximum, subtract it,
-# exponentiate, sum, invert, multiply, take the logarithm, and average over the labels. You went back
-# through them one by one.
+# *About 40 minutes. Difficulty 3 of 5. You need exercise 1, pen and paper.*
 #
-# Here the eight lines are one function, `F.cross_entropy(logits, Yb)`, and you write its gradient with
-# respect to the logits directly. On paper nearly everything cancels. What is left is short, exact and fast,
-# and it shows what training asks of the network: you can read it as a picture.
+# In exercise 1 you needed eight lines from `logits` to `loss`: find each row's maximum, subtract it, exponentiate,
+# sum, invert, multiply, take the logarithm, and average over the labels. You went back through them one by one.
 #
-# There is one gradient to fill in: `dlogits`. The derivation is below, with numbers. Try it on paper before
-# you read it.
+# Here the eight lines are one function, `F.cross_entropy(logits, Yb)`, and you write its gradient with respect to
+# the logits directly. On paper nearly everything cancels, and three short lines are left. They are faster than the
+# atoms, and they round less often, so every library computes the gradient in this way. They also say in plain words
+# what training asks of the network: a pull at the right character, a push at all others. At the end of the lesson
+# you draw it.
 #
-# The forward pass up to `logits` is that of exercise 1. You do not need your answers from there.
+# ## A bug that really happens
+#
+# Somebody has taken the softmax already and calls `F.cross_entropy(probs, Yb)`. No error appears, because the
+# function cannot know that these numbers are not logits. It takes the softmax of the softmax. All its inputs lie
+# between 0 and 1, so even for a perfect prediction the loss cannot fall below 2.36<!-- = perfect -->, and the
+# gradient is tiny. The network learns, but slowly and badly. Whoever knows the gradient of this lesson notices: for
+# a perfect prediction it must be 0.
+#
+# ## What you do
+#
+# There is one gradient to fill in: `dlogits`. The derivation is below, with numbers. Try it on paper before you
+# read it. The forward pass up to `logits` is that of exercise 1, and you do not need your answers from there.
 #
 # <!-- dojo: makemore/ex2_cross_entropy -->
 
@@ -33,6 +44,11 @@ import torch
 import torch.nn.functional as F
 
 from grader import build_dataset, cmp, load_names, split_names
+
+# %%
+certain = F.one_hot(torch.tensor([5]), num_classes=27).float()  # (1, 27): probability 1 at the label
+perfect = F.cross_entropy(certain, torch.tensor([5])).item()
+print(f"a perfect prediction, softmax taken twice: loss {perfect:.2f} instead of 0")
 
 # %% [markdown]
 # ## Sizes, data, parameters
@@ -83,8 +99,8 @@ Xb, Yb = Xtr[ix].to(device), Ytr[ix].to(device)
 # %% [markdown]
 # ## The forward pass
 #
-# The lines up to `logits` are those of exercise 1. The last line stands for everything that came after
-# them. `Yb` has the shape (32,): for each example, the index of the letter that really came next.
+# The lines up to `logits` are those of exercise 1. The last line stands for everything that came after them. `Yb`
+# has the shape (32,): for each example, the index of the character that really came next.
 
 # %% tags=["forward"]
 emb = C[Xb]  # (32, 3, 10)
@@ -113,66 +129,59 @@ loss.backward()
 # %% [markdown]
 # ## On paper, 1: the loss of one row
 #
-# Take one example. Its row of logits is $l$, with one entry for each symbol, and its label is $y$. The
-# softmax turns the row into probabilities, and the loss is minus the logarithm of the label's probability:
+# Take one example. Its row of logits is $l$, with one entry for each symbol, and its label is $y$. The softmax
+# turns the row into probabilities, and the loss is the surprise at the label, minus the logarithm of its
+# probability:
 #
-# ```text
-# p[i] = exp(l[i]) / sum over j of exp(l[j])
-# loss = -log p[y]
-# ```
+# $$p_i = \frac{e^{l_i}}{\sum_j e^{l_j}} \qquad\qquad \text{loss} = -\log p_y$$
 #
 # The logarithm of a quotient is a difference, so the loss is a sum of two terms:
 #
-# ```text
-# loss = -l[y] + log( sum over j of exp(l[j]) )
-# ```
+# $$\text{loss} = -l_y + \log \sum_j e^{l_j}$$
 #
 # **Numbers.** Let the row be [2.0, 1.0, 0.1] and the label 1 (counting from 0).
 #
 # | | position 0 | position 1 (the label) | position 2 | sum |
 # |---|---|---|---|---|
 # | logit | 2.0 | 1.0 | 0.1 | |
-# | exp(logit) | 7.3891 | 2.7183 | 1.1052 | 11.2125 |
-# | probability | 0.6590 | 0.2424 | 0.0986 | 1 |
+# | exp(logit) | 7.3891<!-- = math.exp(2) --> | 2.7183<!-- = math.exp(1) --> | 1.1052<!-- = math.exp(0.1) --> | 11.2125<!-- = row_logits.exp().sum() --> |
+# | probability | 0.6590<!-- = p[0] --> | 0.2424<!-- = p[1] --> | 0.0986<!-- = p[2] --> | 1 |
 #
-# The loss is -log 0.2424 = 1.4170. By the second form: -1.0 + log 11.2125 = -1.0 + 2.4170, the same.
+# The loss is $-\log 0.2424 = 1.4170$<!-- = -p[1].log() -->. By the second form it is
+# $-1.0 + \log 11.2125 = -1.0 + 2.4170$<!-- = row_logits.exp().sum().log() -->, which is the same.
 
 # %% [markdown]
 # ## On paper, 2: the derivative of the two terms
 #
-# Ask for the derivative with respect to one logit, $l_i$.
+# What is the derivative with respect to one logit, $l_i$?
 #
-# The first term, `-l[y]`, contains $l_i$ only when $i$ is the label. Its derivative is -1 at the label and
-# 0 everywhere else.
+# The first term, $-l_y$, contains $l_i$ only if $i$ is the label. So its derivative is -1 at the label and 0
+# everywhere else.
 #
-# The second term is a logarithm of a sum. The derivative of log s is 1/s, and the derivative of the sum
-# with respect to $l_i$ is exp(l[i]), since only one of its terms contains $l_i$. Together:
+# The second term is the logarithm of a sum. The derivative of $\log s$ is $1/s$. The derivative of the sum with
+# respect to $l_i$ is $e^{l_i}$, because only one of its terms contains $l_i$. Together:
 #
-# ```text
-# d/dl[i] of log( sum of exp )  =  exp(l[i]) / (sum of exp)  =  p[i]
-# ```
+# $$\frac{\partial}{\partial l_i} \log \sum_j e^{l_j} = \frac{e^{l_i}}{\sum_j e^{l_j}} = p_i$$
 #
-# So the second term gives back the softmax itself, and the derivative of the loss of one row is
+# The second term gives back the softmax itself! So the derivative of the loss of one row is
 #
-# ```text
-# dloss/dl[i] = p[i] - 1    where i is the label
-# dloss/dl[i] = p[i]        everywhere else
-# ```
+# $$\frac{\partial\,\text{loss}}{\partial l_i} = \begin{cases} p_i - 1 & \text{if } i \text{ is the label} \\ p_i & \text{everywhere else} \end{cases}$$
 #
-# **Numbers.** [0.6590, 0.2424 - 1, 0.0986] = [0.6590, -0.7576, 0.0986].
+# **Numbers.** [0.6590, 0.2424 - 1, 0.0986] = [0.6590, -0.7576<!-- = p[1] - 1 -->, 0.0986].
 #
-# You can reach the same result along the atoms of exercise 1. From the logarithm comes -1/p[y]. The
-# derivative of p[y] is p[y] (1 - p[y]) with respect to its own logit, and -p[y] p[i] with respect to
-# another one. The products are p[y] - 1 and p[i].
+# You get the same along the atoms of exercise 1. The logarithm brings $-1/p_y$. The derivative of $p_y$ is
+# $p_y (1 - p_y)$ with respect to its own logit, and $-p_y p_i$ with respect to another one. The products are
+# $p_y - 1$ and $p_i$.
 #
-# The next cell checks the three numbers without any formula: it moves one logit by a millionth up and down
-# and looks at how much the loss moves.
+# The next cell checks the three numbers without any formula. It moves one logit by a millionth up and down, and
+# measures how much the loss moves.
 
 # %%
 row_logits = torch.tensor([2.0, 1.0, 0.1], dtype=torch.float64)
 row_label = torch.tensor(1)
 tiny = 1e-6
-print("probabilities:", [round(value, 4) for value in F.softmax(row_logits, 0).tolist()])
+p = F.softmax(row_logits, 0)
+print("probabilities:", [round(value, 4) for value in p.tolist()])
 for place in range(3):
     nudge = torch.zeros(3, dtype=torch.float64)
     nudge[place] = tiny
@@ -183,59 +192,59 @@ for place in range(3):
 # %% [markdown]
 # ## On paper, 3: each row sums to zero
 #
-# The probabilities of a row sum to 1. The one at the label takes 1 away. So the gradient of a row sums to
-# 0: 0.6590 - 0.7576 + 0.0986 = 0.
+# The probabilities of a row sum to 1, and the label takes 1 away. So the gradient of a row sums to 0:
+# 0.6590 - 0.7576 + 0.0986 = 0<!-- = round(p.sum().item() - 1, 9) -->.
 #
-# There is a reason for it. The softmax does not change when the same number is added to all logits of a
-# row. The loss does not change either, so the slope in that direction is zero, and that slope is the sum of
-# the row.
+# There is a reason for it. If you add the same number to all logits of a row, the softmax does not change, so the
+# loss does not change either. The slope in that direction is zero, and that slope is the sum of the row.
 #
-# Read it as forces on the logits. Gradient descent moves each logit against its gradient.
+# Read the gradient as forces on the logits. Gradient descent moves each logit against its gradient.
 #
-# - At the label the gradient is negative, so the logit is pulled up, with strength 1 - p[y]. Here 0.7576.
-# - At every other symbol it is positive, so the logit is pushed down, with strength p[i]. Here 0.6590 and
-#   0.0986.
+# - At the label the gradient is negative. So this logit is pulled up, with the strength $1 - p_y$, here 0.7576.
+# - At every other symbol it is positive. So those logits are pushed down, each with the strength $p_i$, here 0.6590
+#   and 0.0986.
 #
-# The pull up equals all the pushes down together. The symbol that the network wrongly favours is pushed
-# hardest. When the network is sure and right, p[y] is near 1 and there is nothing left to pull: with p =
-# [0.01, 0.98, 0.01] the gradient is [0.01, -0.02, 0.01].
+# The pull up is as strong as all pushes down together. The symbol that the network wrongly prefers is pushed
+# hardest. And where the network is sure and right, hardly any force is left: for the probabilities [0.01, 0.98,
+# 0.01] the gradient is [0.01, -0.02, 0.01].
 
 # %% [markdown]
 # ## On paper, 4: the batch, and 1/n
 #
-# `F.cross_entropy` averages over the batch: the loss is 1/n times the sum of the rows' losses. A row's
-# logits enter only that row's loss. So each row's gradient is what you have, divided by n.
+# `F.cross_entropy` averages over the batch: the loss is 1/n times the sum of the rows' losses. A row of logits
+# changes the loss of its own row and no other. So each row's gradient is what you have, divided by n.
 #
 # **Numbers.** A batch of two. Row A is the one above. Row B has the logits [0, 0, 0] and the label 0.
 #
 # | | loss of the row | gradient of the row alone | gradient in the batch, n = 2 |
 # |---|---|---|---|
-# | A | 1.4170 | [0.6590, -0.7576, 0.0986] | [0.3295, -0.3788, 0.0493] |
-# | B | 1.0986 | [-0.6667, 0.3333, 0.3333] | [-0.3333, 0.1667, 0.1667] |
-# | mean | 1.2578 | | |
+# | A | 1.4170 | [0.6590, -0.7576, 0.0986] | [0.3295<!-- = p[0] / 2 -->, -0.3788<!-- = (p[1] - 1) / 2 -->, 0.0493<!-- = p[2] / 2 -->] |
+# | B | 1.0986<!-- = math.log(3) --> | [-0.6667, 0.3333, 0.3333] | [-0.3333, 0.1667, 0.1667] |
+# | mean | 1.2578<!-- = (math.log(3) - p[1].log()) / 2 --> | | |
 #
-# Without the 1/n every entry is n times too large. Training would then act as if the learning rate were 32
-# times as high.
+# Without the 1/n every number is n times too large. Training would then behave as with a learning rate 32 times as
+# high.
 
 # %% [markdown]
 # ## Three traps
 #
-# **Shifted and unshifted exponentials in one quotient.** Large logits overflow in `exp`, so one subtracts
-# the row's maximum first. The softmax stays the same, as long as the numerator and the sum are both
-# shifted. For [2.0, 1.0, 0.1] the maximum is 2.0. The shifted exponentials are 1, 0.3679 and 0.1496, with
-# the sum 1.5174, and 0.3679 / 1.5174 is again 0.2424. Shifted exponentials over the unshifted sum 11.2125
-# give 0.0892, 0.0328 and 0.0133. They sum to 0.1353, which is exp(-2), and not to 1. The next cell shows
-# it. If you use `F.softmax`, the shift is done for you.
+# **Shifted and unshifted exponentials in one quotient.** `exp` of a large logit overflows, so one subtracts the
+# row's maximum first. The softmax stays the same if numerator and sum are both shifted. For [2.0, 1.0, 0.1] the
+# maximum is 2.0. The shifted exponentials are 1, 0.3679<!-- = shifted[1] --> and 0.1496<!-- = shifted[2] -->, with
+# the sum 1.5174<!-- = shifted.sum() -->, and 0.3679 / 1.5174 is again 0.2424. But shifted exponentials over the
+# unshifted sum 11.2125 give 0.0892<!-- = (shifted / unshifted.sum())[0] -->,
+# 0.0328<!-- = (shifted / unshifted.sum())[1] --> and 0.0133<!-- = (shifted / unshifted.sum())[2] -->. Their sum is
+# 0.1353<!-- = math.exp(-2) -->, which is exp(-2), and not 1. The next cell shows it. `F.softmax` does the shift for
+# you.
 #
-# **Labels in every row.** `[range(n), Yb]` pairs row 0 with the first label, row 1 with the second, and so
-# on: n places. `[:, Yb]` means all rows and those columns: up to n places in each row. For the batch of two
-# above, with the labels 1 and 0, the second form takes 1 away at columns 0 and 1 of both rows, and each row
-# sums to -1.
+# **Labels in every row.** `[range(n), Yb]` pairs row 0 with the first label, row 1 with the second, and so on: n
+# places. `[:, Yb]` means all rows and those columns: up to n places in each row. In the batch of two above, with
+# the labels 1 and 0, the second form takes 1 away at columns 0 and 1 of both rows, and each row sums to -1.
 #
-# **The width of a one-hot matrix.** `F.one_hot(Yb)` makes as many columns as the largest label in the batch
-# needs. A batch without a `z` gets 26 columns or fewer, and subtracting it from (32, 27) fails. Worse, if
-# all labels are 0 there is one column, and broadcasting hides the mistake. `num_classes` sets the width.
-# The next cell shows both widths.
+# **The width of a one-hot matrix.** `F.one_hot(Yb)` makes as many columns as the largest label in the batch needs.
+# If there is no `z` in the batch, that is 26 columns or fewer, and subtracting it from a (32, 27) fails. Worse, if
+# all labels are 0 there is one column, and broadcasting hides the mistake. `num_classes` sets the width. The next
+# cell shows both widths.
 
 # %%
 shifted = (row_logits - row_logits.max()).exp()
@@ -251,13 +260,12 @@ print("one_hot with num_classes=3: ", tuple(F.one_hot(two_labels, num_classes=3)
 # %% [markdown]
 # ## dlogits
 #
-# `loss = F.cross_entropy(logits, Yb)`: `logits` (32, 27) and `Yb` (32,) go in, `loss` () comes out.
+# `loss = F.cross_entropy(logits, Yb)`: () from (32, 27) and (32,)
 #
-# `logits` is used here and nowhere else, so there is one path, and what flows in from above is 1, the
-# derivative of the loss with respect to itself. `dlogits` has the shape of `logits`, (32, 27).
+# Only `loss` reads `logits`, so there is one path. The upstream gradient is 1, the derivative of the loss with
+# respect to itself. `dlogits` has the shape of `logits`, (32, 27).
 #
-# Ask yourself: which matrix holds all the $p_i$, which 32 places of it are special, and what does the mean
-# do?
+# Ask yourself: which matrix holds all the $p_i$? Which 32 places of it are special? And what does the mean do?
 
 # %% [markdown] tags=["hint"]
 # Look at the result for one row in "On paper, 2". It has two cases. Which tensor would be right everywhere
@@ -271,9 +279,9 @@ print("one_hot with num_classes=3: ", tuple(F.one_hot(two_labels, num_classes=3)
 # entries.
 
 # %% [markdown] tags=["hint"]
-# Three lines do it. First give `dlogits` the value that `F.softmax` returns for `logits` along dimension 1.
-# Then pick one entry in each row, with the row numbers 0 to n-1 as the first index and `Yb` as the second,
-# and take 1 away from those entries in place. Then divide the whole tensor by n in place.
+# A number to check by: for a label with probability 0.05 in a batch of 32 your answer is (0.05 - 1) / 32 =
+# -0.0297<!-- = (0.05 - 1) / 32 -->, and each row sums to zero. If your answer can be three lines, the middle one
+# changes 32 numbers of the softmax in place; a pair of indices picks one number of each row.
 
 # %% tags=["backward"]
 dlogits = F.softmax(logits, 1)
@@ -286,14 +294,14 @@ cmp("logits", dlogits, logits)
 # %% [markdown]
 # ## What to expect from the check
 #
-# In float32 a right answer differs from autograd by about 5e-9. The line then says `exact: False`, and that
-# is no fault of yours: autograd computes the same quantity with its operations in another order, and each
-# of them rounds. A missing 1/n or a label that was not subtracted shows as a difference of 0.01 or more.
+# In float32 a right answer differs from autograd by about 2e-9 or less. Then the line says `exact: False`, and it
+# is no fault of yours: autograd computes the same quantity in another order, and each operation rounds. If 1/n is
+# missing, or the label was not subtracted, the difference is 0.01 or more.
 #
 # ## One row of your own
 #
-# The next cell takes the first example of the batch and multiplies its row by n, to undo the mean. The pull
-# at the label and the pushes at the other 26 symbols cancel up to rounding.
+# The next cell takes the first example of the batch and multiplies its row by n, to undo the mean. The pull at the
+# label and the pushes at the other 26 symbols cancel up to rounding.
 
 # %%
 if isinstance(dlogits, torch.Tensor):
@@ -311,8 +319,8 @@ else:
     print("dlogits is not filled in yet: there is no row to work out.")
 
 # %% [markdown]
-# The same row as bars, in the direction in which gradient descent moves the logits. The one bar that points up
-# is the pull at the label; all others point down, and together they are as long as the one.
+# The same row as bars. They point in the direction in which gradient descent moves the logits. The one bar that
+# points up is the pull at the label. All others point down, and together they are as long as that one.
 
 # %%
 from grader import plots
@@ -326,13 +334,12 @@ else:
 # %% [markdown]
 # ## The picture
 #
-# One line of the picture is one example, one column is one symbol. Blue is a push down: the softmax, small
-# and spread over the row. Red is the pull up at the label: one square in each line. In a line where the
-# network gives the label little probability, the red square is as strong as all the blue of that line
-# together.
+# Each line of the picture is one example, each column one symbol. Blue is a push down: the softmax, small and
+# spread over the whole line. Red is the pull up at the label, one square in each line. It is as strong as all the
+# blue of its line together.
 #
-# The network is untrained, so the blue is pale and lies on all symbols. After training most of it sits on
-# the few letters that could follow.
+# The network is untrained, so the blue is pale and everywhere. After training most of it lies on the few characters
+# that could follow.
 
 # %%
 if isinstance(dlogits, torch.Tensor):
@@ -341,7 +348,14 @@ else:
     print("dlogits is not filled in yet: there is nothing to draw.")
 
 # %% [markdown]
+# ## What to take along
+#
+# - The gradient of softmax and cross-entropy is the softmax, minus one at the label, over n.
+# - Each row sums to zero: a pull at the label, and pushes of the same strength at all others.
+# - It is bounded: no number of a row is larger than 1/n. A single example can be very wrong, and its loss very
+#   large, but its gradient stays small. This loss needs no clipping.
+#
 # ## What comes next
 #
-# You have replaced eight backward steps by three lines. Exercise 3 does the same for batchnorm, where more
-# paths meet and the algebra is longer. In exercise 4 both results go into a training loop.
+# You have replaced eight backward steps by three lines. Exercise 3 does the same for batch normalisation, where
+# more paths meet and the algebra is longer. In exercise 4 both results go into a training loop.
