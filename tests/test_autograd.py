@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise, all_exercises, read_exercise
 from grader.lesson.trials import namespace_of, other_data, other_sizes, random_upstream, sizes_drawn
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
-from grader.truth.truths import KnownTruths
+from grader.truth.truths import KnownTruths, Truth
 
 GRADIENT_EXERCISES = {e.number: e for e in all_exercises() if e.track == "makemore" and not e.is_training}
 EX1 = GRADIENT_EXERCISES["ex1"]
@@ -189,3 +191,96 @@ def test_other_sizes_are_all_different_from_each_other_and_from_the_exercise(see
     total = KnownTruths().find(EX1, other_sizes(EX1, seed, "cpu")).gradients.total
     assert total["emb"].shape == (drawn["batch_size"], drawn["block_size"], drawn["n_embd"])
     assert total["logits"].shape == (drawn["batch_size"], sizes[0])
+
+
+# ---- Any network ----
+
+
+def lesson_of(tmp_path: Path, setup: str, forward: str, backward: str = "", more: str = "") -> Exercise:
+    parameters = 'seed = 3\ndevice = "cpu"\ndtype = "float64"\nn = 6'
+    cells = [("parameters", parameters), ("setup", setup), ("forward", forward), ("backward", backward)]
+    text = "".join(f'# %% tags=["{tag}"]\n{body}\n\n' for tag, body in cells) + more
+    path = tmp_path / "any" / "ex1_any.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return read_exercise(path, tmp_path)
+
+
+def truth_of(lesson: Exercise) -> Truth:
+    return KnownTruths().find(lesson, other_data(1, "cpu"))
+
+
+DRAW = "import torch\ng = torch.Generator().manual_seed(seed)\n"
+
+
+def test_a_line_with_several_results_gives_each_its_path(tmp_path: Path) -> None:
+    lesson = lesson_of(
+        tmp_path,
+        DRAW + "x = torch.randn(n, 9, generator=g, dtype=torch.float64)",
+        "q, k, v = x.split(3, dim=-1)\nvalue, place = k.max(1, keepdim=True)\ny = q * v * value\nloss = (y**2).mean()",
+        "dv = 1\ndx = 1",
+    )
+    truth = truth_of(lesson)
+    assert set(truth.gradients.shares["x"]) == {"q", "k", "v"}
+    assert [atom.name for atom in truth.forward.atoms] == ["q", "k", "v", "value", "y", "loss"]
+    whole = KnownTruths().of_real_backward(lesson, truth.trial).gradients.total
+    for name in ("x", "v"):
+        assert torch.allclose(truth.gradients.total[name], whole[name], rtol=1e-12)
+
+
+def test_the_gradient_of_the_loss_is_one_and_may_be_graded(tmp_path: Path) -> None:
+    lesson = lesson_of(tmp_path, "import torch\nw = torch.tensor(2.0)", "z = w**2\nloss = z * 3", "dloss = 1.0\ndw = 1")
+    truth = truth_of(lesson)
+    assert (float(truth.gradients.total["loss"]), float(truth.gradients.total["w"])) == (1.0, 12.0)
+    assert truth.gradients.shares["loss"] == {}
+    assert not truth.gradients.vanishes("loss")
+    probe = KnownTruths().find(lesson, random_upstream(1, "cpu"))
+    assert float(probe.put_back["loss"]) == 1.0
+
+
+def test_plain_numbers_have_gradients_where_these_are_graded(tmp_path: Path) -> None:
+    lesson = lesson_of(tmp_path, "x = 1.1\nw = 2.2\nscale = 0.5", "z = x * w\nloss = scale * z**2", "dw = 1\ndz = 1")
+    truth = truth_of(lesson)
+    assert float(truth.gradients.total["w"]) == pytest.approx(1.1**2 * 2.2)
+    assert "scale" not in truth.gradients.total
+
+
+NUMPY = """\
+import numpy as np
+rng = np.random.default_rng(seed)
+X = rng.normal(size=(4, n))
+W = rng.normal(size=(3, 4))
+b = rng.normal(size=(3, 1))
+y = rng.integers(0, 3, n)
+
+
+def softmax(Z):
+    E = np.exp(Z - Z.max(axis=0, keepdims=True))
+    return E / E.sum(axis=0, keepdims=True)
+"""
+
+
+def test_numpy_lines_have_the_gradients_of_the_same_lines_in_torch(tmp_path: Path) -> None:
+    lesson = lesson_of(
+        tmp_path,
+        NUMPY,
+        "Z = np.maximum(W @ X + b, 0)\nA = softmax(Z)\nloss = -np.log(A[y, np.arange(n)]).mean()",
+        "dZ = 1\ndW = 1\ndb = 1",
+    )
+    truth = truth_of(lesson)
+    names = namespace_of(lesson, truth.trial.parameters)
+    W, b = (torch.from_numpy(names[name]).requires_grad_() for name in ("W", "b"))
+    Z = (W @ torch.from_numpy(names["X"]) + b).relu()
+    loss = torch.nn.functional.cross_entropy(Z.T, torch.from_numpy(names["y"]))
+    expected = torch.autograd.grad(loss, [Z, W, b])
+    for name, gradient in zip(("Z", "W", "b"), expected, strict=True):
+        assert torch.allclose(truth.gradients.total[name], gradient, rtol=1e-10)
+    assert isinstance(names["W"], np.ndarray)
+
+
+def test_a_loss_that_is_not_one_number_or_that_a_tensor_does_not_feed_is_refused(tmp_path: Path) -> None:
+    setup = DRAW + "x = torch.randn(n, 2, generator=g)\nw = torch.randn(2, generator=g)"
+    with pytest.raises(DojoError, match=r"gives loss, which is not one number"):
+        truth_of(lesson_of(tmp_path, setup, "loss = x * w", "dx = 1"))
+    with pytest.raises(DojoError, match=r"dw is graded or given, but loss does not depend on w"):
+        truth_of(lesson_of(tmp_path, setup, "z = x * 2\nu = w * 1\nloss = z.sum()", "dw = 1"))

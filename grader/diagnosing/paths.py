@@ -132,9 +132,7 @@ def missing_epsilon(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     tree = without_small_constants(mismatch.atoms[path.through].text)
     if tree is None:
         return None
-    scope = mismatch.forward.values | mismatch.forward.inputs[path.through]
-    with torch.enable_grad():
-        exec(compile(tree, "<atom>", "exec"), scope)
+    scope = mismatch.forward.run(compile(tree, "<atom>", "exec"), mismatch.forward.inputs[path.through])
     above = mismatch.gradients.upstream[path.through]
     without = vector_jacobian_product(scope[path.through], mismatch.forward.inputs[path.through], above)
     if not mismatch.same(path.found, without[mismatch.name]):
@@ -175,7 +173,9 @@ def _power_bases(mismatch: Mismatch, path: Path) -> list[Tensor]:
     bases = [mismatch.forward.values[mismatch.name], mismatch.forward.values[path.through]]
     for leaf in ast.walk(ast.parse(mismatch.atoms[path.through].text)):
         if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
-            value = eval(compile(ast.Expression(leaf.left), "<atom>", "eval"), dict(mismatch.forward.values))
+            raised = ast.Assign([ast.Name("_", ast.Store())], leaf.left, lineno=1)
+            tree = ast.fix_missing_locations(ast.Module([raised], []))
+            value = mismatch.forward.run(compile(tree, "<atom>", "exec"), {})["_"]
             if isinstance(value, Tensor):
                 bases.insert(0, value)
     return bases

@@ -156,8 +156,7 @@ def _without_small_constants(mismatch: Mismatch, factors: Collection[str]) -> It
     """What each of `factors` had been without the small constant (such as 1e-5) of its forward line."""
     for atom in mismatch.forward.atoms:
         if atom.name in factors and (tree := without_small_constants(atom.text)) is not None:
-            scope = dict(mismatch.forward.values)
-            exec(compile(tree, "<atom>", "exec"), scope)
+            scope = mismatch.forward.run(compile(tree, "<atom>", "exec"), {})
             yield atom.name, scope[atom.name].expand(mismatch.truth.shape)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from grader.lesson.exercise import Atom, Exercise
+from grader.truth.arrays import run_on_tensors, to_tensor
 
 VANISHES_BELOW = 1e-9
 """A gradient this small beside the upstream gradient is zero by algebra.
@@ -24,13 +26,22 @@ class Forward:
     """A forward pass cut at every named tensor: each atom ran on detached inputs.
 
     `values` holds what the setup and the atoms bind, detached; `outputs` each atom's result with the graph
-    of that one atom; `inputs` the leaves of that graph by name.
+    of that one atom; `inputs` the leaves of that graph by name. A line with several results, such as
+    `q, k, v = x.split(n, -1)`, gives an atom for each. In a lesson with `arrays` all of these are tensors too.
+    `batch` is the name of the batch size.
     """
 
     atoms: tuple[Atom, ...]
     values: dict[str, Any]
     outputs: dict[str, Tensor]
     inputs: dict[str, dict[str, Tensor]]
+    arrays: bool = False
+    batch: str = "n"
+
+    @property
+    def loss(self) -> str:
+        """The name of the last atom, where gradients begin."""
+        return self.atoms[-1].name
 
     def pull_back(self, atom: str, above: Tensor) -> dict[str, Tensor]:
         """The vector-Jacobian product of one atom: upstream gradient `above` -> gradient of each input."""
@@ -40,10 +51,11 @@ class Forward:
         """The atom's result and leaves with some of its inputs replaced."""
         leaves = {name: leaf.detach().requires_grad_() for name, leaf in self.inputs[atom.name].items()}
         leaves |= {name: value.detach().requires_grad_() for name, value in replaced.items()}
-        scope = self.values | leaves
-        with torch.enable_grad():
-            exec(atom.code, scope)
-        return scope[atom.name], leaves
+        return self.run(atom.code, leaves)[atom.name], leaves
+
+    def run(self, code: Any, replaced: Mapping[str, Any]) -> dict[str, Any]:
+        """The names that are bound after running code above the forward pass, some values replaced."""
+        return _run(code, self.values | dict(replaced), self.arrays)
 
 
 def vector_jacobian_product(output: Tensor, leaves: Mapping[str, Tensor], above: Tensor) -> dict[str, Tensor]:
@@ -90,21 +102,44 @@ class Gradients:
 
 
 def cut_forward(exercise: Exercise, namespace: Mapping[str, Any]) -> Forward:
-    """Run the forward pass atom by atom, each on detached copies of what it reads."""
-    values = {name: _detached(value) for name, value in namespace.items()}
+    """Run the forward pass atom by atom, each on detached copies of what it reads.
+
+    `namespace` is what the setup binds. Arrays become tensors, and so do numbers whose gradient is graded.
+    """
+    values, arrays = _tensors_of(exercise, namespace)
     differentiable: list[Atom] = []
     outputs: dict[str, Tensor] = {}
     inputs: dict[str, dict[str, Tensor]] = {}
     for atom in exercise.atoms:
         leaves = {name: values[name].detach().requires_grad_() for name in atom.reads if _is_float(values.get(name))}
-        scope = values | leaves
-        with torch.enable_grad():
-            exec(atom.code, scope)
+        scope = _run(atom.code, values | leaves, arrays)
         values |= {name: _detached(scope[name]) for name in atom.binds}
-        if _is_float(scope.get(atom.name)):
-            differentiable.append(atom)
-            outputs[atom.name], inputs[atom.name] = scope[atom.name], leaves
-    return Forward(tuple(differentiable), values, outputs, inputs)
+        for name in atom.binds:
+            if _is_float(scope[name]):
+                differentiable.append(atom if atom.name == name else replace(atom, name=name))
+                outputs[name], inputs[name] = scope[name], leaves
+    return Forward(tuple(differentiable), values, outputs, inputs, arrays, exercise.grading.batch)
+
+
+def _tensors_of(exercise: Exercise, namespace: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """What the setup binds, as tensors, and whether the forward pass reads arrays."""
+    values = {name: _detached(value) for name, value in namespace.items()}
+    read = exercise.network_names & values.keys()
+    arrays = any(isinstance(values[name], np.ndarray) for name in read)
+    values |= {name: to_tensor(values[name]) for name in read}
+    for name in read & {*exercise.graded, *exercise.given}:
+        if isinstance(values[name], (float, np.floating)):
+            values[name] = torch.tensor(values[name], dtype=torch.float64)
+    return values, arrays
+
+
+def _run(code: Any, scope: Mapping[str, Any], arrays: bool) -> dict[str, Any]:
+    with torch.enable_grad():
+        if arrays:
+            return run_on_tensors(code, scope)
+        bound = dict(scope)
+        exec(code, bound)
+    return bound
 
 
 def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None) -> Gradients:
@@ -114,13 +149,13 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
     probed with a random vector-Jacobian product, while `total` still holds what arrives at each tensor.
     """
     given = upstream or {}
-    total: dict[str, Tensor] = {}
+    loss = forward.loss
+    total = {loss: torch.ones_like(forward.outputs[loss])}
     passed: dict[str, Tensor] = {}
-    shares: dict[str, dict[str, Tensor]] = {}
-    loss = forward.atoms[-1].name
+    shares: dict[str, dict[str, Tensor]] = {loss: {}}
     for atom in reversed(forward.atoms):
         output = forward.outputs[atom.name]
-        above = torch.ones_like(output) if atom.name == loss else given.get(atom.name, total.get(atom.name))
+        above = given.get(atom.name, total.get(atom.name))
         if above is None or not output.requires_grad:
             continue
         passed[atom.name] = above
@@ -132,14 +167,15 @@ def backpropagate(forward: Forward, upstream: Mapping[str, Tensor] | None = None
 
 def whole_backward(exercise: Exercise, namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Tensor]:
     """The gradients as `loss.backward()` on the uncut graph leaves them, bit for bit."""
-    scope = {name: value.detach().requires_grad_() if _is_float(value) else value for name, value in namespace.items()}
-    with torch.enable_grad():
-        for atom in exercise.atoms:
-            exec(atom.code, scope)
-            if scope[atom.name].requires_grad:
-                scope[atom.name].retain_grad()
-        scope[exercise.atoms[-1].name].backward()
-    return {name: scope[name].grad for name in names}
+    values, arrays = _tensors_of(exercise, namespace)
+    scope = {name: value.requires_grad_() if _is_float(value) else value for name, value in values.items()}
+    for atom in exercise.atoms:
+        scope = _run(atom.code, scope, arrays)
+        for result in (scope[name] for name in atom.binds):
+            if isinstance(result, Tensor) and result.requires_grad:
+                result.retain_grad()
+    scope[exercise.forward_names[-1]].backward()
+    return {name: scope[name].grad for name in names if name in scope and scope[name].grad is not None}
 
 
 def random_gradients(forward: Forward, names: Iterable[str], seed: int) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
@@ -78,7 +79,7 @@ class KnownTruths:
     def _with_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
         truth = self.find(exercise, trial)
         namespace = namespace_of(exercise, trial.parameters)
-        total = truth.gradients.total | whole_backward(exercise, namespace, exercise.graded_gradients)
+        total = truth.gradients.total | whole_backward(exercise, namespace, truth.put_back)
         gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
         return Truth(exercise, trial, gradients, truth.put_back, truth.forward)
 
@@ -93,16 +94,23 @@ class KnownTruths:
 
 
 def _key(exercise: Exercise, trial: Trial) -> tuple[object, ...]:
-    return exercise, trial.label, tuple(sorted(trial.parameters.items())), trial.probe
+    return exercise, trial.label, repr(sorted(trial.parameters.items())), trial.probe
 
 
 def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
     forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     named = [*exercise.graded_gradients, *exercise.given]
-    if trial.probe is None:
-        gradients = backpropagate(forward)
-        return Truth(exercise, trial, gradients, {name: gradients.total[name] for name in named}, forward)
-    drawn = random_gradients(forward, [name for name in named if name not in chained], trial.probe)
+    if not named:  # functions and classes alone
+        return Truth(exercise, trial, Gradients({}, {}, {}), {}, forward)
+    last = exercise.forward_names[-1]
+    if not forward.atoms or forward.loss != last or forward.outputs[last].numel() != 1:
+        raise DojoError(f"{exercise.path}: the last line of the forward pass gives {last}, which is not one number")
+    drawn = {}
+    if trial.probe is not None:
+        above = [name for name in named if name not in chained and name != last and name in forward.values]
+        drawn = random_gradients(forward, above, trial.probe)
     gradients = backpropagate(forward, drawn)
-    put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
-    return Truth(exercise, trial, gradients, put_back, forward)
+    for name in named:
+        if name not in gradients.total:
+            raise DojoError(f"{exercise.path}: d{name} is graded or given, but {last} does not depend on {name}")
+    return Truth(exercise, trial, gradients, {n: drawn.get(n, gradients.total[n]) for n in named}, forward)
