@@ -42,7 +42,7 @@ def counts(ran: subprocess.CompletedProcess[str]) -> dict[str, int]:
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One file of one exercise, one of three, one that cannot be read, and files that are nobody's answer."""
     folder = tmp_path_factory.mktemp("course")
-    (folder / "pytest.ini").write_text("[pytest]\n")  # so that paths begin here, whatever lies above
+    (folder / "pytest.ini").write_text("")  # so that paths begin here, whatever lies above
     answers = folder / "answers"
     (answers / "package").mkdir(parents=True)
     (answers / "ex1.py").write_text(with_lines(MISTAKES))
@@ -164,9 +164,13 @@ def test_a_submission_does_not_set_up_the_run(course: Path, tmp_path: Path) -> N
     (tmp_path / "alice").mkdir()
     (tmp_path / "alice" / "ex2.py").write_text(SOFTMAX_MINUS_ONE)
     (tmp_path / "alice" / "pytest.ini").write_text("[pytest]\naddopts = --junitxml=../stolen.xml\n")
-    ran = run_pytest(tmp_path, "--dojo", "alice")
-    assert ran.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "lies among the submissions" in ran.stderr
+    own = tmp_path / "alice" / "pytest.ini"
+    for settings in ("--junitxml=../stolen.xml", f"--dojo-seed=1 -c {own}"):
+        own.write_text(f"[pytest]\naddopts = {settings}\n")
+        for folder, named in ((tmp_path, "alice"), (tmp_path, "alice/ex2.py"), (tmp_path / "alice", "ex2.py")):
+            ran = run_pytest(folder, "--dojo", named)
+            assert ran.returncode == pytest.ExitCode.USAGE_ERROR, ran.stdout
+            assert "may be a submission's" in ran.stderr
     (tmp_path / "ours.ini").write_text("[pytest]\n")
     ran = run_pytest(tmp_path, "--dojo", "alice", "-c", "ours.ini")
     assert counts(ran) == {"passed": 1}, ran.stdout + ran.stderr
@@ -196,7 +200,7 @@ def test_without_dojo_other_people_s_runs_are_as_they_were(course: Path) -> None
         "import sys\n"
         "def test_nothing_of_ours_is_loaded():\n"
         "    ours = {name for name in sys.modules if name.split('.')[0] in ('grader', 'torch', 'numpy', 'rich')}\n"
-        "    assert ours <= {'grader', 'grader.integrations.pytest_plugin'}\n"
+        "    assert ours <= {'grader', 'grader.integrations', 'grader.integrations.pytest_plugin'}\n"
     )
     ran = run_pytest(course, "test_theirs.py", "-q")
     assert counts(ran) == {"passed": 1}, ran.stdout + ran.stderr
@@ -216,10 +220,10 @@ def test_loading_the_plugin_costs_next_to_nothing() -> None:
     )
     lines = [line for line in ran.stderr.split("\n") if re.search(r"\| +grader", line)]
     names = [line.split("|")[-1].strip() for line in lines]
-    assert names == ["grader", "grader.integrations.pytest_plugin"]
+    assert names == ["grader", "grader.integrations", "grader.integrations.pytest_plugin"]
     assert sum(int(line.split("|")[0].split(":")[1]) for line in lines) < 20_000  # microseconds of its own
 
 
 def test_the_plugin_is_registered_for_pytest() -> None:
     text = Path(environment()["PYTHONPATH"], "pyproject.toml").read_text()
-    assert re.search(r'\[project\.entry-points\.pytest11\]\ndojo = "grader\.pytest_plugin"\n', text)
+    assert re.search(r'\[project\.entry-points\.pytest11\]\ndojo = "grader\.integrations\.pytest_plugin"\n', text)

@@ -82,7 +82,8 @@ def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
 
 LOOK = """
 import json, os, resource, sys
-from grader.running.confine import address_space, call_filter, confine_calls, confine_files, confine_process
+from grader.base.boundary import address_space
+from grader.running.confine import call_filter, confine_calls, confine_files, confine_process
 from grader.running.limits import Limits
 out = open(sys.argv[1], "w")
 walls = call_filter() if sys.argv[2] == "full" else None

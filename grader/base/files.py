@@ -44,6 +44,15 @@ def _read_bytes(path: Path) -> bytes:
         raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def refuse_link(path: Path) -> None:
+    """
+    Raises:
+        DojoError: the path is a link, which may point to a file of somebody else's.
+    """
+    if path.is_symlink():
+        raise DojoError(f"{path}: is a link; hand in the file itself")
+
+
 def _refuse_large(path: Path, size: int) -> None:
     if size > MAX_BYTES:
         raise DojoError(

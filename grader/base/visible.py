@@ -26,4 +26,5 @@ def harmless(text: str) -> str:
 
 
 def _unseen(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    nobodys = ord(character) & 0xFFFE == 0xFFFE  # U+FFFE and its kin are no characters, and XML refuses them
+    return nobodys or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")

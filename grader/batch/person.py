@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.base.errors import DojoError
+from grader.base.errors import DojoError, NotGradedError
 from grader.reading.submission import Part, find_parts
 from grader.report.points import PointsTable
 from grader.report.records import SCHEMA, Report
@@ -84,6 +84,12 @@ def grade_person(grader: Grader, task: Task, terms: Terms, begin_part: Callable[
     return Outcome(task.submission, report, time.monotonic() - started)
 
 
+def _raise_if_broken(error: DojoError) -> None:
+    """A defect of the grader is told as one, and never as a refusal."""
+    if isinstance(error, NotGradedError) and error.__cause__ is not None:
+        raise error.__cause__
+
+
 def failed(words: str) -> dict[str, Any]:
     """The report of a submission that broke the grader."""
     return {"schema": SCHEMA, "submissions": [], "grader_error": words}
@@ -97,14 +103,19 @@ def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], N
     for label, content in task.files:
         path = Path(label)
         try:
-            parts += find_parts(read_source(path.with_suffix(path.suffix.lower()), content), terms.exercise)
+            source = read_source(path.with_suffix(path.suffix.lower()), content, terms.limits.seconds)
+            parts += find_parts(source, terms.exercise)
         except DojoError as error:
+            _raise_if_broken(error)
             problems.append(" ".join(str(error).split()))
     report = Report([])
     for part in parts:
         begin_part()
         try:
             report.submissions.append(grader.grade_part(part))
+        except NotGradedError as error:
+            _raise_if_broken(error)
+            problems.append(str(error))
         except DojoError as error:
             raise UnableError(str(error)) from None
     terms.points.apply(report)
@@ -113,7 +124,7 @@ def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], N
     for graded, listed in zip(report.submissions, data["submissions"], strict=True):
         if id(graded) not in counted:
             listed["counts"] = False
-    if not parts:
+    if not report.submissions:
         data["refused"] = "; ".join(problems)
     elif problems:
         data["problems"] = problems

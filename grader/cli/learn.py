@@ -88,13 +88,17 @@ def grade(
 
         report = grade_parts(parts, settings(seed, device, strict_sizes, isolation, require_isolation))
         worth.apply(report)
-        report.refused, report.seconds = left_out, time.monotonic() - started
+        report.refused, report.seconds = [*left_out, *report.refused], time.monotonic() - started
+        if not report.submissions:
+            raise DojoError("; ".join(report.refused))
         remember(report)
         if format != "terminal":
             deliver(report, format, output)
         else:
             _draw(report, output, explain, everything)
-    context.exit(0 if report.all_passed else 1)
+    for sentence in report.refused:
+        say(sentence)
+    context.exit(2 if report.refused else 0 if report.all_passed else 1)
 
 
 @click.command()
@@ -223,14 +227,21 @@ def say(line: str) -> None:
 
 
 def _draw(report: Report, output: Path | None, explain: str | None, everything: bool) -> None:
+    from grader.integrations.outputs import whole_or_without
     from grader.showing.explain import draw_explanation
     from grader.showing.terminal import console_for, draw_report
 
+    def drawn(some: Report) -> str:
+        with console.capture() as text:
+            if explain is not None:
+                draw_explanation(some, explain, console)
+            else:
+                draw_report(some, console, everything=everything)
+        return text.get()
+
     with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8") as file:
-        if explain is not None:
-            draw_explanation(report, explain, console_for(file))
-        else:
-            draw_report(report, console_for(file), everything=everything)
+        console = console_for(file)
+        file.write(whole_or_without(report, drawn))
 
 
 def _default_path() -> Path:

@@ -30,6 +30,7 @@ def render_github(report: Report) -> str:
     share one warning for each file.
     """
     lines = [line for submission in report.submissions for line in _annotations(submission)]
+    lines += [_command("error", sentence, title="Not graded") for sentence in report.refused]
     score, most = report.score, report.max_score
     points = json.dumps({"totalPoints": score, "maxPoints": most})
     lines += [

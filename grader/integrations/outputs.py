@@ -7,16 +7,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError
-from grader.base.files import write_atomically
+from grader.base.files import refuse_link, write_atomically
 from grader.integrations.formats import FOLDER_FORMATS, FORMAT_NAMES, FORMATS
 from grader.reading.submission import Part, find_parts
+from grader.report.records import Report
 from grader.syntax.source import read_source
 
 if TYPE_CHECKING:
-    from grader.report.records import Report
+    from grader.report.records import SubmissionReport
 
 BROKEN = "The grader itself broke here. That is no mistake of yours; please tell your instructor."
 
@@ -41,13 +42,12 @@ def check_output(output_format: str, output: Path | None) -> None:
 
 
 def parts_of(files: Iterable[Path], exercise: str | None, output_format: str) -> tuple[list[Part], list[str]]:
-    """The exercises that the files hold, and what is said of those that are left out.
+    """The exercises that the files hold, and what is said of those that cannot be graded.
 
-    Only Gradescope's form leaves files out: a student who hands in a note beside the answers keeps the points.
+    Only a learner at the terminal may name a link: elsewhere it may point to any file of the instructor's.
 
     Raises:
-        DojoError: a file cannot be read or holds no exercise; for Gradescope, all of them. Or it lies where its
-            integration keeps none.
+        DojoError: no file can be graded, or one lies where its integration keeps none.
     """
     if output_format == "nbgrader":
         from grader.integrations.nbgrader import handed
@@ -58,12 +58,10 @@ def parts_of(files: Iterable[Path], exercise: str | None, output_format: str) ->
     refused: list[str] = []
     for file in files:
         try:
-            if output_format == "gradescope" and file.is_symlink():
-                raise DojoError(f"{file}: is a link; hand in the file itself")
+            if output_format != "terminal":
+                refuse_link(file)
             parts += find_parts(read_source(file), exercise)
         except DojoError as error:
-            if output_format != "gradescope":
-                raise
             refused.append(str(error))
     if not parts:
         raise DojoError("; ".join(refused))
@@ -82,6 +80,29 @@ def failure_told(output_format: str, output: Path | None) -> Iterator[None]:
         raise
 
 
+def whole_or_without(report: Report, render: Callable[[Report], Any]) -> Any:
+    """What `render` makes of the report, or of what is left where it breaks on some submissions: those are refused."""
+    try:
+        return render(report)
+    except DojoError:
+        raise
+    except Exception as error:
+        broken = [submission for submission in report.submissions if _breaks(render, submission)]
+        if not broken:
+            raise
+        report.submissions = [submission for submission in report.submissions if submission not in broken]
+        report.refused += [f"{one.path}: the report cannot be written ({type(error).__name__})" for one in broken]
+        return render(report)
+
+
+def _breaks(render: Callable[[Report], object], submission: SubmissionReport) -> bool:
+    try:
+        render(Report([submission]))
+    except Exception:
+        return True
+    return False
+
+
 def deliver(report: Report, output_format: str, output: Path | None) -> None:
     """Write the report in one of FORMATS.
 
@@ -91,10 +112,10 @@ def deliver(report: Report, output_format: str, output: Path | None) -> None:
     if output is not None and output_format in FOLDER_FORMATS:
         from grader.integrations.nbgrader import render_folder
 
-        for path, text in render_folder(report).items():
+        for path, text in whole_or_without(report, render_folder).items():
             _write(text, output / path)
         return
-    _write(FORMATS[output_format](report), output)
+    _write(whole_or_without(report, FORMATS[output_format]), output)
     if output_format == "github":
         _tell_github(report)
 

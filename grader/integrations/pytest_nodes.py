@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from grader.base.errors import DojoError
+from grader.base.files import refuse_link
 from grader.base.visible import visible
 from grader.lesson.exercise import exercises_called
 from grader.reading.submission import SUFFIXES, Part, find_parts
@@ -132,10 +133,14 @@ class SubmissionFile(pytest.File):
         path = self.file.relative_to(here) if self.file.is_relative_to(here) else self.file
         named = self.session.isinitpath(self.file)
         try:
+            for folder in self.listchain()[1:-1]:
+                if not self.session.isinitpath(folder.path):
+                    refuse_link(folder.path)
+            refuse_link(path)
             source = read_source(path)
         except DojoError as error:
             # A student's file that cannot be read is told; an empty __init__.py is nobody's answer.
-            if named or self.file.stat().st_size > 0:
+            if named or self.file.lstat().st_size > 0:
                 self.refusal = str(error)
             return
         try:

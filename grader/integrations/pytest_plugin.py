@@ -7,6 +7,11 @@ are read; their statements run in the grader's own processes.
 
 from __future__ import annotations
 
+import copy
+import os
+import shlex
+import warnings
+
 import pytest
 
 
@@ -20,12 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
     if early_config.known_args_namespace.dojo:
         if pytest.version_tuple < (8, 0):
             raise pytest.UsageError("pytest --dojo needs pytest 8.0 or newer")
         early_config.known_args_namespace.noconftest = True
-        _refuse_foreign_settings(early_config)
+        _refuse_foreign_settings(early_config, parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,11 +45,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(grading, "dojo-grading")
 
 
-def _refuse_foreign_settings(config: pytest.Config) -> None:
-    """A submission may hold a pytest.ini, whose addopts could change this run, or write files."""
-    if config.inipath is None or config.known_args_namespace.inifilename:
-        return
-    here = config.invocation_params.dir
-    folders = [here / argument.split("::")[0] for argument in config.known_args_namespace.file_or_dir]
-    if config.inipath.parent != here and any(config.inipath.is_relative_to(f.resolve()) for f in folders):
-        raise pytest.UsageError(f"{config.inipath}: lies among the submissions and would set up this run; use -c FILE")
+def _refuse_foreign_settings(config: pytest.Config, parser: pytest.Parser) -> None:
+    """A pytest.ini beside submissions may be theirs, and its addopts could change this run or write files.
+
+    Its addopts may name it with -c too: so only what the caller wrote counts.
+    """
+    called = [*shlex.split(os.environ.get("PYTEST_ADDOPTS", "")), *map(str, config.invocation_params.args)]
+    named = parser.parse_known_args(called, namespace=copy.copy(config.option)).inifilename
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pytest 9 asks for getini(), which does not tell a default from a setting
+        settings = dict(config.inicfg)
+    if settings and not named:
+        raise pytest.UsageError(
+            f"{config.inipath}: would set up this run, and may be a submission's; if it is yours, name it with "
+            f"-c {config.inipath}"
+        )

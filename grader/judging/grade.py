@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from grader.base.errors import DojoError
+from grader.base.boundary import FILE_MEMORY, one_file
+from grader.base.errors import DojoError, NotGradedError
 from grader.diagnosing import UNEXPLAINED, Diagnosis, combined
 from grader.diagnosing.repair import variants, vocabulary_of
 from grader.judging.judge import Judge, prove
@@ -32,8 +33,9 @@ from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
 from grader.report.records import Report, SubmissionReport, Verdict
+from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
-from grader.syntax.source import Source, read_source, refusing_depth
+from grader.syntax.source import Source, read_source
 from grader.truth.cases import cases_of
 from grader.truth.truths import KnownTruths, Truth
 
@@ -47,6 +49,8 @@ _ONE_HOT = (
     "Right on this batch by luck: without num_classes, one_hot makes as many columns as the largest index of the batch "
     "asks for. Give it the size of the dimension."
 )
+OWN_SECONDS = 5.0
+"""What judging may take beside the limit of a submission, so that it can end in verdicts."""
 
 
 class Grader:
@@ -79,12 +83,16 @@ class Grader:
         """Grade one exercise of a submission.
 
         Raises:
-            DojoError: its code is nested too deeply, or no worker can be started.
+            NotGradedError: its limits do not suffice, or the grader breaks on it.
+            DojoError: no worker can be started.
         """
-        with refusing_depth(part.analysis.source.path):
-            return self._grade_part(part)
+        source, limits = part.analysis.source, self.settings.limits
+        left = replace(limits, seconds=max(0.0, limits.seconds - source.clock.used))
+        source.clock.limit = limits.seconds + OWN_SECONDS
+        with one_file(source.path, source.clock, FILE_MEMORY if self.settings.device == "cpu" else None):
+            return self._grade_part(part, left)
 
-    def _grade_part(self, part: Part) -> SubmissionReport:
+    def _grade_part(self, part: Part, limits: Limits) -> SubmissionReport:
         report = SubmissionReport(
             path=str(part.analysis.source.path),
             exercise=part.exercise.id,
@@ -97,13 +105,13 @@ class Grader:
         if part.exercise.is_training:
             from grader.judging.training import grade_training  # only one exercise of four has a loop
 
-            grade_training(part, report, self.launcher, self.settings)
+            grade_training(part, report, self.launcher, replace(self.settings, limits=limits))
             return report
         plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.static_check)
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
         report.attempted = bool(plan.attempts)
         if plan.steps or plan.definitions:
-            judge = Judge(self.launcher, plan, self.truths, self.settings.limits.seconds)
+            judge = Judge(self.launcher, plan, self.truths, limits.seconds)
             try:
                 if plan.steps:
                     self._run(judge, known)
@@ -273,8 +281,13 @@ def _no_attempt(name: str, source: Source) -> Finding:
 
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:
-    """Grade what `find_parts` found, one after another, with one launcher."""
+    """Grade what `find_parts` found, one after another, with one launcher. What cannot be graded is refused."""
+    report = Report([])
     with Grader(chosen) as grader:
-        report = Report([grader.grade_part(part) for part in parts])
+        for part in parts:
+            try:
+                report.submissions.append(grader.grade_part(part))
+            except NotGradedError as error:
+                report.refused.append(str(error))
     report.graded_at = time.strftime("%Y-%m-%d %H:%M")
     return report

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from grader.base.boundary import Clock, one_file
 from grader.base.errors import DojoError
 from grader.base.files import FileStamp, file_stamp, read_text
 from grader.learner.memory import state_path, write_state
@@ -162,7 +163,8 @@ def content(path: Path) -> Content:
     Raises:
         DojoError: it cannot be read.
     """
-    return Content(_digest(said(path)), _code(read_source(path)))
+    with one_file(path, Clock()):
+        return Content(_digest(said(path)), _code(read_source(path)))
 
 
 def said(path: Path) -> list[str]:

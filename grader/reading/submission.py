@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.base.boundary import one_file
 from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, track_of
 from grader.reading.attempts import Analysis, Attempt, analyse
 from grader.reading.gradient_names import normalised
 from grader.reading.stages import allocate, borrowed
 from grader.syntax.effects import statement_effects
-from grader.syntax.source import Source, refusing_depth
+from grader.syntax.source import Source
 
 SUFFIXES = (".py", ".ipynb")
 
@@ -29,7 +30,9 @@ def submission_files(path: Path) -> list[Path]:
         found = sorted(
             file
             for file in path.rglob("*")
-            if file.suffix in SUFFIXES and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            if file.suffix in SUFFIXES
+            and not file.is_dir()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
         if not found:
             raise DojoError(f"{path}: no .py or .ipynb file in this folder")
@@ -54,9 +57,9 @@ def find_parts(source: Source, asked: str | None = None) -> list[Part]:
     """The exercises that a file holds: as asked, as it says of itself, or by the gradients it assigns.
 
     Raises:
-        DojoError: it assigns no gradient that any exercise grades.
+        DojoError: it assigns no gradient that any exercise grades, or takes too long to be read.
     """
-    with refusing_depth(source.path):
+    with one_file(source.path, source.clock):
         return _find_parts(source, asked)
 
 

@@ -184,7 +184,7 @@ class Report:
                 of_verdict.pop("shape_share")
                 of_verdict["points"] = verdict.points
             listed.append({**data, "score": submission.score, "max_score": submission.max_score})
-        return {"schema": SCHEMA, "submissions": listed}
+        return {"schema": SCHEMA, "submissions": listed, **({"problems": self.refused} if self.refused else {})}
 
 
 def whole(points: Points) -> Points:

@@ -118,15 +118,6 @@ def check_isolation(asked: str, required: str | None = None) -> str:
     return here if asked in ("highest", "basic") else asked
 
 
-def address_space() -> int:
-    """Bytes of address space that this process holds; 0 where that cannot be known."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None:
     """A session of its own, a bare environment, no folder of anybody, limits. `held` is what `address_space()` gave.
 

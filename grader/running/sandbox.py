@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 
+from grader.base.boundary import address_space
 from grader.base.children import bare_environment, python_command
 from grader.base.errors import DojoError
 from grader.lesson.program import Program
 from grader.running.confine import (
     ISOLATION_LEVELS,
-    address_space,
     call_filter,
     confine_calls,
     confine_files,

@@ -66,12 +66,9 @@ def render_html(report: Report) -> str:
     chapters = [_chapter(submission, f"s{number}") for number, submission in enumerate(report.submissions, 1)]
     icons = {status: state.mark for status, state in STATES.items()}
     page = environment().get_template("report.html")
-    return (
-        page.render(
-            chapters=chapters, icons=icons, graded_at=report.graded_at, shape_text=shape_text, size_words=size_words
-        )
-        + "\n"
-    )
+    refused = [visible(sentence, keep="") for sentence in report.refused]
+    facts = {"chapters": chapters, "refused": refused, "icons": icons, "graded_at": report.graded_at}
+    return page.render(**facts, shape_text=shape_text, size_words=size_words) + "\n"
 
 
 def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:

@@ -10,12 +10,12 @@ import ast
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from grader.base.boundary import FILE_SECONDS, Clock, one_file
 from grader.base.errors import DojoError
 from grader.base.files import read_text
 from grader.syntax.scopes import nodes_below
@@ -122,32 +122,28 @@ class Source:
     cells: tuple[Cell, ...]
     statements: tuple[Statement, ...]
     bad_lines: tuple[BadLine, ...]
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def is_notebook(self) -> bool:
         return self.path.suffix == ".ipynb"
 
 
-@contextmanager
-def refusing_depth(path: Path) -> Iterator[None]:
-    """Turn the end of Python's stack, which only code nested hundreds deep brings about, into a refusal."""
-    try:
-        yield
-    except RecursionError:
-        raise DojoError(f"{path}: its code is nested too deeply to be read") from None
-
-
-def read_source(path: Path, content: bytes | None = None) -> Source:
+def read_source(path: Path, content: bytes | None = None, seconds: float = FILE_SECONDS) -> Source:
     """Read a script or a notebook. With `content`, the file's bytes, `path` only names it.
 
+    `seconds` is what the file may cost in all: what it takes from here to its last verdict counts.
+
     Raises:
-        DojoError: no such file, too large, empty, not UTF-8, or not a readable notebook.
+        DojoError: no such file, too large, empty, not UTF-8, not a readable notebook, or it takes too long to read.
     """
-    text = read_text(path, content)
-    if not text.strip():
-        raise DojoError(f"{path}: the file is empty")
-    cells = _notebook_cells(path, text) if path.suffix == ".ipynb" else percent_cells(text)
-    return parse_source(path, cells)
+    clock = Clock(seconds)
+    with one_file(path, clock):
+        text = read_text(path, content)
+        if not text.strip():
+            raise DojoError(f"{path}: the file is empty")
+        cells = _notebook_cells(path, text) if path.suffix == ".ipynb" else percent_cells(text)
+        return replace(parse_source(path, cells), clock=clock)
 
 
 def parse_source(path: Path, cells: list[Cell]) -> Source:

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from grader.base.errors import DojoError
+from grader.base.boundary import address_space
+from grader.base.errors import DojoError, NotGradedError
 from grader.batch.collect import collect
 from grader.batch.person import Task, Terms, grade_person
 from grader.integrations.formats import FORMATS
@@ -25,7 +26,6 @@ from grader.judging.grade import Grader, Settings
 from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import other_data
 from grader.report.records import Report, SubmissionReport, Verdict
-from grader.running.confine import address_space
 from grader.running.limits import Limits
 from grader.running.sandbox import Worker
 from grader.truth.truths import KnownTruths
@@ -149,6 +149,8 @@ class Range:
         except DojoError as error:
             refused = complaint(str(error))
             shown = {"complaint": refused}
+            if isinstance(error, NotGradedError) and error.__cause__ is not None:
+                harm.append(f"grader: {error}")
             if "process that starts workers" in refused:
                 harm.append("grader: the process that starts workers has ended")
         except Slow as error:
