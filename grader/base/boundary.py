@@ -84,12 +84,14 @@ def _alarm(seconds: float) -> Iterator[None]:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
+    if seconds <= 0:
+        raise _OverrunError
     set_before, again = signal.getitimer(signal.ITIMER_REAL)
     if 0 < set_before <= seconds:
         yield
         return
     handler, begun = signal.signal(signal.SIGALRM, _overrun), time.monotonic()
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_SECONDS)
     try:
         yield
     finally:

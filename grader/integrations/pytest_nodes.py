@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.base.errors import DojoError
+from grader.base.errors import DojoError, NotGradedError
 from grader.base.files import refuse_link
 from grader.base.visible import visible
 from grader.lesson.exercise import exercises_called
@@ -146,7 +146,7 @@ class SubmissionFile(pytest.File):
         try:
             self.parts = find_parts(source, self.config.getoption("--dojo-exercise"))
         except DojoError as error:
-            self.refusal = str(error) if named else None
+            self.refusal = str(error) if named or isinstance(error, NotGradedError) else None
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         if self.refusal is not None:
