@@ -126,7 +126,7 @@ loss = ((out - goal) ** 2).mean() + ((y - goal) ** 2).mean()  # ()
 # ### Why the scores are scaled
 #
 # A score is a sum of C products. If queries and keys have a spread of about 1, each product has one too, and the sum
-# of 15 of them has a spread of about the root of 15, which is 3.87. With 512 channels it would be 22.6. Lesson 1 showed
+# of 15 of them has a spread of about the root of 15, which is 3.87<!-- = C**0.5 -->. With 512 channels it would be 22.6. Lesson 1 showed
 # what softmax does with such numbers: a one, zeros, and hardly any gradient. So the scores are divided by the root.
 #
 # ### What the mask does
@@ -577,8 +577,8 @@ cmp("x2", dx2, x2)
 # ## A test for leaks
 #
 # Here is a test that you can put into any project. Take the output at token 0 and ask for its gradient with respect to all
-# tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)` without the transpose, does not,
-# although it has a mask.
+# tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)` without the transpose, does not:
+# output 0 depends on token 2<!-- = leaks[True][1] --> and token 4<!-- = leaks[True][2] --> as well, in spite of the mask.
 
 
 # %%
@@ -590,7 +590,7 @@ def heads(tokens, slip):
         qp, kp, vp = (piece.view(B, T, H, D).transpose(1, 2) for piece in pieces)
     fits = (qp @ kp.transpose(-2, -1) * D**-0.5).masked_fill(later, float("-inf"))
     mixed = torch.softmax(fits, -1) @ vp
-    return mixed.reshape(B, T, C) if slip else mixed.transpose(1, 2).reshape(B, T, C)
+    return mixed.transpose(1, 2).reshape(B, T, C)
 
 
 leaks = {}
