@@ -1,0 +1,843 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Transformer 3: attention
+#
+# *About 90 minutes. Difficulty 4 of 5. You need lesson 1 of this track, the gradient of softmax.*
+#
+# The network of makemore sees three characters, because its first layer has a weight for each of three places. Attention
+# has no such limit. Each token asks a question (its **query**), each token offers a description of itself (its **key**)
+# and something to take along (its **value**). Query times key says how well they fit. Softmax turns the fits into
+# weights, and the token takes the weighted mean of the values (Vaswani and others, 2017).
+#
+# ## Two bugs that really happen
+#
+# **The mask is forgotten.** A language model predicts the next token, so a token may look at itself and at what came
+# before it, never at what comes after. Without the mask the answer stands in the input. The training loss falls below
+# anything you have seen, and everybody is happy until the model writes its first sentence, which is nonsense.
+#
+# **The heads are cut wrongly.** Attention runs in several heads, each on a slice of the channels. To cut, you need
+# `view` and then `transpose`. With a `view` alone the shapes fit as well, but a head gets pieces of *different tokens*
+# as if they were one. The model trains, only worse, and later tokens leak past the mask. Part 2 shows it with numbers.
+#
+# Neither raises an error. Whoever knows the gradients sees both at once: a gradient arrives where none may arrive.
+#
+# ```text
+#      Wq --> q --+
+# x -- Wk --> k --+--> scores --> masked --> weights --+--> out --> loss
+#      Wv --> v ---------------------------------------+
+# ```
+#
+# <!-- dojo: transformer/ex3_attention -->
+
+# %% tags=["colab"]
+import sys
+
+if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
+    from importlib.util import find_spec
+
+    light = "click jinja2 jupytext mdit_py_plugins msgspec nbformat platformdirs pyyaml restrictedpython rich safetensors tqdm watchfiles".split()
+    missing = " ".join(name for name in light if find_spec(name) is None)
+    # %pip install -q --no-deps backprop-dojo {missing}
+
+# %% tags=["setup"]
+import torch
+
+from grader import cmp
+
+# %% tags=["parameters"]
+seed = 2147483647
+device = "cpu"
+dtype = "float32"
+n_batch = 2
+n_tokens = 6
+n_embd = 15
+n_heads = 3
+
+# %% [markdown]
+# ## The tensors
+#
+# The letters are those that everybody uses: B texts, T tokens, C channels, H heads of D = C / H channels each. Here B = 2, T = 6,
+# C = 15, H = 3, D = 5, all different, so that a shape tells you what it is.
+#
+# | name | shape | what it is |
+# |---|---|---|
+# | `x`, `x2` | (2, 6, 15) | the tokens that go into part 1 and into part 2 |
+# | `Wq`, `Wk`, `Wv` | (15, 15) | part 1: from a token to its query, key and value |
+# | `Uq`, `Uk`, `Uv`, `Uo` | (15, 15) | part 2: the same, and the projection after the heads |
+# | `later` | (6, 6) | true above the diagonal: row i may not look at column j > i |
+# | `goal` | (2, 6, 15) | what both parts should give; it makes a loss |
+
+# %% tags=["setup"]
+g = torch.Generator().manual_seed(seed)
+
+
+def draw(*shape):
+    return torch.randn(shape, generator=g, dtype=getattr(torch, dtype)).to(device)
+
+
+B, T, C, H = n_batch, n_tokens, n_embd, n_heads
+D = C // H
+x = draw(B, T, C)
+x2 = draw(B, T, C)
+Wq = draw(C, C) * C**-0.5
+Wk = draw(C, C) * C**-0.5
+Wv = draw(C, C) * C**-0.5
+Uq = draw(C, C) * C**-0.5
+Uk = draw(C, C) * C**-0.5
+Uv = draw(C, C) * C**-0.5
+Uo = draw(C, C) * C**-0.5
+goal = draw(B, T, C)
+for p in [x, x2, Wq, Wk, Wv, Uq, Uk, Uv, Uo]:
+    p.requires_grad = True
+later = torch.ones(T, T, dtype=torch.bool, device=device).triu(1)
+n = B
+
+# %% [markdown]
+# ## The forward pass
+#
+# Part 1 is one head that uses all channels, `q` to `out`. Part 2 is three heads, `qs` to `y`.
+#
+# `@` multiplies the last two dimensions and repeats this for all dimensions before them: (2, 6, 15) @ (15, 6) would
+# be one product for each text. `k.transpose(-2, -1)` has the shape (2, 15, 6).
+
+# %% tags=["forward"]
+q = x @ Wq  # (2, 6, 15)
+k = x @ Wk  # (2, 6, 15)
+v = x @ Wv  # (2, 6, 15)
+scores = q @ k.transpose(-2, -1) * C**-0.5  # (2, 6, 6)
+masked = scores.masked_fill(later, float("-inf"))  # (2, 6, 6)
+weights = torch.softmax(masked, -1)  # (2, 6, 6)
+out = weights @ v  # (2, 6, 15)
+qs = x2 @ Uq  # (2, 6, 15)
+ks = x2 @ Uk  # (2, 6, 15)
+vs = x2 @ Uv  # (2, 6, 15)
+qh = qs.view(B, T, H, D).transpose(1, 2)  # (2, 3, 6, 5)
+kh = ks.view(B, T, H, D).transpose(1, 2)  # (2, 3, 6, 5)
+vh = vs.view(B, T, H, D).transpose(1, 2)  # (2, 3, 6, 5)
+sh = qh @ kh.transpose(-2, -1) * D**-0.5  # (2, 3, 6, 6)
+wh = torch.softmax(sh.masked_fill(later, float("-inf")), -1)  # (2, 3, 6, 6)
+oh = wh @ vh  # (2, 3, 6, 5)
+joined = oh.transpose(1, 2).reshape(B, T, C)  # (2, 6, 15)
+y = joined @ Uo  # (2, 6, 15)
+loss = ((out - goal) ** 2).mean() + ((y - goal) ** 2).mean()  # ()
+
+# %% [markdown]
+# ### Why the scores are scaled
+#
+# A score is a sum of C products. If queries and keys have a spread of about 1, each product has one too, and the sum
+# of 15 of them has a spread of about the root of 15, which is 3.87. With 512 channels it would be 22.6. Lesson 1 showed
+# what softmax does with such numbers: a one, zeros, and hardly any gradient. So the scores are divided by the root.
+#
+# ### What the mask does
+#
+# The exponential of minus infinity is 0. So a masked place gets the weight 0, and the others share the whole. Here are
+# the weights of the first text. Row 0 has one place to look at, so its weight is 1.
+
+# %%
+with torch.no_grad():
+    for row in weights[0].tolist():
+        print("  ".join(f"{value:.3f}" for value in row))
+
+# %%
+for tensor in list(globals().values()):
+    if isinstance(tensor, torch.Tensor) and tensor.requires_grad:
+        tensor.retain_grad()
+loss.backward()
+
+# %% [markdown]
+# # Part 1: one head
+#
+# ## dout
+#
+# `loss = ((out - goal) ** 2).mean() + ...`: () from (2, 6, 15)
+
+# %% tags=["backward"]
+dout = ...
+
+# %%
+cmp("out", dout, out)
+
+# %% [markdown]
+# ### Idea: a matrix product with more dimensions
+#
+# For one text, `weights @ v` is (6, 6) @ (6, 15), and you know its two gradients. The dimension in front only says
+# that it happens twice, once for each text. So the rule stays, and "transposed" means: exchange the *last two*
+# dimensions. `v.T` will not do, since it reverses all three; `v.transpose(-2, -1)` exchanges the last two.
+#
+# ## dweights, dv
+#
+# `out = weights @ v`: (2, 6, 15) from (2, 6, 6) and (2, 6, 15)
+#
+# Row i of `out` is a mixture of the rows of `v`. So row j of `v` hears from every token that looked at it: the
+# transposed weights say how much from each.
+#
+# Ask yourself: which products give (2, 6, 6) and (2, 6, 15)?
+
+# %% tags=["backward"]
+dweights = ...
+dv = ...
+
+# %%
+cmp("weights", dweights, weights)
+cmp("v", dv, v)
+
+# %% [markdown]
+# ## dmasked
+#
+# `weights = torch.softmax(masked, -1)`: (2, 6, 6) from (2, 6, 6)
+#
+# Lesson 1: upstream minus its weighted mean, times the weight. The rows are the last dimension here.
+#
+# The matrices are square, so a sum over the wrong dimension raises no error. Check yourself: each row of the result
+# sums to 0, and above the diagonal it *is* 0, because the weight is.
+
+# %% tags=["backward"]
+dmasked = ...
+
+# %%
+cmp("masked", dmasked, masked)
+
+# %% [markdown]
+# ### Idea: what was overwritten gets nothing
+#
+# `masked_fill` writes minus infinity over some scores. Whatever stood there before, the result is the same. So the
+# loss cannot depend on it, and the gradient is zero there. Everywhere else the score is passed on as it is, so the
+# gradient is passed on as it is.
+#
+# With numbers: scores (3, 5) become (3, -inf). The upstream gradient (0.4, 0.7) goes back as (0.4, 0).
+#
+# After a softmax the upstream gradient is zero at these places already. Write the zero all the same, because it belongs to
+# this line: the line in front of it need not be a softmax, and the grader tries that too.
+#
+# ## dscores
+#
+# `masked = scores.masked_fill(later, float("-inf"))`: (2, 6, 6) from (2, 6, 6)
+
+# %% tags=["backward"]
+dscores = ...
+
+# %%
+cmp("scores", dscores, scores)
+
+# %% [markdown]
+# The gradient of the scores of the first text: a line is the token that looks, a column the token that is looked at. Red
+# says "look here more", blue "look here less". Above the diagonal there is nothing. If something shows there in a
+# model of yours, its mask is broken.
+
+# %%
+from grader import plots
+
+if isinstance(dscores, torch.Tensor):
+    plots.show(plots.gradient_image(dscores[0], [f"token {place}" for place in range(T)], name="dscores"))
+else:
+    print("dscores is not filled in yet: there is nothing to draw.")
+
+# %% [markdown]
+# ### Idea: query and key
+#
+# Two tokens with one channel: queries 1, 2 and keys 3, 4. The scores are all four products, ((3, 4), (6, 8)). Let the
+# upstream gradient be ((0.1, 0.2), (0.3, 0.4)).
+#
+# - Query 0 stands in row 0: 0.1 * 3 + 0.2 * 4 = 1.1. Query 1 stands in row 1: 0.3 * 3 + 0.4 * 4 = 2.5.
+# - Key 0 stands in column 0: 0.1 * 1 + 0.3 * 2 = 0.7. Key 1 stands in column 1: 0.2 * 1 + 0.4 * 2 = 1.0.
+#
+# So a query sums along its row and a key along its column: the upstream gradient is transposed for the keys. In the
+# forward pass the keys were transposed, so their gradient must be turned back.
+#
+# ## dq, dk
+#
+# `scores = q @ k.transpose(-2, -1) * C**-0.5`: (2, 6, 6) from (2, 6, 15) and (2, 6, 15)
+#
+# Ask yourself: where does the factor $C^{-1/2}$ go?
+
+# %% tags=["backward"]
+dq = ...
+dk = ...
+
+# %%
+cmp("q", dq, q)
+cmp("k", dk, k)
+
+# %% [markdown]
+# ### Idea: one weight for all texts
+#
+# `Wq` (15, 15) serves all 6 tokens of both texts, so its gradient is a sum over all 12. One way: lay the texts under
+# each other, so that (2, 6, 15) becomes (12, 15), and use the rule of makemore. Another way: multiply each text by
+# itself, (2, 15, 6) @ (2, 6, 15), which gives (2, 15, 15), and sum over dimension 0.
+#
+# ## dWq, dWk, dWv
+#
+# `q = x @ Wq`: (2, 6, 15) from (2, 6, 15) and (15, 15); the same for `k` and `v`
+
+# %% tags=["backward"]
+dWq = ...
+dWk = ...
+dWv = ...
+
+# %%
+cmp("Wq", dWq, Wq)
+cmp("Wk", dWk, Wk)
+cmp("Wv", dWv, Wv)
+
+# %% [markdown]
+# ## dx
+#
+# `x` feeds three lines: it becomes query, key and value. Each path brings a gradient, and they add up.
+
+# %% tags=["backward"]
+dx = ...
+
+# %%
+cmp("x", dx, x)
+
+# %% [markdown]
+# # Part 2: several heads
+#
+# One softmax gives one mixture. A token may want two things at once, for example the last vowel and the start of the
+# word. So the channels are cut into H slices, each slice does attention by itself, and the results are laid side by side
+# again. The formulas stay as they are. What is new is cutting and joining.
+#
+# ### Idea: view cuts, transpose puts in order
+#
+# One text, two tokens of four channels, two heads. In memory the numbers stand in one row: token 0 is 1 2 3 4, token
+# 1 is 5 6 7 8.
+#
+# ```text
+# view(T, H, D).transpose(0, 1)             view(H, T, D), the slip
+# head 0:  token 0 -> 1 2                   head 0:  "token 0" -> 1 2
+#          token 1 -> 5 6                            "token 1" -> 3 4     this is token 0 again
+# head 1:  token 0 -> 3 4                   head 1:  "token 0" -> 5 6     this is token 1
+#          token 1 -> 7 8                            "token 1" -> 7 8
+# ```
+#
+# Both have the shape (2, 2, 2). On the right head 1 believes that 5 6 is token 0, so what token 1 holds may flow into the
+# output at place 0: past the mask. The backward pass has the same trap. To join, undo the steps in reverse: first
+# `transpose`, so that the heads of one token stand side by side again, then `reshape` to (B, T, C). (`view` refuses
+# after a transpose, because the numbers no longer lie in one row.)
+
+# %%
+cut = torch.arange(1, 9).view(2, 4)
+print("right:", cut.view(2, 2, 2).transpose(0, 1).tolist(), "  slip:", cut.view(2, 2, 2).tolist())
+
+# %% [markdown]
+# ## dy, dUo, djoined
+#
+# `y = joined @ Uo`: (2, 6, 15) from (2, 6, 15) and (15, 15)
+#
+# The start as in part 1, then the projection. It mixes what the heads have found.
+
+# %% tags=["backward"]
+dy = ...
+dUo = ...
+djoined = ...
+
+# %%
+cmp("y", dy, y)
+cmp("Uo", dUo, Uo)
+cmp("joined", djoined, joined)
+
+# %% [markdown]
+# ## doh
+#
+# `joined = oh.transpose(1, 2).reshape(B, T, C)`: (2, 6, 15) from (2, 3, 6, 5)
+#
+# Nothing is computed here, numbers only move. So the gradient moves back.
+#
+# Ask yourself: which of the two steps must be undone first? And which shape is in between?
+
+# %% tags=["backward"]
+doh = ...
+
+# %%
+cmp("oh", doh, oh)
+
+# %% [markdown]
+# ## dwh, dvh
+#
+# `oh = wh @ vh`: (2, 3, 6, 5) from (2, 3, 6, 6) and (2, 3, 6, 5)
+#
+# As in part 1, with one dimension more in front.
+
+# %% tags=["backward"]
+dwh = ...
+dvh = ...
+
+# %%
+cmp("wh", dwh, wh)
+cmp("vh", dvh, vh)
+
+# %% [markdown]
+# ## dsh
+#
+# `wh = torch.softmax(sh.masked_fill(later, float("-inf")), -1)`: (2, 3, 6, 6) from (2, 3, 6, 6)
+#
+# Mask and softmax are one line here. In the formula of softmax everything is multiplied by the weight, and the weight
+# of a masked place is 0. So the mask takes care of itself.
+
+# %% tags=["backward"]
+dsh = ...
+
+# %%
+cmp("sh", dsh, sh)
+
+# %% [markdown]
+# ## dqh, dkh
+#
+# `sh = qh @ kh.transpose(-2, -1) * D**-0.5`: (2, 3, 6, 6) from (2, 3, 6, 5) and (2, 3, 6, 5)
+#
+# Ask yourself: what is the factor now? A score is a sum of D products, no longer of C.
+
+# %% tags=["backward"]
+dqh = ...
+dkh = ...
+
+# %%
+cmp("qh", dqh, qh)
+cmp("kh", dkh, kh)
+
+# %% [markdown]
+# ## dqs, dks, dvs
+#
+# `qh = qs.view(B, T, H, D).transpose(1, 2)`: (2, 3, 6, 5) from (2, 6, 15)
+#
+# The cut, undone. It is what the forward pass did to make `joined` from `oh`.
+#
+# ### Trap: the shape fits without the transpose
+#
+# `dqh.reshape(B, T, C)` has the right shape and puts numbers of different tokens side by side. The sum of all numbers
+# is right as well. Only a comparison place by place shows it.
+
+# %% tags=["backward"]
+dqs = ...
+dks = ...
+dvs = ...
+
+# %%
+cmp("qs", dqs, qs)
+cmp("ks", dks, ks)
+cmp("vs", dvs, vs)
+
+# %% [markdown]
+# ## dUq, dUk, dUv, dx2
+#
+# `qs = x2 @ Uq`, `ks = x2 @ Uk`, `vs = x2 @ Uv`
+#
+# The end of part 1 once more, with the names of part 2.
+
+# %% tags=["backward"]
+dUq = ...
+dUk = ...
+dUv = ...
+dx2 = ...
+
+# %%
+cmp("Uq", dUq, Uq)
+cmp("Uk", dUk, Uk)
+cmp("Uv", dUv, Uv)
+cmp("x2", dx2, x2)
+
+# %% [markdown]
+# ## A test for leaks
+#
+# Here is a test that you can put into any project. Take the output at token 0 and ask for its gradient with respect to all
+# tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)` without the transpose, does not:
+# output 0 depends on token 2 and token 4 as well, in spite of the mask.
+
+
+# %%
+def heads(tokens, slip):
+    pieces = [tokens @ weight for weight in (Uq, Uk, Uv)]
+    if slip:
+        qp, kp, vp = (piece.view(B, H, T, D) for piece in pieces)
+    else:
+        qp, kp, vp = (piece.view(B, T, H, D).transpose(1, 2) for piece in pieces)
+    fits = (qp @ kp.transpose(-2, -1) * D**-0.5).masked_fill(later, float("-inf"))
+    mixed = torch.softmax(fits, -1) @ vp
+    return mixed.transpose(1, 2).reshape(B, T, C)
+
+
+leaks = {}
+for label, slip in (("view and transpose", False), ("view alone", True)):
+    tokens = x2.detach().clone().requires_grad_()
+    (reached,) = torch.autograd.grad(heads(tokens, slip)[0, 0].sum(), tokens)
+    leaks[slip] = [place for place in range(T) if reached[0, place].abs().max() > 0]
+    print(f"{label:20} output 0 depends on the tokens {leaks[slip]}")
+
+# %% [markdown]
+# ## What to take along
+#
+# - Attention is two matrix products with a softmax between them, so its gradient is four matrix products with the gradient of
+#   softmax between them.
+# - "Transposed" means the last two dimensions. Whatever stands in front only repeats the work.
+# - Queries sum along the rows of dscores, keys along the columns, values along the columns of the weights.
+# - What the mask overwrote gets no gradient. A gradient above the diagonal is a leak.
+# - Cut with view and then transpose; join with transpose and then reshape. The shape fits without the transpose too.
+# - The input has three paths. Weights sum over texts and tokens.
+#
+# Grade the file with `dojo grade`. The next lesson, [a transformer block](ex4_block.ipynb), puts lessons 1 to 3 together.
+
+# %% [raw] tags=["grading"]
+# batch = "n_batch"
+# sizes = [
+#     {"n_batch": 3, "n_tokens": 5, "n_embd": 8, "n_heads": 2},
+#     {"n_batch": 2, "n_tokens": 4, "n_embd": 15, "n_heads": 3},
+#     {"n_batch": 5, "n_tokens": 3, "n_embd": 14, "n_heads": 2},
+#     {"n_batch": 3, "n_tokens": 7, "n_embd": 10, "n_heads": 2},
+# ]
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dout: hint 1</summary>
+#
+# A mean of squares, as in lessons 1 and 2. By how many numbers does it divide?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dout: hint 2</summary>
+#
+# Each place of the (2, 6, 15) gets 2 times (out - goal), divided by out.numel().
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dout: hint 3</summary>
+#
+# Twice the difference of out and goal, over out.numel().
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dweights, dv: hint 1</summary>
+#
+# Write the shapes of one text only: (6, 15) came from (6, 6) and (6, 15). Which size meets in the middle?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dweights, dv: hint 2</summary>
+#
+# Left factor: (2, 6, 15) @ (2, 15, 6), with v transposed in its last two dimensions. Right factor: (2, 6, 6) @ (2, 6, 15),
+# with the weights transposed.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dweights, dv: hint 3</summary>
+#
+# dweights is dout times v.transpose(-2, -1). dv is weights.transpose(-2, -1) times dout.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dmasked: hint 1</summary>
+#
+# Which dimension did softmax run over? The weighted mean runs over the same.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dmasked: hint 2</summary>
+#
+# The sum of dweights times weights over the last dimension, kept, is (2, 6, 1). Subtract it from dweights and multiply
+# by weights: (2, 6, 6).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dmasked: hint 3</summary>
+#
+# weights times (dweights minus the sum of dweights * weights over dimension -1 with keepdim=True).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dscores: hint 1</summary>
+#
+# Can the loss notice if you change a score above the diagonal?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dscores: hint 2</summary>
+#
+# A copy of dmasked, with 0 where `later` is true. `later` is (6, 6) and broadcasts over the texts.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dscores: hint 3</summary>
+#
+# Call masked_fill on dmasked, with later and 0.0.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dq, dk: hint 1</summary>
+#
+# A constant factor of a line is a constant factor of its gradients, of both of them. Then think of the product alone.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dq, dk: hint 2</summary>
+#
+# dq is (2, 6, 6) @ (2, 6, 15), with the keys as they are. dk is (2, 6, 6) @ (2, 6, 15), with the upstream gradient
+# transposed in its last two dimensions. Both times C to the power -0.5.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dq, dk: hint 3</summary>
+#
+# dq: dscores times k, times C**-0.5. dk: dscores.transpose(-2, -1) times q, times C**-0.5.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dWq, dWk, dWv: hint 1</summary>
+#
+# What is the gradient of a weight in makemore, dW1, and what is different here?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dWq, dWk, dWv: hint 2</summary>
+#
+# x as (12, 15), transposed, times dq as (12, 15): (15, 15). Or x transposed in its last two dimensions times dq,
+# summed over dimension 0.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dWq, dWk, dWv: hint 3</summary>
+#
+# x.view(-1, C).T times dq.view(-1, C); with dk and dv for the other two.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dx: hint 1</summary>
+#
+# Count the lines of the forward pass that read x. Each is a matrix product with x on the left.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dx: hint 2</summary>
+#
+# For each: upstream (2, 6, 15) times the transposed weight (15, 15). The sum of three such products.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dx: hint 3</summary>
+#
+# dq times Wq.T, plus dk times Wk.T, plus dv times Wv.T.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dy, dUo, djoined: hint 1</summary>
+#
+# dy is dout with another name. The other two are the rules for a weight and for an input, which you have just used.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dy, dUo, djoined: hint 2</summary>
+#
+# dy (2, 6, 15) is 2 times (y - goal) over y.numel(). dUo (15, 15) is a sum over all 12 tokens: joined as (12, 15),
+# transposed, times dy as (12, 15). djoined (2, 6, 15) is dy times Uo transposed.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dy, dUo, djoined: hint 3</summary>
+#
+# Three lines: twice the difference of y and goal over y.numel(); joined.view(-1, C).T times dy.view(-1, C); dy times
+# Uo.T.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>doh: hint 1</summary>
+#
+# Going forward, transpose came first and reshape second. Going back, the last step is undone first.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>doh: hint 2</summary>
+#
+# (2, 6, 15) is cut into (2, 6, 3, 5) by a view, then dimensions 1 and 2 are exchanged: (2, 3, 6, 5). These are the very
+# steps that made qh from qs.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>doh: hint 3</summary>
+#
+# djoined.view(B, T, H, D), then transpose(1, 2).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dwh, dvh: hint 1</summary>
+#
+# What did dweights and dv look like? The last two dimensions are all that counts.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dwh, dvh: hint 2</summary>
+#
+# dwh: (2, 3, 6, 5) @ (2, 3, 5, 6). dvh: (2, 3, 6, 6) @ (2, 3, 6, 5), with wh transposed in its last two dimensions.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dwh, dvh: hint 3</summary>
+#
+# doh times vh.transpose(-2, -1), and wh.transpose(-2, -1) times doh.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsh: hint 1</summary>
+#
+# Nothing new: dmasked with other names.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsh: hint 2</summary>
+#
+# wh (2, 3, 6, 6) times the bracket: dwh minus the sum of dwh times wh over the last dimension, kept as (2, 3, 6, 1).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dsh: hint 3</summary>
+#
+# wh * (dwh - (dwh * wh).sum(...)), where the dots are the last dimension and keepdim=True.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dqh, dkh: hint 1</summary>
+#
+# Query along the row, key along the column, as in part 1.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dqh, dkh: hint 2</summary>
+#
+# dqh: dsh (2, 3, 6, 6) @ kh (2, 3, 6, 5). dkh: dsh transposed in its last two dimensions @ qh (2, 3, 6, 5). Both times D to the
+# power -0.5.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dqh, dkh: hint 3</summary>
+#
+# dqh: dsh times kh times D**-0.5. dkh: dsh.transpose(-2, -1) times qh times D**-0.5.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dqs, dks, dvs: hint 1</summary>
+#
+# The last step forward was the transpose, so it is undone first. Exchanging the same two dimensions again undoes it.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dqs, dks, dvs: hint 2</summary>
+#
+# (2, 3, 6, 5) becomes (2, 6, 3, 5) by exchanging dimensions 1 and 2, then (2, 6, 15) by reshape.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dqs, dks, dvs: hint 3</summary>
+#
+# dqh.transpose(1, 2), then reshape(B, T, C). The same for dkh and dvh.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dUq, dUk, dUv, dx2: hint 1</summary>
+#
+# Weights sum over all tokens of all texts. The input has three paths.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dUq, dUk, dUv, dx2: hint 2</summary>
+#
+# Each weight: x2 as (12, 15), transposed, times dqs as (12, 15), or dks, or dvs. dx2 is the sum of three products of
+# (2, 6, 15) and a transposed (15, 15).
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>dUq, dUk, dUv, dx2: hint 3</summary>
+#
+# x2.view(-1, C).T times dqs.view(-1, C), and the same for the other two. Then dqs times Uq.T plus dks times Uk.T plus
+# dvs times Uv.T.
+#
+# </details>
