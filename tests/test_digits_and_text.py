@@ -74,7 +74,10 @@ def test_a_file_that_is_no_gzip_or_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_text_is_the_names_unless_another_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_text().split("\n") == [*load_names(), ""]
+    lines = load_text().split("\n")
+    assert sorted(lines) == sorted([*load_names(), ""])
+    assert lines != [*load_names(), ""]  # shuffled
+    assert lines == load_text().split("\n")  # each time alike
     assert len(set(load_text())) == 27
     path = tmp_path / "play.txt"
     path.write_text("To be, or not to be.\n" * 50)

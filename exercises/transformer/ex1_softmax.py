@@ -24,10 +24,10 @@
 # real code:
 #
 # - **The wrong dimension.** Scores of shape (8, 16, 16) went through `softmax(scores, dim=1)`. The weights were
-#   positive and the loss fell. But the sum over the keys was not 1, so tokens could look at later tokens through
-#   the normalisation. It was found weeks later, because samples were bad while the loss was good.
-# - **Overflow.** In float16 the largest number is 65504, and exp(12) is 162,755. One score of 12 made `inf`, then
-#   `inf / inf` made `nan`, and every weight of the model was `nan` one step later.
+#   positive and the loss fell. But the sum over the keys was not 1, so tokens could look at later tokens
+#   through the normalisation. It was found weeks later, because samples were bad while the loss was good.
+# - **Overflow.** In float16 the largest number is 65504, and exp(12) is 162,755. One score of 12 made `inf`,
+#   then `inf / inf` made `nan`, and every weight of the model was `nan` one step later.
 # - **A softmax that no longer learns.** The scores were too large, each row was almost a one and zeros, and the
 #   gradient through such a row is almost zero. The layers before it stood still.
 #
@@ -137,10 +137,10 @@ loss.backward()
 #
 # ### Idea: every score moves every probability
 #
-# `tanh` works number by number, so its derivative is one number for each. Softmax is different. The probabilities
-# share a sum, so if one score goes up, its own probability goes up and all the others go down. For a row of three
-# there are nine derivatives: how does each of the three probabilities move with each of the three scores? A
-# table of all of them is called the **Jacobian**, $J_{ij} = \partial s_i / \partial o_j$.
+# `tanh` works number by number, so its derivative is one number for each. Softmax is different. The
+# probabilities share a sum, so if one score goes up, its own probability goes up and all the others go down.
+# For a row of three there are nine derivatives: how does each of the three probabilities move with each of the
+# three scores? A table of all of them is called the **Jacobian**, $J_{ij} = \partial s_i / \partial o_j$.
 #
 # Let the scores be 1, 2, 3. Their exponentials are 2.7183, 7.3891 and 20.0855, with the sum 30.1929.
 #
@@ -148,8 +148,8 @@ loss.backward()
 # |---|---|---|---|
 # | $s$ | 0.0900 | 0.2447 | 0.6652 |
 #
-# **The quotient rule.** $s_i = e^{o_i} / S$ with $S = \sum_k e^{o_k}$. A score $o_j$ stands in $S$ always, and in
-# the numerator only if $j = i$.
+# **The quotient rule.** $s_i = e^{o_i} / S$ with $S = \sum_k e^{o_k}$. A score $o_j$ stands in $S$ always, and
+# in the numerator only if $j = i$.
 #
 # - Through the sum: the derivative of $1/S$ is $-1/S^2$, and that of $S$ is $e^{o_j}$. Together
 #   $-e^{o_i} e^{o_j} / S^2 = -s_i s_j$.
@@ -178,9 +178,9 @@ for row in paper_J.tolist():
 # - The table is symmetric, because $s_i s_j = s_j s_i$.
 # - Each row sums to 0. If all scores go up by the same amount, no probability changes. That is also why you may
 #   subtract the maximum of the row before you exponentiate: it changes nothing, and nothing overflows.
-# - Every number is small where $s$ is near 0 or near 1. Multiply the scores by ten, and $s$ becomes almost 0, 0, 1:
-#   the largest number of the table falls from 0.2227 to 0.000045. Such a row hardly learns.
-#   Attention divides its scores by a root for this reason, as you will see in lesson 3.
+# - Every number is small where $s$ is near 0 or near 1. Multiply the scores by ten, and $s$ becomes almost 0,
+#   0, 1: the largest number of the table falls from 0.2227 to 0.000045. Such a row
+#   hardly learns. Attention divides its scores by a root for this reason, as you will see in lesson 3.
 
 # %%
 steep_J = torch.autograd.functional.jacobian(lambda row: torch.softmax(row, 0), 10 * paper_o)
@@ -196,12 +196,12 @@ print(f"largest derivative at 10, 20, 30: {steep_J.max():.6f}")
 # `trace = P.diagonal().sum()`: () from (5, 5)
 #
 # Backpropagation sends one number backward at a time, the loss. The Jacobian asks for five numbers. So the row
-# is written down five times. Row 0 of `P` gives only its number 0 to `trace`, row 1 only its number 1, and so on.
-# Then row $i$ of `dA` answers one question: how does $s_i$ change with each of the five scores? `dA` is the
+# is written down five times. Row 0 of `P` gives only its number 0 to `trace`, row 1 only its number 1, and so
+# on. Then row $i$ of `dA` answers one question: how does $s_i$ change with each of the five scores? `dA` is the
 # whole Jacobian of the row `a`. (PyTorch's own `jacobian` above goes the same way.)
 #
-# Ask yourself: which matrix has the $s_i$ on its diagonal and zeros elsewhere, and which matrix has $s_i s_j$ at
-# row i, column j? All rows of `P` are equal, so `P[0]` is $s$.
+# Ask yourself: which matrix has the $s_i$ on its diagonal and zeros elsewhere, and which matrix has $s_i s_j$
+# at row i, column j? All rows of `P` are equal, so `P[0]` is $s$.
 
 # %% tags=["backward"]
 dA = ...
@@ -210,8 +210,8 @@ dA = ...
 cmp("A", dA, A)
 
 # %% [markdown]
-# The Jacobian as a picture. Red is negative, blue is positive: each score pushes its own probability up and pulls
-# the others down.
+# The Jacobian as a picture. Red is negative, blue is positive: each score pushes its own probability up and
+# pulls the others down.
 
 # %%
 from grader import plots
@@ -247,11 +247,11 @@ cmp("out", dout, out)
 #
 # `out = s @ v`: (4, 3) from (4, 5) and (5, 3)
 #
-# Each row of `out` is a mixture of the five rows of `v`, and `s` says how much of each. This is the last step of
-# attention in small.
+# Each row of `out` is a mixture of the five rows of `v`, and `s` says how much of each. This is the last step
+# of attention in small.
 #
-# Ask yourself: which product of `dout` (4, 3) and `v` (5, 3) has the shape (4, 5)? And which one of `s` and `dout`
-# has the shape (5, 3)?
+# Ask yourself: which product of `dout` (4, 3) and `v` (5, 3) has the shape (4, 5)? And which one of `s` and
+# `dout` has the shape (5, 3)?
 
 # %% tags=["backward"]
 ds = ...
@@ -272,12 +272,12 @@ cmp("v", dv, v)
 # The Jacobian is gone. What is left is one sum for each row, a weighted mean of the upstream gradient: weighted
 # with the probabilities themselves. Subtract it from the upstream gradient and multiply by $s$.
 #
-# With numbers: $s$ = (0.2, 0.3, 0.5) and upstream (1, 2, 4). The weighted mean is 0.2 + 0.6 + 2.0 = 2.8. What is
-# left of the upstream gradient is (-1.8, -0.8, 1.2). Times $s$: (-0.36, -0.24, 0.60). The sum is 0, as it must be,
-# because shifting all scores of a row changes nothing.
+# With numbers: $s$ = (0.2, 0.3, 0.5) and upstream (1, 2, 4). The weighted mean is 0.2 + 0.6 + 2.0 = 2.8. What
+# is left of the upstream gradient is (-1.8, -0.8, 1.2). Times $s$: (-0.36, -0.24, 0.60). The sum is 0, as it
+# must be, because shifting all scores of a row changes nothing.
 #
-# Read it so: only what is better or worse than the average counts. If the upstream gradient is the same for
-# all places of a row, nothing comes back at all.
+# Read it so: only what is better or worse than the average counts. If the upstream gradient is the same for all
+# places of a row, nothing comes back at all.
 #
 # ## do
 #
@@ -288,8 +288,8 @@ cmp("v", dv, v)
 # ### Trap: the sum over the wrong dimension
 #
 # If you sum over dimension 0, you mix rows that have nothing to do with each other. The result has the right
-# shape, and it is wrong everywhere. A sum over the last dimension without `keepdim=True` has the shape (4,), which
-# does not fit to (4, 5) and stops with an error. With as many rows as columns it would not stop: it would
+# shape, and it is wrong everywhere. A sum over the last dimension without `keepdim=True` has the shape (4,),
+# which does not fit to (4, 5) and stops with an error. With as many rows as columns it would not stop: it would
 # broadcast along the wrong dimension. Attention has such square matrices all the time.
 #
 # Ask yourself: along which dimension does each row of `s` sum to 1?
@@ -303,12 +303,12 @@ cmp("o", do, o)
 # %% [markdown]
 # # Part 3: the logarithm of softmax
 #
-# A loss wants the logarithm of a probability. Taking softmax first and the logarithm after it loses digits: for the
-# scores 0 and 200 the first probability rounds to 0 in float32, and its logarithm is minus infinity. The true value is -200. So
-# libraries compute both in one step, $\log s_i = o_i - \log \sum_k e^{o_k}$.
+# A loss wants the logarithm of a probability. Taking softmax first and the logarithm after it loses digits: for
+# the scores 0 and 200 the first probability rounds to 0 in float32, and its logarithm is minus infinity. The
+# true value is -200. So libraries compute both in one step, $\log s_i = o_i - \log \sum_k e^{o_k}$.
 #
-# `q` holds a whole distribution for each row in place of a single label. This is how a small model learns
-# from a large one (distillation), and how labels are smoothed.
+# `q` holds a whole distribution for each row in place of a single label. This is how a small model learns from
+# a large one (distillation), and how labels are smoothed.
 #
 # ## dlogp
 #
@@ -336,8 +336,8 @@ cmp("logp", dlogp, logp)
 # $$ dz_j = dlogp_j - s_j \sum_i dlogp_i $$
 #
 # With numbers: softmax (0.2, 0.3, 0.5) and upstream (0, -1, 0), a single label in the middle. The sum of the
-# upstream is -1. The result is (0, -1, 0) + (0.2, 0.3, 0.5) = (0.2, -0.7, 0.5): softmax minus one at the label. The
-# short formula of makemore is this rule with a particular upstream gradient.
+# upstream is -1. The result is (0, -1, 0) + (0.2, 0.3, 0.5) = (0.2, -0.7, 0.5): softmax minus one at the label.
+# The short formula of makemore is this rule with a particular upstream gradient.
 #
 # Compare with `do`: there the sum was weighted with $s$, here it is the plain sum, because the logarithm has
 # divided by $s$.
@@ -354,15 +354,15 @@ cmp("z", dz, z)
 # ## What to take along
 #
 # - Softmax ties the numbers of a row together, so its derivative is a matrix: $J = \mathrm{diag}(s) - s s^T$.
-# - Nobody builds the matrix. The gradient is `s * (ds - (ds * s).sum(-1, keepdim=True))`: the upstream gradient, minus
-#   its weighted mean, times the weight.
+# - Nobody builds the matrix. The gradient is `s * (ds - (ds * s).sum(-1, keepdim=True))`: the upstream
+#   gradient, minus its weighted mean, times the weight.
 # - Each row of the result sums to 0. If yours does not, look at the dimension of your sum first.
 # - Subtracting the maximum changes nothing and prevents overflow.
 # - A row that is almost a one and zeros passes almost no gradient back.
 # - With the logarithm the sum loses its weights, and with one label it becomes softmax minus one-hot.
 #
-# Grade the file with `dojo grade`. The next lesson is [layer normalisation](ex2_layernorm.ipynb), where the numbers
-# of a row are tied together by their mean and their variance.
+# Grade the file with `dojo grade`. The next lesson is [layer normalisation](ex2_layernorm.ipynb), where the
+# numbers of a row are tied together by their mean and their variance.
 
 # %% [markdown] tags=["hint"]
 # <details>
@@ -395,8 +395,8 @@ cmp("z", dz, z)
 # <details>
 # <summary>dout: hint 1</summary>
 #
-# The square has the slope two times what is squared. The mean shares the upstream gradient, which is 1 here, among
-# all the numbers that it adds up.
+# The square has the slope two times what is squared. The mean shares the upstream gradient, which is 1 here,
+# among all the numbers that it adds up.
 #
 # </details>
 
@@ -455,8 +455,8 @@ cmp("z", dz, z)
 # <details>
 # <summary>do: hint 2</summary>
 #
-# The weighted mean is the sum of ds times s over the last dimension, kept: (4, 1). It is subtracted from ds, (4, 5),
-# and the difference is multiplied by s, (4, 5).
+# The weighted mean is the sum of ds times s over the last dimension, kept: (4, 1). It is subtracted from ds,
+# (4, 5), and the difference is multiplied by s, (4, 5).
 #
 # </details>
 
@@ -472,8 +472,8 @@ cmp("z", dz, z)
 # <details>
 # <summary>dlogp: hint 1</summary>
 #
-# A minus, a product, a sum and a mean. The sum passes the upstream gradient on to every place. How many rows share
-# the mean?
+# A minus, a product, a sum and a mean. The sum passes the upstream gradient on to every place. How many rows
+# share the mean?
 #
 # </details>
 
@@ -506,8 +506,8 @@ cmp("z", dz, z)
 # <details>
 # <summary>dz: hint 2</summary>
 #
-# The sum of dlogp over the last dimension, kept, is (4, 1). Times the softmax of z it is (4, 5). Subtract that from
-# dlogp (4, 5).
+# The sum of dlogp over the last dimension, kept, is (4, 1). Times the softmax of z it is (4, 5). Subtract that
+# from dlogp (4, 5).
 #
 # </details>
 

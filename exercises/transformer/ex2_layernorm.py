@@ -16,21 +16,22 @@
 # *About 45 minutes. Difficulty 3 of 5. You need the makemore lessons on atoms and batch normalisation.*
 #
 # A transformer normalises its numbers before each of its parts, so that a deep network can be trained at all.
-# Batch normalisation will not do there. It takes the mean of a column over all examples of the batch, so what the
-# network says about one text would depend on the other texts of the batch, and at inference there is no batch.
-# Layer normalisation takes the mean over the numbers of *one token* instead. Each token stands alone, in training
-# and afterwards (Ba, Kiros and Hinton, 2016).
+# Batch normalisation will not do there. It takes the mean of a column over all examples of the batch, so what
+# the network says about one text would depend on the other texts of the batch, and at inference there is no
+# batch. Layer normalisation takes the mean over the numbers of *one token* instead. Each token stands alone, in
+# training and afterwards (Ba, Kiros and Hinton, 2016).
 #
 # ## A bug that really happens
 #
-# Somebody rewrites a published model by hand and loads its weights. They write `x.var(-1)` for the variance. The
-# model runs, and its text is nearly right. But `torch.var` divides by E - 1, and layer normalisation divides by E. With
-# 16 numbers a token the result is 3.2 percent too small, in each layer. With the
-# 768 numbers of the small GPT-2 it is 0.07 percent, which no picture shows and
-# twelve layers add up. No error is raised, because both are variances. The cure is `unbiased=False`, and knowing why.
+# Somebody rewrites a published model by hand and loads its weights. They write `x.var(-1)` for the variance.
+# The model runs, and its text is nearly right. But `torch.var` divides by E - 1, and layer normalisation
+# divides by E. With 16 numbers a token the result is 3.2 percent too
+# small, in each layer. With the 768 numbers of the small GPT-2 it is
+# 0.07 percent, which no picture shows and twelve layers add up. No
+# error is raised, because both are variances. The cure is `unbiased=False`, and knowing why.
 #
-# The same is true of the gradient: forget one of its three paths, and training goes on, only worse. You will write
-# it twice. First one atom at a time, then the whole layer in one expression, because that is what a fast
+# The same is true of the gradient: forget one of its three paths, and training goes on, only worse. You will
+# write it twice. First one atom at a time, then the whole layer in one expression, because that is what a fast
 # implementation computes.
 #
 # ```text
@@ -103,9 +104,9 @@ n = B
 # %% [markdown]
 # ## The forward pass
 #
-# The first layer in atoms, the second in four lines, then the loss: the mean squared distance from the goal. A sum
-# over dimension -1 runs over the 16 numbers of a token, and `keepdim=True` keeps a 1 in this place, so that the
-# next line can broadcast it.
+# The first layer in atoms, the second in four lines, then the loss: the mean squared distance from the goal. A
+# sum over dimension -1 runs over the 16 numbers of a token, and `keepdim=True` keeps a 1 in this place, so that
+# the next line can broadcast it.
 
 # %% tags=["forward"]
 mean = x.sum(-1, keepdim=True) / E  # (4, 8, 1)
@@ -122,8 +123,8 @@ out = hhat * gain2 + bias2  # (4, 8, 16)
 loss = ((y - goal) ** 2).mean() + ((out - goal) ** 2).mean()  # ()
 
 # %% [markdown]
-# Is it really PyTorch's layer? The next cell compares `y` with `F.layer_norm`, and then with a variance that divides
-# by E - 1.
+# Is it really PyTorch's layer? The next cell compares `y` with `F.layer_norm`, and then with a variance that
+# divides by E - 1.
 
 # %%
 with torch.no_grad():
@@ -156,13 +157,13 @@ cmp("y", dy, y)
 # %% [markdown]
 # ### Idea: broadcast over two dimensions, sum over two dimensions
 #
-# In makemore a bias of shape (64,) was added to 32 rows, so its gradient was a sum over dimension 0. Here `gain`
-# (16,) meets `xhat` (4, 8, 16): the same 16 factors serve each of the 8 tokens of each of the 4 texts. So they are
-# broadcast over dimensions 0 *and* 1, and their gradient is a sum over both.
+# In makemore a bias of shape (64,) was added to 32 rows, so its gradient was a sum over dimension 0. Here
+# `gain` (16,) meets `xhat` (4, 8, 16): the same 16 factors serve each of the 8 tokens of each of the 4 texts.
+# So they are broadcast over dimensions 0 *and* 1, and their gradient is a sum over both.
 #
-# Two texts of two tokens with one number each, upstream ((1, 2), (3, 4)) and xhat ((1, -1), (1, -1)). The bias gets 1 + 2
-# + 3 + 4 = 10. The gain gets 1 * 1 - 2 * 1 + 3 * 1 - 4 * 1 = -2. A sum over dimension 0 alone would give two numbers,
-# (4, 6), for a bias that has one.
+# Two texts of two tokens with one number each, upstream ((1, 2), (3, 4)) and xhat ((1, -1), (1, -1)). The bias
+# gets 1 + 2 + 3 + 4 = 10. The gain gets 1 * 1 - 2 * 1 + 3 * 1 - 4 * 1 = -2. A sum over dimension 0 alone would
+# give two numbers, (4, 6), for a bias that has one.
 #
 # ## dgain, dbias
 #
@@ -214,9 +215,9 @@ cmp("rstd", drstd, rstd)
 #
 # `rstd = (var + 1e-5) ** -0.5`: (4, 8, 1)
 #
-# The power rule. At var = 4, without the small constant, rstd is 0.5, and the slope is -0.5 * 4 to the power -1.5, which
-# is -0.5 / 8 = -0.0625. For a token of equal numbers the variance is zero, and only the 1e-5 keeps the result
-# finite.
+# The power rule. At var = 4, without the small constant, rstd is 0.5, and the slope is -0.5 * 4 to the power
+# -1.5, which is -0.5 / 8 = -0.0625. For a token of equal numbers the variance is zero, and only the 1e-5 keeps
+# the result finite.
 
 # %% tags=["backward"]
 dvar = ...
@@ -233,10 +234,10 @@ cmp("var", dvar, var)
 #
 # ### Why 1/E here and 1/(n - 1) there
 #
-# The batch normalisation of makemore used 1/(n - 1), Bessel's correction. It corrects the estimate of a variance
-# from a sample, such as 32 examples out of many. The 16 numbers of a token are not a sample of anything. They
-# are all there are, so nothing is corrected: 1/E. For the token (1, 3) the mean is 2, the squared distances are 1 and
-# 1, and the variance is 2/2 = 1. The formula with E - 1 would say 2.
+# The batch normalisation of makemore used 1/(n - 1), Bessel's correction. It corrects the estimate of a
+# variance from a sample, such as 32 examples out of many. The 16 numbers of a token are not a sample of
+# anything. They are all there are, so nothing is corrected: 1/E. For the token (1, 3) the mean is 2, the
+# squared distances are 1 and 1, and the variance is 2/2 = 1. The formula with E - 1 would say 2.
 
 # %% tags=["backward"]
 ddiff2 = ...
@@ -277,8 +278,8 @@ cmp("mean", dmean, mean)
 #
 # ### Trap: two names for one tensor
 #
-# `dx = ddiff` copies nothing. It gives the tensor a second name, and a `+=` afterwards changes `ddiff` as well. Start
-# with `ddiff.clone()`, or write both paths as one sum.
+# `dx = ddiff` copies nothing. It gives the tensor a second name, and a `+=` afterwards changes `ddiff` as well.
+# Start with `ddiff.clone()`, or write both paths as one sum.
 
 # %% tags=["backward"]
 dx = ...
@@ -291,43 +292,48 @@ cmp("x", dx, x)
 #
 # ### On paper
 #
-# Let $d$ be the upstream gradient times the gain, $\hat x$ the normalised token and $\sigma = \sqrt{var + \epsilon}$, so
-# that `hrstd` is $1 / \sigma$. Write `mean(...)` for the mean over the E numbers of a token. Collect your own lines:
+# Let $d$ be the upstream gradient times the gain, $\hat x$ the normalised token and
+# $\sigma = \sqrt{var + \epsilon}$, so that `hrstd` is $1 / \sigma$. Write `mean(...)` for the mean over the E
+# numbers of a token. Collect your own lines:
 #
 # - through the product: $d / \sigma$;
-# - through the variance: your `drstd` is the sum of $d \cdot diff$, then comes the power, $-\tfrac12 \sigma^{-3}$, then $1/E$,
-#   then $2\,diff$. One $\sigma$ makes each $diff$ an $\hat x$, which leaves $-\frac{1}{\sigma}\, \hat x \; mean(d\, \hat x)$;
-# - through the mean: minus the mean of both. The mean of $\hat x$ is 0, so only $-\frac{1}{\sigma}\, mean(d)$ is left.
+# - through the variance: your `drstd` is the sum of $d \cdot diff$, then comes the power,
+#   $-\tfrac12 \sigma^{-3}$, then $1/E$, then $2\,diff$. One $\sigma$ makes each $diff$ an $\hat x$, which
+#   leaves $-\frac{1}{\sigma}\, \hat x \; mean(d\, \hat x)$;
+# - through the mean: minus the mean of both. The mean of $\hat x$ is 0, so only $-\frac{1}{\sigma}\, mean(d)$
+#   is left.
 #
 # $$ dx = \frac{1}{\sigma} \Big( d - mean(d) - \hat x \; mean(d\, \hat x) \Big) $$
 #
-# **Numbers.** A token (1, 3) with $\epsilon = 0$: mean 2, $\sigma$ = 1, $\hat x$ = (-1, 1). Let d = (3, 5). The mean of d is 4. The
-# mean of d times $\hat x$ is (-3 + 5) / 2 = 1. So dx = (3 - 4 + 1, 5 - 4 - 1) = (0, 0). No mistake: two numbers with mean 0
-# and variance 1 can only be -1 and 1, so nothing that you do to a token of two numbers changes the result. With
-# three numbers something is left:
+# **Numbers.** A token (1, 3) with $\epsilon = 0$: mean 2, $\sigma$ = 1, $\hat x$ = (-1, 1). Let d = (3, 5). The
+# mean of d is 4. The mean of d times $\hat x$ is (-3 + 5) / 2 = 1. So dx = (3 - 4 + 1, 5 - 4 - 1) = (0, 0). No
+# mistake: two numbers with mean 0 and variance 1 can only be -1 and 1, so nothing that you do to a token of two
+# numbers changes the result. With three numbers something is left. The token (1, 3, 8) has $\sigma$ =
+# 2.9439:
 #
 # | | place 1 | place 2 | place 3 | mean |
 # |---|---|---|---|---|
 # | token | 1 | 3 | 8 | 4 |
-# | $\hat x$, with $\sigma$ = 2.9439 | -1.0190 | -0.3397 | 1.3587 | 0 |
+# | $\hat x$ | -1.0190 | -0.3397 | 1.3587 | 0 |
 # | d | 3 | 0 | 0 | 1 |
 # | d times $\hat x$ | -3.0571 | 0 | 0 | -1.0190 |
 # | dx | 0.3266 | -0.4573 | 0.1306 | 0 |
 #
-# Read it so: layer normalisation removes two things from a token, its mean and its size. So two things are removed
-# from the gradient: the part that would shift the token, and the part that would stretch it. Each row of dx sums to
-# zero, and so does dx times $\hat x$, nearly (the small constant leaves a trace).
+# Read it so: layer normalisation removes two things from a token, its mean and its size. So two things are
+# removed from the gradient: the part that would shift the token, and the part that would stretch it. Each row
+# of dx sums to zero, and so does dx times $\hat x$, nearly (the small constant leaves a trace).
 
 # %%
 paper_token = torch.tensor([1.0, 3.0, 8.0], dtype=torch.float64, requires_grad=True)
 paper_sigma = paper_token.var(unbiased=False).sqrt()
-paper_hat = (paper_token - paper_token.mean()) / paper_sigma
-(paper_dx,) = torch.autograd.grad(3 * paper_hat[0], paper_token)
+xh = (paper_token - paper_token.mean()) / paper_sigma
+(paper_dx,) = torch.autograd.grad(3 * xh[0], paper_token)
 print("sigma", round(paper_sigma.item(), 4), "  dx", [round(value, 4) for value in paper_dx.tolist()])
 
 # %% [markdown]
 # Compare with batch normalisation in makemore. There the means run over the batch, dimension 0, and Bessel's
-# correction leaves n/(n - 1) before the last term. Here they run over the last dimension, and no such factor is left.
+# correction leaves n/(n - 1) before the last term. Here they run over the last dimension, and no such factor is
+# left.
 #
 # You get the true `dout`.
 
@@ -367,8 +373,8 @@ cmp("h", dh, h)
 # %% [markdown]
 # ## The picture
 #
-# One text: a line is a token, a column one of its 16 places. In each line the red and the blue balance, because the
-# numbers of a line sum to zero. The columns do not; in batch normalisation the columns would balance.
+# One text: a line is a token, a column one of its 16 places. In each line the red and the blue balance, because
+# the numbers of a line sum to zero. The columns do not; in batch normalisation the columns would balance.
 
 # %%
 from grader import plots
@@ -382,15 +388,16 @@ else:
 # %% [markdown]
 # ## What to take along
 #
-# - Layer normalisation works on one token at a time, over its E numbers, by 1/E. `torch.var` needs `unbiased=False` for it.
+# - Layer normalisation works on one token at a time, over its E numbers, by 1/E. `torch.var` needs
+#   `unbiased=False` for it.
 # - Gain and bias are broadcast over texts and tokens, so their gradients sum over both.
 # - The input has three paths: straight through, through the mean, through the variance. In one step:
 #   $\frac{1}{\sigma} (d - mean(d) - \hat x \, mean(d \hat x))$.
 # - What the forward pass removes, the backward pass removes too: shift and size.
 # - A fast implementation keeps `hhat` (or the mean) and `hrstd` from the forward pass, and nothing else.
 #
-# Grade the file with `dojo grade`. The next lesson is [attention](ex3_attention.ipynb), where tokens begin to look at
-# each other.
+# Grade the file with `dojo grade`. The next lesson is [attention](ex3_attention.ipynb), where tokens begin to
+# look at each other.
 
 # %% [markdown] tags=["hint"]
 # <details>
@@ -428,8 +435,8 @@ else:
 # <details>
 # <summary>dgain, dbias: hint 2</summary>
 #
-# The slope with respect to the gain is xhat, with respect to the bias 1. Multiply by dy and sum over dimensions 0
-# and 1: from (4, 8, 16) to (16,).
+# The slope with respect to the gain is xhat, with respect to the bias 1. Multiply by dy and sum over dimensions
+# 0 and 1: from (4, 8, 16) to (16,).
 #
 # </details>
 
@@ -437,7 +444,8 @@ else:
 # <details>
 # <summary>dgain, dbias: hint 3</summary>
 #
-# Sum dy times xhat over the pair of dimensions (0, 1) for the gain, and dy alone over the same pair for the bias.
+# Sum dy times xhat over the pair of dimensions (0, 1) for the gain, and dy alone over the same pair for the
+# bias.
 #
 # </details>
 
@@ -453,8 +461,8 @@ else:
 # <details>
 # <summary>dxhat: hint 2</summary>
 #
-# The other factor, gain (16,), times dy (4, 8, 16). The gain broadcasts; nothing is summed, since xhat has the full
-# shape already.
+# The other factor, gain (16,), times dy (4, 8, 16). The gain broadcasts; nothing is summed, since xhat has the
+# full shape already.
 #
 # </details>
 
@@ -550,8 +558,8 @@ else:
 # <details>
 # <summary>ddiff: hint 2</summary>
 #
-# Through the product: dxhat (4, 8, 16) times rstd (4, 8, 1). Through the square: 2 times diff times ddiff2, both
-# (4, 8, 16).
+# Through the product: dxhat (4, 8, 16) times rstd (4, 8, 1). Through the square: 2 times diff times ddiff2,
+# both (4, 8, 16).
 #
 # </details>
 
@@ -600,8 +608,8 @@ else:
 # <details>
 # <summary>dx: hint 2</summary>
 #
-# The subtraction passes ddiff (4, 8, 16) on as it is. The mean gives each of its 16 numbers dmean / E, so (4, 8, 1)
-# broadcasts.
+# The subtraction passes ddiff (4, 8, 16) on as it is. The mean gives each of its 16 numbers dmean / E, so (4,
+# 8, 1) broadcasts.
 #
 # </details>
 
@@ -625,7 +633,8 @@ else:
 # <details>
 # <summary>dgain2, dbias2: hint 2</summary>
 #
-# The product of dout and hhat for the gain, dout alone for the bias, each summed over dimensions 0 and 1: (16,).
+# The product of dout and hhat for the gain, dout alone for the bias, each summed over dimensions 0 and 1:
+# (16,).
 #
 # </details>
 
@@ -641,8 +650,8 @@ else:
 # <details>
 # <summary>dh: hint 1</summary>
 #
-# Begin with a name for the upstream gradient after the gain. Everything else is built from it, from hhat and from
-# hrstd.
+# Begin with a name for the upstream gradient after the gain. Everything else is built from it, from hhat and
+# from hrstd.
 #
 # </details>
 
@@ -650,8 +659,9 @@ else:
 # <details>
 # <summary>dh: hint 2</summary>
 #
-# d is dout times gain2, (4, 8, 16). Then hrstd (4, 8, 1) times a bracket of three terms: d, minus its mean over the
-# last dimension, minus hhat times the mean of d times hhat over the last dimension. Keep the dimension in both means.
+# d is dout times gain2, (4, 8, 16). Then hrstd (4, 8, 1) times a bracket of three terms: d, minus its mean over
+# the last dimension, minus hhat times the mean of d times hhat over the last dimension. Keep the dimension in
+# both means.
 #
 # </details>
 
@@ -659,7 +669,7 @@ else:
 # <details>
 # <summary>dh: hint 3</summary>
 #
-# In one line `d = dout * gain2`. In the next: hrstd times (d - d.mean(...) - hhat * (d * hhat).mean(...)), where the
-# dots are -1, keepdim=True.
+# In one line `d = dout * gain2`. In the next: hrstd times (d - d.mean(...) - hhat * (d * hhat).mean(...)),
+# where the dots are -1, keepdim=True.
 #
 # </details>

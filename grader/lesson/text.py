@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ _NO_SYMBOL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 def load_text(path: Path | str | None = None, alphabet: str | None = None) -> str:
-    """A text to learn from: the list of names, one a line, or the file that `--text` or DOJO_TEXT names.
+    """A text to learn from: the names, shuffled, one a line, or the file that `--text` or DOJO_TEXT names.
 
     Its symbols are `sorted(set(text))`: 27 for the names, the letters and the line break. With `alphabet`, the text
     may hold no symbol outside it.
@@ -25,7 +26,7 @@ def load_text(path: Path | str | None = None, alphabet: str | None = None) -> st
             symbol outside `alphabet`; the line is named.
     """
     path = chosen("text") if path is None else Path(path)
-    text = "\n".join([*load_names(), ""]) if path is None else read_text(path)
+    text = _names_as_text() if path is None else read_text(path)
     where = "the list of names" if path is None else str(path)
     if len(text) < _FEWEST_CHARACTERS:
         count = f"{len(text)} characters" if text.strip() else "the file is empty"
@@ -36,3 +37,9 @@ def load_text(path: Path | str | None = None, alphabet: str | None = None) -> st
         of = "a symbol of a text" if alphabet is None else f"in the alphabet {alphabet!r}"
         raise DojoError(f"{where}:{line}: {strange[0]!r} is not {of}")
     return text
+
+
+def _names_as_text() -> str:
+    names = list(load_names())
+    random.Random(42).shuffle(names)  # the list is sorted: its last tenth would be other names, and its order a pattern
+    return "\n".join([*names, ""])

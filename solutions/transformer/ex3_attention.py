@@ -15,22 +15,26 @@
 #
 # *About 90 minutes. Difficulty 4 of 5. You need lesson 1 of this track, the gradient of softmax.*
 #
-# The network of makemore sees three characters, because its first layer has a weight for each of three places. Attention
-# has no such limit. Each token asks a question (its **query**), each token offers a description of itself (its **key**)
-# and something to take along (its **value**). Query times key says how well they fit. Softmax turns the fits into
-# weights, and the token takes the weighted mean of the values (Vaswani and others, 2017).
+# The network of makemore sees three characters, because its first layer has a weight for each of three places.
+# Attention has no such limit. Each token asks a question (its **query**), each token offers a description of
+# itself (its **key**) and something to take along (its **value**). Query times key says how well they fit.
+# Softmax turns the fits into weights, and the token takes the weighted mean of the values (Vaswani and others,
+# 2017).
 #
 # ## Two bugs that really happen
 #
-# **The mask is forgotten.** A language model predicts the next token, so a token may look at itself and at what came
-# before it, never at what comes after. Without the mask the answer stands in the input. The training loss falls below
-# anything you have seen, and everybody is happy until the model writes its first sentence, which is nonsense.
+# **The mask is forgotten.** A language model predicts the next token, so a token may look at itself and at what
+# came before it, never at what comes after. Without the mask the answer stands in the input. The training loss
+# falls below anything you have seen, and everybody is happy until the model writes its first sentence, which is
+# nonsense.
 #
-# **The heads are cut wrongly.** Attention runs in several heads, each on a slice of the channels. To cut, you need
-# `view` and then `transpose`. With a `view` alone the shapes fit as well, but a head gets pieces of *different tokens*
-# as if they were one. The model trains, only worse, and later tokens leak past the mask. Part 2 shows it with numbers.
+# **The heads are cut wrongly.** Attention runs in several heads, each on a slice of the channels. To cut, you
+# need `view` and then `transpose`. With a `view` alone the shapes fit as well, but a head gets pieces of
+# *different tokens* as if they were one. The model trains, only worse, and later tokens leak past the mask.
+# Part 2 shows it with numbers.
 #
-# Neither raises an error. Whoever knows the gradients sees both at once: a gradient arrives where none may arrive.
+# Neither raises an error. Whoever knows the gradients sees both at once: a gradient arrives where none may
+# arrive.
 #
 # ```text
 #      Wq --> q --+
@@ -57,8 +61,8 @@ n_heads = 3
 # %% [markdown]
 # ## The tensors
 #
-# The letters are those that everybody uses: B texts, T tokens, C channels, H heads of D = C / H channels each. Here B = 2, T = 6,
-# C = 15, H = 3, D = 5, all different, so that a shape tells you what it is.
+# The letters are those that everybody uses: B texts, T tokens, C channels, H heads of D = C / H channels each.
+# Here B = 2, T = 6, C = 15, H = 3, D = 5, all different, so that a shape tells you what it is.
 #
 # | name | shape | what it is |
 # |---|---|---|
@@ -98,8 +102,8 @@ n = B
 #
 # Part 1 is one head that uses all channels, `q` to `out`. Part 2 is three heads, `qs` to `y`.
 #
-# `@` multiplies the last two dimensions and repeats this for all dimensions before them: (2, 6, 15) @ (15, 6) would
-# be one product for each text. `k.transpose(-2, -1)` has the shape (2, 15, 6).
+# `@` multiplies the last two dimensions and repeats this for all dimensions before them: (2, 6, 15) @ (15, 6)
+# would be one product for each text. `k.transpose(-2, -1)` has the shape (2, 15, 6).
 
 # %% tags=["forward"]
 q = x @ Wq  # (2, 6, 15)
@@ -125,14 +129,15 @@ loss = ((out - goal) ** 2).mean() + ((y - goal) ** 2).mean()  # ()
 # %% [markdown]
 # ### Why the scores are scaled
 #
-# A score is a sum of C products. If queries and keys have a spread of about 1, each product has one too, and the sum
-# of 15 of them has a spread of about the root of 15, which is 3.87<!-- = C**0.5 -->. With 512 channels it would be 22.6. Lesson 1 showed
-# what softmax does with such numbers: a one, zeros, and hardly any gradient. So the scores are divided by the root.
+# A score is a sum of C products. If queries and keys have a spread of about 1, each product has one too, and
+# the sum of 15 of them has a spread of about the root of 15, which is 3.87<!-- = C**0.5 -->. With 512 channels
+# it would be 22.6. Lesson 1 showed what softmax does with such numbers: a one, zeros, and hardly any gradient.
+# So the scores are divided by the root.
 #
 # ### What the mask does
 #
-# The exponential of minus infinity is 0. So a masked place gets the weight 0, and the others share the whole. Here are
-# the weights of the first text. Row 0 has one place to look at, so its weight is 1.
+# The exponential of minus infinity is 0. So a masked place gets the weight 0, and the others share the whole.
+# Here are the weights of the first text. Row 0 has one place to look at, so its weight is 1.
 
 # %%
 with torch.no_grad():
@@ -170,9 +175,9 @@ cmp("out", dout, out)
 # %% [markdown]
 # ### Idea: a matrix product with more dimensions
 #
-# For one text, `weights @ v` is (6, 6) @ (6, 15), and you know its two gradients. The dimension in front only says
-# that it happens twice, once for each text. So the rule stays, and "transposed" means: exchange the *last two*
-# dimensions. `v.T` will not do, since it reverses all three; `v.transpose(-2, -1)` exchanges the last two.
+# For one text, `weights @ v` is (6, 6) @ (6, 15), and you know its two gradients. The dimension in front only
+# says that it happens twice, once for each text. So the rule stays, and "transposed" means: exchange the *last
+# two* dimensions. `v.T` will not do, since it reverses all three; `v.transpose(-2, -1)` exchanges the last two.
 #
 # ## dweights, dv
 #
@@ -187,8 +192,8 @@ cmp("out", dout, out)
 # Write the shapes of one text only: (6, 15) came from (6, 6) and (6, 15). Which size meets in the middle?
 
 # %% [markdown] tags=["hint"]
-# Left factor: (2, 6, 15) @ (2, 15, 6), with v transposed in its last two dimensions. Right factor: (2, 6, 6) @ (2, 6, 15),
-# with the weights transposed.
+# Left factor: (2, 6, 15) @ (2, 15, 6), with v transposed in its last two dimensions. Right factor: (2, 6, 6) @
+# (2, 6, 15), with the weights transposed.
 
 # %% [markdown] tags=["hint"]
 # dweights is dout times v.transpose(-2, -1). dv is weights.transpose(-2, -1) times dout.
@@ -208,15 +213,15 @@ cmp("v", dv, v)
 #
 # Lesson 1: upstream minus its weighted mean, times the weight. The rows are the last dimension here.
 #
-# The matrices are square, so a sum over the wrong dimension raises no error. Check yourself: each row of the result
-# sums to 0, and above the diagonal it *is* 0, because the weight is.
+# The matrices are square, so a sum over the wrong dimension raises no error. Check yourself: each row of the
+# result sums to 0, and above the diagonal it *is* 0, because the weight is.
 
 # %% [markdown] tags=["hint"]
 # Which dimension did softmax run over? The weighted mean runs over the same.
 
 # %% [markdown] tags=["hint"]
-# The sum of dweights times weights over the last dimension, kept, is (2, 6, 1). Subtract it from dweights and multiply
-# by weights: (2, 6, 6).
+# The sum of dweights times weights over the last dimension, kept, is (2, 6, 1). Subtract it from dweights and
+# multiply by weights: (2, 6, 6).
 
 # %% [markdown] tags=["hint"]
 # weights times (dweights minus the sum of dweights * weights over dimension -1 with keepdim=True).
@@ -230,14 +235,14 @@ cmp("masked", dmasked, masked)
 # %% [markdown]
 # ### Idea: what was overwritten gets nothing
 #
-# `masked_fill` writes minus infinity over some scores. Whatever stood there before, the result is the same. So the
-# loss cannot depend on it, and the gradient is zero there. Everywhere else the score is passed on as it is, so the
-# gradient is passed on as it is.
+# `masked_fill` writes minus infinity over some scores. Whatever stood there before, the result is the same. So
+# the loss cannot depend on it, and the gradient is zero there. Everywhere else the score is passed on as it is,
+# so the gradient is passed on as it is.
 #
 # With numbers: scores (3, 5) become (3, -inf). The upstream gradient (0.4, 0.7) goes back as (0.4, 0).
 #
-# After a softmax the upstream gradient is zero at these places already. Write the zero all the same, because it belongs to
-# this line: the line in front of it need not be a softmax, and the grader tries that too.
+# After a softmax the upstream gradient is zero at these places already. Write the zero all the same, because it
+# belongs to this line: the line in front of it need not be a softmax, and the grader tries that too.
 #
 # ## dscores
 #
@@ -259,9 +264,9 @@ dscores = dmasked.masked_fill(later, 0.0)
 cmp("scores", dscores, scores)
 
 # %% [markdown]
-# The gradient of the scores of the first text: a line is the token that looks, a column the token that is looked at. Red
-# says "look here more", blue "look here less". Above the diagonal there is nothing. If something shows there in a
-# model of yours, its mask is broken.
+# The gradient of the scores of the first text: a line is the token that looks, a column the token that is
+# looked at. Red says "look here more", blue "look here less". Above the diagonal there is nothing. If something
+# shows there in a model of yours, its mask is broken.
 
 # %%
 from grader import plots
@@ -274,14 +279,14 @@ else:
 # %% [markdown]
 # ### Idea: query and key
 #
-# Two tokens with one channel: queries 1, 2 and keys 3, 4. The scores are all four products, ((3, 4), (6, 8)). Let the
-# upstream gradient be ((0.1, 0.2), (0.3, 0.4)).
+# Two tokens with one channel: queries 1, 2 and keys 3, 4. The scores are all four products, ((3, 4), (6, 8)).
+# Let the upstream gradient be ((0.1, 0.2), (0.3, 0.4)).
 #
 # - Query 0 stands in row 0: 0.1 * 3 + 0.2 * 4 = 1.1. Query 1 stands in row 1: 0.3 * 3 + 0.4 * 4 = 2.5.
 # - Key 0 stands in column 0: 0.1 * 1 + 0.3 * 2 = 0.7. Key 1 stands in column 1: 0.2 * 1 + 0.4 * 2 = 1.0.
 #
-# So a query sums along its row and a key along its column: the upstream gradient is transposed for the keys. In the
-# forward pass the keys were transposed, so their gradient must be turned back.
+# So a query sums along its row and a key along its column: the upstream gradient is transposed for the keys. In
+# the forward pass the keys were transposed, so their gradient must be turned back.
 #
 # ## dq, dk
 #
@@ -290,11 +295,12 @@ else:
 # Ask yourself: where does the factor $C^{-1/2}$ go?
 
 # %% [markdown] tags=["hint"]
-# A constant factor of a line is a constant factor of its gradients, of both of them. Then think of the product alone.
+# A constant factor of a line is a constant factor of its gradients, of both of them. Then think of the product
+# alone.
 
 # %% [markdown] tags=["hint"]
-# dq is (2, 6, 6) @ (2, 6, 15), with the keys as they are. dk is (2, 6, 6) @ (2, 6, 15), with the upstream gradient
-# transposed in its last two dimensions. Both times C to the power -0.5.
+# dq is (2, 6, 6) @ (2, 6, 15), with the keys as they are. dk is (2, 6, 6) @ (2, 6, 15), with the upstream
+# gradient transposed in its last two dimensions. Both times C to the power -0.5.
 
 # %% [markdown] tags=["hint"]
 # dq: dscores times k, times C**-0.5. dk: dscores.transpose(-2, -1) times q, times C**-0.5.
@@ -310,9 +316,9 @@ cmp("k", dk, k)
 # %% [markdown]
 # ### Idea: one weight for all texts
 #
-# `Wq` (15, 15) serves all 6 tokens of both texts, so its gradient is a sum over all 12. One way: lay the texts under
-# each other, so that (2, 6, 15) becomes (12, 15), and use the rule of makemore. Another way: multiply each text by
-# itself, (2, 15, 6) @ (2, 6, 15), which gives (2, 15, 15), and sum over dimension 0.
+# `Wq` (15, 15) serves all 6 tokens of both texts, so its gradient is a sum over all 12. One way: lay the texts
+# under each other, so that (2, 6, 15) becomes (12, 15), and use the rule of makemore. Another way: multiply
+# each text by itself, (2, 15, 6) @ (2, 6, 15), which gives (2, 15, 15), and sum over dimension 0.
 #
 # ## dWq, dWk, dWv
 #
@@ -322,8 +328,8 @@ cmp("k", dk, k)
 # What is the gradient of a weight in makemore, dW1, and what is different here?
 
 # %% [markdown] tags=["hint"]
-# x as (12, 15), transposed, times dq as (12, 15): (15, 15). Or x transposed in its last two dimensions times dq,
-# summed over dimension 0.
+# x as (12, 15), transposed, times dq as (12, 15): (15, 15). Or x transposed in its last two dimensions times
+# dq, summed over dimension 0.
 
 # %% [markdown] tags=["hint"]
 # x.view(-1, C).T times dq.view(-1, C); with dk and dv for the other two.
@@ -361,14 +367,14 @@ cmp("x", dx, x)
 # %% [markdown]
 # # Part 2: several heads
 #
-# One softmax gives one mixture. A token may want two things at once, for example the last vowel and the start of the
-# word. So the channels are cut into H slices, each slice does attention by itself, and the results are laid side by side
-# again. The formulas stay as they are. What is new is cutting and joining.
+# One softmax gives one mixture. A token may want two things at once, for example the last vowel and the start
+# of the word. So the channels are cut into H slices, each slice does attention by itself, and the results are
+# laid side by side again. The formulas stay as they are. What is new is cutting and joining.
 #
 # ### Idea: view cuts, transpose puts in order
 #
-# One text, two tokens of four channels, two heads. In memory the numbers stand in one row: token 0 is 1 2 3 4, token
-# 1 is 5 6 7 8.
+# One text, two tokens of four channels, two heads. In memory the numbers stand in one row: token 0 is 1 2 3 4,
+# token 1 is 5 6 7 8.
 #
 # ```text
 # view(T, H, D).transpose(0, 1)             view(H, T, D), the slip
@@ -378,10 +384,10 @@ cmp("x", dx, x)
 #          token 1 -> 7 8                            "token 1" -> 7 8
 # ```
 #
-# Both have the shape (2, 2, 2). On the right head 1 believes that 5 6 is token 0, so what token 1 holds may flow into the
-# output at place 0: past the mask. The backward pass has the same trap. To join, undo the steps in reverse: first
-# `transpose`, so that the heads of one token stand side by side again, then `reshape` to (B, T, C). (`view` refuses
-# after a transpose, because the numbers no longer lie in one row.)
+# Both have the shape (2, 2, 2). On the right head 1 believes that 5 6 is token 0, so what token 1 holds may
+# flow into the output at place 0: past the mask. The backward pass has the same trap. To join, undo the steps
+# in reverse: first `transpose`, so that the heads of one token stand side by side again, then `reshape` to (B,
+# T, C). (`view` refuses after a transpose, because the numbers no longer lie in one row.)
 
 # %%
 cut = torch.arange(1, 9).view(2, 4)
@@ -395,15 +401,16 @@ print("right:", cut.view(2, 2, 2).transpose(0, 1).tolist(), "  slip:", cut.view(
 # The start as in part 1, then the projection. It mixes what the heads have found.
 
 # %% [markdown] tags=["hint"]
-# dy is dout with another name. The other two are the rules for a weight and for an input, which you have just used.
+# dy is dout with another name. The other two are the rules for a weight and for an input, which you have just
+# used.
 
 # %% [markdown] tags=["hint"]
-# dy (2, 6, 15) is 2 times (y - goal) over y.numel(). dUo (15, 15) is a sum over all 12 tokens: joined as (12, 15),
-# transposed, times dy as (12, 15). djoined (2, 6, 15) is dy times Uo transposed.
+# dy (2, 6, 15) is 2 times (y - goal) over y.numel(). dUo (15, 15) is a sum over all 12 tokens: joined as (12,
+# 15), transposed, times dy as (12, 15). djoined (2, 6, 15) is dy times Uo transposed.
 
 # %% [markdown] tags=["hint"]
-# Three lines: twice the difference of y and goal over y.numel(); joined.view(-1, C).T times dy.view(-1, C); dy times
-# Uo.T.
+# Three lines: twice the difference of y and goal over y.numel(); joined.view(-1, C).T times dy.view(-1, C); dy
+# times Uo.T.
 
 # %% tags=["backward"]
 dy = 2 * (y - goal) / y.numel()
@@ -428,8 +435,8 @@ cmp("joined", djoined, joined)
 # Going forward, transpose came first and reshape second. Going back, the last step is undone first.
 
 # %% [markdown] tags=["hint"]
-# (2, 6, 15) is cut into (2, 6, 3, 5) by a view, then dimensions 1 and 2 are exchanged: (2, 3, 6, 5). These are the very
-# steps that made qh from qs.
+# (2, 6, 15) is cut into (2, 6, 3, 5) by a view, then dimensions 1 and 2 are exchanged: (2, 3, 6, 5). These are
+# the very steps that made qh from qs.
 
 # %% [markdown] tags=["hint"]
 # djoined.view(B, T, H, D), then transpose(1, 2).
@@ -451,7 +458,8 @@ cmp("oh", doh, oh)
 # What did dweights and dv look like? The last two dimensions are all that counts.
 
 # %% [markdown] tags=["hint"]
-# dwh: (2, 3, 6, 5) @ (2, 3, 5, 6). dvh: (2, 3, 6, 6) @ (2, 3, 6, 5), with wh transposed in its last two dimensions.
+# dwh: (2, 3, 6, 5) @ (2, 3, 5, 6). dvh: (2, 3, 6, 6) @ (2, 3, 6, 5), with wh transposed in its last two
+# dimensions.
 
 # %% [markdown] tags=["hint"]
 # doh times vh.transpose(-2, -1), and wh.transpose(-2, -1) times doh.
@@ -469,14 +477,15 @@ cmp("vh", dvh, vh)
 #
 # `wh = torch.softmax(sh.masked_fill(later, float("-inf")), -1)`: (2, 3, 6, 6) from (2, 3, 6, 6)
 #
-# Mask and softmax are one line here. In the formula of softmax everything is multiplied by the weight, and the weight
-# of a masked place is 0. So the mask takes care of itself.
+# Mask and softmax are one line here. In the formula of softmax everything is multiplied by the weight, and the
+# weight of a masked place is 0. So the mask takes care of itself.
 
 # %% [markdown] tags=["hint"]
 # Nothing new: dmasked with other names.
 
 # %% [markdown] tags=["hint"]
-# wh (2, 3, 6, 6) times the bracket: dwh minus the sum of dwh times wh over the last dimension, kept as (2, 3, 6, 1).
+# wh (2, 3, 6, 6) times the bracket: dwh minus the sum of dwh times wh over the last dimension, kept as (2, 3,
+# 6, 1).
 
 # %% [markdown] tags=["hint"]
 # wh * (dwh - (dwh * wh).sum(...)), where the dots are the last dimension and keepdim=True.
@@ -498,8 +507,8 @@ cmp("sh", dsh, sh)
 # Query along the row, key along the column, as in part 1.
 
 # %% [markdown] tags=["hint"]
-# dqh: dsh (2, 3, 6, 6) @ kh (2, 3, 6, 5). dkh: dsh transposed in its last two dimensions @ qh (2, 3, 6, 5). Both times D to the
-# power -0.5.
+# dqh: dsh (2, 3, 6, 6) @ kh (2, 3, 6, 5). dkh: dsh transposed in its last two dimensions @ qh (2, 3, 6, 5).
+# Both times D to the power -0.5.
 
 # %% [markdown] tags=["hint"]
 # dqh: dsh times kh times D**-0.5. dkh: dsh.transpose(-2, -1) times qh times D**-0.5.
@@ -521,11 +530,12 @@ cmp("kh", dkh, kh)
 #
 # ### Trap: the shape fits without the transpose
 #
-# `dqh.reshape(B, T, C)` has the right shape and puts numbers of different tokens side by side. The sum of all numbers
-# is right as well. Only a comparison place by place shows it.
+# `dqh.reshape(B, T, C)` has the right shape and puts numbers of different tokens side by side. The sum of all
+# numbers is right as well. Only a comparison place by place shows it.
 
 # %% [markdown] tags=["hint"]
-# The last step forward was the transpose, so it is undone first. Exchanging the same two dimensions again undoes it.
+# The last step forward was the transpose, so it is undone first. Exchanging the same two dimensions again
+# undoes it.
 
 # %% [markdown] tags=["hint"]
 # (2, 3, 6, 5) becomes (2, 6, 3, 5) by exchanging dimensions 1 and 2, then (2, 6, 15) by reshape.
@@ -554,12 +564,12 @@ cmp("vs", dvs, vs)
 # Weights sum over all tokens of all texts. The input has three paths.
 
 # %% [markdown] tags=["hint"]
-# Each weight: x2 as (12, 15), transposed, times dqs as (12, 15), or dks, or dvs. dx2 is the sum of three products of
-# (2, 6, 15) and a transposed (15, 15).
+# Each weight: x2 as (12, 15), transposed, times dqs as (12, 15), or dks, or dvs. dx2 is the sum of three
+# products of (2, 6, 15) and a transposed (15, 15).
 
 # %% [markdown] tags=["hint"]
-# x2.view(-1, C).T times dqs.view(-1, C), and the same for the other two. Then dqs times Uq.T plus dks times Uk.T plus
-# dvs times Uv.T.
+# x2.view(-1, C).T times dqs.view(-1, C), and the same for the other two. Then dqs times Uq.T plus dks times
+# Uk.T plus dvs times Uv.T.
 
 # %% tags=["backward"]
 dUq = x2.view(-1, C).T @ dqs.view(-1, C)
@@ -576,9 +586,10 @@ cmp("x2", dx2, x2)
 # %% [markdown]
 # ## A test for leaks
 #
-# Here is a test that you can put into any project. Take the output at token 0 and ask for its gradient with respect to all
-# tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)` without the transpose, does not:
-# output 0 depends on token 2<!-- = leaks[True][1] --> and token 4<!-- = leaks[True][2] --> as well, in spite of the mask.
+# Here is a test that you can put into any project. Take the output at token 0 and ask for its gradient with
+# respect to all tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)`
+# without the transpose, does not: output 0 depends on token 2<!-- = leaks[True][1] --> and token
+# 4<!-- = leaks[True][2] --> as well, in spite of the mask.
 
 
 # %%
@@ -603,15 +614,17 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # %% [markdown]
 # ## What to take along
 #
-# - Attention is two matrix products with a softmax between them, so its gradient is four matrix products with the gradient of
-#   softmax between them.
+# - Attention is two matrix products with a softmax between them, so its gradient is four matrix products with
+#   the gradient of softmax between them.
 # - "Transposed" means the last two dimensions. Whatever stands in front only repeats the work.
 # - Queries sum along the rows of dscores, keys along the columns, values along the columns of the weights.
 # - What the mask overwrote gets no gradient. A gradient above the diagonal is a leak.
-# - Cut with view and then transpose; join with transpose and then reshape. The shape fits without the transpose too.
+# - Cut with view and then transpose; join with transpose and then reshape. The shape fits without the transpose
+#   too.
 # - The input has three paths. Weights sum over texts and tokens.
 #
-# Grade the file with `dojo grade`. The next lesson, [a transformer block](ex4_block.ipynb), puts lessons 1 to 3 together.
+# Grade the file with `dojo grade`. The next lesson, [a transformer block](ex4_block.ipynb), puts lessons 1 to 3
+# together.
 
 # %% tags=["grading"]
 batch = "n_batch"

@@ -15,17 +15,18 @@
 #
 # *About 90 minutes. Difficulty 4 of 5. You need lessons 1 to 3 of this track.*
 #
-# You have softmax, layer normalisation and attention. Two parts are missing for a GPT: a small network for each token (the
-# MLP), and the **residual** path that carries a token past each part. This lesson puts all of it together, with
-# embeddings below and a loss on top, and you walk from `dlogits` down to both embedding tables. After it there is no line of
-# a GPT whose gradient you have not written.
+# You have softmax, layer normalisation and attention. Two parts are missing for a GPT: a small network for each
+# token (the MLP), and the **residual** path that carries a token past each part. This lesson puts all of it
+# together, with embeddings below and a loss on top, and you walk from `dlogits` down to both embedding tables.
+# After it there is no line of a GPT whose gradient you have not written.
 #
 # ## A bug that really happens
 #
-# Somebody refactors a model and writes `x = attention(norm(x))` where `x = x + attention(norm(x))` stood. With one block
-# the loss still falls, so the tests pass. With twelve blocks it hardly moves. The residual path is what lets the gradient
-# reach the first layers: a sum passes the upstream gradient on unchanged, however deep it is. The last cell of this lesson
-# measures it. The same slip in a backward pass by hand, where one of two paths is lost, is the most common one of all.
+# Somebody refactors a model and writes `x = attention(norm(x))` where `x = x + attention(norm(x))` stood. With
+# one block the loss still falls, so the tests pass. With twelve blocks it hardly moves. The residual path is
+# what lets the gradient reach the first layers: a sum passes the upstream gradient on unchanged, however deep
+# it is. The last cell of this lesson measures it. The same slip in a backward pass by hand, where one of two
+# paths is lost, is the most common one of all.
 #
 # ```text
 # wte --> tok --+
@@ -57,9 +58,9 @@ n_heads = 2
 # %% [markdown]
 # ## The data
 #
-# A text is one long row of symbols. By default it is the list of names with a line break after each, so there are 27
-# symbols: the break and 26 letters. A batch is B pieces of T symbols from random places. The label of each symbol is the
-# one that follows it, so each piece holds T examples at once: this is why the mask matters.
+# A text is one long row of symbols. By default it is the list of names with a line break after each, so there
+# are 27 symbols: the break and 26 letters. A batch is B pieces of T symbols from random places. The label of
+# each symbol is the one that follows it, so each piece holds T examples at once: this is why the mask matters.
 
 # %% tags=["setup"]
 text = load_text()
@@ -71,8 +72,9 @@ V = len(symbols)
 # %% [markdown]
 # ## The parameters
 #
-# B = 4 texts, T = 6 tokens, E = 10 numbers a token, H = 2 heads of D = 5, V = 27 symbols. The MLP is four times as wide as a
-# token, 40. The model could read 8 tokens at a time, so its position table has 8 rows; this batch uses 6 of them.
+# B = 4 texts, T = 6 tokens, E = 10 numbers a token, H = 2 heads of D = 5, V = 27 symbols. The MLP is four times
+# as wide as a token, 40. The model could read 8 tokens at a time, so its position table has 8 rows; this batch
+# uses 6 of them.
 #
 # | name | shape | what it is |
 # |---|---|---|
@@ -125,8 +127,8 @@ n = B * T
 # %% [markdown]
 # ## The forward pass
 #
-# Read it from top to bottom with the picture beside it. Layer normalisation comes *before* each part here, as in GPT-2, so that
-# the residual path from `x0` to `x2` has nothing on it but two sums.
+# Read it from top to bottom with the picture beside it. Layer normalisation comes *before* each part here, as
+# in GPT-2, so that the residual path from `x0` to `x2` has nothing on it but two sums.
 
 # %% tags=["forward"]
 tok = wte[Xb]  # (4, 6, 10)
@@ -165,18 +167,20 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
-# The cross-entropy is 3.45<!-- = ce.item() -->. A model that knows nothing gives each of the 27 symbols the same probability,
-# and its loss is log 27 = 3.2958<!-- = math.log(27) -->. If yours starts far above this number, its last layer was drawn too large.
+# The cross-entropy is 3.41<!-- = ce.item() -->. A model that knows nothing gives each of the 27 symbols the
+# same probability, and its loss is log 27 = 3.2958<!-- = math.log(27) -->. If yours starts far above this
+# number, its last layer was drawn too large.
 #
 # # Part 1: the loss and the output layer
 #
 # ### Idea: one example is one token
 #
-# In makemore a row was an example, and the mean divided by the number of rows. Here a batch of 4 texts of 6 tokens holds 24
-# examples, because each token predicts the one after it. `F.cross_entropy` sees a (24, 27), so the mean divides by 24.
+# In makemore a row was an example, and the mean divided by the number of rows. Here a batch of 4 texts of 6
+# tokens holds 24 examples, because each token predicts the one after it. `F.cross_entropy` sees a (24, 27), so
+# the mean divides by 24.
 #
-# If you divide by 4 instead, every gradient is 6 times too large, and it grows with the length of the text. Nothing breaks:
-# training only behaves as if the learning rate were 6 times as high.
+# If you divide by 4 instead, every gradient is 6 times too large, and it grows with the length of the text.
+# Nothing breaks: training only behaves as if the learning rate were 6 times as high.
 #
 # ## dlogits
 #
@@ -185,11 +189,12 @@ loss.backward()
 # Ask yourself: which dimension holds the 27 scores of one token?
 
 # %% [markdown] tags=["hint"]
-# Exercise 2 of makemore: softmax minus one at the label, over the number of examples. How many examples are there?
+# Exercise 2 of makemore: softmax minus one at the label, over the number of examples. How many examples are
+# there?
 
 # %% [markdown] tags=["hint"]
-# Softmax over the last dimension, (4, 6, 27). Minus a one-hot tensor of the same shape, from Yb (4, 6) and V classes.
-# Divided by B * T, which is n here.
+# Softmax over the last dimension, (4, 6, 27). Minus a one-hot tensor of the same shape, from Yb (4, 6) and V
+# classes. Divided by B * T, which is n here.
 
 # %% [markdown] tags=["hint"]
 # torch.softmax of the logits over -1, minus F.one_hot of Yb with num_classes=V, all of it over n.
@@ -211,7 +216,8 @@ cmp("logits", dlogits, logits)
 # A weight and a bias serve every token of every text. What does that mean for their gradients?
 
 # %% [markdown] tags=["hint"]
-# dWout (10, 27): x2 as (24, 10), transposed, times dlogits as (24, 27). dbout (27,): dlogits summed over dimensions 0 and
+# dWout (10, 27): x2 as (24, 10), transposed, times dlogits as (24, 27). dbout (27,): dlogits summed over
+# dimensions 0 and
 # 1. dx2 (4, 6, 10): dlogits times Wout transposed.
 
 # %% [markdown] tags=["hint"]
@@ -232,11 +238,12 @@ cmp("x2", dx2, x2)
 #
 # ### Idea: a residual passes the gradient to both sides
 #
-# `x2 = x1 + mlp`. If a number of `x1` goes up by 0.01, the same number of `x2` goes up by 0.01; the same is true of `mlp`. So the
-# upstream gradient goes to both unchanged. But `x1` feeds `mlp` too, through the normalisation and the MLP, so later a second
-# path comes back to it. With numbers: let y = x + 3x at x = 2, written as a residual, `y = x + branch` with `branch = 3x`. An upstream
-# gradient of 0.5 brings 0.5 directly and 0.5 * 3 = 1.5 through the branch, together 2.0. If you forget the direct path you get 1.5;
-# if you forget the branch, 0.5. Both train, badly.
+# `x2 = x1 + mlp`. If a number of `x1` goes up by 0.01, the same number of `x2` goes up by 0.01; the same is
+# true of `mlp`. So the upstream gradient goes to both unchanged. But `x1` feeds `mlp` too, through the
+# normalisation and the MLP, so later a second path comes back to it. With numbers: let y = x + 3x at x = 2,
+# written as a residual, `y = x + branch` with `branch = 3x`. An upstream gradient of 0.5 brings 0.5 directly
+# and 0.5 * 3 = 1.5 through the branch, together 2.0. If you forget the direct path you get 1.5; if you forget
+# the branch, 0.5. Both train, badly.
 #
 # ## dmlp, dW2, db2, dact
 #
@@ -248,8 +255,8 @@ cmp("x2", dx2, x2)
 # What does a sum do with the upstream gradient? After that it is a weight, a bias and an input again.
 
 # %% [markdown] tags=["hint"]
-# dmlp is dx2. dW2 (40, 10): act as (24, 40), transposed, times dmlp as (24, 10). db2 (10,): sum over dimensions 0 and 1. dact
-# (4, 6, 40): dmlp times W2 transposed.
+# dmlp is dx2. dW2 (40, 10): act as (24, 40), transposed, times dmlp as (24, 10). db2 (10,): sum over dimensions
+# 0 and 1. dact (4, 6, 40): dmlp times W2 transposed.
 
 # %% [markdown] tags=["hint"]
 # dx2.clone(); act.view(-1, 4 * E).T times dmlp.view(-1, E); dmlp.sum((0, 1)); dmlp times W2.T.
@@ -269,9 +276,9 @@ cmp("act", dact, act)
 # %% [markdown]
 # ### Idea: relu is a switch
 #
-# `relu` passes a positive number on and replaces a negative one by 0. So the slope is 1 where `pre` was positive and 0 where it was
-# not. For pre = (2, -3, 0.5) and upstream (0.1, 0.2, 0.3) the gradient is (0.1, 0, 0.3). A unit that is negative for every token of
-# every batch never gets a gradient again. It is called dead.
+# `relu` passes a positive number on and replaces a negative one by 0. So the slope is 1 where `pre` was
+# positive and 0 where it was not. For pre = (2, -3, 0.5) and upstream (0.1, 0.2, 0.3) the gradient is (0.1, 0,
+# 0.3). A unit that is negative for every token of every batch never gets a gradient again. It is called dead.
 #
 # ## dpre, dW1, db1, dln2
 #
@@ -283,8 +290,9 @@ cmp("act", dact, act)
 # First the switch: for which places was it on? Then weight, bias and input.
 
 # %% [markdown] tags=["hint"]
-# dpre (4, 6, 40) is dact where pre > 0, and 0 elsewhere: multiply by the comparison. dW1 (10, 40): ln2 as (24, 10), transposed, times
-# dpre as (24, 40). db1 (40,): sum over dimensions 0 and 1. dln2 (4, 6, 10): dpre times W1 transposed.
+# dpre (4, 6, 40) is dact where pre > 0, and 0 elsewhere: multiply by the comparison. dW1 (10, 40): ln2 as (24,
+# 10), transposed, times dpre as (24, 40). db1 (40,): sum over dimensions 0 and 1. dln2 (4, 6, 10): dpre times
+# W1 transposed.
 
 # %% [markdown] tags=["hint"]
 # dact times (pre > 0); ln2.view(-1, E).T times dpre.view(-1, 4 * E); dpre.sum((0, 1)); dpre times W1.T.
@@ -313,16 +321,17 @@ cmp("ln2", dln2, ln2)
 # Ask yourself: which gradient arrives past the MLP? And what is $d$ in the formula of lesson 2?
 
 # %% [markdown] tags=["hint"]
-# Lesson 2, part 3, gives the path through the normalisation. The residual gives the other one, without any work.
+# Lesson 2, part 3, gives the path through the normalisation. The residual gives the other one, without any
+# work.
 
 # %% [markdown] tags=["hint"]
-# dgain2 (10,) and dbias2 (10,): sums over dimensions 0 and 1, with hat2 and without. With d = dln2 * gain2, the path through the
-# normalisation is rstd2 (4, 6, 1) times (d - mean of d - hat2 * mean of d * hat2), means over the last dimension, kept. Add dx2
-# (4, 6, 10).
+# dgain2 (10,) and dbias2 (10,): sums over dimensions 0 and 1, with hat2 and without. With d = dln2 * gain2, the
+# path through the normalisation is rstd2 (4, 6, 1) times (d - mean of d - hat2 * mean of d * hat2), means over
+# the last dimension, kept. Add dx2 (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# d = dln2 * gain2. Then dx1 is dx2 plus rstd2 * (d - d.mean(...) - hat2 * (d * hat2).mean(...)), where the dots are -1,
-# keepdim=True.
+# d = dln2 * gain2. Then dx1 is dx2 plus rstd2 * (d - d.mean(...) - hat2 * (d * hat2).mean(...)), where the dots
+# are -1, keepdim=True.
 
 # %% tags=["backward"]
 dgain2 = (dln2 * hat2).sum((0, 1))
@@ -348,8 +357,8 @@ cmp("x1", dx1, x1)
 # A residual, then a layer with weight and bias. You have written the same four lines for the MLP.
 
 # %% [markdown] tags=["hint"]
-# datt is dx1. dWo (10, 10): joined as (24, 10), transposed, times datt as (24, 10). dbo (10,): sum over dimensions 0 and 1.
-# djoined (4, 6, 10): datt times Wo transposed.
+# datt is dx1. dWo (10, 10): joined as (24, 10), transposed, times datt as (24, 10). dbo (10,): sum over
+# dimensions 0 and 1. djoined (4, 6, 10): datt times Wo transposed.
 
 # %% [markdown] tags=["hint"]
 # dx1.clone(); joined.view(-1, E).T times datt.view(-1, E); datt.sum((0, 1)); datt times Wo.T.
@@ -379,11 +388,12 @@ cmp("joined", djoined, joined)
 # Lesson 3, part 2. First cut the channels of djoined into heads again, in the right order.
 
 # %% [markdown] tags=["hint"]
-# dheads: djoined viewed as (4, 6, 2, 5), dimensions 1 and 2 exchanged. dweights: dheads (4, 2, 6, 5) times v transposed in its last
-# two dimensions. dv: weights transposed in its last two dimensions times dheads.
+# dheads: djoined viewed as (4, 6, 2, 5), dimensions 1 and 2 exchanged. dweights: dheads (4, 2, 6, 5) times v
+# transposed in its last two dimensions. dv: weights transposed in its last two dimensions times dheads.
 
 # %% [markdown] tags=["hint"]
-# djoined.view(B, T, H, D).transpose(1, 2); dheads times v.transpose(-2, -1); weights.transpose(-2, -1) times dheads.
+# djoined.view(B, T, H, D).transpose(1, 2); dheads times v.transpose(-2, -1); weights.transpose(-2, -1) times
+# dheads.
 
 # %% tags=["backward"]
 dheads = djoined.view(B, T, H, D).transpose(1, 2)
@@ -405,16 +415,17 @@ cmp("v", dv, v)
 # Ask yourself: along which dimension do the weights sum to 1? And for which of the two is dscores transposed?
 
 # %% [markdown] tags=["hint"]
-# Softmax: upstream minus its weighted mean, times the weight. Then a query sums along its row, and a key along its
-# column.
+# Softmax: upstream minus its weighted mean, times the weight. Then a query sums along its row, and a key along
+# its column.
 
 # %% [markdown] tags=["hint"]
-# dscores: weights times (dweights minus the sum of dweights times weights over the last dimension, kept). dq: dscores (4, 2, 6, 6)
-# @ k (4, 2, 6, 5). dk: dscores transposed in its last two dimensions @ q. Both times D to the power -0.5.
+# dscores: weights times (dweights minus the sum of dweights times weights over the last dimension, kept). dq:
+# dscores (4, 2, 6, 6) @ k (4, 2, 6, 5). dk: dscores transposed in its last two dimensions @ q. Both times D to
+# the power -0.5.
 
 # %% [markdown] tags=["hint"]
-# weights * (dweights - (dweights * weights).sum(-1, keepdim=True)); dscores times k times D**-0.5; dscores.transpose(-2, -1) times q
-# times D**-0.5.
+# weights * (dweights - (dweights * weights).sum(-1, keepdim=True)); dscores times k times D**-0.5;
+# dscores.transpose(-2, -1) times q times D**-0.5.
 
 # %% tags=["backward"]
 dscores = weights * (dweights - (dweights * weights).sum(-1, keepdim=True))
@@ -431,21 +442,23 @@ cmp("k", dk, k)
 #
 # `q = (ln1 @ Wq).view(B, T, H, D).transpose(1, 2)`: (4, 2, 6, 5) from (4, 6, 10) and (10, 10)
 #
-# Product, view and transpose are one line here. Undo them from the right: transpose, reshape, then the product. The rows
-# of a (24, 10) are the tokens, so name the three joined gradients first, and use each twice.
+# Product, view and transpose are one line here. Undo them from the right: transpose, reshape, then the product.
+# The rows of a (24, 10) are the tokens, so name the three joined gradients first, and use each twice.
 #
 # Ask yourself: how many paths lead from `ln1` to the loss?
 
 # %% [markdown] tags=["hint"]
-# Put the heads of one token side by side again before you multiply. Then three weights, and an input with three paths.
+# Put the heads of one token side by side again before you multiply. Then three weights, and an input with three
+# paths.
 
 # %% [markdown] tags=["hint"]
-# dq joined: dimensions 1 and 2 exchanged, then reshape to (24, 10). dWq (10, 10): ln1 as (24, 10), transposed, times it. dln1: the
-# sum over q, k and v of the joined gradient times the transposed weight, (24, 10), viewed as (4, 6, 10).
+# dq joined: dimensions 1 and 2 exchanged, then reshape to (24, 10). dWq (10, 10): ln1 as (24, 10), transposed,
+# times it. dln1: the sum over q, k and v of the joined gradient times the transposed weight, (24, 10), viewed
+# as (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# dq_rows = dq.transpose(1, 2).reshape(-1, E), and so on for k and v. Each weight: ln1.view(-1, E).T times its rows. dln1: (dq_rows
-# times Wq.T plus dk_rows times Wk.T plus dv_rows times Wv.T).view(B, T, E).
+# dq_rows = dq.transpose(1, 2).reshape(-1, E), and so on for k and v. Each weight: ln1.view(-1, E).T times its
+# rows. dln1: (dq_rows times Wq.T plus dk_rows times Wk.T plus dv_rows times Wv.T).view(B, T, E).
 
 # %% tags=["backward"]
 dq_rows = dq.transpose(1, 2).reshape(-1, E)
@@ -473,8 +486,8 @@ cmp("ln1", dln1, ln1)
 # The same as dgain2, dbias2 and dx1, one part earlier.
 
 # %% [markdown] tags=["hint"]
-# dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1: rstd1 times (d - mean of d - hat1 * mean of
-# d * hat1), plus dx1 for the residual, (4, 6, 10).
+# dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1: rstd1 times (d - mean of d
+# - hat1 * mean of d * hat1), plus dx1 for the residual, (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
 # As for dx1, with dx1 in the place of dx2, and with dln1, gain1, hat1 and rstd1.
@@ -495,12 +508,12 @@ cmp("x0", dx0, x0)
 #
 # ### Idea: one position serves all texts
 #
-# `tok` (4, 6, 10) holds a row for each token. `pos` (6, 10) holds a row for each position, and the same six rows are added to all four
-# texts: a broadcast over dimension 0. So its gradient is a sum over dimension 0.
+# `tok` (4, 6, 10) holds a row for each token. `pos` (6, 10) holds a row for each position, and the same six
+# rows are added to all four texts: a broadcast over dimension 0. So its gradient is a sum over dimension 0.
 #
-# Two texts of two tokens with one number each, upstream ((1, 2), (3, 4)): position 0 gets 1 + 3 = 4, position 1 gets 2 + 4 = 6.
-# A slip that is easy to make is a mean over the texts, (2, 3). It looks harmless, because the position table still learns, only
-# B times too slowly.
+# Two texts of two tokens with one number each, upstream ((1, 2), (3, 4)): position 0 gets 1 + 3 = 4, position 1
+# gets 2 + 4 = 6. A slip that is easy to make is a mean over the texts, (2, 3). It looks harmless, because the
+# position table still learns, only B times too slowly.
 #
 # ## dtok, dpos
 #
@@ -553,14 +566,16 @@ cmp("wpe", dwpe, wpe)
 #
 # `tok = wte[Xb]`: (4, 6, 10) from (27, 10), with the indices `Xb` (4, 6)
 #
-# This is dC of makemore: a lookup scatters, and rows that were used more than once add up. In 24 tokens of 27 symbols
-# repeats are certain.
+# This is dC of makemore: a lookup scatters, and rows that were used more than once add up. In 24 tokens of 27
+# symbols repeats are certain.
 
 # %% [markdown] tags=["hint"]
-# Each of the 24 rows of dtok goes back to the row of wte from which it was copied. What happens when two go to the same row?
+# Each of the 24 rows of dtok goes back to the row of wte from which it was copied. What happens when two go to
+# the same row?
 
 # %% [markdown] tags=["hint"]
-# Zeros like wte (27, 10). `index_add_` along dimension 0 takes a flat list of 24 row numbers and 24 rows of 10 numbers.
+# Zeros like wte (27, 10). `index_add_` along dimension 0 takes a flat list of 24 row numbers and 24 rows of 10
+# numbers.
 
 # %% [markdown] tags=["hint"]
 # On the zeros call index_add_ with 0, Xb.view(-1) and dtok.view(-1, E).
@@ -573,8 +588,8 @@ dwte.index_add_(0, Xb.view(-1), dtok.view(-1, E))
 cmp("wte", dwte, wte)
 
 # %% [markdown]
-# The gradient of the position table as a picture. A line is a position; the last two are empty, because no text of this
-# batch is that long.
+# The gradient of the position table as a picture. A line is a position; the last two are empty, because no text
+# of this batch is that long.
 
 # %%
 from grader import plots
@@ -587,19 +602,22 @@ else:
 # %% [markdown]
 # # Part 5: GELU, a softer switch
 #
-# GPT-2 uses another activation than relu. GELU multiplies a number by the probability that a random bell-shaped number is
-# smaller: $u \, \Phi(u)$. Large numbers pass, very negative ones become 0, and near zero the change is smooth, so that a unit that is a
-# little negative still gets a gradient. GPT-2 computes it with tanh (Hendrycks and Gimpel, 2016):
+# GPT-2 uses another activation than relu. GELU multiplies a number by the probability that a random bell-shaped
+# number is smaller: $u \, \Phi(u)$. Large numbers pass, very negative ones become 0, and near zero the change
+# is smooth, so that a unit that is a little negative still gets a gradient. GPT-2 computes it with tanh
+# (Hendrycks and Gimpel, 2016):
 #
 # $$ inner = \sqrt{2 / \pi} \, (u + 0.044715 \, u^3) \qquad act_2 = \tfrac12 u \, (1 + \tanh(inner)) $$
 #
 # The number u stands in two places of the second formula, so there are two paths:
 #
 # - directly, as a factor: $\tfrac12 (1 + \tanh(inner))$;
-# - through the tanh: $\tfrac12 u \, (1 - \tanh^2(inner))$, times the slope of `inner`, which is $\sqrt{2 / \pi} \, (1 + 3 \cdot 0.044715 \, u^2)$.
+# - through the tanh: $\tfrac12 u \, (1 - \tanh^2(inner))$, times the slope of `inner`, which is
+#   $\sqrt{2 / \pi} \, (1 + 3 \cdot 0.044715 \, u^2)$.
 #
-# At u = 1: inner is 0.8336<!-- = paper_inner -->, its tanh 0.6824<!-- = math.tanh(paper_inner) -->, the value 0.8412<!-- = 0.5 * (1 + math.tanh(paper_inner)) -->.
-# Directly 0.8412. Through the tanh 0.5 * (1 - 0.4657) * 0.9049 = 0.2418. Together 1.0830<!-- = paper_slope -->: steeper than relu.
+# At u = 1: inner is 0.8336<!-- = paper_inner -->, its tanh 0.6824<!-- = math.tanh(paper_inner) -->, the value
+# 0.8412<!-- = 0.5 * (1 + math.tanh(paper_inner)) -->. Directly 0.8412. Through the tanh 0.5 * (1 - 0.4657) *
+# 0.9049 = 0.2418. Together 1.0830<!-- = paper_slope -->: steeper than relu.
 
 # %%
 paper_u = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
@@ -616,18 +634,19 @@ dact2 = up.clone()  # (4, 6, 10)
 # %% [markdown]
 # ## du
 #
-# `inner = (2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)` and `act2 = 0.5 * u * (1 + torch.tanh(inner))`: all (4, 6, 10)
+# `inner = (2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)` and `act2 = 0.5 * u * (1 + torch.tanh(inner))`: all (4,
+# 6, 10)
 
 # %% [markdown] tags=["hint"]
 # Count where u stands. The path through the tanh has three factors.
 
 # %% [markdown] tags=["hint"]
-# Name t = tanh(inner). The direct path: 0.5 * (1 + t). The other: 0.5 * u * (1 - t squared) times the slope of inner, root of 2 /
-# pi times (1 + 3 * 0.044715 * u squared). Their sum times dact2, all (4, 6, 10).
+# Name t = tanh(inner). The direct path: 0.5 * (1 + t). The other: 0.5 * u * (1 - t squared) times the slope of
+# inner, root of 2 / pi times (1 + 3 * 0.044715 * u squared). Their sum times dact2, all (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# t = torch.tanh(inner); slope = (2 / math.pi) ** 0.5 * (1 + 3 * 0.044715 * u**2); du is dact2 times (0.5 * (1 + t) + 0.5 * u * (1 -
-# t**2) * slope).
+# t = torch.tanh(inner); slope = (2 / math.pi) ** 0.5 * (1 + 3 * 0.044715 * u**2); du is dact2 times (0.5 * (1 +
+# t) + 0.5 * u * (1 - t**2) * slope).
 
 # %% tags=["backward"]
 t = torch.tanh(inner)
@@ -640,8 +659,8 @@ cmp("u", du, u)
 # %% [markdown]
 # # What the residual is good for
 #
-# The next cell stacks twelve MLPs with small random weights, once with the residual and once without. At the top every number has the
-# gradient 1. How much of it arrives at the bottom?
+# The next cell stacks twelve MLPs with small random weights, once with the residual and once without. At the
+# top every number has the gradient 1. How much of it arrives at the bottom?
 
 # %%
 watcher = torch.Generator().manual_seed(seed)
@@ -658,14 +677,15 @@ for residual in (True, False):
     print(f"{'with' if residual else 'without':8} the residual: mean size at the bottom {at_bottom[residual]:.1e}")
 
 # %% [markdown]
-# With the residual the mean size at the bottom is 1.1<!-- = at_bottom[True] -->, without it 4.1e-11<!-- = at_bottom[False] -->: such a
-# layer does not learn. A normalisation in each block softens the fall; only the residual takes it away.
+# With the residual the mean size at the bottom is 1.1<!-- = at_bottom[True] -->, without it
+# 4.1e-11<!-- = at_bottom[False] -->: such a layer does not learn. A normalisation in each block softens the
+# fall; only the residual takes it away.
 #
 # ## What to take along
 #
 # - One example is one token: the mean of the loss divides by B * T.
-# - A residual adds the upstream gradient to what comes back through the branch. Forget one of the two, and training goes on,
-#   only worse.
+# - A residual adds the upstream gradient to what comes back through the branch. Forget one of the two, and
+#   training goes on, only worse.
 # - Biases and gains sum over texts and tokens, the position table over texts, the token table by lookup.
 # - relu is a switch: the slope is 1 or 0. GELU has two paths, because u stands in its formula twice.
 # - Everything between `dlogits` and `dwte` was lesson 1, 2 or 3 again, or makemore.

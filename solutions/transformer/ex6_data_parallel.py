@@ -15,21 +15,23 @@
 #
 # *About 35 minutes. Difficulty 3 of 5. You need the gradient of cross-entropy, from makemore or lesson 4.*
 #
-# A large model learns from batches that do not fit on one GPU. So the batch is split: each process, called a **rank**, has its own
-# copy of the weights and its own share of the rows, the **shard**. Each computes a gradient, the gradients are combined, and
-# every rank makes the same step. Afterwards all copies are equal again. This is data parallelism, and it is only right if the
-# combined gradient is the gradient of the whole batch.
+# A large model learns from batches that do not fit on one GPU. So the batch is split: each process, called a
+# **rank**, has its own copy of the weights and its own share of the rows, the **shard**. Each computes a
+# gradient, the gradients are combined, and every rank makes the same step. Afterwards all copies are equal
+# again. This is data parallelism, and it is only right if the combined gradient is the gradient of the whole
+# batch.
 #
 # ## A bug that really happens
 #
-# Each rank computes the mean loss of its shard, and the gradients of the ranks are averaged. With shards of equal size
-# this is the mean over all rows. With unequal shards it is not: a row in a small shard counts more than a row in a large one. The
-# last batch of an epoch is often unequal. Texts have different lengths, so the number of tokens differs from rank to rank
-# all the time. In autumn 2024 this very mistake was found in widely used training libraries, where a batch is split over *time*
-# (gradient accumulation) instead of over machines. The loss curves had looked fine for years.
+# Each rank computes the mean loss of its shard, and the gradients of the ranks are averaged. With shards of
+# equal size this is the mean over all rows. With unequal shards it is not: a row in a small shard counts more
+# than a row in a large one. The last batch of an epoch is often unequal. Texts have different lengths, so the
+# number of tokens differs from rank to rank all the time. In autumn 2024 this very mistake was found in widely
+# used training libraries, where a batch is split over *time* (gradient accumulation) instead of over machines.
+# The loss curves had looked fine for years.
 #
-# You will write the gradient of each rank and combine them rightly. Then a cell of this lesson starts two real processes with
-# PyTorch's `DistributedDataParallel` and compares.
+# You will write the gradient of each rank and combine them rightly. Then a cell of this lesson starts two real
+# processes with PyTorch's `DistributedDataParallel` and compares.
 #
 # ```text
 # W --> copies_W --+
@@ -88,9 +90,9 @@ for p in [W, b]:
 # %% [markdown]
 # ## The forward pass
 #
-# All ranks are written into one program here, so that you can look at them side by side. `copies_W[0]` is the copy of rank 0, and so on.
-# Each rank computes the scores of its own rows with its own copy, and the mean loss of its own rows. The last line makes one
-# loss of the three.
+# All ranks are written into one program here, so that you can look at them side by side. `copies_W[0]` is the
+# copy of rank 0, and so on. Each rank computes the scores of its own rows with its own copy, and the mean loss
+# of its own rows. The last line makes one loss of the three.
 
 # %% tags=["forward"]
 copies_W = W.expand(R, n_features, n_classes)  # (3, 4, 5)
@@ -109,12 +111,13 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
-# The weighted loss is the loss of the whole batch, 1.9701<!-- = loss.item() -->. The plain mean of the three means
-# is 1.8552<!-- = rank_losses.mean().item() -->, another number.
+# The weighted loss is the loss of the whole batch, 1.9701<!-- = loss.item() -->. The plain mean of the three
+# means is 1.8552<!-- = rank_losses.mean().item() -->, another number.
 #
 # ### Idea: weigh by size
 #
-# Four rows with the gradients 8, 0, 2 and 4. Their mean is 14 / 4 = 3.5. Rank 0 has the first row, rank 1 the other three.
+# Four rows with the gradients 8, 0, 2 and 4. Their mean is 14 / 4 = 3.5. Rank 0 has the first row, rank 1 the
+# other three.
 #
 # | | rows | mean of the rank | its share | share times mean |
 # |---|---|---|---|---|
@@ -122,8 +125,8 @@ loss.backward()
 # | rank 1 | 0, 2, 4 | 2 | 3/4 | 1.5 |
 # | | | mean of means: 5 | | sum: 3.5 |
 #
-# The mean of means is 5: the row with the 8 counts three times as much as each of the others. If you weigh each rank by its share
-# of the rows, every row counts the same again.
+# The mean of means is 5: the row with the 8 counts three times as much as each of the others. If you weigh each
+# rank by its share of the rows, every row counts the same again.
 #
 # ## drank_losses
 #
@@ -153,19 +156,19 @@ cmp("rank_losses", drank_losses, rank_losses)
 #
 # Rank 0 takes the mean of 2 numbers, rank 2 the mean of 6. So the slope differs from rank to rank.
 #
-# Ask yourself: what do you get for each row if you multiply the share of its rank by one over the size of its shard? Is it the
-# same for all rows?
+# Ask yourself: what do you get for each row if you multiply the share of its rank by one over the size of its
+# shard? Is it the same for all rows?
 
 # %% [markdown] tags=["hint"]
 # A mean divides the upstream gradient among its numbers. Each rank has another number of them.
 
 # %% [markdown] tags=["hint"]
-# For rank r: drank_losses[r] divided by shard_sizes[r], repeated shard_sizes[r] times. The three pieces one after the other
-# are (12,).
+# For rank r: drank_losses[r] divided by shard_sizes[r], repeated shard_sizes[r] times. The three pieces one
+# after the other are (12,).
 
 # %% [markdown] tags=["hint"]
-# torch.cat over a list: for each r and size of enumerate(shard_sizes), the number drank_losses[r] / size, expanded to size
-# numbers.
+# torch.cat over a list: for each r and size of enumerate(shard_sizes), the number drank_losses[r] / size,
+# expanded to size numbers.
 
 # %% tags=["backward"]
 drow_losses = torch.cat([(drank_losses[r] / size).expand(size) for r, size in enumerate(shard_sizes)])
@@ -178,13 +181,15 @@ cmp("row_losses", drow_losses, row_losses)
 #
 # `row_losses = F.cross_entropy(logits, Y, reduction="none")`: (12,) from (12, 5)
 #
-# Without the mean, the loss of a row has the gradient softmax minus one at the label. Each row has its own upstream gradient.
+# Without the mean, the loss of a row has the gradient softmax minus one at the label. Each row has its own
+# upstream gradient.
 
 # %% [markdown] tags=["hint"]
 # Exercise 2 of makemore, with the upstream gradient in the place of 1/n.
 
 # %% [markdown] tags=["hint"]
-# Softmax over dimension 1 minus one-hot, (12, 5), times drow_losses as (12, 1), so that each row gets its own factor.
+# Softmax over dimension 1 minus one-hot, (12, 5), times drow_losses as (12, 1), so that each row gets its own
+# factor.
 
 # %% [markdown] tags=["hint"]
 # (torch.softmax of logits over 1, minus F.one_hot of Y with num_classes=n_classes) times drow_losses[:, None].
@@ -200,19 +205,19 @@ cmp("logits", dlogits, logits)
 #
 # `logits = torch.cat([part @ copies_W[r] + copies_b[r] for ...])`: (12, 5) from (3, 4, 5) and (3, 5)
 #
-# This is the work that the ranks do at the same time, each with its own rows. Rank r has the rows `X.split(shard_sizes)[r]` and
-# the gradient `dlogits.split(shard_sizes)[r]`, and it sees nothing else.
+# This is the work that the ranks do at the same time, each with its own rows. Rank r has the rows
+# `X.split(shard_sizes)[r]` and the gradient `dlogits.split(shard_sizes)[r]`, and it sees nothing else.
 
 # %% [markdown] tags=["hint"]
 # For one rank it is the gradient of a weight and of a bias, as always. Then stack the ranks.
 
 # %% [markdown] tags=["hint"]
-# Rank 0: (4, 2) @ (2, 5) for the weight, a sum over dimension 0 of (2, 5) for the bias. torch.stack of three (4, 5) is (3, 4, 5), of
-# three (5,) is (3, 5).
+# Rank 0: (4, 2) @ (2, 5) for the weight, a sum over dimension 0 of (2, 5) for the bias. torch.stack of three
+# (4, 5) is (3, 4, 5), of three (5,) is (3, 5).
 
 # %% [markdown] tags=["hint"]
-# torch.stack of [rows.T @ upstream for rows, upstream in zip(X.split(shard_sizes), dlogits.split(shard_sizes))], and torch.stack of
-# the sums of each part of dlogits over dimension 0.
+# torch.stack of [rows.T @ upstream for rows, upstream in zip(X.split(shard_sizes),
+# dlogits.split(shard_sizes))], and torch.stack of the sums of each part of dlogits over dimension 0.
 
 # %% tags=["backward"]
 dcopies_W = torch.stack([rows.T @ up for rows, up in zip(X.split(shard_sizes), dlogits.split(shard_sizes))])
@@ -225,13 +230,14 @@ cmp("copies_b", dcopies_b, copies_b)
 # %% [markdown]
 # ### Idea: a copy forward is a sum backward
 #
-# Each rank has a copy of `W`. A copy is a broadcast, here over a new first dimension, and the gradient of a broadcast is a sum. Between
-# machines this sum has a name: **all-reduce**. Each rank puts its gradient in, the sum comes out on every rank. Because all
-# start with equal weights and add the same sum, they are equal after the step too, without ever sending weights.
+# Each rank has a copy of `W`. A copy is a broadcast, here over a new first dimension, and the gradient of a
+# broadcast is a sum. Between machines this sum has a name: **all-reduce**. Each rank puts its gradient in, the
+# sum comes out on every rank. Because all start with equal weights and add the same sum, they are equal after
+# the step too, without ever sending weights.
 #
-# The shares are in the gradients already, because the loss had them. So it is a sum and not a mean. `DistributedDataParallel`
-# takes the *mean* over the ranks, that is the sum over R. If you use it with unequal shards, multiply the loss of each rank by
-# R times its share, and the R cancels.
+# The shares are in the gradients already, because the loss had them. So it is a sum and not a mean.
+# `DistributedDataParallel` takes the *mean* over the ranks, that is the sum over R. If you use it with unequal
+# shards, multiply the loss of each rank by R times its share, and the R cancels.
 #
 # ## dW, db
 #
@@ -257,7 +263,8 @@ cmp("W", dW, W)
 cmp("b", db, b)
 
 # %% [markdown]
-# The part of each rank as a picture, one line a rank, and the sum of the columns is `dW`. The large shard speaks loudest, as it should.
+# The part of each rank as a picture, one line a rank, and the sum of the columns is `dW`. The large shard
+# speaks loudest, as it should.
 
 # %%
 from grader import plots
@@ -270,10 +277,11 @@ else:
 # %% [markdown]
 # ## Two real processes
 #
-# The next cell writes a small program and starts it twice. The two processes find each other through a file, and talk by gloo, the
-# library that PyTorch uses between CPUs. Rank 0 takes the first two rows, rank 1 the other ten. Each computes a gradient of its own
-# rows, and `DistributedDataParallel` averages them during `backward()`. The program does it twice: with the plain mean loss, and
-# with the loss multiplied by 2 times the share. It takes some seconds, because each process imports PyTorch.
+# The next cell writes a small program and starts it twice. The two processes find each other through a file,
+# and talk by gloo, the library that PyTorch uses between CPUs. Rank 0 takes the first two rows, rank 1 the
+# other ten. Each computes a gradient of its own rows, and `DistributedDataParallel` averages them during
+# `backward()`. The program does it twice: with the plain mean loss, and with the loss multiplied by 2 times the
+# share. It takes some seconds, because each process imports PyTorch.
 
 # %%
 import os
@@ -343,19 +351,23 @@ else:
     print("Two processes cannot meet on this machine: there is nothing to compare.")
 
 # %% [markdown]
-# Both ranks hold the same gradient either way: that is what the all-reduce is for. But the mean of means is off by
-# 75<!-- slow = 100 * ((by_processes[0][False][0] - W.grad).abs().max() / W.grad.abs().max()).item() --> percent of the largest number,
-# and it would have trained without a complaint. Weighed by size, the two processes have the gradient of the whole batch.
+# Both ranks hold the same gradient either way: that is what the all-reduce is for. But the mean of means is off
+# by 75<!-- slow = 100 * ((by_processes[0][False][0] - W.grad).abs().max() / W.grad.abs().max()).item() -->
+# percent of the largest number, and it would have trained without a complaint. Weighed by size, the two
+# processes have the gradient of the whole batch.
 #
 # ## What to take along
 #
-# - Splitting a batch is right if the combined gradient is the gradient of the whole batch. Test it so: one process against two.
-# - Weigh by size. A mean of means is right for equal shards only. The same holds for gradient accumulation and for tokens that are
-#   masked out of the loss.
+# - Splitting a batch is right if the combined gradient is the gradient of the whole batch. Test it so: one
+#   process against two.
+# - Weigh by size. A mean of means is right for equal shards only. The same holds for gradient accumulation and
+#   for tokens that are masked out of the loss.
 # - A copy forward is a sum backward. Between machines it is called all-reduce.
-# - `DistributedDataParallel` divides by the number of ranks, so the loss of each rank has to be multiplied by R times its share.
-# - Equal gradients and equal starts keep the copies equal. A seed that differs between ranks, or one rank that skips a step, breaks this
-#   silently.
+# - `DistributedDataParallel` divides by the number of ranks, so the loss of each rank has to be multiplied by R
+#   times its share.
+# - Equal gradients and equal starts keep the copies equal. A seed that differs between ranks, or one rank that
+#   skips a step, breaks this silently.
 #
-# Grade the file with `dojo grade`. This was the last lesson of the track: you have written every gradient of a GPT, from a single
-# softmax to a step on two machines. If you have a GPU, `makemore/ex5_cuda_graph` shows how to make the steps fast.
+# Grade the file with `dojo grade`. This was the last lesson of the track: you have written every gradient of a
+# GPT, from a single softmax to a step on two machines. If you have a GPU, `makemore/ex5_cuda_graph` shows how
+# to make the steps fast.
