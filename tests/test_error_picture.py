@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 import struct
 import zlib
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 import torch
+from answers.build import with_lines
 
 from grader.judging.details import MAX_SIDE, picture_of
-from grader.report.records import INFINITE, LEVELS, NOT_A_NUMBER, Picture
+from grader.report.records import INFINITE, LEVELS, NOT_A_NUMBER, Picture, Report
 from grader.showing.error_picture import as_svg, as_text, in_words, panels
+from grader.showing.explain import draw_explanation
+from grader.showing.terminal import console_for
 from grader.showing.text import size_words
 
 
@@ -118,3 +124,34 @@ def test_a_picture_stays_small() -> None:
 def test_an_error_is_told_in_words() -> None:
     said = [size_words(share) for share in (2.0, 3.14, 0.184, 0.0123, 1.0, float("nan"))]
     assert said == ["twice", "3.1 times", "18% of", "1.23% of", "100% of", "nan or infinite, beside"]
+
+
+# ---- Which numbers are shown ----
+
+
+def explained(text: str, name: str, grade_text: Any) -> tuple[Any, str]:
+    (report,) = grade_text(text)
+    drawn = io.StringIO()
+    draw_explanation(Report([report]), name, console_for(drawn))
+    return next(v for v in report.verdicts if v.name == name), drawn.getvalue()
+
+
+def test_the_lessons_own_data_is_shown_and_is_the_same_each_time(grade_text: Any) -> None:
+    text = with_lines({"dprobs": "dprobs = dlogprobs"})
+    verdict, said = explained(text, "probs", grade_text)
+    again, _ = explained(text, "probs", grade_text)
+    assert verdict.details.data == "own"
+    assert verdict.details == again.details
+    assert len({(e.yours, e.true) for e in verdict.details.largest_errors}) == 3
+    assert "come from" not in said
+
+
+@pytest.mark.parametrize(("name", "line"), [("b1", "db1 = torch.zeros_like(b1)"), ("logit_maxes", None)])
+def test_where_the_true_gradient_is_zero_a_random_upstream_is_shown(
+    name: str, line: str | None, grade_text: Any
+) -> None:
+    line = line or "dlogit_maxes = dnorm_logits.sum(1, keepdim=True)"
+    verdict, said = explained(with_lines({f"d{name}": line}), name, grade_text)
+    assert verdict.details.data == "random upstream"
+    assert max(abs(error.true) for error in verdict.details.largest_errors) > 0.01
+    assert "random upstream gradient, because the true gradient is zero here" in " ".join(said.split())

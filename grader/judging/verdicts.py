@@ -21,7 +21,7 @@ from grader.diagnosing import (
     wrong_shape,
 )
 from grader.judging.details import details_of
-from grader.report.records import Status, Verdict
+from grader.report.records import ShownData, Status, Verdict
 from grader.running.protocol import Description, Failure
 from grader.syntax.source import Statement
 from grader.truth.autograd import Forward, Gradients
@@ -191,8 +191,9 @@ def verdict_of(evidence: Evidence) -> Verdict:
         label=evidence.label,
     )
     if decisive is not None and decisive.answer.failure is None and decisive.answer.words.kind != "stub":
-        value = decisive.answer.value
-        verdict.details = details_of(evidence.name, decisive.gradients, value, decisive.comparison)
+        seen, data = _figures_from(evidence, decisive, verdict.passed)
+        verdict.details = details_of(evidence.name, seen.gradients, seen.answer.value, seen.comparison)
+        verdict.details.data = data
     if evidence.shown is not None and (figures := evidence.shown.comparison) is not None:
         verdict.exact, verdict.approximate = figures.exact, figures.approximate
         verdict.maxdiff = figures.maxdiff if figures.maxdiff == figures.maxdiff else None
@@ -203,6 +204,21 @@ def verdict_of(evidence: Evidence) -> Verdict:
         largest = max(comparison.maxdiff for comparison in compared)
         verdict.maxdiff = largest if math.isfinite(largest) else None
     return verdict
+
+
+def _figures_from(evidence: Evidence, decisive: Seen, passed: bool) -> tuple[Seen, ShownData]:
+    """The trial whose numbers are shown: the lesson's own data wherever the mistake shows there.
+
+    They are the same at each run, and a learner can print them. Other data or random gradients from above stand in
+    where the numbers happen to be right on the lesson's own.
+    """
+    shown, probe = evidence.shown, evidence.probe
+    refused = probe is not None and probe.comparison is not None and not probe.right
+    if probe is not None and refused and not passed and decisive.gradients.vanishes(evidence.name):
+        return probe, "random upstream"
+    if shown is not None and (passed or (shown.comparison is not None and not shown.right)):
+        return shown, "own"
+    return decisive, "other"
 
 
 def _weighed(evidence: Evidence) -> Finding:

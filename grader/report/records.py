@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Status = Literal["pass", "wrong", "shape", "missing", "error", "timeout", "forbidden"]
+ShownData = Literal["own", "other", "random upstream"]
 Points = int | float
 SCHEMA = 1
 
@@ -49,7 +50,10 @@ class Picture:
 
 @dataclass
 class Details:
-    """The figures behind a verdict, from the trial that decided.
+    """The figures behind a verdict.
+
+    They are those of the lesson's own data wherever the mistake shows there; `data` says so, or that they come from
+    `other` data of the same sizes, or from a `random upstream` gradient where the true one is zero.
 
     `paths` gives the largest element of what comes back through each atom; `error` is relative to the largest
     element of the true gradient; there is no `picture` where the answer is right, or has no numbers of its shape.
@@ -61,6 +65,7 @@ class Details:
     error: float | None = None
     largest_errors: list[ElementError] = field(default_factory=list)
     picture: Picture | None = None
+    data: ShownData = "own"
 
 
 @dataclass

@@ -24,7 +24,7 @@ _PLUS_STENCIL, _CROSS_STENCIL = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]]), np.
 _PANEL, _SMALLEST, _LARGEST = 210, 4, 22
 """Width of a panel and the sides of a cell, in units of the picture."""
 
-_LEFT, _TOP, _GAP, _BAR = 26, 30, 34, 12
+_LEFT, _TOP, _GAP, _BAR, _BAR_HEIGHT = 26, 30, 34, 12, 72
 _PALETTE = [
     (_PLUS, 0),
     *((colour, 255 * shade // _SHADES) for colour in (_PLUS, _MINUS) for shade in range(1, _SHADES + 1)),
@@ -60,7 +60,7 @@ def as_svg(picture: Picture, name: str) -> str:
     drawn.append(_colour_bar(x, height, picture.scale))
     words = escape(in_words(picture, name))
     return (
-        f'<svg class="error-picture" role="img" aria-label="{words}" viewBox="0 0 {x + 74:g} {height + _TOP + 22:g}" '
+        f'<svg class="error-picture" role="img" aria-label="{words}" viewBox="0 0 {x + 74:g} {max(height, _BAR_HEIGHT) + _TOP + 22:g}" '
         f'width="{x + 74:g}" style="max-width:100%;height:auto;display:block" fill="currentColor" '
         f'font-family="sans-serif" font-size="12"><title>{words}</title>{"".join(drawn)}</svg>'
     )
@@ -186,7 +186,7 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
 
 def _colour_bar(x: float, height: float, scale: float) -> str:
     """The scale that all panels share, from `scale` above zero down to `scale` below."""
-    step = max(height, 72) / (2 * _SHADES + 1)
+    step = max(height, _BAR_HEIGHT) / (2 * _SHADES + 1)
     parts = []
     for number, shade in enumerate(range(_SHADES, -_SHADES - 1, -1)):
         y = _TOP + number * step

@@ -45,7 +45,8 @@ def _draw(submission: SubmissionReport, verdict: Verdict, console: Console) -> N
 
 def _draw_details(verdict: Verdict, details: Details, console: Console) -> None:
     yours = "no tensor" if details.your_shape is None else shape_text(details.your_shape)
-    console.print(Text(f"  shape     yours {yours}, {verdict.name} {shape_text(details.shape)}"))
+    both = "" if yours == shape_text(details.shape) else f"yours {yours}, {verdict.name} "
+    console.print(Text(f"  shape     {both}{shape_text(details.shape)}"))
     for through, size in details.paths.items():
         console.print(Text(f"  path      through {through}: largest element {size:.3g}"))
     if details.error is not None:

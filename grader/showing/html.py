@@ -17,7 +17,7 @@ from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import STATES
 from grader.showing.page import environment, pieces
 from grader.showing.terminal import first_thing, verdict_words
-from grader.showing.text import score_words, size_words
+from grader.showing.text import DATA_WORDS, score_words, size_words
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def render_html(report: Report) -> str:
     page = environment().get_template("report.html")
     refused = [visible(sentence, keep="") for sentence in report.refused]
     facts = {"chapters": chapters, "refused": refused, "icons": icons, "graded_at": report.graded_at}
-    return page.render(**facts, shape_text=shape_text, size_words=size_words) + "\n"
+    return page.render(**facts, shape_text=shape_text, size_words=size_words, data_words=DATA_WORDS) + "\n"
 
 
 def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:

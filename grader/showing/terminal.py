@@ -16,7 +16,7 @@ from grader.lesson.exercise import find_exercise
 from grader.lesson.tracks import all_tracks, find_track, track_name
 from grader.report.records import Report, SubmissionReport, Verdict, whole
 from grader.showing.graph_marks import STATES
-from grader.showing.text import score_words
+from grader.showing.text import DATA_WORDS, score_words
 
 PLAIN_WIDTH = 80
 _FILLING = re.compile(r"[ \t]+$", re.MULTILINE)
@@ -221,6 +221,8 @@ def draw_errors(verdict: Verdict, console: Console) -> None:
         table.add_column(column, justify="left" if column == "index" else "right", no_wrap=True)
     for error in verdict.details.largest_errors:
         table.add_row(Text(str(error.index)), f"{error.yours:.6g}", f"{error.true:.6g}")
+    if said := DATA_WORDS[verdict.details.data]:
+        console.print(Padding(Text(said, style="dim"), (0, 0, 0, 2)))
     console.print(Padding(table, (0, 0, 1, 2)))
 
 

@@ -13,6 +13,14 @@ def score_words(submission: SubmissionReport) -> str:
     return f"{submission.score} of {submission.max_score}{unit}"
 
 
+DATA_WORDS = {
+    "own": "",
+    "other": "These numbers come from other data of the same sizes: on the lesson's own the mistake does not show.",
+    "random upstream": "These numbers come from a random upstream gradient, because the true gradient is zero here.",
+}
+"""Whose numbers a view shows, where they are not those of the lesson's own data."""
+
+
 def size_words(share: float) -> str:
     """How large an error is beside the largest element of the true gradient: `18% of`, `twice`, `12 times`."""
     if not math.isfinite(share):
