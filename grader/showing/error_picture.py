@@ -59,8 +59,9 @@ def as_svg(picture: Picture, name: str) -> str:
         x += max(width, 7 * len(caption)) + _GAP
     drawn.append(_colour_bar(x, height, picture.scale))
     words = escape(in_words(picture, name))
+    tall = max(height, _BAR_HEIGHT) + _TOP + 22
     return (
-        f'<svg class="error-picture" role="img" aria-label="{words}" viewBox="0 0 {x + 74:g} {max(height, _BAR_HEIGHT) + _TOP + 22:g}" '
+        f'<svg class="error-picture" role="img" aria-label="{words}" viewBox="0 0 {x + 74:g} {tall:g}" '
         f'width="{x + 74:g}" style="max-width:100%;height:auto;display:block" fill="currentColor" '
         f'font-family="sans-serif" font-size="12"><title>{words}</title>{"".join(drawn)}</svg>'
     )

@@ -68,7 +68,8 @@ def render_html(report: Report) -> str:
     page = environment().get_template("report.html")
     refused = [visible(sentence, keep="") for sentence in report.refused]
     facts = {"chapters": chapters, "refused": refused, "icons": icons, "graded_at": report.graded_at}
-    return page.render(**facts, shape_text=shape_text, size_words=size_words, data_words=DATA_WORDS) + "\n"
+    words = {"shape_text": shape_text, "size_words": size_words, "data_words": DATA_WORDS}
+    return page.render(**facts, **words) + "\n"
 
 
 def _chapter(submission: SubmissionReport, anchor: str) -> Chapter:
