@@ -72,7 +72,7 @@ def helpers(path: Path) -> dict[str, Any]:
         return [float(eval(expression, names_after(path, last="backward", seed=seed))) for seed in range(6)]
 
     def losses_with(old: str = "", new: str = "", **parameters: object) -> list[float]:
-        text = path.read_text(encoding="utf-8")
+        text = re.sub(rf"{MARK.pattern}.*? -->", "", path.read_text(encoding="utf-8"))
         assert not old or text.count(old) == 1, old
         return list(names_after(path, text.replace(old, new) if old else text, "training", **parameters)["losses"])
 
