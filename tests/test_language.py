@@ -20,9 +20,9 @@ from public_styles import STYLES
 
 from grader.admission import admitted_names as names
 from grader.lesson.exercise import all_exercises
+from grader.reading.loop_plan import plan_loop
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
-from grader.reading.training_plan import plan_training
 from grader.report.records import SubmissionReport
 from grader.syntax.source import parse_source, percent_cells, read_source
 
@@ -45,7 +45,7 @@ def plan_of(text: str, exercise: str = "ex1") -> Plan:
 def refused(part: Part) -> dict[str, tuple[str, int, str]]:
     """What the wall refuses of one exercise: by gradient, or under `loop`, the mistake, line and sentence."""
     if part.exercise.is_training:
-        plan = plan_training(part.analysis, part.exercise)
+        plan = plan_loop(part.analysis, part.exercise)
         found = plan.refusal() if plan is not None else None
         return {} if found is None else {"loop": (found[1].mistake, found[1].line, found[1].message)}
     plan_ = make_plan(part.analysis, part.exercise, part.attempts)

@@ -9,7 +9,6 @@ import pytest
 
 from grader.lesson.exercise import find_exercise
 from grader.report.records import SubmissionReport, Verdict
-from grader.running.training_run import chosen_steps, pick
 
 EX4 = find_exercise("makemore/ex4")
 (LOOP,) = (cell.text.rstrip() + "\n" for cell in EX4.code_cells("training"))
@@ -79,7 +78,7 @@ RIGHT = {
     "loss as a number": edited("F.cross_entropy(logits, Yb)", "F.cross_entropy(logits, Yb).item()").replace(
         "loss.item()", "loss"
     ),
-    "a break after some steps": edited(APPEND, f"{APPEND}\n        if step > 150000:\n            break"),
+    "a break at the end": edited(APPEND, f"{APPEND}\n        if step == max_steps - 1:\n            break"),
     "inside a function": "def train(steps):\n"
     + indent(LOOP.replace("max_steps", "steps"), "    ")
     + "    return losses\n\n\nlosses = train(max_steps)\n",
@@ -116,7 +115,7 @@ BEFORE_BATCHNORM = "C W1"
 WRONG = [
     ("sign of the update", "p.sub_(", "p.add_(", ALL, 0, "W2", "update-sign"),
     ("rate never steps down", RATE, "lr = learning_rates[0]", ALL, MIDDLE, "W2", "learning-rate"),
-    ("rate steps down too early", "max_steps / 2", "max_steps / 4", ALL, MIDDLE - 3, "W2", "learning-rate"),
+    ("rate steps down too early", "max_steps / 2", "max_steps / 4", ALL, None, "W2", "learning-rate"),
     ("rates swapped", "step < max_steps", "step > max_steps", ALL, 0, "W2", "learning-rate"),
     ("rate without a step", "alpha=lr", "alpha=1.0", ALL, 0, "W2", "learning-rate"),
     ("order of gradients", "dbngain, dbnbias]", "dbnbias, dbngain]", "bngain bnbias", 0, "bngain", "wrong-order"),
@@ -146,7 +145,7 @@ def test_wrong_loops_are_refused_and_the_first_departure_is_named(
     old: str,
     new: str,
     departs: str | None,
-    step: int,
+    step: int | None,
     nearest: str,
     mistake: str | None,
 ) -> None:
@@ -157,7 +156,11 @@ def test_wrong_loops_are_refused_and_the_first_departure_is_named(
         )
     report = grade(text)
     found = refused(report)
-    assert report.notes == [f"step {step} is the first that departs, and in it {nearest} is nearest to the loss."]
+    (note,) = report.notes
+    if step is None:  # between a quarter and half of all steps: which ones run is drawn anew
+        step = int(note.split()[1])
+        assert 50_000 <= step < 100_000
+    assert note == f"step {step} is the first that departs, and in it {nearest} is nearest to the loss."
     assert nearest in found
     if departs is not None:
         assert set(found) - {"b1"} == set(departs.split()) - {"b1"}
@@ -278,19 +281,3 @@ def test_a_hardcoded_size_in_the_loop_passes_with_a_note(grade: Callable[[str], 
     assert found.pop("loss") is None
     found.pop("b1")
     assert set(found.values()) == {"hardcoded-size"}
-
-
-# ---- Which steps run ----
-
-
-def test_the_chosen_steps_surround_the_middle_and_hold_both_ends() -> None:
-    assert chosen_steps(200_000) == [0, 1, 2, 99_998, 100_001, 199_999]
-    assert chosen_steps(1) == [0]
-    assert chosen_steps(0) == []
-    for count in range(1, 40):
-        assert {0, count - 1} <= set(chosen_steps(count)) <= set(range(count))
-
-
-def test_steps_are_picked_from_any_iterable() -> None:
-    assert list(pick(range(10, 20))) == [(0, 10), (1, 11), (2, 12), (3, 13), (6, 16), (9, 19)]
-    assert list(pick(iter(range(10, 20)))) == [(0, 10), (1, 11), (2, 12)]

@@ -102,10 +102,8 @@ class Grader:
             device=self.settings.device,
             isolation=self.launcher.isolation,
         )
-        if part.exercise.is_training:
-            from grader.judging.training import grade_training  # only one exercise of four has a loop
-
-            grade_training(part, report, self.launcher, replace(self.settings, limits=limits))
+        if part.exercise.code_cells("training"):
+            self._grade_loop(part, report, limits)
             return report
         plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.static_check)
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
@@ -121,6 +119,15 @@ class Grader:
                 judge.close()
         report.verdicts = [verdict_of(evidence) for evidence in known.values()]
         return report
+
+    def _grade_loop(self, part: Part, report: SubmissionReport, limits: Limits) -> None:
+        """Fill `report` with a verdict for the loss and for each parameter, whose values after a step are judged."""
+        from grader.judging.loop_grade import evidence_of_loop  # only one exercise of four has a loop
+
+        known, report.notes, report.attempted = evidence_of_loop(
+            part, self.launcher, replace(self.settings, limits=limits)
+        )
+        report.verdicts = [verdict_of(evidence) for evidence in known]
 
     def _before_running(self, name: str, plan: Plan, source: Source) -> Evidence:
         """What the text alone tells of one gradient: where the attempt stands, or that there is none."""
@@ -255,7 +262,7 @@ def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
     """
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
-    gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
+    gradients = [exercise for exercise in all_exercises() if not exercise.code_cells("training")]
     trials = [(program_of(e), t.parameters) for e in gradients for t in trials_of(e, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from grader.base.errors import DojoError
 from grader.base.visible import harmless
+from grader.judging.loops import LoopTrial
 from grader.judging.verdicts import Answer
 from grader.lesson.exercise import Exercise
 from grader.lesson.program import program_of
@@ -25,7 +26,11 @@ from grader.running.protocol import (
     Done,
     Failure,
     ForwardCheck,
+    LoopBegins,
+    LoopEnd,
+    LoopStep,
     NameRules,
+    NextStep,
     ProtocolError,
     Reply,
     Run,
@@ -134,6 +139,38 @@ class Judge:
             and value.dtype == true.dtype
             and truth.compare(tensor, value).right
         )
+
+    def run_loops(self, loops: Sequence[LoopTrial]) -> None:
+        """Run the plan's loop in every trial; each keeps what came of its steps."""
+        running: int | None = None
+        try:
+            self.worker = self.worker or self.launcher.start()
+            channel = self.worker.channel
+            channel.send(self._request([loop.trial for loop in loops]), deadline=self._until(SETUP_SECONDS))
+            self._next(self.worker, SETUP_SECONDS, None)
+            channel.send(Truths(), deadline=self._until(SETUP_SECONDS))
+            while True:
+                message, tensors = self._next(self.worker, self.patience, running)
+                match message:
+                    case Running():
+                        running = message.step
+                    case LoopBegins() if message.trial < len(loops):
+                        following = loops[message.trial].begins(message.count)
+                        channel.send(NextStep(following[0]), following[1], self._until(self.patience))
+                    case LoopStep() if message.trial < len(loops):
+                        following = loops[message.trial].step(message.position, tensors, message.records)
+                        channel.send(NextStep(following[0]), following[1], self._until(self.patience))
+                    case LoopEnd() if message.trial < len(loops):
+                        loops[message.trial].failure = sane(message.failure)
+                    case Done():
+                        return
+                    case _:
+                        raise StepFailed(running, "crash")
+        except (StepFailed, OSError, ValueError) as failed:
+            self.close()
+            kind = failed.kind if isinstance(failed, StepFailed) else "crash"
+            for loop in loops:
+                loop.failure = loop.failure or Failure(kind)
 
     def run_cases(self, steps: Sequence[Step], programs: Sequence[str], trial: Trial) -> list[Answer]:
         """What `result` is in each program, as far as the first that ends the worker or takes too long."""
@@ -248,6 +285,8 @@ class Judge:
             writes=step.writes,
             hand_over={t: place for t, place in step.hand_over.items() if t not in self.lost},
             hooks=tuple(sorted(step.hooks - self.lost.keys())),
+            loops=step.loops,
+            runs_loop=step.runs_loop,
         )
 
     def _bar(self, failed: StepFailed) -> None:

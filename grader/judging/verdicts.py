@@ -145,6 +145,7 @@ class Evidence:
     `found` is what was found out without running: an answer that is not admitted, a line that is no Python.
     `explained` is the word of somebody who knows more than the detectors, such as an edit that mends the line.
     `luck` is a reason why right numbers were luck, and `remark` what a right answer is told beside.
+    `figures` are the lecture's, where nothing else gives them: exact, approximate, maxdiff.
     `cases` are those of a function or class, in order, up to one that never ended.
     `statement` is the last one that writes the answer; `reads` are the gradients that it reads, where known, and
     `handed` those that it could.
@@ -167,6 +168,7 @@ class Evidence:
     remark: str = ""
     explained: Diagnosis | None = None
     cases: Sequence[TriedCase] | None = None
+    figures: tuple[bool, bool, float] | None = None
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
@@ -197,6 +199,8 @@ def verdict_of(evidence: Evidence) -> Verdict:
     if evidence.shown is not None and (figures := evidence.shown.comparison) is not None:
         verdict.exact, verdict.approximate = figures.exact, figures.approximate
         verdict.maxdiff = figures.maxdiff if figures.maxdiff == figures.maxdiff else None
+    if evidence.figures is not None:
+        verdict.exact, verdict.approximate, verdict.maxdiff = evidence.figures
     compared = [tried.comparison for tried in evidence.cases or () if tried.comparison is not None]
     if compared:
         verdict.exact = all(comparison.exact for comparison in compared)

@@ -15,11 +15,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from grader.lesson.trials import namespace_of, use_exact_arithmetic
+from grader.reading.loop_plan import plan_loop
 from grader.reading.submission import Part
-from grader.reading.training_plan import plan_training
+from grader.running.instrument import HAND_OVER, STEPS, hook_loops
 from grader.running.stand_ins import ProgressStandIn, stand_ins, without_stand_ins
 from grader.running.statements import run_statement
-from grader.running.training_run import STEPS, hook_loops
 from grader.showing.plots import loss_curve
 
 
@@ -52,7 +52,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
 
     Returns the exit code: 0, or 1 where the submission has no loop or its loop raised.
     """
-    plan = plan_training(part.analysis, part.exercise)
+    plan = plan_loop(part.analysis, part.exercise)
     if plan is None:
         click.echo(f"{part.analysis.source.path}: the training loop is not written yet", err=True)
         return 1
@@ -61,11 +61,11 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     namespace = namespace_of(part.exercise, {} if steps is None else {"max_steps": steps})
     protected = without_stand_ins(namespace)
     progress = Progress()
-    namespace |= stand_ins() | {STEPS: progress}
+    namespace |= stand_ins() | {STEPS: progress, HAND_OVER: lambda _tensor, read, _line: read()}
     for index, statement in zip(plan.indexes, plan.statements, strict=True):
         namespace.update(protected)
         lines = [statement.cell.line + loop.lineno - 1 for loop in plan.loops.get(index, [])]
-        hook = partial(hook_loops, lines=lines, own_functions=plan.own_functions)
+        hook = partial(hook_loops, lines=lines, names=plan.names)
         failure = run_statement(statement.text, statement.text_line, namespace, hook)
         if failure is not None and failure.type == "KeyboardInterrupt":
             click.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)

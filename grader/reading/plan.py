@@ -29,13 +29,18 @@ _PLAIN_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For
 
 @dataclass(frozen=True)
 class Step:
-    """One statement to run, and the gradients (tensor -> expression) to hand over after it."""
+    """One statement to run, and the gradients (tensor -> expression) to hand over after it.
+
+    The loops that begin on the lines `loops` run step by step; `runs_loop` where this statement runs them.
+    """
 
     index: int
     statement: Statement
     writes: tuple[str, ...]
     hand_over: Mapping[str, str]
     hooks: frozenset[str]
+    loops: tuple[int, ...] = ()
+    runs_loop: bool = False
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,8 @@ from grader.lesson.numbers import as_numbers, as_tensor_like, in_the_kind_of
 from grader.lesson.program import Program, compiled, set_up
 from grader.reading.gradient_names import Names
 from grader.running.describe import describe_exception, describe_value
-from grader.running.instrument import HAND_OVER, RAISED, hook_gradients
+from grader.running.instrument import HAND_OVER, RAISED, STEPS, hook_gradients, hook_loops
+from grader.running.loop_run import LoopRun, generators_in
 from grader.running.protocol import (
     CaseResult,
     Cases,
@@ -23,6 +25,7 @@ from grader.running.protocol import (
     Done,
     Failure,
     ForwardCheck,
+    LoopEnd,
     NameRules,
     Request,
     Run,
@@ -45,6 +48,12 @@ def make(program: Program, parameters: Mapping[str, Any]) -> None:
     """Set up a trial, for the first run in it."""
     with arithmetic_of(parameters):
         _made[_setting(program, parameters)] = _provided(program, parameters)
+
+
+def _only_set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a loop finds defined: the setup, for it runs the forward pass itself."""
+    with arithmetic_of(parameters):
+        return set_up(program, parameters) | stand_ins() | {"__name__": "__main__"}
 
 
 def _setting(program: Program, parameters: Mapping[str, Any]) -> tuple[Program, str]:
@@ -74,7 +83,9 @@ def names_of(rules: NameRules) -> Names:
 class TrialRun:
     """The statements of a submission in one trial: its namespace, and what is put right in it between statements."""
 
-    def __init__(self, program: Program, parameters: Mapping[str, Any], aliases: Mapping[str, str]) -> None:
+    def __init__(
+        self, program: Program, parameters: Mapping[str, Any], aliases: Mapping[str, str], *, loop: bool = False
+    ) -> None:
         self.program = program
         self.parameters = parameters
         self.aliases = aliases
@@ -82,9 +93,12 @@ class TrialRun:
         self.failures: dict[str, Failure] = {}
         self.given: Mapping[str, Tensor] = {}
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
-        if (setting := _setting(program, parameters)) not in _made:
-            make(program, parameters)
-        self.namespace = _made.pop(setting)
+        if loop:
+            self.namespace = _only_set_up(program, parameters)
+        else:
+            if (setting := _setting(program, parameters)) not in _made:
+                make(program, parameters)
+            self.namespace = _made.pop(setting)
         for name in {*program.kept, *stand_ins()} & self.namespace.keys():
             self._protect(name, self.namespace[name])
 
@@ -102,7 +116,7 @@ class TrialRun:
                 value = copy
             self.namespace[name] = value
 
-    def execute(self, step: StepRequest, hook: Callable[[Any], None]) -> None:
+    def execute(self, step: StepRequest, hook: Callable[[Any], None]) -> Failure | None:
         """Run one statement; an exception is kept for every gradient that the statement writes."""
         with arithmetic_of(self.parameters):
             failure = run_statement(step.text, step.text_line, self.namespace, hook)
@@ -111,6 +125,7 @@ class TrialRun:
                 self.failures.setdefault(tensor, failure)
         for tensor in self.given.keys() & set(step.writes):
             self.put_back(tensor, self.given[tensor])
+        return failure
 
     def describe(self, tensor: str, read: Callable[[], Any]) -> tuple[Said, Tensor | None]:
         """What is handed over for `tensor`: words, and numbers where there are any."""
@@ -182,7 +197,10 @@ class GradientRun:
         self.device = str(request.trials[0].get("device", "cpu"))
         self.names = names_of(request.names)
         self.announced: int | None = None
-        self.trials = [TrialRun(request.program, parameters, request.aliases) for parameters in request.trials]
+        self.has_loop = any(step.loops for step in request.steps)
+        self.trials = [
+            TrialRun(request.program, parameters, request.aliases, loop=self.has_loop) for parameters in request.trials
+        ]
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
         """Run every step; each message out is answered before the next statement runs."""
@@ -190,6 +208,10 @@ class GradientRun:
         for number, trial in enumerate(self.trials):
             trial.start(_of_trial(truths, number))
             trial.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
+            if self.has_loop:
+                states = [generator.get_state() for generator in generators_in(trial.namespace)]
+                loop = LoopRun(self.channel, number, self.request.program, trial.namespace, states)
+                trial.namespace |= {STEPS: loop.steps, HAND_OVER: loop.replace}
             trial.namespace[RAISED] = partial(_note_failure, trial)
         steps = self.request.steps
         for step, then in zip(steps, [*(step.index for step in steps[1:]), None], strict=True):
@@ -203,8 +225,10 @@ class GradientRun:
         self.channel.send(Done(self.trials[0].other_forward_lines(self.request.checks)))
 
     def _run_step(self, step: StepRequest, then: int | None) -> None:
-        for trial in self.trials:
-            trial.execute(step, lambda tree: hook_gradients(tree, self.request.places, self.names))
+        for number, trial in enumerate(self.trials):
+            failure = trial.execute(step, partial(self._hook, step))
+            if step.runs_loop:
+                self.channel.send(LoopEnd(number, failure))
         for tensor in step.hooks:
             self._hand_over(tensor, self._without(tensor), lambda _: None, step.line)
         due = [tensor for tensor in step.hand_over if self._without(tensor)]
@@ -216,6 +240,12 @@ class GradientRun:
             for number in waiting:
                 self.trials[number].put_back(tensor, truths[number])
                 self.trials[number].assign(tensor, place, truths[number])
+
+    def _hook(self, step: StepRequest, tree: ast.Module) -> None:
+        if self.has_loop:
+            hook_loops(tree, step.loops, self.names)
+        else:
+            hook_gradients(tree, self.request.places, self.names)
 
     def _evaluate(self, place: str, number: int) -> Any:
         return self.trials[number].evaluate(place)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from grader.reading.attempts import is_open_block
 from grader.reading.gradient_names import Names
 from grader.syntax.inert_calls import drop_inert_calls
+from grader.syntax.loops import Loop, as_counted
 from grader.syntax.scopes import FUNCTIONS
 
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
+STEPS = "__steps__"
 
 
 def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) -> None:
@@ -29,6 +31,43 @@ def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) ->
         if isinstance(function, FUNCTIONS):
             function.body = _hooked_body(function.body, places, names)
     ast.fix_missing_locations(tree)
+
+
+def hook_loops(tree: ast.Module, lines: Collection[int], names: Names) -> None:
+    """Let the loops that begin on `lines` take their steps from the judge, and pass on each gradient of their body."""
+    drop_inert_calls(tree, names.own_functions)
+    ast.fix_missing_locations(_Loops(lines, names).visit(tree))
+
+
+class _Loops(ast.NodeTransformer):
+    def __init__(self, lines: Collection[int], names: Names) -> None:
+        self.lines = lines
+        self.names = names
+
+    def _visit_loop(self, node: Loop) -> ast.AST:
+        self.generic_visit(node)
+        counted = as_counted(node) if node.lineno in self.lines else None
+        if counted is None:
+            return node
+        counted.iter = ast.Call(ast.Name(STEPS, ast.Load()), [counted.iter], [])
+        counted.body = self._passed_on(counted.body)
+        return counted
+
+    visit_For = _visit_loop
+    visit_While = _visit_loop
+
+    def _passed_on(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """`body` with a line after the last write of each gradient that a statement of its own writes."""
+        written = [self.names.written(ast.walk(statement)) for statement in body]
+        last = {tensor: index for index, found in enumerate(written) for tensor in found}
+        result: list[ast.stmt] = []
+        for index, statement in enumerate(body):
+            result.append(statement)
+            if isinstance(statement, ast.With):
+                statement.body = self._passed_on(statement.body)
+            elif len(written[index]) == 1:
+                result += [_hand_over(t, place, statement) for t, place in written[index].items() if last[t] == index]
+        return result
 
 
 def _hook_block(block: ast.stmt, places: Mapping[str, str], names: Names) -> None:

@@ -22,7 +22,7 @@ from grader.lesson.program import Program
 
 MAX_WORDS_BYTES = 1_000_000
 MAX_TENSOR_BYTES = 64_000_000
-MAX_TEXT, MAX_NAME, MAX_DIMENSIONS = 300, 60, 64
+MAX_TEXT, MAX_NAME, MAX_DIMENSIONS, MAX_RECORDS = 300, 60, 64, 20
 _HEADER = struct.Struct("!II")
 _AT_ONCE, _SHORTEST = 1 << 16, 0.001
 
@@ -48,7 +48,10 @@ class Part(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class StepRequest(Part):
-    """A statement to run, and the gradients (tensor -> expression) to hand over after it."""
+    """A statement to run, and the gradients (tensor -> expression) to hand over after it.
+
+    The loops that begin on the lines `loops` take their steps from the judge; `runs_loop` where they run here.
+    """
 
     index: int
     text: str
@@ -58,6 +61,7 @@ class StepRequest(Part):
     hand_over: dict[str, str] = {}
     hooks: tuple[str, ...] = ()
     loops: tuple[int, ...] = ()
+    runs_loop: bool = False
 
 
 class ForwardCheck(Part):
@@ -112,17 +116,14 @@ class Cases(Message, tag="cases"):
     names: NameRules = msgspec.field(default_factory=NameRules)
 
 
-class Train(Message, tag="train"):
-    """Run the steps; the loops on their lines hand over what they hold after each of a few of their steps."""
-
-    program: Program
-    trial: dict[str, Any]
-    steps: tuple[StepRequest, ...]
-    names: NameRules = msgspec.field(default_factory=NameRules)
-
-
 class Truths(Message, tag="truths"):
     """True gradients, as tensors: before the first step those that are given, later those that were handed over."""
+
+
+class NextStep(Message, tag="next"):
+    """The step of a loop to run next; None where it may end. As tensors the true parameters, and random gradients."""
+
+    position: int | None = None
 
 
 # ---- What the worker sends ----
@@ -184,10 +185,34 @@ class Done(Message, tag="done"):
     failure: Failure | None = None
 
 
-class LoopStep(Message, tag="step"):
-    """What a loop holds after its step at `position`, as tensors by name."""
+class LoopBegins(Message, tag="loop"):
+    """A loop is about to run: how many steps it would make, where that is known. Answered by `NextStep`."""
 
+    trial: Number
+    count: Size | None = None
+
+
+class Record(Part):
+    """What a list says of a step: its length, its last number, and the one at the step's position."""
+
+    length: Size
+    last: float | None = None
+    at: float | None = None
+
+
+class LoopStep(Message, tag="step"):
+    """What a loop holds after its step at `position`, as tensors by name. Answered by `NextStep`."""
+
+    trial: Number
     position: Number
+    records: Annotated[dict[Name, Record], Meta(max_length=MAX_RECORDS)] = {}
+
+
+class LoopEnd(Message, tag="loop-end"):
+    """The statement with the loop is over."""
+
+    trial: Number
+    failure: Failure | None = None
 
 
 class CaseResult(Message, tag="case"):
@@ -201,8 +226,8 @@ class VariantValues(Message, tag="variant-values"):
     """What the variants gave, as tensors under their numbers."""
 
 
-Request = Run | Variants | Cases | Train | Truths
-Reply = Ready | Running | Value | Done | LoopStep | CaseResult | VariantValues
+Request = Run | Variants | Cases | Truths | NextStep
+Reply = Ready | Running | Value | Done | LoopBegins | LoopStep | LoopEnd | CaseResult | VariantValues
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 """What a worker understands."""

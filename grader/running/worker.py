@@ -10,10 +10,8 @@ import torch
 from grader.lesson.program import Program
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
-from grader.running.protocol import Cases, Channel, Ready, Request, Run, Train, Variants
+from grader.running.protocol import Cases, Channel, Ready, Request, Run, Variants
 from grader.running.stand_ins import stand_in_for_packages
-from grader.running.statements import arithmetic_of
-from grader.running.training_run import TrainingRun
 
 _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
     Run: GradientRun,
@@ -41,11 +39,6 @@ def serve(channel: Channel[Request]) -> None:
         except EOFError:
             return
         match request:
-            case Train():
-                with arithmetic_of(request.trial):
-                    loop = TrainingRun(channel, request)
-                    channel.send(Ready())
-                    loop.run()
             case Run() | Variants() | Cases():
                 run = _RUNS[type(request)](channel, request)
                 channel.send(Ready())

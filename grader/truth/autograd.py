@@ -101,10 +101,11 @@ class Gradients:
         return self._largest[name]
 
 
-def cut_forward(exercise: Exercise, namespace: Mapping[str, Any]) -> Forward:
+def cut_forward(exercise: Exercise, namespace: Mapping[str, Any], drawn: Mapping[str, Tensor] | None = None) -> Forward:
     """Run the forward pass atom by atom, each on detached copies of what it reads.
 
     `namespace` is what the setup binds. Arrays become tensors, and so do numbers whose gradient is graded.
+    What `drawn` names takes the place of what its atom gives: a batch that somebody else has drawn.
     """
     values, arrays = _tensors_of(exercise, namespace)
     differentiable: list[Atom] = []
@@ -114,6 +115,7 @@ def cut_forward(exercise: Exercise, namespace: Mapping[str, Any]) -> Forward:
         leaves = {name: values[name].detach().requires_grad_() for name in atom.reads if _is_float(values.get(name))}
         scope = _run(atom.code, values | leaves, arrays)
         values |= {name: _detached(scope[name]) for name in atom.binds}
+        values |= {name: drawn[name] for name in atom.binds if drawn and name in drawn}
         for name in atom.binds:
             if _is_float(scope[name]):
                 differentiable.append(atom if atom.name == name else replace(atom, name=name))

@@ -600,3 +600,12 @@ for name in samples:
 #
 # And then? The other tracks: a GPT has layers that you do not know yet, such as attention and layer normalisation,
 # but their gradients are made of the same few rules.
+
+# %% [markdown]
+# The last cell is for the grader: it says which optimiser your loop is compared with.
+
+# %% tags=["grading"]
+optimizer = torch.optim.SGD(parameters, lr=1.0)
+scheduler = torch.optim.lr_scheduler.LambdaLR(
+    optimizer, lambda step: learning_rates[0] if step < max_steps / 2 else learning_rates[1]
+)

@@ -1,4 +1,4 @@
-"""One-token edits of a line in a training loop, where no detector knows what is wrong with its gradient."""
+"""One-token edits of a line in a loop, where no detector knows what is wrong with its gradient."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from grader.diagnosing.repair import variants, vocabulary_of
 from grader.judging.judge import Judge
 from grader.lesson.trials import Trial, namespace_of
 from grader.reading.attempts import Attempt
+from grader.reading.loop_plan import LoopPlan
 from grader.reading.plan import Plan, Step
-from grader.reading.training_plan import TrainingPlan
 from grader.running.sandbox import Launcher
 from grader.syntax.source import Cell, Statement
 from grader.truth.autograd import backpropagate, cut_forward
@@ -21,7 +21,7 @@ MOST_VARIANTS = 240
 
 
 def repair_line(
-    launcher: Launcher, plan: TrainingPlan, gradient: str, message: str, trial: Trial, deadline: float
+    launcher: Launcher, plan: LoopPlan, gradient: str, message: str, trial: Trial, deadline: float
 ) -> Diagnosis | None:
     """Explain the line of the loop that assigns `gradient` (such as `dhprebn`) by an edit that makes it right."""
     statement = _assignment(plan, gradient)
@@ -48,7 +48,7 @@ def repair_line(
     return combined([tried[number].diagnosis for number in right], message)
 
 
-def _assignment(plan: TrainingPlan, gradient: str) -> Statement | None:
+def _assignment(plan: LoopPlan, gradient: str) -> Statement | None:
     """The loop's only plain assignment of `gradient`, as a statement of its own; None where there are more."""
     found = [
         leaf

@@ -1,0 +1,109 @@
+"""Run a learner's loop beside the lesson's, and gather the evidence on its loss and its parameters."""
+
+from __future__ import annotations
+
+import ast
+import math
+from dataclasses import replace
+
+from grader.admission.static_check import AUTOGRAD
+from grader.diagnosing import UNEXPLAINED
+from grader.judging.judge import Judge
+from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, finding_of, note_of
+from grader.judging.loop_repair import repair_line
+from grader.judging.loops import LoopTrial
+from grader.judging.settings import Settings
+from grader.judging.verdicts import Evidence, Finding, Place
+from grader.lesson.exercise import Exercise, bound_names_in_order
+from grader.lesson.trials import as_written, other_data, other_sizes
+from grader.reading.loop_plan import LoopPlan, plan_loop
+from grader.reading.plan import short_texts
+from grader.reading.submission import Part
+from grader.running.sandbox import Launcher
+from grader.syntax.loops import why_not_stepwise
+from grader.truth.truths import KnownTruths
+
+
+def evidence_of_loop(part: Part, launcher: Launcher, chosen: Settings) -> tuple[list[Evidence], list[str], bool]:
+    """What is known of the loss and of each parameter, notes on the whole, and whether there is a loop at all."""
+    exercise, seed, device = part.exercise, chosen.seed, chosen.device
+    plan = plan_loop(part.analysis, exercise)
+    if plan is None:
+        return [Evidence(name, exercise.label(name)) for name in exercise.graded], [], False
+    at = Place.of(plan.loop_statement, plan.loop_line())
+    refused = (_forbidden(plan) if chosen.static_check else None) or _not_stepwise(plan, at)
+    if refused is not None:
+        return [_evidence(name, plan, refused) for name in exercise.graded], [], True
+    judge = Judge(launcher, plan.plan(), KnownTruths(), chosen.limits.seconds)
+    written, apart = plan.whole_numbers(), plan.gradients_apart()
+    decisive = LoopTrial(exercise, other_data(seed, device), written)
+    shown = LoopTrial(exercise, as_written(device), few=True)
+    sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), few=True)
+    probe = LoopTrial(exercise, other_data(seed, device, "probe"), probed=apart)
+    try:
+        judge.run_loops([decisive, shown, sizes, probe])
+    finally:
+        judge.close()
+    _repair_culprit(launcher, plan, decisive, judge.deadline)
+    found = LoopEvidence(plan, decisive, sizes, probe, _record_name(exercise))
+    known = []
+    for name in exercise.graded:
+        finding = finding_of(name, found)
+        known.append(_with_figures(_evidence(name, plan, replace(finding, place=finding.place or at)), shown))
+    note = note_of(found)
+    return known, [note] if note else [], True
+
+
+def _evidence(name: str, plan: LoopPlan, found: Finding) -> Evidence:
+    text = short_texts(plan.statements) if name == plan.exercise.graded[0] else []  # one loop answers to all
+    return Evidence(name, plan.exercise.label(name), text, plan.statement, found)
+
+
+def _with_figures(evidence: Evidence, shown: LoopTrial) -> Evidence:
+    name = evidence.name
+    if name not in shown.maxdiff:
+        return evidence
+    largest = shown.maxdiff[name]
+    figures = shown.exact[name], shown.first(name) is None, largest if math.isfinite(largest) else 0.0
+    return replace(evidence, figures=figures)
+
+
+def _record_name(exercise: Exercise) -> str:
+    """What the lesson calls the list of losses: the first name of the cell with the loop."""
+    (cell, *_) = exercise.code_cells("training")
+    return next(iter(bound_names_in_order(ast.parse(cell.text).body)), "losses")
+
+
+def _forbidden(plan: LoopPlan) -> Finding | None:
+    """What the static check does not admit, where there is such a statement."""
+    found = plan.refusal()
+    if found is None:
+        return None
+    statement, refusal = found
+    place = Place.of(statement, refusal.line)
+    if refusal.mistake == AUTOGRAD:
+        said = f"line {refusal.line}: the loop takes gradients from autograd ({refusal.name})."
+        return Finding("forbidden", said, "autograd-update", place)
+    return Finding("forbidden", refusal.message, refusal.mistake, place)
+
+
+def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:
+    """A loop that only a full run could judge is told at once, and not after it has used up its time."""
+    for loop in (loop for loops in plan.loops.values() for loop in loops):
+        if (reason := why_not_stepwise(loop, plan.exercise.forward_names)) is not None:
+            said = f"The loop cannot be run step by step: {reason}. {AS_THE_LESSON_SAYS}"
+            return Finding("error", said, "no-loop", at)
+    return None
+
+
+def _repair_culprit(launcher: Launcher, plan: LoopPlan, trial: LoopTrial, deadline: float) -> None:
+    """Where no detector knows what is wrong with the first gradient that departs, try edits of its line."""
+    departed = next((step for step in trial.steps if step.departed), None)
+    if departed is None or departed.culprit is None:
+        return
+    gradient, found = departed.culprit
+    if found.mistake in UNEXPLAINED and gradient.startswith("d"):
+        better = repair_line(launcher, plan, gradient, found.message, trial.trial, deadline)
+        for step in trial.steps:
+            if better is not None and step.culprit is not None and step.culprit[0] == gradient:
+                step.culprit = gradient, better

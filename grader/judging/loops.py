@@ -1,0 +1,304 @@
+"""A learner's loop beside the same loop by autograd: which of its steps run, and how far each is off."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
+from grader.lesson.exercise import Exercise
+from grader.lesson.trials import Trial, draw_seed
+from grader.running.loop_run import GENERATOR, UPSTREAM
+from grader.running.protocol import Failure, Record
+from grader.truth.autograd import cut_forward, random_gradients
+from grader.truth.loop import LoopReference, TrueStep
+
+_MOST_WRITTEN, _DRAWN = 24, 2
+_SAME_LOSS = 1e-5
+
+
+@dataclass(frozen=True)
+class StepLimit:
+    """How far a tensor may be off after one step: relative to the step's change, and to its own size."""
+
+    step: float
+    parameter: float
+
+
+LIMITS = {
+    # Measured on right loops: float64 2e-12 of the change, float32 5e-5. The share of the parameter's own
+    # size is for rounding, and for b1, whose true change is zero by algebra.
+    torch.float64: StepLimit(step=1e-9, parameter=1e-14),
+    torch.float32: StepLimit(step=1e-3, parameter=1e-6),
+}
+
+
+@dataclass
+class StepComparison:
+    """One step of the loop: which tensors departed and why, and how far each parameter went of its way.
+
+    `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
+    the loss, with what is wrong about it. `still` are the parameters that did not move; `implied` the gradient that a
+    parameter's move implies, where the optimiser takes the rate times the gradient and no more.
+    """
+
+    truth: TrueStep
+    departed: dict[str, str] = field(default_factory=dict)
+    progress: dict[str, float] = field(default_factory=dict)
+    culprit: tuple[str, Diagnosis] | None = None
+    implied: dict[str, Tensor] = field(default_factory=dict)
+    still: set[str] = field(default_factory=set)
+    records: Mapping[str, Record] = field(default_factory=dict)
+
+    @property
+    def step(self) -> int:
+        """The position in the loop."""
+        return self.truth.position
+
+
+class LoopTrial:
+    """One loop in one trial, from the judge's side.
+
+    Its positions are drawn when the loop begins, and the worker hears of each only when it is next.
+    """
+
+    def __init__(
+        self,
+        exercise: Exercise,
+        trial: Trial,
+        written: Collection[int] = (),
+        *,
+        few: bool = False,
+        probed: Collection[str] = (),
+    ) -> None:
+        """`written` are whole numbers that the loop's text holds. With `few` only some steps run.
+
+        With `probed` one step runs, in which the gradients of these tensors are random.
+        """
+        self.exercise, self.trial, self.written, self.few, self.probed = exercise, trial, written, few, probed
+        self.reference = LoopReference(exercise, trial)
+        self.steps: list[StepComparison] = []
+        self.exact: dict[str, bool] = {}
+        self.maxdiff: dict[str, float] = {}
+        self.failure: Failure | None = None
+        self.counted: int | None = None
+        self.waiting: list[int] = []
+        self.upstream: dict[str, Tensor] = {}
+
+    def first(self, name: str) -> StepComparison | None:
+        """The first step after which `name` is not what it should be."""
+        return next((step for step in self.steps if name in step.departed), None)
+
+    def before(self, comparison: StepComparison) -> StepComparison | None:
+        """The step that was compared before this one."""
+        position = self.steps.index(comparison)
+        return self.steps[position - 1] if position else None
+
+    def begins(self, count: int | None) -> tuple[int | None, dict[str, Tensor]]:
+        """The loop is about to make `count` steps: where it is to begin, and what goes with it."""
+        self.counted = count
+        last = self.reference.count if count is None else min(count, self.reference.count)
+        self.waiting = [position for position in self._positions() if position < last]
+        return self._next()
+
+    def _next(self) -> tuple[int | None, dict[str, Tensor]]:
+        if not self.waiting:
+            return None, {}
+        if not self.probed:
+            return self.waiting[0], {}
+        if not self.upstream:
+            states = [generator.get_state() for generator in self.reference.generators]
+            forward = cut_forward(self.exercise, self.reference.namespace)
+            for generator, state in zip(self.reference.generators, states, strict=True):
+                generator.set_state(state)
+            names = sorted(set(self.probed) & set(self.exercise.forward_names) & forward.outputs.keys())
+            self.upstream = random_gradients(forward, names, draw_seed(self.trial.parameters["seed"], "upstream"))
+        return self.waiting[0], {f"{UPSTREAM}{name}": value for name, value in self.upstream.items()}
+
+    def _positions(self) -> list[int]:
+        count = self.reference.count
+        if self.probed:
+            return [0]
+        ends = {0, 1, 2, count - 1}
+        if self.few:
+            return sorted(position for position in ends if position < count)
+        draw = random.Random(draw_seed(int(self.trial.parameters.get("seed", 0)), "positions"))
+        changes = self.reference.changes()
+        near = {change + off for change in changes for off in (-2, 1)}  # the rate may change a step sooner or later
+        bounds = [0, *changes, count]
+        between = {draw.randrange(low, high) for low, high in pairwise(bounds) for _ in range(_DRAWN) if high > low}
+        odd = sorted({number + off for number in self.written for off in (-1, 0, 1) if 2 < number + off < count})
+        chosen = draw.sample(odd, min(len(odd), _MOST_WRITTEN))
+        unsure = {change + off for change in changes for off in (-1, 0)}
+        return sorted(p for p in {*ends, *near, *between, *chosen} - (unsure - ends) if 0 <= p < count)
+
+    def step(
+        self, position: int, handed: Mapping[str, Tensor], records: Mapping[str, Record]
+    ) -> tuple[int | None, dict[str, Tensor]]:
+        """Judge what the loop holds after a step; the next position, and the true parameters with it.
+
+        Raises:
+            ValueError: it is not the step that was asked for.
+        """
+        if not self.waiting or position != self.waiting.pop(0):
+            raise ValueError("not the step that was asked for")
+        truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
+        compared = compare_step(handed, truth, probed=bool(self.probed))
+        compared.records = records
+        self.steps.append(compared)
+        for name, true in truth.after.items():
+            ours = handed.get(name)
+            if ours is not None and ours.shape == true.shape:
+                self.exact[name] = self.exact.get(name, True) and bool(torch.equal(ours.to(true.dtype), true.cpu()))
+                difference = float((ours.double() - true.cpu().double()).abs().max()) if true.numel() else 0.0
+                self.maxdiff[name] = max(self.maxdiff.get(name, 0.0), difference)
+        following, more = self._next()
+        known = {name: truth.after[name] for name in self.exercise.trained}
+        if self.reference.generators:
+            known[GENERATOR] = self.reference.generators[0].get_state()
+        return following, known | more
+
+    def _drawn(self, handed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The batch that the loop drew: it is taken as given, where it can be one, and judged apart."""
+        values = self.reference.namespace
+        sizes = [len(value) for value in values.values() if isinstance(value, Tensor) and value.dim()]
+        found = {}
+        for name in self.reference.draws:
+            ours = handed.get(name)
+            if ours is None or ours.dtype is not torch.int64 or not ours.numel():
+                continue
+            if int(ours.min()) >= 0 and int(ours.max()) < max(sizes, default=0):
+                found[name] = ours
+        try:
+            return found if found and self._fits(found) else {}
+        except (IndexError, RuntimeError, ValueError):
+            return {}
+
+    def _fits(self, drawn: Mapping[str, Tensor]) -> bool:
+        """True where the lesson's forward pass runs with this batch, in the shapes that it has with its own."""
+        scope = dict(self.reference.namespace)
+        states = [generator.get_state() for generator in self.reference.generators]
+        same = True
+        with torch.no_grad():
+            for atom in self.exercise.atoms:
+                exec(atom.code, scope)
+                for name in set(atom.binds) & drawn.keys():
+                    same = same and scope[name].shape == drawn[name].shape
+                    scope[name] = drawn[name].to(scope[name].device)
+        for generator, state in zip(self.reference.generators, states, strict=True):
+            generator.set_state(state)
+        return same
+
+
+def compare_step(handed: Mapping[str, Tensor], truth: TrueStep, *, probed: bool = False) -> StepComparison:
+    """Compare what a loop handed over after a step with the true step."""
+    found = StepComparison(truth)
+    for name, expected in truth.after.items():
+        true, ours = expected.to("cpu"), handed.get(name)
+        if ours is None or ours.shape != true.shape:
+            have = "there is none" if ours is None else f"its shape is {shape_text(ours.shape)}"
+            found.departed[name] = f"{have}; it should be a tensor of shape {shape_text(true.shape)}"
+            continue
+        differences = [_largest(ours, true)]
+        if name in truth.otherwise:
+            differences.append(_largest(ours, truth.otherwise[name].to("cpu")))
+        difference = min(differences)
+        change, size = float(true.abs()) if true.dim() == 0 else 0.0, 0.0
+        if name in truth.before:
+            start = truth.before[name].to("cpu").double()
+            should, made = true.double() - start, ours.double() - start
+            change, size = float(should.abs().max()), float(true.abs().max())
+            found.progress[name] = float((made * should).sum()) / max(float(should.square().sum()), 1e-300)
+            if float(made.abs().max()) == 0.0:
+                found.still.add(name)
+            plain = start - truth.rate * truth.gradients.total[name].to("cpu").double()
+            if truth.rate and torch.allclose(plain, true.double(), rtol=1e-9, atol=1e-12):
+                found.implied[name] = -made / truth.rate
+        limit = LIMITS[true.dtype]
+        if not difference <= limit.step * change + limit.parameter * size:
+            found.departed[name] = f"{difference / change:.1e}" if change else "inf"
+    if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
+        found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth)
+    return found
+
+
+def _largest(ours: Tensor, true: Tensor) -> float:
+    return float((ours.double() - true.double()).abs().max()) if true.numel() else 0.0
+
+
+def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, Diagnosis] | None:
+    """The first tensor of the forward pass that is not what it should be."""
+    for name, true in truth.forward.values.items():
+        ours = handed.get(name)
+        if ours is None or name in truth.before or not isinstance(true, Tensor):
+            continue
+        same = ours.shape == true.shape and torch.allclose(
+            ours.double(), true.to("cpu").double(), rtol=1e-9, atol=1e-12
+        )
+        if same:
+            continue
+        if not true.is_floating_point():
+            return name, Diagnosis("wrong-batch", WRONG_BATCH)
+        said = f"the tensor {name} of the forward pass is not what the exercise's forward pass gives."
+        return name, Diagnosis("wrong-forward", f"The forward pass departs: {said}")
+    return None
+
+
+WRONG_BATCH = (
+    "The batch is another one: each step makes one draw with torch.randint and generator=g, and picks its batch by it."
+)
+
+
+def _wrong_gradient(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, Diagnosis] | None:
+    """The wrong gradient nearest to the loss, among those that the loop handed over as `dX`."""
+    named = frozenset(name for name in truth.gradients.total if f"d{name}" in handed)
+    for name in from_the_loss_back(truth):
+        if name not in named:
+            continue
+        true, ours = truth.gradients.total[name], handed[f"d{name}"].to(truth.gradients.total[name].device)
+        mismatch = Mismatch(name, ours.double(), truth.gradients, truth.forward, named)
+        if ours.shape != true.shape or not mismatch.same(mismatch.candidate):
+            return f"d{name}", diagnose(mismatch)
+    return None
+
+
+def from_the_loss_back(truth: TrueStep) -> list[str]:
+    """Every tensor with a gradient, those that feed the last atoms first."""
+    read_at = {name: at for at, atom in enumerate(truth.forward.atoms) for name in atom.reads}
+    return sorted(truth.gradients.total, key=lambda name: -read_at.get(name, -1))
+
+
+def wrong_record(steps: Iterable[StepComparison], name: str, count: int) -> str | None:
+    """What is wrong with the list of losses, in words; None where it holds each step's loss.
+
+    `name` is what the lesson calls it. A loop without a list of that name may call it otherwise.
+    """
+    steps = list(steps)
+    if not steps:
+        return None
+    names = [name] if any(name in step.records for step in steps) else list(steps[0].records)
+    said = [_wrong_in(steps, other, count) for other in names]
+    if not said:
+        return f"No list holds the losses: append the loss of each step to {name}, as a number."
+    return None if None in said else said[0]
+
+
+def _wrong_in(steps: list[StepComparison], name: str, count: int) -> str | None:
+    for made, step in enumerate(steps, start=1):
+        loss, record = float(step.truth.after["loss"]), step.records.get(name)
+        if record is None:
+            return f"After step {step.step} there is no list {name} that holds the losses."
+        appended = record.length == made
+        kept = record.last if appended else record.at
+        if not appended and record.length != count:
+            return f"After {made} steps {name} has {record.length} entries: each step adds one."
+        logarithm = float(torch.tensor(loss, dtype=torch.float64).log10()) if loss > 0 else loss
+        if kept is None or min(abs(kept - loss), abs(kept - logarithm)) > _SAME_LOSS * max(1.0, abs(loss)):
+            said = "nothing" if kept is None else f"{kept:.6g}"
+            return f"In step {step.step} {name} gets {said}; the loss of its batch is {loss:.6g}."
+    return None

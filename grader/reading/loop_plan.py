@@ -1,0 +1,148 @@
+"""The statements of a submission that make up its loop."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from grader.admission.static_check import Refusal, StaticCheck
+from grader.lesson.exercise import Exercise
+from grader.reading.attempts import Analysis, Attempt
+from grader.reading.gradient_names import Names
+from grader.reading.plan import PROVIDED_MODULES, Plan, Step
+from grader.reading.slices import Slicer
+from grader.syntax.scopes import assigned_names
+from grader.syntax.source import Statement
+
+
+@dataclass
+class LoopPlan:
+    """The statements to run, the last of which holds or calls the loop."""
+
+    exercise: Exercise
+    statements: list[Statement]
+    indexes: list[int]
+    loops: dict[int, list[ast.For | ast.While]]
+    names: Names
+    check: StaticCheck
+    all_statements: Sequence[Statement] = ()
+
+    @property
+    def statement(self) -> Statement:
+        return self.statements[-1]
+
+    def plan(self) -> Plan:
+        """The statements as steps of a run; the last one runs the loop."""
+        steps = []
+        for index, statement in zip(self.indexes, self.statements, strict=True):
+            lines = tuple(statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, []))
+            writes = self.exercise.graded if index == self.indexes[-1] else ()
+            steps.append(Step(index, statement, writes, {}, frozenset(), lines, runs_loop=bool(writes)))
+        attempts = {name: Attempt(name, name, [self.indexes[-1]]) for name in self.exercise.graded}
+        slices = {name: set(self.indexes) for name in self.exercise.graded}
+        return Plan(self.exercise, steps, attempts, names=self.names, slices=slices, statements=self.all_statements)
+
+    def whole_numbers(self) -> set[int]:
+        """The whole numbers in the statements: at a step of such a number a loop may do something else."""
+        return {
+            leaf.value
+            for statement in self.statements
+            for leaf in ast.walk(statement.node)
+            if isinstance(leaf, ast.Constant) and type(leaf.value) is int
+        }
+
+    def gradients_apart(self) -> frozenset[str]:
+        """The tensors whose gradients the loop assigns each in a statement of its own, before another reads it."""
+        found: set[str] = set()
+        for loop in (loop for loops in self.loops.values() for loop in loops):
+            body = list(_unfolded(loop.body))
+            for index, statement in enumerate(body):
+                written = self.names.written(ast.walk(statement))
+                if len(written) == 1:
+                    (place,) = written.values()
+                    later = (leaf for after in body[index + 1 :] for leaf in ast.walk(after))
+                    if any(isinstance(leaf, ast.expr) and ast.unparse(leaf) == place for leaf in later):
+                        found |= written.keys()
+        return frozenset(found)
+
+    def goes_another_way(self, name: str, feeds: Collection[str]) -> bool:
+        """True where the loop makes the gradient of `name` from others than those of the tensors that it feeds."""
+        for loop in (loop for loops in self.loops.values() for loop in loops):
+            for statement in _unfolded(loop.body):
+                if name in self.names.written(ast.walk(statement)):
+                    read = {leaf.id for leaf in ast.walk(statement) if isinstance(leaf, ast.Name)} - {f"d{name}"}
+                    made_from = self.names.named_by(read, set())
+                    if made_from and not made_from & set(feeds):
+                        return True
+        return False
+
+    def refusal(self) -> tuple[Statement, Refusal] | None:
+        """The first statement that the static check does not admit, with the reason."""
+        for index, statement in sorted(zip(self.indexes, self.statements, strict=True), key=lambda pair: pair[0]):
+            if (refusal := self.check.refusal(index)) is not None:
+                return statement, refusal
+        return None
+
+    @property
+    def loop_statement(self) -> Statement:
+        """The statement in whose text the loop stands: a function, where the last statement calls it."""
+        index = next((i for i in reversed(self.indexes) if i in self.loops), self.indexes[-1])
+        return self.statements[self.indexes.index(index)]
+
+    def loop_line(self) -> int:
+        """The line on which the loop begins."""
+        statement = self.loop_statement
+        loops = self.loops.get(self.indexes[self.statements.index(statement)], [])
+        return statement.cell.line + loops[0].lineno - 1 if loops else statement.line
+
+    def line_of(self, name: str) -> int | None:
+        """Where the statement with the loop last assigns `name`."""
+        lines = [
+            leaf.lineno
+            for leaf in ast.walk(self.statement.node)
+            if isinstance(leaf, ast.Name) and leaf.id == name and isinstance(leaf.ctx, ast.Store)
+        ]
+        return self.statement.cell.line + max(lines) - 1 if lines else None
+
+    def rebound_counter(self) -> str | None:
+        """The loop's own variable, where its body assigns to it again."""
+        for loops in self.loops.values():
+            for loop in loops:
+                if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name):
+                    inner = {name for child in loop.body for name in assigned_names(child)}
+                    if loop.target.id in inner:
+                        return loop.target.id
+        return None
+
+
+def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in body:
+        if isinstance(statement, ast.With):
+            yield from _unfolded(statement.body)
+        else:
+            yield statement
+
+
+def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
+    """The last loop of steps of the submission with what it needs; None where there is none."""
+    loops = dict(analysis.loops)
+    training = list(analysis.training)
+    if not training:
+        for index, statement in enumerate(analysis.statements):
+            found: list[ast.For | ast.While] = [
+                node
+                for node in ast.walk(statement.node)
+                if isinstance(node, ast.For) and len(assigned_names(node) & set(exercise.forward_names)) > 2
+            ]
+            if found:
+                training, loops[index] = [index], found[:1]
+    if not training:
+        return None
+    protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
+    kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
+    kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
+    kept.sort(key=lambda index: (index == training[-1], index))
+    statements = [analysis.statements[index] for index in kept]
+    check = StaticCheck(analysis.statements, analysis.effects, kept, analysis.names.own_functions)
+    return LoopPlan(exercise, statements, kept, loops, analysis.names, check, analysis.statements)

@@ -1,0 +1,139 @@
+"""The worker's side of a loop: the judge says which of its steps run, one after another."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grader.lesson.program import Program
+from grader.running.protocol import (
+    MAX_NAME,
+    MAX_RECORDS,
+    Channel,
+    LoopBegins,
+    LoopStep,
+    NextStep,
+    Record,
+    Request,
+)
+from grader.running.stand_ins import ProgressStandIn
+
+_MOST_ELEMENTS = 1_000_000
+GENERATOR, UPSTREAM = "generator", "upstream:"
+"""Names of tensors that the judge sends beside the true parameters: the generator's state, random gradients."""
+
+
+class LoopRun:
+    """One loop in one trial. After each step that runs it hands over what it holds, and gets the true parameters."""
+
+    def __init__(
+        self, channel: Channel[Request], number: int, program: Program, namespace: dict[str, Any], states: Sequence[Any]
+    ) -> None:
+        """`states` are those of the generators right after the setup: there the loop begins."""
+        self.channel = channel
+        self.number = number
+        self.program = program
+        self.namespace = namespace
+        self.states = states
+        self.upstream: dict[str, Tensor] = {}
+        self.own = {name: namespace.get(name) for name in program.trained}
+        self.before = set(namespace)
+        self.handed: Mapping[str, Any] = {}
+
+    def steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
+        """The items of the loop at which it is to run, as the judge names them."""
+        while isinstance(iterable, ProgressStandIn):
+            iterable = iterable.iterable
+        for generator, state in zip(generators_in(self.namespace), self.states, strict=False):
+            generator.set_state(state)
+        frame = inspect.currentframe()
+        self.channel.send(LoopBegins(self.number, len(iterable) if isinstance(iterable, Sequence) else None))
+        at = _finder(iterable)
+        while (position := self._next()) is not None:
+            try:
+                item = at(position)
+            except (IndexError, StopIteration):
+                return
+            yield item
+            loop = frame.f_back if frame is not None else None
+            self._hand_over(position, {**self.namespace, **(loop.f_locals if loop is not None else {})})
+
+    def replace(self, tensor: str, read: Callable[[], Any], _line: int) -> Any:
+        """A gradient that the loop has just written: its own, or the random one that the judge sent for it."""
+        own = read()
+        random = self.upstream.get(tensor)
+        return random.clone() if random is not None and getattr(own, "shape", None) == random.shape else own
+
+    def _next(self) -> int | None:
+        message, tensors = self.channel.receive()
+        if not isinstance(message, NextStep):
+            return None
+        self.upstream = {k.removeprefix(UPSTREAM): v for k, v in tensors.items() if k.startswith(UPSTREAM)}
+        if GENERATOR in tensors:
+            for generator in generators_in(self.namespace):
+                generator.set_state(tensors[GENERATOR])
+        for name, truth in tensors.items():
+            for holder in (self.own.get(name), self.handed.get(name)):
+                if isinstance(holder, Tensor) and holder.shape == truth.shape:
+                    holder.data.copy_(truth)
+        return message.position
+
+    def _hand_over(self, position: int, seen: Mapping[str, Any]) -> None:
+        self.handed = {name: seen.get(name) for name in self.program.trained}
+        forward = [name for line in self.program.forward for name in line.binds]
+        wanted = {*forward, *self.program.trained, *(f"d{name}" for name in (*forward, *self.program.trained))}
+        tensors = {name: value for name in wanted if _is_sendable(value := seen.get(name))}
+        numbers = {name: seen[name] for name in forward if isinstance(seen.get(name), float)}
+        tensors |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}
+        records: dict[str, Record] = {}
+        for name, value in seen.items():
+            short = isinstance(name, str) and len(name) <= MAX_NAME and name not in self.before
+            if short and len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
+                records[name] = record
+        self.channel.send(LoopStep(self.number, position, records), tensors)
+
+
+def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:
+    """The generators of a setup."""
+    return [value for value in namespace.values() if isinstance(value, torch.Generator)]
+
+
+def _finder(iterable: Iterable[Any]) -> Callable[[int], Any]:
+    """The item at a position; of what has no positions the items between are passed over."""
+    if isinstance(iterable, Sequence):
+        return iterable.__getitem__
+    items, passed = iter(iterable), 0
+
+    def find(position: int) -> Any:
+        nonlocal passed
+        while passed < position:
+            next(items)
+            passed += 1
+        passed += 1
+        return next(items)
+
+    return find
+
+
+def _record(value: Any, position: int) -> Record | None:
+    """What a list, or an array with a place for every step, says of the step at `position`; None for other things."""
+    if not (type(value) is list or (isinstance(value, (Tensor, np.ndarray)) and len(value.shape) == 1)):
+        return None
+    last = _number(value[-1]) if len(value) else None
+    at = _number(value[position]) if position < len(value) else None
+    return None if last is None and len(value) else Record(len(value), last, at)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.dim() == 0):
+        value = value.item()
+    return float(value) if isinstance(value, (int, float)) and np.isfinite(value) else None
+
+
+def _is_sendable(value: object) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.numel() <= _MOST_ELEMENTS
