@@ -281,3 +281,56 @@ def test_a_hardcoded_size_in_the_loop_passes_with_a_note(grade: Callable[[str], 
     assert found.pop("loss") is None
     found.pop("b1")
     assert set(found.values()) == {"hardcoded-size"}
+
+
+# ---- Loops that only look right: all of these once had full marks ----
+
+BREAK = f"{APPEND}\n        if step > 150000:\n            break"
+ONLY_LOOK_RIGHT = [
+    ("one step", "range(max_steps)", "range(1)", "all", "loop-length"),
+    ("a step too few", "range(max_steps)", "range(max_steps - 1)", "all", "loop-length"),
+    ("a step too many", "range(max_steps)", "range(max_steps + 1)", "all", "loop-length"),
+    ("a break after step 1", APPEND, f"{APPEND}\n        if step == 1:\n            break", "all", "loop-length"),
+    ("a break far on", APPEND, BREAK, "all", "loop-length"),
+    ("a break at one odd step", APPEND, BREAK.replace("> 150000", "== 77777"), "all", "loop-length"),
+    ("wrong at three steps", "dC.index_add_", "dC += step in (7, 8, 9)\n        dC.index_add_", "C", None),
+    ("wrong in the middle", "dW2 = h.T", "dW2 = (2 if 30000 < step < 70000 else 1) * h.T", "W2", None),
+    ("no gradient of b1", "db1 = dhprebn.sum(0)", "db1 = torch.zeros_like(b1)", "b1", "vanishing"),
+    ("nothing of dhprebn in b1", "db1 = dhprebn.sum(0)", "db1 = 0 * dhprebn.sum(0)", "b1", "vanishing"),
+    ("b1 left out", "[dC, dW1, db1,", "[dC, dW1, torch.zeros_like(b1),", "b1", "vanishing"),
+    ("no loss kept", APPEND, "pass", "loss", "wrong-losses"),
+    ("zeros kept", APPEND, "losses.append(0.0)", "loss", "wrong-losses"),
+    ("every loss kept twice", APPEND, f"{APPEND}\n        {APPEND}", "loss", "wrong-losses"),
+    ("one loss kept", APPEND, f"if step == 0:\n            {APPEND}", "loss", "wrong-losses"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "wrong", "mistake"), [pytest.param(*r[1:], id=r[0]) for r in ONLY_LOOK_RIGHT])
+def test_loops_that_only_look_right_are_refused(
+    grade: Callable[[str], SubmissionReport], old: str, new: str, wrong: str, mistake: str | None
+) -> None:
+    found = refused(grade(edited(old, new)))
+    assert set(found) == ({"loss", *PARAMETERS} if wrong == "all" else {wrong})
+    if mistake is not None:
+        assert {verdict.mistake for verdict in found.values()} == {mistake}
+
+
+KEPT = {
+    "in an array": LOOP.replace("losses = []", "losses = torch.zeros(max_steps)").replace(
+        APPEND, "losses[step] = loss.item()"
+    ),
+    "under another name": LOOP.replace("losses", "lossi"),
+    "as logarithms": LOOP.replace("losses", "lossi").replace("loss.item()", "loss.log10().item()"),
+    "counted by enumerate": edited("for step in tqdm(range(max_steps))", "for step, _ in enumerate(range(max_steps))"),
+}
+
+
+@pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
+def test_losses_may_be_kept_otherwise(grade: Callable[[str], SubmissionReport], text: str) -> None:
+    report = grade(text)
+    assert passes_fully(report), [(v.name, v.status, v.mistake, v.message) for v in report.verdicts]
+
+
+def test_a_batch_of_ones_own_is_judged_apart(grade: Callable[[str], SubmissionReport]) -> None:
+    report = grade(edited("(n,), generator=g)", "(n,))"))
+    assert {name: verdict.mistake for name, verdict in refused(report).items()} == {"loss": "wrong-batch"}

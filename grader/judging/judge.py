@@ -158,10 +158,10 @@ class Judge:
                         following = loops[message.trial].begins(message.count)
                         channel.send(NextStep(following[0]), following[1], self._until(self.patience))
                     case LoopStep() if message.trial < len(loops):
-                        following = loops[message.trial].step(message.position, tensors, message.records)
+                        following = loops[message.trial].step(message, tensors)
                         channel.send(NextStep(following[0]), following[1], self._until(self.patience))
                     case LoopEnd() if message.trial < len(loops):
-                        loops[message.trial].failure = sane(message.failure)
+                        loops[message.trial].ends(sane(message.failure))
                     case Done():
                         return
                     case _:

@@ -14,7 +14,7 @@ from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
-from grader.running.protocol import Failure, Record
+from grader.running.protocol import Failure, LoopStep, Record
 from grader.truth.autograd import cut_forward, random_gradients
 from grader.truth.loop import LoopReference, TrueStep
 
@@ -87,6 +87,7 @@ class LoopTrial:
         self.maxdiff: dict[str, float] = {}
         self.failure: Failure | None = None
         self.counted: int | None = None
+        self.left = False
         self.waiting: list[int] = []
         self.upstream: dict[str, Tensor] = {}
 
@@ -137,19 +138,28 @@ class LoopTrial:
         unsure = {change + off for change in changes for off in (-1, 0)}
         return sorted(p for p in {*ends, *near, *between, *chosen} - (unsure - ends) if 0 <= p < count)
 
-    def step(
-        self, position: int, handed: Mapping[str, Tensor], records: Mapping[str, Record]
-    ) -> tuple[int | None, dict[str, Tensor]]:
+    def ends(self, failure: Failure | None) -> None:
+        """The loop is over. A step that an exception ended is none."""
+        self.failure = failure
+        if failure is not None and self.left:
+            self.steps.pop()
+
+    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> tuple[int | None, dict[str, Tensor]]:
         """Judge what the loop holds after a step; the next position, and the true parameters with it.
 
         Raises:
             ValueError: it is not the step that was asked for.
         """
-        if not self.waiting or position != self.waiting.pop(0):
+        position = message.position
+        if not self.waiting or position != self.waiting[0] or self.left:
             raise ValueError("not the step that was asked for")
+        if message.left and len(self.waiting) > 1:  # it ends too early, whatever this step has done by now
+            return None, {}
+        self.left = message.left
+        del self.waiting[0]
         truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
         compared = compare_step(handed, truth, probed=bool(self.probed))
-        compared.records = records
+        compared.records = message.records
         self.steps.append(compared)
         for name, true in truth.after.items():
             ours = handed.get(name)

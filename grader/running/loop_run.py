@@ -59,9 +59,16 @@ class LoopRun:
                 item = at(position)
             except (IndexError, StopIteration):
                 return
-            yield item
-            loop = frame.f_back if frame is not None else None
-            self._hand_over(position, {**self.namespace, **(loop.f_locals if loop is not None else {})})
+            left = True
+            try:
+                yield item
+                left = False
+            finally:  # a break closes this generator here, with the loop's frame still around it
+                loop = frame.f_back if frame is not None else None
+                seen = {**self.namespace, **(loop.f_locals if loop is not None else {})}
+                self._hand_over(position, seen, left)
+                if left:
+                    self._next()
 
     def replace(self, tensor: str, read: Callable[[], Any], _line: int) -> Any:
         """A gradient that the loop has just written: its own, or the random one that the judge sent for it."""
@@ -83,7 +90,7 @@ class LoopRun:
                     holder.data.copy_(truth)
         return message.position
 
-    def _hand_over(self, position: int, seen: Mapping[str, Any]) -> None:
+    def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}
         forward = [name for line in self.program.forward for name in line.binds]
         wanted = {*forward, *self.program.trained, *(f"d{name}" for name in (*forward, *self.program.trained))}
@@ -95,7 +102,7 @@ class LoopRun:
             short = isinstance(name, str) and len(name) <= MAX_NAME and name not in self.before
             if short and len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
                 records[name] = record
-        self.channel.send(LoopStep(self.number, position, records), tensors)
+        self.channel.send(LoopStep(self.number, position, left, records), tensors)
 
 
 def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:

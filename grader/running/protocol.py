@@ -201,10 +201,14 @@ class Record(Part):
 
 
 class LoopStep(Message, tag="step"):
-    """What a loop holds after its step at `position`, as tensors by name. Answered by `NextStep`."""
+    """What a loop holds after its step at `position`, as tensors by name. Answered by `NextStep`.
+
+    `left` is True where the loop was left in this step, by a break or a return.
+    """
 
     trial: Number
     position: Number
+    left: bool = False
     records: Annotated[dict[Name, Record], Meta(max_length=MAX_RECORDS)] = {}
 
 
