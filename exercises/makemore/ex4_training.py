@@ -535,7 +535,6 @@ for name in samples:
     print(name)
 
 # %% [markdown]
-<<<<<<< HEAD
 # ## What to take along
 #
 # - Compute all gradients first, then update all parameters, in place.
@@ -550,16 +549,15 @@ for name in samples:
 #
 # And then? The other tracks: a GPT has layers that you do not know yet, such as attention and layer normalisation,
 # but their gradients are made of the same few rules.
-=======
-# The next cell is for the grader: it says how many steps the loop makes, and which optimiser it is compared with.
+
+# %% [markdown]
+# The last cell is for the grader: it says which optimiser your loop is compared with.
 
 # %% [raw] tags=["grading"]
-# steps = max_steps
 # optimizer = torch.optim.SGD(parameters, lr=1.0)
 # scheduler = torch.optim.lr_scheduler.LambdaLR(
 #     optimizer, lambda step: learning_rates[0] if step < max_steps / 2 else learning_rates[1]
 # )
-# >>>>>>> d150a51 (Let the judge name each step of a loop as it runs, and compare with the optimiser that the lesson declares)
 
 # %% [markdown] tags=["hint"]
 # <details>
