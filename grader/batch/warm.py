@@ -7,7 +7,7 @@ import gc
 import nbformat  # noqa: F401
 
 import grader.judging.grade
-import grader.judging.training  # noqa: F401
+import grader.judging.loop_grade  # noqa: F401
 
 gc.collect()
 gc.freeze()  # the collector would write into every object here, and so copy the pages

@@ -124,9 +124,11 @@ class Grader:
         """Fill `report` with a verdict for the loss and for each parameter, whose values after a step are judged."""
         from grader.judging.loop_grade import evidence_of_loop  # only one exercise of four has a loop
 
-        known, report.notes, report.attempted = evidence_of_loop(
-            part, self.launcher, replace(self.settings, limits=limits)
-        )
+        known, first, report.attempted = evidence_of_loop(part, self.launcher, replace(self.settings, limits=limits))
+        if first is not None:
+            step, report.look_at = first
+            said = f"step {step} is the first that departs, and in it {report.look_at} is nearest to the loss."
+            report.notes = [said]
         report.verdicts = [verdict_of(evidence) for evidence in known]
 
     def _before_running(self, name: str, plan: Plan, source: Source) -> Evidence:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from torch import Tensor
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose
-from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, wrong_record
+from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, same_gradient, wrong_record
 from grader.judging.verdicts import Finding, Place, failed
+from grader.lesson.exercise import Exercise
+from grader.reading.loop_lines import LoopLines, Spot
 from grader.reading.loop_plan import LoopPlan
 
 AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
@@ -21,42 +23,74 @@ class LoopEvidence:
     plan: LoopPlan
     decisive: LoopTrial
     sizes: LoopTrial
-    probe: LoopTrial | None
+    probe: LoopTrial
     record: str
 
+    @cached_property
+    def lines(self) -> LoopLines:
+        """Where in the loop something is done."""
+        return LoopLines(self.plan)
 
-def finding_of(name: str, evidence: LoopEvidence) -> Finding:
-    """What is found out about the loss or a parameter called `name`."""
+
+def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Finding]:
+    """What is found out about the loss and about each parameter. A cause that several share is told once.
+
+    It is told at the one nearest to the loss, where a learner looks first.
+    """
+    found = {name: _finding_of(name, evidence) for name in names}
+    told: dict[tuple[str | None, str], str] = {}
+    for name in _from_the_loss(evidence.decisive.exercise, names):
+        finding = found[name]
+        cause = finding.mistake, finding.message
+        if finding.passed or not finding.message:
+            continue
+        if cause in told:
+            found[name] = replace(finding, message=f"The same as for {told[cause]}, and the same line is the cause.")
+        told.setdefault(cause, name)
+    return found
+
+
+def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
+    read_at = {name: at for at, atom in enumerate(exercise.atoms) for name in atom.reads}
+    return sorted(names, key=lambda name: (name != "loss", -read_at.get(name, -1)))
+
+
+def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     plan, trial = evidence.plan, evidence.decisive
-    if (departure := trial.first(name)) is not None:
-        said = _explain(name, departure, trial, plan)
-        line = plan.line_of(departure.culprit[0] if departure.culprit else f"d{name}")
-        place = None if line is None else Place.of(plan.statement, line)
-        return Finding("wrong", said.message, said.mistake, place)
+    if trial.first(name) is not None:
+        return _departure(name, trial, evidence)
     if trial.failure is not None:
         return failed(trial.failure, plan.statement)
     if not trial.steps:
         return Finding("error", f"No step of the loop ran. {AS_THE_LESSON_SAYS}", "no-loop")
     if (short := _length(trial)) is not None:
-        return Finding("wrong", short, "loop-length")
+        return Finding("wrong", short, "loop-length", _place(evidence.lines.of_end()) if trial.waiting else None)
     if name == "loss":
         redrawn = next((step for step in trial.steps if step.truth.redrawn), None)
         if redrawn is not None:
-            return Finding("wrong", f"First departs at step {redrawn.step}. {WRONG_BATCH}", "wrong-batch")
+            said = f"First departs at step {redrawn.step}. {WRONG_BATCH}"
+            return Finding("wrong", said, "wrong-batch", _place(evidence.lines.of_name(redrawn.truth.redrawn[0])))
         if (said_of := wrong_record(trial.steps, evidence.record, trial.reference.count)) is not None:
-            return Finding("wrong", said_of, "wrong-losses")
+            return Finding("wrong", said_of, "wrong-losses", _place(evidence.lines.of_record(evidence.record)))
     probe = evidence.probe
     vanishes = name != "loss" and all(step.truth.gradients.vanishes(name) for step in trial.steps)
-    if vanishes and probe is not None and probe.first(name) is not None and _is_probed(name, probe, plan):
-        said_here = (
+    if vanishes and probe.first(name) is not None and _is_probed(name, probe, plan):
+        said_here = _departure(name, probe, evidence)
+        if said_here.mistake in _OF_ALL:
+            return said_here
+        said = (
             f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from above the "
             f"loop does not move {name} as it should: compute d{name} and take it in the update."
         )
-        return Finding("wrong", said_here, "vanishing")
+        return Finding("wrong", said, "vanishing", _place(evidence.lines.of_gradient(name)))
     if evidence.sizes.failure is not None or evidence.sizes.first(name) is not None:
         said_there = "Right, but only at these sizes: a number such as 32, 200 or 27 is written into the loop."
         return Finding("pass", said_there, "hardcoded-size")
     return Finding("pass")
+
+
+def _place(spot: Spot | None) -> Place | None:
+    return None if spot is None else Place.of(spot.whole, spot.line)
 
 
 def _is_probed(name: str, probe: LoopTrial, plan: LoopPlan) -> bool:
@@ -65,18 +99,14 @@ def _is_probed(name: str, probe: LoopTrial, plan: LoopPlan) -> bool:
     return set(feeds) <= probe.upstream.keys() and not plan.goes_another_way(name, feeds)
 
 
-def note_of(evidence: LoopEvidence) -> str | None:
+def first_departure(evidence: LoopEvidence) -> tuple[int, str] | None:
     """The first step that departs, and in it the tensor nearest to the loss."""
     trial = evidence.decisive
     departed = next((step for step in trial.steps if step.departed or step.truth.redrawn), None)
     if departed is None:
         return None
-    names = list(departed.departed) or ["loss"]
-    read_at = {name: at for at, atom in enumerate(trial.exercise.atoms) for name in atom.reads}
-    nearest = max(names, key=lambda name: (name == "loss", read_at.get(name, -1)))
-    if departed.truth.redrawn:
-        nearest = "loss"
-    return f"step {departed.step} is the first that departs, and in it {nearest} is nearest to the loss."
+    nearest = "loss" if departed.truth.redrawn else _from_the_loss(trial.exercise, departed.departed)[0]
+    return departed.step, nearest
 
 
 def _length(trial: LoopTrial) -> str | None:
@@ -93,68 +123,78 @@ def _length(trial: LoopTrial) -> str | None:
     return None
 
 
-def _explain(name: str, departure: StepComparison, trial: LoopTrial, plan: LoopPlan) -> Diagnosis:
+def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
+    """Why `name` is not what it should be after a step, and the line that makes it so."""
+    departures = [step for step in trial.steps if name in step.departed]
+    departure, lines = departures[0], evidence.lines
     at, how = f"First departs at step {departure.step}", departure.departed[name]
     if "shape" in how:
-        return Diagnosis("wrong-shape", f"{at}: {how}.")
+        return Finding("wrong", f"{at}: {how}.", "wrong-shape", _place(lines.of_name(name)))
     if departure.culprit is not None:
         begins, found = departure.culprit
-        return Diagnosis(found.mistake, f"{at}, and it begins at {begins}: {found.message}")
+        gradient = begins[1:] if begins.startswith("d") else begins
+        place = _place(lines.of_gradient(gradient) if begins != gradient else lines.of_name(begins))
+        return Finding("wrong", f"{at}, and it begins at {begins}: {found.message}", found.mistake, place)
     if name == "loss":
         said = f"{at}: off by {how} of its value. Look at the batch and at the forward pass."
-        return Diagnosis("wrong-loss", said)
-    slip = _update_slip(name, departure, trial, plan)
-    if slip is not None:
-        return Diagnosis(slip.mistake, f"{at}: {slip.message}")
+        return Finding("wrong", said, "wrong-loss", _place(lines.of_name("loss")))
+    if (slip := _update_slip(name, departures, trial, lines)) is not None:
+        diagnosis, spot = slip
+        return Finding("wrong", f"{at}: {diagnosis.message}", diagnosis.mistake, _place(spot))
     truth, implied = departure.truth, departure.implied.get(name)
     if implied is not None and truth.before[name].dtype == implied.dtype:
         there = implied.to(truth.before[name].device)
         found = diagnose(Mismatch(name, there, truth.gradients, truth.forward))
-        return Diagnosis(found.mistake, f"{at}. The update implies a gradient d{name}: {found.message}")
-    return Diagnosis("wrong-values", f"{at}: off by {how} of the change that the step should make.")
+        said = f"{at}. The update implies a gradient d{name}: {found.message}"
+        return Finding("wrong", said, found.mistake, _place(lines.of_gradient(name)))
+    said = f"{at}: off by {how} of the change that the step should make."
+    return Finding("wrong", said, "wrong-values", _place(lines.of_update(name)))
 
 
-def _update_slip(name: str, departure: StepComparison, trial: LoopTrial, plan: LoopPlan) -> Diagnosis | None:
-    """A slip in the update itself: its rate, its sign, or which gradient it takes."""
-    implied, true = departure.implied.get(name), departure.truth.gradients.total
+_OF_ALL = frozenset({"update-sign", "learning-rate", "shadowed-counter", "bias-correction", "momentum"})
+"""Slips in the update of all parameters alike."""
+
+
+def _update_slip(
+    name: str, departures: Sequence[StepComparison], trial: LoopTrial, lines: LoopLines
+) -> tuple[Diagnosis, Spot | None] | None:
+    """A slip in the update itself, such as its rate, its sign, or which gradient it takes; and where that stands."""
+    departure = departures[0]
     if name in departure.still:
-        return Diagnosis("no-update", f"{name} did not move. Is the update in place, and inside the loop?")
+        said = f"{name} did not move. Is the update in place, and inside the loop?"
+        alone = departure.still != set(departure.progress)
+        spot = lines.of_pairing(name, missing=True) if alone else lines.of_update(name)
+        return Diagnosis("no-update", said), spot
     ratio = _common_progress(departure)
     if ratio is not None and abs(ratio + 1) < 1e-6:
-        return Diagnosis("update-sign", "every parameter moved the wrong way. A step goes against the gradient.")
+        said = "every parameter moved the wrong way. A step goes against the gradient."
+        return Diagnosis("update-sign", said), lines.of_update(name)
     if ratio is not None and abs(ratio - 1) > 1e-6:
-        rebound = plan.rebound_counter()
-        if rebound is not None:
-            return Diagnosis(
-                "shadowed-counter",
-                f"every parameter moved {ratio:.4g} times as far as it should. {rebound} counts the steps, and the "
-                "loop's body gives it another value.",
-            )
-        return Diagnosis(
-            "learning-rate",
-            f"every parameter moved {ratio:.4g} times as far as it should. Look at the learning rate there.",
-        )
+        return _wrong_rate(name, ratio, departure, lines)
+    if (slip := next((step.slips[name] for step in departures if name in step.slips), None)) is not None:
+        return slip, lines.of_update(name, first=slip.mistake != "update-sign")
+    implied = departure.implied.get(name)
+    before = trial.before(departure)
     if implied is None:
         return None
-    before = trial.before(departure)
-    if before is not None and _same(implied, before.truth.gradients.total[name]):
-        return Diagnosis("stale-gradient", f"{name} moves by the gradient of an earlier step. Compute d{name} anew.")
+    if before is not None and same_gradient(implied, before.truth.gradients.total[name]):
+        said = f"{name} moves by the gradient of an earlier step. Compute d{name} anew."
+        return Diagnosis("stale-gradient", said), lines.of_pairing(name)
     for other in departure.truth.before:
-        if other != name and _same(implied, true[other]):
-            return Diagnosis(
-                "wrong-order",
-                f"{name} moves by d{other}. The gradients stand in another order than the parameters.",
-            )
+        if other != name and same_gradient(implied, departure.truth.gradients.total[other]):
+            said = f"{name} moves by d{other}. The gradients stand in another order than the parameters."
+            return Diagnosis("wrong-order", said), lines.of_pairing(name)
     return None
 
 
-def _same(implied: Tensor, gradient: Tensor) -> bool:
-    try:
-        spread = gradient.to("cpu").double().expand(implied.shape)
-    except RuntimeError:
-        return False
-    scale = float(spread.abs().max())
-    return scale > 0 and float((implied - spread).abs().max()) <= 1e-8 * scale
+def _wrong_rate(name: str, ratio: float, departure: StepComparison, lines: LoopLines) -> tuple[Diagnosis, Spot | None]:
+    far = f"every parameter moved {ratio:.4g} times as far as it should"
+    if (rebound := lines.of_counter()) is not None:
+        counter, spot = rebound
+        said = f"{far}. {counter} counts the steps, and the loop's body gives it another value."
+        return Diagnosis("shadowed-counter", said), spot
+    rate = lines.of_rate(name, departure.truth.rate, departure.numbers)
+    return Diagnosis("learning-rate", f"{far}. Look at the learning rate there."), rate
 
 
 def _common_progress(departure: StepComparison) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from grader.admission.static_check import AUTOGRAD
 from grader.diagnosing import UNEXPLAINED
 from grader.judging.judge import Judge
-from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, finding_of, note_of
+from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, findings_of, first_departure
 from grader.judging.loop_repair import repair_line
 from grader.judging.loops import LoopTrial
 from grader.judging.settings import Settings
@@ -24,16 +24,18 @@ from grader.syntax.loops import why_not_stepwise
 from grader.truth.truths import KnownTruths
 
 
-def evidence_of_loop(part: Part, launcher: Launcher, chosen: Settings) -> tuple[list[Evidence], list[str], bool]:
-    """What is known of the loss and of each parameter, notes on the whole, and whether there is a loop at all."""
+def evidence_of_loop(
+    part: Part, launcher: Launcher, chosen: Settings
+) -> tuple[list[Evidence], tuple[int, str] | None, bool]:
+    """What is known of the loss and of each parameter, where it departs first, and whether there is a loop at all."""
     exercise, seed, device = part.exercise, chosen.seed, chosen.device
     plan = plan_loop(part.analysis, exercise)
     if plan is None:
-        return [Evidence(name, exercise.label(name)) for name in exercise.graded], [], False
+        return [Evidence(name, exercise.label(name)) for name in exercise.graded], None, False
     at = Place.of(plan.loop_statement, plan.loop_line())
     refused = (_forbidden(plan) if chosen.static_check else None) or _not_stepwise(plan, at)
     if refused is not None:
-        return [_evidence(name, plan, refused) for name in exercise.graded], [], True
+        return [_evidence(name, plan, refused) for name in exercise.graded], None, True
     judge = Judge(launcher, plan.plan(), KnownTruths(), chosen.limits.seconds)
     written, apart = plan.whole_numbers(), plan.gradients_apart()
     decisive = LoopTrial(exercise, other_data(seed, device), written)
@@ -46,12 +48,11 @@ def evidence_of_loop(part: Part, launcher: Launcher, chosen: Settings) -> tuple[
         judge.close()
     _repair_culprit(launcher, plan, decisive, judge.deadline)
     found = LoopEvidence(plan, decisive, sizes, probe, _record_name(exercise))
-    known = []
-    for name in exercise.graded:
-        finding = finding_of(name, found)
-        known.append(_with_figures(_evidence(name, plan, replace(finding, place=finding.place or at)), shown))
-    note = note_of(found)
-    return known, [note] if note else [], True
+    known = [
+        _with_figures(_evidence(name, plan, replace(finding, place=finding.place or at)), shown)
+        for name, finding in findings_of(found, exercise.graded).items()
+    ]
+    return known, first_departure(found), True
 
 
 def _evidence(name: str, plan: LoopPlan, found: Finding) -> Evidence:

@@ -44,7 +44,8 @@ class StepComparison:
 
     `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
     the loss, with what is wrong about it. `still` are the parameters that did not move; `implied` the gradient that a
-    parameter's move implies, where the optimiser takes the rate times the gradient and no more.
+    parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` what a slip in
+    the optimiser makes exactly of a parameter, with the words for it.
     """
 
     truth: TrueStep
@@ -53,7 +54,9 @@ class StepComparison:
     culprit: tuple[str, Diagnosis] | None = None
     implied: dict[str, Tensor] = field(default_factory=dict)
     still: set[str] = field(default_factory=set)
+    slips: dict[str, Diagnosis] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -113,10 +116,8 @@ class LoopTrial:
         if not self.probed:
             return self.waiting[0], {}
         if not self.upstream:
-            states = [generator.get_state() for generator in self.reference.generators]
-            forward = cut_forward(self.exercise, self.reference.namespace)
-            for generator, state in zip(self.reference.generators, states, strict=True):
-                generator.set_state(state)
+            with self.reference.nothing_drawn():
+                forward = cut_forward(self.exercise, self.reference.namespace)
             names = sorted(set(self.probed) & set(self.exercise.forward_names) & forward.outputs.keys())
             self.upstream = random_gradients(forward, names, draw_seed(self.trial.parameters["seed"], "upstream"))
         return self.waiting[0], {f"{UPSTREAM}{name}": value for name, value in self.upstream.items()}
@@ -158,8 +159,9 @@ class LoopTrial:
         self.left = message.left
         del self.waiting[0]
         truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
-        compared = compare_step(handed, truth, probed=bool(self.probed))
-        compared.records = message.records
+        earlier = self.steps[-1].truth if self.steps else None
+        compared = compare_step(handed, truth, earlier, probed=bool(self.probed))
+        compared.records, compared.numbers = message.records, message.numbers
         self.steps.append(compared)
         for name, true in truth.after.items():
             ours = handed.get(name)
@@ -192,21 +194,20 @@ class LoopTrial:
     def _fits(self, drawn: Mapping[str, Tensor]) -> bool:
         """True where the lesson's forward pass runs with this batch, in the shapes that it has with its own."""
         scope = dict(self.reference.namespace)
-        states = [generator.get_state() for generator in self.reference.generators]
         same = True
-        with torch.no_grad():
+        with torch.no_grad(), self.reference.nothing_drawn():
             for atom in self.exercise.atoms:
                 exec(atom.code, scope)
                 for name in set(atom.binds) & drawn.keys():
                     same = same and scope[name].shape == drawn[name].shape
                     scope[name] = drawn[name].to(scope[name].device)
-        for generator, state in zip(self.reference.generators, states, strict=True):
-            generator.set_state(state)
         return same
 
 
-def compare_step(handed: Mapping[str, Tensor], truth: TrueStep, *, probed: bool = False) -> StepComparison:
-    """Compare what a loop handed over after a step with the true step."""
+def compare_step(
+    handed: Mapping[str, Tensor], truth: TrueStep, earlier: TrueStep | None = None, *, probed: bool = False
+) -> StepComparison:
+    """Compare what a loop handed over after a step with the true step; `earlier` is the one that ran before it."""
     found = StepComparison(truth)
     for name, expected in truth.after.items():
         true, ours = expected.to("cpu"), handed.get(name)
@@ -214,31 +215,45 @@ def compare_step(handed: Mapping[str, Tensor], truth: TrueStep, *, probed: bool 
             have = "there is none" if ours is None else f"its shape is {shape_text(ours.shape)}"
             found.departed[name] = f"{have}; it should be a tensor of shape {shape_text(true.shape)}"
             continue
-        differences = [_largest(ours, true)]
+        difference = _largest(ours, true, truth.noise.get(name))
         if name in truth.otherwise:
-            differences.append(_largest(ours, truth.otherwise[name].to("cpu")))
-        difference = min(differences)
+            difference = min(difference, _largest(ours, truth.otherwise[name].to("cpu"), truth.noise.get(name)))
         change, size = float(true.abs()) if true.dim() == 0 else 0.0, 0.0
         if name in truth.before:
-            start = truth.before[name].to("cpu").double()
-            should, made = true.double() - start, ours.double() - start
-            change, size = float(should.abs().max()), float(true.abs().max())
-            found.progress[name] = float((made * should).sum()) / max(float(should.square().sum()), 1e-300)
-            if float(made.abs().max()) == 0.0:
-                found.still.add(name)
-            plain = start - truth.rate * truth.gradients.total[name].to("cpu").double()
-            if truth.rate and torch.allclose(plain, true.double(), rtol=1e-9, atol=1e-12):
-                found.implied[name] = -made / truth.rate
+            change, size = _note_move(found, name, ours, true)
         limit = LIMITS[true.dtype]
-        if not difference <= limit.step * change + limit.parameter * size:
+        allowed = limit.step * change + limit.parameter * size
+        if not difference <= allowed:
             found.departed[name] = f"{difference / change:.1e}" if change else "inf"
+            slips = ((words, after[name].to("cpu")) for words, after in truth.slips.items() if name in after)
+            made = next((words for words, after in slips if _largest(ours, after, truth.noise[name]) <= allowed), None)
+            if made is not None:
+                found.slips[name] = Diagnosis(*made)
     if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
-        found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth)
+        found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
     return found
 
 
-def _largest(ours: Tensor, true: Tensor) -> float:
-    return float((ours.double() - true.double()).abs().max()) if true.numel() else 0.0
+def _note_move(found: StepComparison, name: str, ours: Tensor, true: Tensor) -> tuple[float, float]:
+    """Note how a parameter moved in a step; how far it should move at most, and how large it is."""
+    truth = found.truth
+    start = truth.before[name].to("cpu").double()
+    should, made = true.double() - start, ours.double() - start
+    found.progress[name] = float((made * should).sum()) / max(float(should.square().sum()), 1e-300)
+    if float(made.abs().max()) == 0.0:
+        found.still.add(name)
+    plain = start - truth.rate * truth.gradients.total[name].to("cpu").double()
+    if truth.rate and torch.allclose(plain, true.double(), rtol=1e-9, atol=1e-12):
+        found.implied[name] = -made / truth.rate
+    return float(should.abs().max()), float(true.abs().max())
+
+
+def _largest(ours: Tensor, true: Tensor, noise: Tensor | None = None) -> float:
+    """The largest difference, beyond what rounding makes of it; nan where there are numbers that are none."""
+    if not true.numel():
+        return 0.0
+    apart = (ours.double() - true.double()).abs()
+    return float(apart.max() if noise is None else (apart - noise.to("cpu").double()).clamp(min=0.0).max())
 
 
 def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, Diagnosis] | None:
@@ -264,7 +279,9 @@ WRONG_BATCH = (
 )
 
 
-def _wrong_gradient(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, Diagnosis] | None:
+def _wrong_gradient(
+    handed: Mapping[str, Tensor], truth: TrueStep, earlier: TrueStep | None
+) -> tuple[str, Diagnosis] | None:
     """The wrong gradient nearest to the loss, among those that the loop handed over as `dX`."""
     named = frozenset(name for name in truth.gradients.total if f"d{name}" in handed)
     for name in from_the_loss_back(truth):
@@ -273,8 +290,31 @@ def _wrong_gradient(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str,
         true, ours = truth.gradients.total[name], handed[f"d{name}"].to(truth.gradients.total[name].device)
         mismatch = Mismatch(name, ours.double(), truth.gradients, truth.forward, named)
         if ours.shape != true.shape or not mismatch.same(mismatch.candidate):
-            return f"d{name}", diagnose(mismatch)
+            before = earlier.gradients.total.get(name) if earlier is not None else None
+            return f"d{name}", _from_before(f"d{name}", ours, true, before) or diagnose(mismatch)
     return None
+
+
+def _from_before(name: str, ours: Tensor, true: Tensor, earlier: Tensor | None) -> Diagnosis | None:
+    """A gradient that is the one of an earlier step, or holds it still."""
+    if earlier is None or ours.shape != true.shape or earlier.shape != true.shape:
+        return None
+    if same_gradient(ours, earlier):
+        return Diagnosis("stale-gradient", f"{name} is the gradient of an earlier step. Compute it anew in each step.")
+    if same_gradient(ours, earlier + true):
+        said = f"{name} still holds the gradient of the step before. Set it to zero in each step, before you add to it."
+        return Diagnosis("not-zeroed", said)
+    return None
+
+
+def same_gradient(ours: Tensor, gradient: Tensor) -> bool:
+    """Whether two gradients are the same but for rounding; one may be broadcast to the other's shape."""
+    try:
+        spread = gradient.to(ours.device).double().expand(ours.shape)
+    except RuntimeError:
+        return False
+    scale = float(spread.abs().max())
+    return scale > 0 and float((ours.double() - spread).abs().max()) <= 1e-8 * scale
 
 
 def from_the_loss_back(truth: TrueStep) -> list[str]:

@@ -96,25 +96,6 @@ class LoopPlan:
         loops = self.loops.get(self.indexes[self.statements.index(statement)], [])
         return statement.cell.line + loops[0].lineno - 1 if loops else statement.line
 
-    def line_of(self, name: str) -> int | None:
-        """Where the statement with the loop last assigns `name`."""
-        lines = [
-            leaf.lineno
-            for leaf in ast.walk(self.statement.node)
-            if isinstance(leaf, ast.Name) and leaf.id == name and isinstance(leaf.ctx, ast.Store)
-        ]
-        return self.statement.cell.line + max(lines) - 1 if lines else None
-
-    def rebound_counter(self) -> str | None:
-        """The loop's own variable, where its body assigns to it again."""
-        for loops in self.loops.values():
-            for loop in loops:
-                if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name):
-                    inner = {name for child in loop.body for name in assigned_names(child)}
-                    if loop.target.id in inner:
-                        return loop.target.id
-        return None
-
 
 def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     for statement in body:

@@ -110,7 +110,7 @@ class Verdict:
 
 @dataclass
 class SubmissionReport:
-    """One exercise of one submission."""
+    """One exercise of one submission; `look_at` names the gradient to look at first, where that is not the first."""
 
     path: str
     exercise: str
@@ -122,6 +122,7 @@ class SubmissionReport:
     verdicts: list[Verdict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attempted: bool = True
+    look_at: str | None = None
 
     @property
     def score(self) -> Points:
@@ -184,7 +185,7 @@ class Report:
         listed = []
         for submission in self.submissions:
             data = asdict(submission)
-            data.pop("attempted")
+            del data["attempted"], data["look_at"]
             for verdict, of_verdict in zip(submission.verdicts, data["verdicts"], strict=True):
                 of_verdict.pop("shape_share")
                 of_verdict["points"] = verdict.points

@@ -98,11 +98,15 @@ class LoopRun:
         numbers = {name: seen[name] for name in forward if isinstance(seen.get(name), float)}
         tensors |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}
         records: dict[str, Record] = {}
+        known: dict[str, float] = {}
         for name, value in seen.items():
-            short = isinstance(name, str) and len(name) <= MAX_NAME and name not in self.before
-            if short and len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
+            if not isinstance(name, str) or len(name) > MAX_NAME or name in self.before:
+                continue
+            if len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
                 records[name] = record
-        self.channel.send(LoopStep(self.number, position, left, records), tensors)
+            elif type(value) is float and np.isfinite(value) and len(known) < MAX_RECORDS:
+                known[name] = value
+        self.channel.send(LoopStep(self.number, position, left, records, known), tensors)
 
 
 def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:

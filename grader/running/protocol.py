@@ -203,13 +203,15 @@ class Record(Part):
 class LoopStep(Message, tag="step"):
     """What a loop holds after its step at `position`, as tensors by name. Answered by `NextStep`.
 
-    `left` is True where the loop was left in this step, by a break or a return.
+    `left` is True where the loop was left in this step, by a break or a return. `numbers` are those that it has names
+    for, such as its learning rate.
     """
 
     trial: Number
     position: Number
     left: bool = False
     records: Annotated[dict[Name, Record], Meta(max_length=MAX_RECORDS)] = {}
+    numbers: Annotated[dict[Name, float], Meta(max_length=MAX_RECORDS)] = {}
 
 
 class LoopEnd(Message, tag="loop-end"):

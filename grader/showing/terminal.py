@@ -231,4 +231,6 @@ def first_thing(report: Report) -> tuple[SubmissionReport, Verdict] | None:
     open_ones = [(s, v) for s in report.submissions for v in s.verdicts if not v.passed]
     wrong = [(s, v) for s, v in open_ones if v.status != "missing"]
     begun = [(s, v) for s, v in open_ones if s.attempted]
-    return next(iter(wrong or begun or open_ones), None)
+    first = next(iter(wrong or begun or open_ones), None)
+    meant = ((s, v) for s, v in wrong if first is not None and s is first[0] and s.look_at == v.name)
+    return next(meant, first)

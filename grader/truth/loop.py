@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,10 @@ class TrueStep:
     """One step by autograd: the parameters before and after it, its rate, its forward pass and its gradients.
 
     `after` also holds the loss. `otherwise` are the parameters for a loop that counts only the steps that it makes:
-    some optimisers correct for the number of steps so far. `redrawn` names the tensors whose draw was taken as given.
+    some optimisers correct for the number of steps so far. `noise` is how far rounding of its gradient can move each
+    element of a parameter: an optimiser that divides by a gradient's own size makes much of very little. `slips` are
+    the parameters after the step of an optimiser with one mistake, by the words for it. `redrawn` names the tensors
+    whose draw was taken as given.
     """
 
     position: int
@@ -36,7 +40,47 @@ class TrueStep:
     forward: Forward
     gradients: Gradients
     otherwise: Mapping[str, Tensor]
+    noise: Mapping[str, Tensor]
+    slips: Mapping[tuple[str, str], Mapping[str, Tensor]]
     redrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Slip:
+    """One mistake in an optimiser: settings of its groups, and the number of steps that it corrects for."""
+
+    mistake: str
+    said: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    counted: int = 0
+    forgets: bool = False
+
+
+_COUNTS = "the bias correction is that of another step. In the first step it divides by 1 - beta ** 1."
+_SLIPS = (
+    _Slip("bias-correction", "the running means are not corrected for their start at zero.", counted=10**9),
+    _Slip("bias-correction", _COUNTS, counted=-1),
+    _Slip("bias-correction", _COUNTS, counted=1),
+    _Slip("momentum", "the two betas are swapped.", {"betas": lambda group: group["betas"][::-1]}),
+    _Slip("momentum", "the running means start anew in each step: make them once, before the loop.", forgets=True),
+    _Slip("momentum", "it moves by its gradient alone, without the momentum.", {"momentum": 0.0}),
+    _Slip(
+        "momentum",
+        "its gradient is taken 1 - momentum times: here it is added in full.",
+        {"dampening": lambda group: group["momentum"]},
+    ),
+    _Slip("weight-decay", "the weight decay is left out.", {"weight_decay": 0.0}),
+    _Slip(
+        "weight-decay",
+        "the weight decay enters at another place. AdamW takes it off the parameter, Adam adds it to the gradient.",
+        {"decoupled_weight_decay": lambda group: not group["decoupled_weight_decay"]},
+    ),
+    _Slip(
+        "weight-decay",
+        "it decays, but it should not.",
+        {"weight_decay": lambda group: group["weight_decay"] or group["largest decay"]},
+    ),
+)
 
 
 class LoopReference:
@@ -54,25 +98,43 @@ class LoopReference:
         self.exercise = exercise
         self.namespace = namespace_of(exercise, trial.parameters)
         self.generators = [value for value in self.namespace.values() if isinstance(value, torch.Generator)]
-        self.states = [generator.get_state() for generator in self.generators]
         scope = dict(self.namespace)
-        with torch.no_grad():
+        with torch.no_grad(), self.nothing_drawn():
             for atom in exercise.atoms:
                 exec(compiled(atom.text, atom.line), scope)
         declared = exercise.grading.run(scope)
-        optimizer, self.scheduler = declared.get("optimizer"), declared.get("scheduler")
+        optimizer, scheduler = declared.get("optimizer"), declared.get("scheduler")
         steps = declared.get("steps", declared.get("max_steps"))
         if not isinstance(optimizer, torch.optim.Optimizer) or not isinstance(steps, int):
             raise DojoError(
                 f"{exercise.path}: a lesson with a loop has a grading cell that sets `optimizer` to an object of "
                 "torch.optim, and `steps` to how many steps the loop makes where that is not `max_steps`"
             )
+        if isinstance(optimizer, torch.optim.LBFGS) or isinstance(
+            scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau
+        ):
+            raise DojoError(
+                f"{exercise.path}: the grading cell's optimizer takes one step from one gradient, and its scheduler "
+                "knows the rate of a step from its number alone"
+            )
         self.optimizer = optimizer
         self.count: int = steps
+        self.is_plain = isinstance(optimizer, torch.optim.SGD) and not any(
+            group["momentum"] or group["weight_decay"] for group in optimizer.param_groups
+        )
+        self._rates = _rates_of(scheduler, self.count) if scheduler is not None else None
         self.made = 0
         self.draws = self._draws()
-        for generator, state in zip(self.generators, self.states, strict=True):
-            generator.set_state(state)
+
+    @contextlib.contextmanager
+    def nothing_drawn(self) -> Iterator[None]:
+        """Leave the generators afterwards as they were."""
+        states = [generator.get_state() for generator in self.generators]
+        try:
+            yield
+        finally:
+            for generator, state in zip(self.generators, states, strict=True):
+                generator.set_state(state)
 
     def _draws(self) -> tuple[str, ...]:
         sources = {name for name, value in self.namespace.items() if isinstance(value, torch.Generator)}
@@ -81,12 +143,8 @@ class LoopReference:
     def rate(self, position: int) -> float:
         """The learning rate of the step at `position`."""
         groups = self.optimizer.param_groups
-        if self.scheduler is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self.scheduler.last_epoch = position
-                rates = getattr(self.scheduler, "_get_closed_form_lr", self.scheduler.get_lr)()
-            for group, rate in zip(groups, rates, strict=True):
+        if self._rates is not None:
+            for group, rate in zip(groups, self._rates(position), strict=True):
                 group["lr"] = rate
         return float(groups[0]["lr"])
 
@@ -115,41 +173,130 @@ class LoopReference:
         forward = cut_forward(self.exercise, there)
         redrawn = tuple(name for name, value in drawn.items() if not _same(value, forward.values.get(name)))
         if redrawn:
-            states = [generator.get_state() for generator in self.generators]
-            forward = cut_forward(self.exercise, there, drawn)
-            for generator, state in zip(self.generators, states, strict=True):
-                generator.set_state(state)
+            with self.nothing_drawn():
+                forward = cut_forward(self.exercise, there, drawn)
         gradients = backpropagate(forward, upstream)
         rate = self.rate(position)
-        held = copy.deepcopy(self.optimizer.state_dict()) if self._counts_steps() else {}
-        otherwise: dict[str, Tensor] = {}
-        if self._counts_steps() and position != self.made:
-            self._move(gradients)
-            otherwise = {name: self.namespace[name].detach().clone() for name in trained}
+        held = self.optimizer.state_dict()
+
+        def moved(true: Mapping[str, Tensor], count: int | None, slip: _Slip | None = None) -> dict[str, Tensor]:
             for name, value in before.items():
                 self.namespace[name].data.copy_(value)
-            self.optimizer.load_state_dict(held)
-            for state in self.optimizer.state.values():
-                state["step"] = torch.full_like(torch.as_tensor(state["step"], dtype=torch.float32), float(position))
-        self._move(gradients)
+            self.optimizer.load_state_dict(copy.deepcopy(held))
+            return self._move(true, count, slip)
+
+        total = gradients.total
+        otherwise = moved(total, None) if self._counts_steps() and position != self.made else {}
+        noise: dict[str, Tensor] = {}
+        slips: dict[tuple[str, str], Mapping[str, Tensor]] = {}
+        if not self.is_plain:
+            up, down = (moved(_rounded(gradients, sign, before), position) for sign in (1, -1))
+            noise = {name: (up[name] - down[name]).abs() for name in before}
+            for slip in _SLIPS:
+                if any(key in self.optimizer.param_groups[0] for key in slip.settings) or self._counts_steps():
+                    with contextlib.suppress(ArithmeticError):  # such as 1 / (1 - beta ** 0)
+                        slips[slip.mistake, slip.said] = moved(total, position, slip)
+            slips["update-sign", UPHILL] = self._uphill(before, moved, total, position)
+        after = moved(total, position) if not self.is_plain else self._move(total, position)
         self.made += 1
-        after = {name: self.namespace[name].detach().clone() for name in trained}
         loss = forward.values[self.exercise.atoms[-1].name]
-        return TrueStep(position, before, {"loss": loss, **after}, rate, forward, gradients, otherwise, redrawn)
+        return TrueStep(
+            position, before, {"loss": loss, **after}, rate, forward, gradients, otherwise, noise, slips, redrawn
+        )
+
+    def _uphill(
+        self,
+        before: Mapping[str, Tensor],
+        moved: Callable[..., dict[str, Tensor]],
+        total: Mapping[str, Tensor],
+        position: int,
+    ) -> dict[str, Tensor]:
+        """The parameters after a step along the gradient, while the decay is as it should be."""
+        true, bare = moved(total, position), moved(total, position, _Slip("", "", {"weight_decay": 0.0}))
+        return {name: true[name] - 2 * (bare[name] - before[name]) for name in before}
 
     def _counts_steps(self) -> bool:
         return any("step" in state for state in self.optimizer.state.values())
 
-    def _move(self, gradients: Gradients) -> None:
-        for group in self.optimizer.param_groups:
+    def _move(self, gradients: Mapping[str, Tensor], count: int | None, slip: _Slip | None = None) -> dict[str, Tensor]:
+        """Make one step of the optimiser, by default the one at `count`; the parameters after it."""
+        groups = self.optimizer.param_groups
+        for group in groups:
             for parameter in group["params"]:
                 parameter.grad = None
         for name in self.exercise.trained:
             parameter = self.namespace[name]
-            parameter.grad = gradients.total[name].detach().clone() if name in gradients.total else None
-        self.optimizer.step()
+            parameter.grad = gradients[name].detach().clone() if name in gradients else None
+        with _made_with(groups, slip):
+            for state in self.optimizer.state.values():
+                if slip is not None and slip.forgets:
+                    for key in state.keys() - {"step"}:
+                        state[key] = torch.zeros_like(state[key])
+                if "step" in state and count is not None:
+                    counted = count + (slip.counted if slip is not None else 0)
+                    state["step"] = torch.full_like(torch.as_tensor(state["step"], dtype=torch.float32), counted)
+            self.optimizer.step()
         for name in self.exercise.trained:
             self.namespace[name].grad = None
+        return {name: self.namespace[name].detach().clone() for name in self.exercise.trained}
+
+
+UPHILL = "it moved the wrong way. A step goes against the gradient."
+
+
+@contextlib.contextmanager
+def _made_with(groups: list[dict[str, Any]], slip: _Slip | None) -> Iterator[None]:
+    """Give the groups of an optimiser the settings of a slip for a while."""
+    kept = [dict(group) for group in groups]
+    largest = max(group.get("weight_decay", 0.0) for group in groups)
+    for group in groups:
+        for key, setting in (slip.settings if slip is not None else {}).items():
+            if key in group:
+                group[key] = setting({**group, "largest decay": largest}) if callable(setting) else setting
+    try:
+        yield
+    finally:
+        for group, before in zip(groups, kept, strict=True):
+            group.update(before)
+
+
+def _rounded(gradients: Gradients, sign: int, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The gradients with an error such as another order of the same sums makes."""
+    share = {torch.float64: 1e-13}
+    return {
+        name: true + sign * share.get(true.dtype, 1e-5) * gradients.scale(name)
+        for name, true in gradients.total.items()
+        if name in trained
+    }
+
+
+def _rates_of(scheduler: Any, count: int) -> Callable[[int], Sequence[float]]:
+    """The rates of a schedule at any position, one for each group of parameters."""
+    closed = getattr(scheduler, "_get_closed_form_lr", None)
+    if closed is None and isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
+        closed = scheduler.get_lr
+    if closed is None:
+        return _stepped(copy.deepcopy(scheduler), count).__getitem__
+
+    def rates(position: int) -> Sequence[float]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scheduler.last_epoch = position
+            found: Sequence[float] = closed()
+            return found
+
+    return rates
+
+
+def _stepped(scheduler: Any, count: int) -> list[list[float]]:
+    """The rates of a schedule that knows each only from the one before."""
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(count):
+            found.append([group["lr"] for group in scheduler.optimizer.param_groups])
+            scheduler.step()
+    return found
 
 
 def _same(ours: Tensor, own: Any) -> bool:

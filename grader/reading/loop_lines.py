@@ -1,0 +1,182 @@
+"""Where in a learner's loop something is done: a parameter updated, a rate chosen, a loss kept."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from grader.reading.loop_plan import LoopPlan
+from grader.syntax.scopes import assigned_names, root_name
+from grader.syntax.source import Statement
+
+_LISTS = (ast.List, ast.Tuple, ast.Dict)
+_PASSED_THROUGH = frozenset({"enumerate", "zip", "reversed", "list", "tuple", "items", "values", "tqdm"})
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A simple statement, or the first line of one that holds others, and the loops and functions around it."""
+
+    node: ast.stmt
+    whole: Statement
+    around: tuple[ast.stmt, ...]
+
+    @property
+    def line(self) -> int:
+        """Its line in the file, or in its cell of a notebook."""
+        return self.whole.cell.line + self.node.lineno - 1
+
+    @property
+    def read(self) -> set[str]:
+        """The names that it reads, where it is an update of something also that one."""
+        return {leaf.id for leaf in ast.walk(self.node) if isinstance(leaf, ast.Name)}
+
+    def changes(self, names: Collection[str]) -> bool:
+        """True where it stores to one of `names`, to a part of it, or changes it in place."""
+        for leaf in ast.walk(self.node):
+            target: ast.AST | None = None
+            if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
+                target = leaf
+            elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
+                called = leaf.func.attr
+                target = leaf.func.value if called in ("append", "extend") or _in_place(called) else None
+            if target is not None and root_name(target) in names:
+                return True
+        return False
+
+
+class LoopLines:
+    """The statements of a loop, with those of the functions that it calls, in the order of the text."""
+
+    def __init__(self, plan: LoopPlan) -> None:
+        self.plan = plan
+        self.spots = [spot for whole in plan.statements for spot in _spots([whole.node], whole, ())]
+        loops = {id(loop) for found in plan.loops.values() for loop in found}
+        within = [spot for spot in self.spots if loops & {id(outer) for outer in spot.around}]
+        functions = [spot for spot in self.spots if any(isinstance(o, ast.FunctionDef) for o in spot.around)]
+        self.inside = within + [spot for spot in functions if spot not in within]
+
+    def of_gradient(self, name: str) -> Spot | None:
+        """The last statement that writes the gradient of `name`."""
+        return self._last(spot for spot in self.inside if name in self.plan.names.written(ast.walk(spot.node)))
+
+    def of_name(self, name: str) -> Spot | None:
+        """The last statement that binds `name`."""
+        return self._last(spot for spot in self.inside if name in assigned_names(spot.node))
+
+    def of_record(self, name: str) -> Spot | None:
+        """The last statement that adds to the list `name`."""
+        return self._last(spot for spot in self.inside if spot.changes({name}))
+
+    def of_rate(self, name: str, rate: float, numbers: Mapping[str, float]) -> Spot | None:
+        """What chooses a wrong rate: the line of a number that the update reads and that is another one, or itself."""
+        update = self.of_update(name)
+        for read in sorted(update.read & numbers.keys()) if update is not None else ():
+            if abs(numbers[read] - rate) > 1e-9 * abs(rate) and (chosen := self.of_name(read)) is not None:
+                return chosen
+        return update
+
+    def of_update(self, name: str, *, first: bool = False) -> Spot | None:
+        """The last statement that changes the parameter `name`, or the first: by its name, or as one of a list."""
+        spots = [spot for spot in self.inside if spot.changes({name, *self._called_in(spot, name)})]
+        return (spots[0] if first else spots[-1]) if spots else None
+
+    def of_pairing(self, name: str, *, missing: bool = False) -> Spot | None:
+        """Where gradients stand side by side, as the parameters do; with `missing` only where that of `name` is not.
+
+        Failing that, where `name` is updated, or the head of the loop over the parameters.
+        """
+        update = self.of_update(name)
+        for spot in reversed(self.inside):
+            together = [leaf for leaf in ast.walk(spot.node) if isinstance(leaf, _LISTS)]
+            for listed in together:
+                held = {r for leaf in ast.walk(listed) for r in self._gradient(leaf)}
+                if len(held) > 1 and not (missing and name in held):
+                    return spot
+        if update is None:
+            return None
+        over = next((outer for outer in reversed(update.around) if isinstance(outer, ast.For)), None)
+        if over is None or any(over in found for found in self.plan.loops.values()):
+            return update
+        return Spot(over, update.whole, ())
+
+    def of_end(self) -> Spot | None:
+        """The first statement that leaves the loop."""
+        leaves = (ast.Break, ast.Return)
+        loops = {id(loop) for found in self.plan.loops.values() for loop in found}
+        within = (s for s in self.inside if loops & {id(outer) for outer in s.around})
+        return next((spot for spot in within if isinstance(spot.node, leaves)), None)
+
+    def of_counter(self) -> tuple[str, Spot] | None:
+        """The loop's own variable and the statement of its body that gives it another value, where there is one."""
+        for loop in (loop for found in self.plan.loops.values() for loop in found):
+            if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name):
+                for spot in self.inside:
+                    if loop in spot.around and loop.target.id in assigned_names(spot.node):
+                        return loop.target.id, spot
+        return None
+
+    def _gradient(self, leaf: ast.AST) -> Iterator[str]:
+        found = self.plan.names.find(leaf) if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) else None
+        if found is not None:
+            yield found[0]
+
+    def _called_in(self, spot: Spot, name: str) -> set[str]:
+        """What the parameter `name` is called there: the lists that hold it, and the variable of a loop over these."""
+        held = {"parameters"} | {n for s in self.spots for n in _holding(s.node, name)}
+        for outer in spot.around:
+            if isinstance(outer, ast.For):
+                held |= _drawn_from(outer.target, outer.iter, held, name)
+            elif isinstance(outer, ast.FunctionDef):
+                held |= {argument.arg for argument in outer.args.args[:1]}
+        return held
+
+    def _last(self, spots: Iterator[Spot]) -> Spot | None:
+        return next(iter([*spots][-1:]), None)
+
+
+def _in_place(method: str) -> bool:
+    return method.endswith("_") and not method.startswith("_")
+
+
+def _spots(body: list[ast.stmt], whole: Statement, around: tuple[ast.stmt, ...]) -> Iterator[Spot]:
+    for node in body:
+        inner = [child for part in ("body", "orelse", "finalbody") for child in getattr(node, part, [])]
+        yield Spot(_head(node) if inner else node, whole, around)
+        yield from _spots(inner, whole, (*around, node))
+
+
+def _head(node: ast.stmt) -> ast.stmt:
+    """The first line of a statement that holds others, as an assignment of what it binds."""
+    if not isinstance(node, ast.For):
+        return ast.copy_location(ast.Pass(), node)
+    return ast.copy_location(ast.Assign([node.target], node.iter), node)
+
+
+def _holding(node: ast.stmt, name: str) -> Iterator[str]:
+    """The names that get a list, a tuple or a dict in which `name` stands."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, _LISTS)):
+        return
+    if any(isinstance(leaf, ast.Name) and leaf.id == name for leaf in ast.walk(node.value)):
+        yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _drawn_from(target: ast.expr, items: ast.expr, held: set[str], name: str) -> set[str]:
+    """The loop variables that come from what holds the parameter: `p` of `for p, dp in zip(parameters, gradients)`."""
+    if isinstance(items, ast.Call):
+        called = items.func.attr if isinstance(items.func, ast.Attribute) else getattr(items.func, "id", "")
+        if called == "zip" and isinstance(target, ast.Tuple):
+            pairs = zip(target.elts, items.args, strict=False)
+            return {found for one, source in pairs for found in _drawn_from(one, source, held, name)}
+        if called == "enumerate" and isinstance(target, ast.Tuple) and len(target.elts) == 2 and items.args:
+            return _drawn_from(target.elts[1], items.args[0], held, name)
+        if called in _PASSED_THROUGH:
+            target = target.elts[-1] if called == "items" and isinstance(target, ast.Tuple) else target
+            inner = [items.func.value] if isinstance(items.func, ast.Attribute) else items.args[:1]
+            return {found for source in inner for found in _drawn_from(target, source, held, name)}
+    mentioned = {leaf.id for leaf in ast.walk(items) if isinstance(leaf, ast.Name)}
+    if not (mentioned & held or (isinstance(items, _LISTS) and name in mentioned)):
+        return set()
+    first = target.elts[0] if isinstance(target, ast.Tuple) else target
+    return {first.id} if isinstance(first, ast.Name) else set()
