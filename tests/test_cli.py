@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -15,9 +16,14 @@ from typing import Any, get_args
 import pytest
 import torch
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
+from conftest import GradeText
 from dojo import REPOSITORY, dojo, environment
+from rich.console import Console
 
-from grader.report.records import Status
+from grader.lesson.exercise import all_exercises
+from grader.lesson.tracks import minutes_of
+from grader.report.records import Report, Status, SubmissionReport, Verdict
+from grader.showing.terminal import draw_report, draw_summary
 
 Make = Callable[[Path], object]
 
@@ -267,6 +273,37 @@ def test_nothing_is_padded_and_nothing_breaks_in_a_narrow_or_old_console(tmp_pat
         assert (ran.returncode, ran.stderr) == (1, "")
         assert [line for line in ran.stdout.split("\n") if line != line.rstrip()] == []
         assert "First thing to look at" in ran.stdout
+
+
+_WITH_27 = "dlogits = dnorm_logits + F.one_hot(logits.max(1).indices, 27) * dlogit_maxes"
+
+
+def test_the_map_knows_how_long_each_lesson_takes() -> None:
+    assert {exercise.id: minutes_of(exercise) for exercise in all_exercises() if not minutes_of(exercise)} == {}
+    assert next(minutes_of(e) for e in all_exercises() if e.id == "makemore/ex1_atoms") == 120
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_terminal_leaves_out_figures_and_cuts_no_word(grade_text: GradeText, width: int) -> None:
+    (report,) = grade_text(with_lines({"dlogits": _WITH_27, "dprobs": "dprobs = dlogprobs"}))
+    drawn = io.StringIO()
+    draw_report(Report([report]), Console(file=drawn, width=width))
+    said = drawn.getvalue()
+    assert "\u2026" not in said
+    assert re.search(r"^dlogits .*right \(at these sizes\)$", said, re.MULTILINE)
+    assert ("approximate" in said) == (width == 80)
+
+
+def test_a_title_that_goes_on_stays_below_itself() -> None:
+    title = "A lesson with a title that is longer than the terminal is wide"
+    verdicts = [Verdict("h")]
+    waiting = SubmissionReport("a.py", "makemore/ex1_atoms", title, 1, "", "cpu", "basic", verdicts, attempted=False)
+    drawn = io.StringIO()
+    draw_summary(waiting, Console(file=drawn, width=40))
+    first, *others = drawn.getvalue().rstrip().split("\n")
+    assert first.startswith("  0 of 1   A lesson")
+    assert others
+    assert all(line.startswith(" " * 11) for line in others)
 
 
 def test_the_start_says_where_to_begin_and_the_end_what_comes_next(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ import pytest
 import torch
 from answers.build import with_lines
 
+from grader.diagnosing.core import size_words
 from grader.judging.details import MAX_SIDE, picture_of
 from grader.report.records import INFINITE, LEVELS, NOT_A_NUMBER, Picture, Report
 from grader.showing.error_picture import as_svg, as_text, in_words, panels
 from grader.showing.explain import draw_explanation
 from grader.showing.terminal import console_for
-from grader.showing.text import size_words
 
 
 def made(yours: list[list[float]], true: list[list[float]]) -> Picture:
@@ -68,7 +68,7 @@ def test_nan_and_infinity_are_themselves_and_leave_the_scale_alone() -> None:
     assert picture.scale == 2.0
     assert levels(picture)["yours"] == [[NOT_A_NUMBER, INFINITE, -INFINITE, LEVELS // 2]]
     assert "3 of them are nan or infinite" in in_words(picture, "dh")
-    assert "|n!!4|" in "\n".join(as_text(picture))
+    assert "|n!!4|" in "\n".join(as_text(picture, 80))
 
 
 def test_a_large_tensor_is_pooled_to_what_is_farthest_from_zero() -> None:
@@ -121,9 +121,44 @@ def test_a_picture_stays_small() -> None:
     assert len(as_svg(picture, "dW")) < 40_000
 
 
+def test_characters_keep_to_the_width_and_stand_side_by_side_where_they_fit() -> None:
+    numbers = torch.randn(2, 20, 64, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    wide = picture_of(*numbers)
+    small = made([[1.0, -1.0], [0.0, float("nan")]], [[1.0, 1.0], [0.0, 1.0]])
+    assert wide is not None
+    for width in (40, 60, 80, 120):
+        assert max(map(len, as_text(wide, width)[1:])) <= width
+    assert sum(line.count("|") == 6 for line in as_text(wide, 240)) == 20
+    assert as_text(small, 60)[2:] == [
+        "   yours      true      yours minus true",
+        "0 |8h|     0 |88|    0 | h|",
+        "1 | n|     1 | 8|    1 | n|",
+        "   01         01        01",
+    ]
+
+
+def test_a_narrowed_picture_keeps_what_is_farthest_from_zero() -> None:
+    true = torch.zeros(1, 60, dtype=torch.float64)
+    yours = true.clone()
+    yours[0, 7], yours[0, 8], yours[0, 59] = 1.0, 0.5, -1.0
+    picture = picture_of(yours, true)
+    assert picture is not None
+    (row,) = [line for line in as_text(picture, 24) if "|" in line][:1]
+    assert row == "0 |  8                h|"
+
+
 def test_an_error_is_told_in_words() -> None:
-    said = [size_words(share) for share in (2.0, 3.14, 0.184, 0.0123, 1.0, float("nan"))]
-    assert said == ["twice", "3.1 times", "18% of", "1.23% of", "100% of", "nan or infinite, beside"]
+    said = [size_words(share) for share in (2.0, 3.14, 31400.0, 0.184, 0.0123, 1.0, 3e-9, float("nan"))]
+    assert said == [
+        "twice",
+        "3.1 times",
+        "31,400 times",
+        "18% of",
+        "1.23% of",
+        "100% of",
+        "less than 0.01% of",
+        "nan or infinite, beside",
+    ]
 
 
 # ---- Which numbers are shown ----
@@ -144,6 +179,7 @@ def test_the_lessons_own_data_is_shown_and_is_the_same_each_time(grade_text: Any
     assert verdict.details == again.details
     assert len({(e.yours, e.true) for e in verdict.details.largest_errors}) == 3
     assert "come from" not in said
+    assert re.search(r"seed +\d+ \(--seed \d+ repeats this grading\)", said)
 
 
 @pytest.mark.parametrize(("name", "line"), [("b1", "db1 = torch.zeros_like(b1)"), ("logit_maxes", None)])

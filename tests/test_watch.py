@@ -439,7 +439,7 @@ def test_no_verdict_is_shown_on_a_text_that_is_gone(tmp_path: Path, monkeypatch:
     shown: list[int] = []
 
     class Shows:
-        def verdicts(self, report: Report) -> None:
+        def verdicts(self, report: Report, changes: object = ()) -> None:
             shown.extend(submission.score for submission in report.submissions)
 
     monkeypatch.setattr("grader.learner.hints.remember", lambda report: None)

@@ -241,7 +241,7 @@ def _draw(report: Report, output: Path | None, explain: str | None, everything: 
 
     with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8") as file:
         console = console_for(file)
-        file.write(whole_or_without(report, drawn))
+        console.file.write(whole_or_without(report, drawn))
 
 
 def _default_path() -> Path:

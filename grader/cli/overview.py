@@ -32,8 +32,9 @@ def _track_lines(track: Track, progress: Progress) -> list[str]:
     heading = f"  {track.title} ({lessons}{time}): {_state(right, total)}"
     if right in (0, total):
         return [heading, *_wrapped(track.about), ""]
+    width = max(len(exercise.short_id) for exercise in track.exercises)
     rows = [
-        f"    {exercise.short_id:4} {_state(*count):16} {exercise.title}"
+        f"    {exercise.short_id:{width}}  {_state(*count):14}  {exercise.title}"
         for exercise, count in zip(track.exercises, counts, strict=True)
     ]
     return [heading, *rows, ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,6 +145,17 @@ class Mismatch:
 
 def shape_text(shape: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+
+
+def size_words(share: float) -> str:
+    """How large an error is beside the largest element of the true gradient: `18% of`, `twice`, `12 times`."""
+    if not math.isfinite(share):
+        return "nan or infinite, beside"
+    if share >= 1.5:
+        return "twice" if 1.95 <= share < 2.05 else f"{share:.2g} times" if share < 100 else f"{share:,.0f} times"
+    if share < 5e-5:
+        return "less than 0.01% of"
+    return f"{share:.2%} of" if share < 0.1 else f"{share:.0%} of"
 
 
 def without_small_constants(text: str) -> ast.Module | None:

@@ -15,6 +15,7 @@ from grader.diagnosing.core import (
     Mismatch,
     common_factor,
     named_factor,
+    size_words,
     without_small_constants,
 )
 
@@ -236,7 +237,7 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
     where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
     return Diagnosis(
         "wrong-values",
-        f"Off by {float(difference.max()) / mismatch.scale:.1e} of the largest gradient; {right:.0%} of the "
+        f"Off by {size_words(float(difference.max()) / mismatch.scale)} the largest gradient; {right:.0%} of the "
         f"elements are right. The largest error is at d{mismatch.name}{where}: "
         f"yours {float(candidate.flatten()[flat]):.6g}, true {float(truth.flatten()[flat]):.6g}.",
     )

@@ -136,7 +136,7 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
         place = _place(lines.of_gradient(gradient) if begins != gradient else lines.of_name(begins))
         return Finding("wrong", f"{at}, and it begins at {begins}: {found.message}", found.mistake, place)
     if name == "loss":
-        said = f"{at}: off by {how} of its value. Look at the batch and at the forward pass."
+        said = f"{at}: off by {how} its value. Look at the batch and at the forward pass."
         return Finding("wrong", said, "wrong-loss", _place(lines.of_name("loss")))
     if (slip := _update_slip(name, departures, trial, lines)) is not None:
         diagnosis, spot = slip
@@ -147,7 +147,7 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
         found = diagnose(Mismatch(name, there, truth.gradients, truth.forward))
         said = f"{at}. The update implies a gradient d{name}: {found.message}"
         return Finding("wrong", said, found.mistake, _place(lines.of_gradient(name)))
-    said = f"{at}: off by {how} of the change that the step should make."
+    said = f"{at}: off by {how} the change that the step should make."
     return Finding("wrong", said, "wrong-values", _place(lines.of_update(name)))
 
 

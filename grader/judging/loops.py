@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
+from grader.diagnosing.core import size_words
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
@@ -224,7 +225,7 @@ def compare_step(
         limit = LIMITS[true.dtype]
         allowed = limit.step * change + limit.parameter * size
         if not difference <= allowed:
-            found.departed[name] = f"{difference / change:.1e}" if change else "inf"
+            found.departed[name] = size_words(difference / change) if change else "many times"
             slips = ((words, after[name].to("cpu")) for words, after in truth.slips.items() if name in after)
             made = next((words for words, after in slips if _largest(ours, after, truth.noise[name]) <= allowed), None)
             if made is not None:

@@ -14,7 +14,7 @@ from grader.base.files import read_text
 from grader.lesson.exercise import Exercise, all_exercises, exercise_folder
 
 FILE = "track.toml"
-_MINUTES = re.compile(r"About (\d+) minutes")
+_TIME = re.compile(r"About (\d+(?:\.\d+)?) (minute|hour)s?")
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Track:
 def minutes_of(exercise: Exercise) -> int | None:
     """How long a lesson says that it takes, in its first cell; None where it says nothing."""
     first = next((cell.text for cell in exercise.cells if cell.kind == "markdown"), "")
-    found = _MINUTES.search(first)
-    return int(found[1]) if found else None
+    found = _TIME.search(first)
+    return round(float(found[1]) * (60 if found[2] == "hour" else 1)) if found else None
 
 
 def duration(minutes: int) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from html import escape
 
 from grader.diagnosing import shape_text
+from grader.diagnosing.core import size_words
 from grader.notebook.judging import Judgement
 from grader.showing.error_picture import as_svg
 from grader.showing.graph_marks import STATES, State, state_of
-from grader.showing.text import size_words
 
 _UNKNOWN = State("?", "not judged", "#8b949e")
 _GAP = "\u2003\u2003"

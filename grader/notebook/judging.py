@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from grader.diagnosing import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
+from grader.diagnosing.core import size_words
 from grader.diagnosing.paths import path_scaled, path_twice
 from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Seen, verdict_of
 from grader.notebook import guards
@@ -146,7 +147,7 @@ def _evidence_of_values(
         judged.notes += guards.spoilt(name, d, namespace, known)
         return replace(evidence, luck=_look_closer(judged, known))
     if known is None:
-        off = f"Off by {found.error:.1e} of the largest element of the true gradient."
+        off = f"Off by {size_words(found.error)} the largest element of the true gradient."
         return replace(evidence, explained=Diagnosis("wrong-values", off))
     said = _explained(judged, d, namespace, known, earlier)
     if said is None:  # right but for rounding that several lines have added up

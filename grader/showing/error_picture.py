@@ -33,6 +33,7 @@ _PALETTE = [
 """Colour and opacity of each pixel: nothing, above zero, below zero, not a number."""
 
 _GLYPHS_ABOVE, _GLYPHS_BELOW = "12345678", "abcdefgh"
+_BETWEEN = "   "
 
 
 def levels_of(encoded: str, picture: Picture) -> Levels:
@@ -67,21 +68,46 @@ def as_svg(picture: Picture, name: str) -> str:
     )
 
 
-def as_text(picture: Picture) -> list[str]:
-    """The picture in characters: 1 to 8 above zero, a to h below, `n` not a number, `!` infinite."""
-    ends = f"{_SHADES} and h are {picture.scale:.3g}"
-    lines = [f"1 to {_SHADES}: above zero, a to h: below; {ends}; n is nan, ! is infinite"]
-    for caption, levels in panels(picture):
-        lines += ["", f"{caption}:"]
-        places = _ticks(picture.rows, picture.shape_rows)
-        lines += [f"{places.get(y, ''):>6} |{''.join(map(_glyph, row))}|" for y, row in enumerate(levels.tolist())]
-        ticks = _ticks(picture.columns, picture.shape_columns)
-        ruler = [" "] * (picture.columns + 8)
-        for at, tick in ticks.items():
-            start = min(at, len(ruler) - len(tick))
-            ruler[start : start + len(tick)] = tick
-        lines.append(" " * 8 + "".join(ruler).rstrip())
-    return lines
+def as_text(picture: Picture, width: int) -> list[str]:
+    """The picture in characters: 1 to 8 above zero, a to h below, `n` not a number, `!` infinite.
+
+    The panels stand side by side where `width` letters hold them, else one below the other.
+    """
+    drawn = [_panel_as_text(caption, levels, picture, width) for caption, levels in panels(picture)]
+    side_by_side = sum(max(map(len, lines)) + len(_BETWEEN) for lines in drawn) - len(_BETWEEN) <= width
+    key = f"1 to {_SHADES}: above zero, a to h: below zero, {_SHADES} and h: about {picture.scale:.3g} or more"
+    if any((np.abs(levels.astype(int)) > LEVELS).any() for _, levels in panels(picture)):
+        key += ", n: nan, !: infinite"
+    if not side_by_side:
+        return [key, *(line for lines in drawn for line in ("", *lines))]
+    wide = [[line.ljust(max(map(len, lines))) for line in lines] for lines in drawn]
+    return [key, "", *(_BETWEEN.join(row).rstrip() for row in zip(*wide, strict=True))]
+
+
+def _panel_as_text(caption: str, levels: Levels, picture: Picture, width: int) -> list[str]:
+    """One panel: its caption, its rows between bars, and the numbers of its columns."""
+    places = _ticks(picture.rows, picture.shape_rows)
+    margin = max(map(len, places.values()))
+    levels = _narrowed(levels, width - margin - 3)
+    rows = [f"{places.get(y, ''):>{margin}} |{''.join(map(_glyph, row))}|" for y, row in enumerate(levels.tolist())]
+    columns = levels.shape[1]
+    ruler = [" "] * (columns + 2)
+    for at, tick in _ticks(columns, picture.shape_columns).items():
+        start = min(at, len(ruler) - len(tick))
+        ruler[start : start + len(tick)] = tick
+    indent = " " * (margin + 2)
+    return [indent + caption, *rows, indent + "".join(ruler).rstrip()]
+
+
+def _narrowed(levels: Levels, most: int) -> Levels:
+    """At most so many columns, each the level farthest from zero of those that it stands for."""
+    columns = levels.shape[1]
+    if columns <= most:
+        return levels
+    groups = np.array_split(np.arange(columns), max(1, most))
+    kept = [levels[:, group] for group in groups]
+    found = [part[np.arange(len(part)), np.abs(part.astype(int)).argmax(axis=1)] for part in kept]
+    return np.stack(found, axis=1)
 
 
 def in_words(picture: Picture, name: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from grader.base.visible import visible
-from grader.diagnosing.core import shape_text
+from grader.diagnosing.core import shape_text, size_words
 from grader.lesson.exercise import find_exercise
 from grader.report.records import Details, Report, Status, SubmissionReport, Verdict
 from grader.showing.error_picture import as_svg
@@ -17,7 +17,7 @@ from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import STATES
 from grader.showing.page import environment, pieces
 from grader.showing.terminal import first_thing, verdict_words
-from grader.showing.text import DATA_WORDS, score_words, size_words
+from grader.showing.text import DATA_WORDS, score_words
 
 
 @dataclass(frozen=True)

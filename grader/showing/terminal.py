@@ -19,6 +19,7 @@ from grader.showing.graph_marks import STATES
 from grader.showing.text import DATA_WORDS, score_words
 
 PLAIN_WIDTH = 80
+_GAP = 2
 _FILLING = re.compile(r"[ \t]+$", re.MULTILINE)
 
 _STYLES = {
@@ -59,7 +60,7 @@ def draw_report(report: Report, console: Console, *, everything: bool = False) -
     first = first_thing(report)
     for submission in _shown_in_full(report, everything):
         console.print(_heading(submission))
-        console.print(_table(submission))
+        console.print(_table(submission, console.width))
         console.print()
         for verdict in submission.verdicts:
             if not verdict.passed and verdict.status != "missing" and (submission, verdict) != first:
@@ -84,7 +85,9 @@ def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Consol
     console.print(Text.assemble((label, "bold"), f": {verdict_words(verdict)}{kind}, {at}"))
     if verdict.code:
         console.print(Padding(Text(visible(verdict.code), style="cyan"), (0, 0, 0, 4)))
-    console.print(Padding(Text(visible(verdict.message)), (0, 0, 1, 2)))
+    if verdict.message != verdict_words(verdict):
+        console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))
+    console.print()
 
 
 def verdict_words(verdict: Verdict) -> str:
@@ -139,9 +142,15 @@ def _draw_track(track: str, submissions: Sequence[SubmissionReport], console: Co
     right, total = (whole(sum(numbers)) for numbers in zip(*((s.score, s.max_score) for s in submissions), strict=True))
     done = right == total
     count = f"{right} of {total}"
-    state = "" if done else "   not started"
-    words = f"   {find_track(track).title}, {len(submissions)} lessons"
-    console.print(Text.assemble((f"{count:>8}", "green" if done else ""), words, (state, "dim")))
+    _draw_line(count, f"{find_track(track).title}, {len(submissions)} lessons", console, done, done)
+
+
+def _draw_line(count: str, title: str, console: Console, done: bool, begun: bool) -> None:
+    """How much is right, of what, and whether it is begun; what does not fit goes on below the title."""
+    state = ("", "") if begun else ("   not started", "dim")
+    row = Table.grid(padding=(0, 3, 0, 0))
+    row.add_row(Text(f"{count:>8}", style="green" if done else ""), Text.assemble(title, state))
+    console.print(row)
 
 
 def _draw_end(report: Report, console: Console) -> None:
@@ -166,27 +175,35 @@ def _heading(submission: SubmissionReport) -> Text:
     return Text.assemble((submission.title, "bold"), "\n", (visible(submission.path, keep=""), "dim"))
 
 
-def _table(submission: SubmissionReport) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("gradient", "exact", "approximate", "maxdiff", "verdict"):
-        table.add_column(column, justify="left", no_wrap=True)
-    for verdict in submission.verdicts:
-        style = _STYLES[verdict.status]
-        table.add_row(
-            verdict.label,
-            "" if verdict.exact is None else str(verdict.exact),
-            "" if verdict.approximate is None else str(verdict.approximate),
-            "" if verdict.maxdiff is None else f"{verdict.maxdiff:.2g}",
-            Text(verdict_words(verdict), style=style),
-        )
+def _table(submission: SubmissionReport, width: int) -> Table:
+    """A row for each gradient; where the lecture's figures do not fit, the verdict stands without some of them."""
+    columns = {
+        "gradient": [Text(verdict.label) for verdict in submission.verdicts],
+        "exact": [_figure(verdict.exact) for verdict in submission.verdicts],
+        "approximate": [_figure(verdict.approximate) for verdict in submission.verdicts],
+        "maxdiff": [_figure(verdict.maxdiff) for verdict in submission.verdicts],
+        "verdict": [Text(verdict_words(v), style=_STYLES[v.status]) for v in submission.verdicts],
+    }
+    for dispensable in ("exact", "approximate", "maxdiff"):
+        needed = sum(max(len(head), *(cell.cell_len for cell in cells)) + _GAP for head, cells in columns.items())
+        if needed - _GAP > width:
+            del columns[dispensable]
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    for head in columns:
+        table.add_column(head, no_wrap=True, overflow="fold")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
     return table
 
 
+def _figure(value: bool | float | None) -> Text:
+    if value is None:
+        return Text()
+    return Text(str(value) if isinstance(value, bool) else f"{value:.2g}")
+
+
 def draw_summary(submission: SubmissionReport, console: Console) -> None:
-    state = "" if submission.attempted else "   not started"
-    count = score_words(submission)
-    style = "green" if submission.all_passed else ""
-    console.print(Text.assemble((f"{count:>8}", style), f"   {submission.title}", (state, "dim")))
+    _draw_line(score_words(submission), submission.title, console, submission.all_passed, submission.attempted)
     for note in submission.notes:
         console.print(Padding(Text(visible(note)), (0, 0, 0, 11)))
     for verdict in submission.verdicts:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from grader.report.records import SubmissionReport
 
 
@@ -19,12 +17,3 @@ DATA_WORDS = {
     "random upstream": "These numbers come from a random upstream gradient, because the true gradient is zero here.",
 }
 """Whose numbers a view shows, where they are not those of the lesson's own data."""
-
-
-def size_words(share: float) -> str:
-    """How large an error is beside the largest element of the true gradient: `18% of`, `twice`, `12 times`."""
-    if not math.isfinite(share):
-        return "nan or infinite, beside"
-    if share >= 1.5:
-        return "twice" if 1.95 <= share < 2.05 else f"{share:.2g} times"
-    return f"{share:.2%} of" if share < 0.1 else f"{share:.0%} of"
