@@ -82,6 +82,11 @@ def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]
                 yield Variant(changed, found[1])
 
 
+def edited_statement(statements: Sequence[str], variant: Variant) -> int:
+    """The position of the statement that a variant of `statements` edits or leaves out."""
+    return next(i for i, (old, new) in enumerate(itertools.zip_longest(statements, variant.statements)) if old != new)
+
+
 _Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
 
 
@@ -289,12 +294,25 @@ def _missing_factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST,
             yield product, Diagnosis("missing-factor", said)
 
 
+def _scaled(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    """A constant that a line lacks, or that it has too much."""
+    if not isinstance(node, (ast.Assign, ast.AugAssign)):
+        return
+    for operation in (ast.Mult(), ast.Div()):
+        for constant in (ast.Constant(2), ast.Name("n", ast.Load())):
+            changed = copy.copy(node)
+            changed.value = ast.BinOp(node.value, operation, constant)
+            said = f"`{_short(ast.unparse(node))}` is {ast.unparse(constant)} times too "
+            yield changed, Diagnosis("scale", said + ("small." if isinstance(operation, ast.Mult) else "large."))
+
+
 _EDITS: tuple[_Edit, ...] = (
     _sign,
     _dimension,
     _exponent,
     _constant,
     _transpose,
+    _scaled,
     _assignment,
     _cast,
     _factor,

@@ -6,6 +6,7 @@ Its documentation names the fields. Every text is given as "text", which Gradesc
 from __future__ import annotations
 
 import json
+from textwrap import indent
 from typing import Any
 
 from grader.base.visible import visible
@@ -42,7 +43,7 @@ def _test(submission: SubmissionReport, verdict: Verdict, number: str) -> dict[s
     if verdict.line is not None and not verdict.passed:
         said[0] += f", {where(submission, verdict)}"
     if verdict.code and not verdict.passed:
-        said.append(f"    {verdict.code}")
+        said.append(indent(verdict.code, "    "))
     if verdict.message and verdict.message != said[0]:
         said.append(verdict.message)
     return {

@@ -12,7 +12,7 @@ import torch
 from grader.base.boundary import FILE_MEMORY, one_file
 from grader.base.errors import DojoError, NotGradedError
 from grader.diagnosing import UNEXPLAINED, Diagnosis, combined
-from grader.diagnosing.repair import variants, vocabulary_of
+from grader.diagnosing.repair import edited_statement, variants, vocabulary_of
 from grader.judging.judge import Judge, prove
 from grader.judging.settings import Settings, settings
 from grader.judging.verdicts import (
@@ -177,14 +177,20 @@ class Grader:
                 remark=repeated_atoms(plan, name) if seen.right else "",
             )
         verdicts = {name: verdict_of(evidence) for name, evidence in known.items()}
-        puzzling = [
-            v
-            for v in verdicts.values()
-            if v.name not in plan.definitions and v.mistake in UNEXPLAINED and not plan.attempts[v.name].inside
-        ]
+        puzzling = []
+        for verdict in verdicts.values():
+            name = verdict.name
+            if verdict.status not in ("wrong", "shape") or name in plan.definitions or plan.attempts[name].inside:
+                continue
+            answer = Place.of_answer([plan.statements[index] for index in plan.lines_of(name)])
+            known[name] = replace(known[name], lines=answer)
+            if verdict.mistake in UNEXPLAINED or answer is not None:
+                puzzling.append(verdict)
+        puzzling.sort(key=lambda verdict: verdict.mistake not in UNEXPLAINED)
         if puzzling:
-            for name, found in self._explain_by_repair(judge, puzzling).items():
-                known[name] = replace(known[name], explained=found)
+            for name, (found, place) in self._explain_by_repair(judge, puzzling).items():
+                explained = found if verdicts[name].mistake in UNEXPLAINED else None
+                known[name] = replace(known[name], explained=explained, lines=place or known[name].lines)
 
     def _run_cases(self, judge: Judge, known: dict[str, Evidence]) -> None:
         """Add what each function and class gives in the lesson's cases."""
@@ -196,14 +202,17 @@ class Grader:
             tried = [TriedCase.of(*pair, tolerance) for pair in zip(cases, answers, strict=False)]
             known[name] = replace(known[name], cases=tried)
 
-    def _explain_by_repair(self, judge: Judge, verdicts: Sequence[Verdict]) -> dict[str, Diagnosis]:
-        """Where no detector knows the numbers: is there a one-token edit of the lines that makes them right?"""
+    def _explain_by_repair(
+        self, judge: Judge, verdicts: Sequence[Verdict]
+    ) -> dict[str, tuple[Diagnosis | None, Place | None]]:
+        """Where no detector knows the numbers, or which of several lines is to blame: is there an edit of one line
+        that makes them right?"""
         plan = judge.plan
         truth = self.truths.find(plan.exercise, other_data(self.settings.seed, self.settings.device, "repair"))
         vocabulary = vocabulary_of(
             plan.exercise, truth.forward, {*plan.exercise.graded_gradients, *plan.exercise.given}
         )
-        explained = {}
+        explained: dict[str, tuple[Diagnosis | None, Place | None]] = {}
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
             if sum(map(len, lines)) > MOST_REPAIRED_TEXT:
@@ -213,8 +222,12 @@ class Grader:
             tried = variants(lines, vocabulary.also(own), MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
             right = judge.right_variants(verdict.name, [variant.statements for variant in tried], truth)
             found = combined([tried[number].diagnosis for number in right], verdict.message)
-            if found is not None:
-                explained[verdict.name] = found
+            places = {edited_statement(lines, tried[number]) for number in right}
+            if len(places) == 1:
+                statement = plan.statements[plan.lines_of(verdict.name)[places.pop()]]
+                explained[verdict.name] = found, Place.of(statement)
+            else:
+                explained[verdict.name] = found, None
         return explained
 
     def _right_from_further_up(self, judge: Judge, name: str) -> bool:

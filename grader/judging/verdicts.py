@@ -36,6 +36,10 @@ _PLAIN_WORDS = {
 }
 
 
+MOST_LINES = 8
+"""Lines of an answer that a verdict shows as a whole."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What was handed over for one gradient: numbers, or words about what it is instead."""
@@ -56,9 +60,21 @@ class Place:
 
     @classmethod
     def of(cls, statement: Statement, line: int | None = None) -> Place:
-        """A line of a statement, its first where none is given."""
+        """A line of a statement; where none is given or it is the first, a short statement as a whole."""
         at = statement.line if line is None else line
-        return cls(at, statement.cell.number, statement.line_text(at))
+        whole = at == statement.line and isinstance(statement.node, (ast.Assign, ast.AugAssign, ast.AnnAssign))
+        short = whole and statement.text.count("\n") < MOST_LINES
+        return cls(at, statement.cell.number, statement.text if short else statement.line_text(at))
+
+    @classmethod
+    def of_answer(cls, statements: Sequence[Statement]) -> Place | None:
+        """An answer of several statements of one cell as a whole; None where it is long, or has one statement."""
+        text = [statement.text for statement in statements]
+        if len(text) < 2 or sum(t.count("\n") + 1 for t in text) > MOST_LINES:
+            return None
+        if len({id(statement.cell) for statement in statements}) > 1:
+            return None
+        return cls(statements[0].line, statements[0].cell.number, "\n".join(text))
 
 
 @dataclass(frozen=True)
@@ -144,6 +160,7 @@ class Evidence:
     gradients from above, and `probe_right` is whether the answer held there or further up; `sizes` other sizes.
     `found` is what was found out without running: an answer that is not admitted, a line that is no Python.
     `explained` is the word of somebody who knows more than the detectors, such as an edit that mends the line.
+    `lines` is the line of an answer whose edit mends it, or the whole answer where it has several.
     `luck` is a reason why right numbers were luck, and `remark` what a right answer is told beside.
     `figures` are the lecture's, where nothing else gives them: exact, approximate, maxdiff.
     `cases` are those of a function or class, in order, up to one that never ended.
@@ -167,6 +184,7 @@ class Evidence:
     luck: Finding | None = None
     remark: str = ""
     explained: Diagnosis | None = None
+    lines: Place | None = None
     cases: Sequence[TriedCase] | None = None
     figures: tuple[bool, bool, float] | None = None
 
@@ -179,6 +197,8 @@ def verdict_of(evidence: Evidence) -> Verdict:
     """
     found = evidence.found or _weighed(evidence)
     place, decisive = found.place, evidence.decisive
+    if place is None and found.status in ("wrong", "shape"):
+        place = evidence.lines
     if place is None and evidence.statement is not None:
         place = Place.of(evidence.statement, decisive.answer.line if decisive else None)
     verdict = Verdict(
