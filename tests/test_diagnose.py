@@ -177,3 +177,23 @@ def test_an_edit_of_one_token_explains_what_no_detector_knows(grade_text) -> Non
 )
 def test_exceptions_in_the_words_of_the_exercise(text: str, words: str) -> None:
     assert words in explain_exception("RuntimeError", text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("F.softmax(logits, 1)", "F.softmax(logits, 0)", "dlogits = F.softmax(logits, 0)"),
+        ("range(n), Yb] -= 1", "range(n), Yb] += 1", "dlogits[range(n), Yb] += 1"),
+        ("/= n", "/= 2 * n", "dlogits /= 2 * n"),
+        ("range(n), Yb] -= 1", ":, Yb] -= 1", "dlogits = F.softmax(logits, 1)\ndlogits[:, Yb] -= 1\ndlogits /= n"),
+    ],
+)
+def test_the_line_whose_edit_mends_an_answer_is_shown_or_the_whole_answer(old, new, code, grade_text) -> None:
+    answer = "dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\ndlogits /= n\n"
+    assert answer.count(old) == 1
+    assert blamed(grade_text(answer.replace(old, new), exercise="makemore/ex2")).code == code
+
+
+def test_an_answer_of_one_statement_is_shown_with_all_its_lines(grade_text) -> None:
+    answer = "dlogits = (\n    F.softmax(logits, 1)\n    - 1\n)"
+    assert blamed(grade_text(answer + "\n", exercise="makemore/ex2")).code == answer

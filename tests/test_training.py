@@ -170,6 +170,37 @@ def test_wrong_loops_are_refused_and_the_first_departure_is_named(
         assert found[nearest].mistake == mistake
 
 
+GUILTY = {
+    "wrong-dimension": (
+        "dlogits = (F.softmax(logits, 1) - one_hot[Yb]) / n",
+        "dlogits = F.softmax(logits, 0)\n        dlogits[range(n), Yb] -= 1\n        dlogits /= n",
+        "dlogits = F.softmax(logits, 0)",
+    ),
+    "overwritten-rows": (SCATTER, "dC[Xb] = demb", "dC = torch.zeros_like(C)\ndC[Xb] = demb"),
+    "extra-keepdim": ("= dlogits.sum(0)", "= dlogits.sum(0, keepdim=True)", "db2 = dlogits.sum(0, keepdim=True)"),
+    "transposed": ("dW2 = h.T @ dlogits", "dW2 = dlogits.T @ h", "dW2 = dlogits.T @ h"),
+    "early-update": (
+        "        dh = dlogits @ W2.T\n        dW2 = h.T @ dlogits",
+        "        dW2 = h.T @ dlogits\n        W2 -= 0.1 * dW2\n        dh = dlogits @ W2.T",
+        "dh = dlogits @ W2.T",
+    ),
+    "exception": ("h = torch.tanh(hpreact)", "h = torch.tanh(hpreact", "h = torch.tanh(hpreact"),
+}
+
+
+@pytest.mark.parametrize(("mistake", "old", "new", "code"), [(mistake, *row) for mistake, row in GUILTY.items()])
+def test_the_line_of_the_gradient_to_mend_is_shown(
+    grade: Callable[[str], SubmissionReport], mistake: str, old: str, new: str, code: str
+) -> None:
+    report = grade(edited(old, new))
+    assert {(verdict.mistake, verdict.code) for verdict in refused(report).values()} == {(mistake, code)}
+
+
+def test_a_loop_without_a_list_of_losses_is_told_so(grade: Callable[[str], SubmissionReport]) -> None:
+    (loss,) = refused(grade(edited(APPEND, "pass"))).values()
+    assert loss.message == "No list holds the losses: append the loss of each step to losses, as a number."
+
+
 # ---- Loops that are no pass and no departure ----
 
 

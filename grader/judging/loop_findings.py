@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose
 from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, same_gradient, wrong_record
-from grader.judging.verdicts import Finding, Place, failed
+from grader.judging.verdicts import MOST_LINES, Finding, Place, failed
 from grader.lesson.exercise import Exercise
 from grader.reading.loop_lines import LoopLines, Spot
 from grader.reading.loop_plan import LoopPlan
+from grader.running.protocol import Failure
 
 AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
@@ -60,7 +62,7 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     if trial.first(name) is not None:
         return _departure(name, trial, evidence)
     if trial.failure is not None:
-        return failed(trial.failure, plan.statement)
+        return _stopped(trial.failure, evidence)
     if not trial.steps:
         return Finding("error", f"No step of the loop ran. {AS_THE_LESSON_SAYS}", "no-loop")
     if (short := _length(trial)) is not None:
@@ -91,6 +93,33 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
 
 def _place(spot: Spot | None) -> Place | None:
     return None if spot is None else Place.of(spot.whole, spot.line)
+
+
+def _place_of_gradient(name: str, evidence: LoopEvidence) -> Place | None:
+    """The statement that makes a gradient; of several the one whose edit mends it, or else all of them."""
+    spots = evidence.lines.all_of_gradient(name)
+    if name in evidence.decisive.mended_at:
+        return _place(spots[evidence.decisive.mended_at[name]])
+    first = _place(spots[0]) if spots else None
+    text = [ast.unparse(spot.node) for spot in spots]
+    together = first is not None and len(spots) > 1 and len({id(spot.whole) for spot in spots}) == 1
+    if first is not None and together and len(text) <= MOST_LINES:
+        return replace(first, code="\n".join(text))
+    return _place(spots[-1]) if spots else None
+
+
+def _stopped(failure: Failure, evidence: LoopEvidence) -> Finding:
+    """An exception in the loop. Where a gradient above its line is wrong already, that is what to look at."""
+    trial = evidence.decisive
+    found = failed(failure, evidence.plan.statement)
+    if trial.broken is None or trial.broken.culprit is None or failure.line is None:
+        return found
+    begins, diagnosis = trial.broken.culprit
+    place = _place_of_gradient(begins[1:], evidence) if begins.startswith("d") else None
+    if place is None or place.line >= failure.line:
+        return found
+    said = f"It begins at {begins}: {diagnosis.message} So the loop stops at line {failure.line}."
+    return Finding("wrong", said, diagnosis.mistake, place)
 
 
 def _is_probed(name: str, probe: LoopTrial, plan: LoopPlan) -> bool:
@@ -133,7 +162,7 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     if departure.culprit is not None:
         begins, found = departure.culprit
         gradient = begins[1:] if begins.startswith("d") else begins
-        place = _place(lines.of_gradient(gradient) if begins != gradient else lines.of_name(begins))
+        place = _place_of_gradient(gradient, evidence) if begins != gradient else _place(lines.of_name(begins))
         return Finding("wrong", f"{at}, and it begins at {begins}: {found.message}", found.mistake, place)
     if name == "loss":
         said = f"{at}: off by {how} its value. Look at the batch and at the forward pass."

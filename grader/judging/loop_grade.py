@@ -10,12 +10,13 @@ from grader.admission.static_check import AUTOGRAD
 from grader.diagnosing import UNEXPLAINED
 from grader.judging.judge import Judge
 from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, findings_of, first_departure
-from grader.judging.loop_repair import repair_line
+from grader.judging.loop_repair import repair_lines
 from grader.judging.loops import LoopTrial
 from grader.judging.settings import Settings
 from grader.judging.verdicts import Evidence, Finding, Place
 from grader.lesson.exercise import Exercise, bound_names_in_order
 from grader.lesson.trials import as_written, other_data, other_sizes
+from grader.reading.loop_lines import LoopLines
 from grader.reading.loop_plan import LoopPlan, plan_loop
 from grader.reading.plan import short_texts
 from grader.reading.submission import Part
@@ -33,7 +34,7 @@ def evidence_of_loop(
     if plan is None:
         return [Evidence(name, exercise.label(name)) for name in exercise.graded], None, False
     at = Place.of(plan.loop_statement, plan.loop_line())
-    refused = (_forbidden(plan) if chosen.static_check else None) or _not_stepwise(plan, at)
+    refused = _unreadable(part, plan) or (_forbidden(plan) if chosen.static_check else None) or _not_stepwise(plan, at)
     if refused is not None:
         return [_evidence(name, plan, refused) for name in exercise.graded], None, True
     judge = Judge(launcher, plan.plan(), KnownTruths(), chosen.limits.seconds)
@@ -75,6 +76,19 @@ def _record_name(exercise: Exercise) -> str:
     return next(iter(bound_names_in_order(ast.parse(cell.text).body)), "losses")
 
 
+def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
+    """A line in the loop that Python cannot read, where there is one: without it this is another loop."""
+    statement = plan.loop_statement
+    loops = plan.loops.get(plan.indexes[plan.statements.index(statement)], [])
+    for bad in part.analysis.source.bad_lines:
+        for loop in loops:
+            first, last = (statement.cell.line + line - 1 for line in (loop.lineno, loop.end_lineno or loop.lineno))
+            if bad.cell == statement.cell.number and first <= bad.line <= last + 1:
+                place = Place(bad.line, bad.cell, bad.text.strip())
+                return Finding("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
+    return None
+
+
 def _forbidden(plan: LoopPlan) -> Finding | None:
     """What the static check does not admit, where there is such a statement."""
     found = plan.refusal()
@@ -98,13 +112,19 @@ def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:
 
 
 def _repair_culprit(launcher: Launcher, plan: LoopPlan, trial: LoopTrial, deadline: float) -> None:
-    """Where no detector knows what is wrong with the first gradient that departs, try edits of its line."""
-    departed = next((step for step in trial.steps if step.departed), None)
-    if departed is None or departed.culprit is None:
+    """Where no detector knows what is wrong with the first gradient that departs, or which of its lines is to blame,
+    try edits of these lines."""
+    departed = next((step for step in trial.steps if step.departed), trial.broken)
+    if departed is None or departed.culprit is None or not departed.culprit[0].startswith("d"):
         return
     gradient, found = departed.culprit
-    if found.mistake in UNEXPLAINED and gradient.startswith("d"):
-        better = repair_line(launcher, plan, gradient, found.message, trial.trial, deadline)
-        for step in trial.steps:
-            if better is not None and step.culprit is not None and step.culprit[0] == gradient:
-                step.culprit = gradient, better
+    spots = LoopLines(plan).all_of_gradient(gradient[1:])
+    unexplained = found.mistake in UNEXPLAINED
+    if not unexplained and len(spots) < 2:
+        return
+    better, place = repair_lines(launcher, plan, gradient, spots, found.message, trial.trial, deadline)
+    if place is not None:
+        trial.mended_at[gradient[1:]] = place
+    for step in [*trial.steps, departed]:
+        if unexplained and better is not None and step.culprit is not None and step.culprit[0] == gradient:
+            step.culprit = gradient, better

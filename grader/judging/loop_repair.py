@@ -1,15 +1,17 @@
-"""One-token edits of a line in a loop, where no detector knows what is wrong with its gradient."""
+"""Edits of the lines in a loop that make a gradient: one that makes it right shows what is wrong, and where."""
 
 from __future__ import annotations
 
 import ast
 import time
+from collections.abc import Sequence
 
 from grader.diagnosing import Diagnosis, combined
-from grader.diagnosing.repair import variants, vocabulary_of
+from grader.diagnosing.repair import edited_statement, variants, vocabulary_of
 from grader.judging.judge import Judge
 from grader.lesson.trials import Trial, namespace_of
 from grader.reading.attempts import Attempt
+from grader.reading.loop_lines import Spot
 from grader.reading.loop_plan import LoopPlan
 from grader.reading.plan import Plan, Step
 from grader.running.sandbox import Launcher
@@ -20,45 +22,56 @@ from grader.truth.truths import KnownTruths, Truth
 MOST_VARIANTS = 240
 
 
-def repair_line(
-    launcher: Launcher, plan: LoopPlan, gradient: str, message: str, trial: Trial, deadline: float
-) -> Diagnosis | None:
-    """Explain the line of the loop that assigns `gradient` (such as `dhprebn`) by an edit that makes it right."""
-    statement = _assignment(plan, gradient)
-    if statement is None:
-        return None
+def repair_lines(
+    launcher: Launcher,
+    plan: LoopPlan,
+    gradient: str,
+    spots: Sequence[Spot],
+    message: str,
+    trial: Trial,
+    deadline: float,
+) -> tuple[Diagnosis | None, int | None]:
+    """An edit of a line at `spots`, which write `gradient` (such as `dhprebn`), that makes it right; and which line.
+
+    Where edits of several lines would do, there is no telling which line is to blame.
+    """
+    statements = _statements(plan, spots)
+    if not statements:
+        return None, None
     tensor, exercise = gradient[1:], plan.exercise
     forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     gradients = backpropagate(forward)
     truth = Truth(plan.exercise, trial, gradients, gradients.total, forward)
+    indexes = range(len(statements))
     line_plan = Plan(
         exercise=exercise,
-        steps=[Step(0, statement, (tensor,), {tensor: gradient}, frozenset())],
-        attempts={tensor: Attempt(tensor, gradient, [0])},
+        steps=[
+            Step(i, statement, (tensor,), {tensor: gradient}, frozenset()) for i, statement in enumerate(statements)
+        ],
+        attempts={tensor: Attempt(tensor, gradient, list(indexes))},
         aliases={f"d{name}": name for name in gradients.total},
-        slices={tensor: {0}},
-        statements=[statement],
+        slices={tensor: set(indexes)},
+        statements=statements,
     )
     judge = Judge(launcher, line_plan, KnownTruths(), deadline - time.monotonic())
+    texts = [statement.text for statement in statements]
     try:
-        tried = variants([statement.text], vocabulary_of(exercise, forward, gradients.total), MOST_VARIANTS)
+        tried = variants(texts, vocabulary_of(exercise, forward, gradients.total), MOST_VARIANTS)
         right = judge.right_variants(tensor, [variant.statements for variant in tried], truth)
     finally:
         judge.close()
-    return combined([tried[number].diagnosis for number in right], message)
+    places = {edited_statement(texts, tried[number]) for number in right}
+    found = combined([tried[number].diagnosis for number in right], message)
+    return found, places.pop() if len(places) == 1 else None
 
 
-def _assignment(plan: LoopPlan, gradient: str) -> Statement | None:
-    """The loop's only plain assignment of `gradient`, as a statement of its own; None where there are more."""
-    found = [
-        leaf
-        for leaf in ast.walk(plan.statement.node)
-        if isinstance(leaf, ast.Assign) and any(isinstance(t, ast.Name) and t.id == gradient for t in leaf.targets)
-    ]
-    if len(found) != 1:
-        return None
-    text = ast.unparse(found[0])
-    (node,) = ast.parse(text).body
-    if ast.dump(node) != ast.dump(found[0]) or not plan.check.admits(text):
-        return None  # as a statement of its own it may mean something else: a name that is local to a function
-    return Statement(node, Cell("code", text))
+def _statements(plan: LoopPlan, spots: Sequence[Spot]) -> list[Statement]:
+    """Statements of the loop, each by itself; none where one would mean something else."""
+    found = []
+    for spot in spots:
+        text = ast.unparse(spot.node)
+        (node,) = ast.parse(text).body
+        if ast.dump(node) != ast.dump(spot.node) or not plan.check.admits(text):
+            return []  # a name that is local to a function, for one
+        found.append(Statement(node, Cell("code", text)))
+    return found

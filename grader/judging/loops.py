@@ -16,7 +16,7 @@ from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
 from grader.running.protocol import Failure, LoopStep, Record
-from grader.truth.autograd import cut_forward, random_gradients
+from grader.truth.autograd import cut_forward, random_gradients, vector_jacobian_product
 from grader.truth.loop import LoopReference, TrueStep
 
 _MOST_WRITTEN, _DRAWN = 24, 2
@@ -92,6 +92,8 @@ class LoopTrial:
         self.failure: Failure | None = None
         self.counted: int | None = None
         self.left = False
+        self.broken: StepComparison | None = None
+        self.mended_at: dict[str, int] = {}
         self.waiting: list[int] = []
         self.upstream: dict[str, Tensor] = {}
 
@@ -141,10 +143,10 @@ class LoopTrial:
         return sorted(p for p in {*ends, *near, *between, *chosen} - (unsure - ends) if 0 <= p < count)
 
     def ends(self, failure: Failure | None) -> None:
-        """The loop is over. A step that an exception ended is none."""
+        """The loop is over. A step that an exception ended is none; what it held by then may tell why."""
         self.failure = failure
         if failure is not None and self.left:
-            self.steps.pop()
+            self.broken = self.steps.pop()
 
     def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> tuple[int | None, dict[str, Tensor]]:
         """Judge what the loop holds after a step; the next position, and the true parameters with it.
@@ -156,6 +158,7 @@ class LoopTrial:
         if not self.waiting or position != self.waiting[0] or self.left:
             raise ValueError("not the step that was asked for")
         if message.left and len(self.waiting) > 1:  # it ends too early, whatever this step has done by now
+            self.broken = compare_step(handed, self.reference.step(position, self._drawn(handed)))
             return None, {}
         self.left = message.left
         del self.waiting[0]
@@ -292,7 +295,27 @@ def _wrong_gradient(
         mismatch = Mismatch(name, ours.double(), truth.gradients, truth.forward, named)
         if ours.shape != true.shape or not mismatch.same(mismatch.candidate):
             before = earlier.gradients.total.get(name) if earlier is not None else None
-            return f"d{name}", _from_before(f"d{name}", ours, true, before) or diagnose(mismatch)
+            return f"d{name}", (
+                _from_before(f"d{name}", ours, true, before)
+                or _with_new_parameter(mismatch, truth)
+                or diagnose(mismatch)
+            )
+    return None
+
+
+def _with_new_parameter(mismatch: Mismatch, truth: TrueStep) -> Diagnosis | None:
+    """A gradient made with a parameter that this step has moved already."""
+    for path in mismatch.paths:
+        for name in mismatch.forward.inputs[path.through].keys() & truth.before.keys():
+            output, leaves = mismatch.forward.rerun(mismatch.atoms[path.through], {name: truth.after[name]})
+            above = mismatch.gradients.upstream[path.through]
+            there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
+            if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+                return Diagnosis(
+                    "early-update",
+                    f"d{mismatch.name} is made with {name} after its update, but the forward pass of this step read "
+                    f"{name} before it. Compute all gradients first, then update all parameters.",
+                )
     return None
 
 

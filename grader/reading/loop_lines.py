@@ -59,7 +59,11 @@ class LoopLines:
 
     def of_gradient(self, name: str) -> Spot | None:
         """The last statement that writes the gradient of `name`."""
-        return self._last(spot for spot in self.inside if name in self.plan.names.written(ast.walk(spot.node)))
+        return self._last(iter(self.all_of_gradient(name)))
+
+    def all_of_gradient(self, name: str) -> list[Spot]:
+        """The statements that write the gradient of `name`, in order."""
+        return [spot for spot in self.inside if name in self.plan.names.written(ast.walk(spot.node))]
 
     def of_name(self, name: str) -> Spot | None:
         """The last statement that binds `name`."""

@@ -100,7 +100,7 @@ class LoopRun:
         records: dict[str, Record] = {}
         known: dict[str, float] = {}
         for name, value in seen.items():
-            if not isinstance(name, str) or len(name) > MAX_NAME or name in self.before:
+            if not isinstance(name, str) or len(name) > MAX_NAME or name in self.before | wanted:
                 continue
             if len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
                 records[name] = record
