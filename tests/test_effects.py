@@ -69,6 +69,21 @@ def test_reads_writes_and_rebinds(text: str, reads: str, writes: str, rebinds: s
     assert found.reads == words(reads)
 
 
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("dh += da", "dh"),
+        ("dh[i] = da", "dh"),
+        ("dC.index_add_(0, ix, d)", "dC"),
+        ("dh = dh * 2", ""),
+        ("for k in steps:\n    dh = dh @ W[k].T", ""),
+        ("for k in steps:\n    dW[k] = h[k].T @ dh\n    dh = dh @ W[k].T", "dW"),
+    ],
+)
+def test_only_what_is_changed_in_place_changes_for_its_other_names(text: str, changed: str) -> None:
+    assert effects(text).mutates == words(changed)
+
+
 def test_arguments_that_an_own_function_changes_are_written() -> None:
     found = effects("""
         def scatter(table, rows, *, scale=1):

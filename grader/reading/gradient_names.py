@@ -150,7 +150,7 @@ def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients:
     """
     groups: dict[str, set[str]] = {}
     for node, found in zip(body, effects, strict=True):
-        for name in found.writes - found.rebinds:
+        for name in found.mutates - found.rebinds:
             for other in groups.get(name, ()):
                 if not (name in gradients and other in gradients):
                     found.writes = found.writes | {other}

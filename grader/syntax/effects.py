@@ -41,12 +41,15 @@ _FIRST_ARGUMENT_MUTATORS = frozenset({"at", "put", "copyto", "place", "putmask",
 class Effects:
     """Names, as sets: `rebinds` is what starts afresh, `writes` all that changes, `reads` all that is read.
 
+    `mutates` is the part of `writes` whose memory changes, as in `x += 1`: after `y = x` this changes `y` as well,
+    while a loop that says `x = x + 1` leaves `y` alone.
     `calls` are the names of what is called (`f` in `f(x)`, `step` in `net.step(x)`); `fields` the attribute
     or key names that are read or stored to (`h` in `grads["h"]`).
     """
 
     rebinds: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
+    mutates: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
@@ -74,6 +77,11 @@ class _Collector(ast.NodeVisitor):
         if name is not None and not any(name in names for names in self.hidden):
             self.effects.writes.add(name)
 
+    def _mutate(self, name: str | None) -> None:
+        self._write(name)
+        if name is not None and not any(name in names for names in (*self.hidden, *self.assigned)):
+            self.effects.mutates.add(name)
+
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
             self._read(node.id)
@@ -88,6 +96,7 @@ class _Collector(ast.NodeVisitor):
         root = root_name(node.target)
         if root is not None:
             self._read(root)
+        self._mutate(root)
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -114,7 +123,7 @@ class _Collector(ast.NodeVisitor):
             called = {id(leaf.func) for leaf in ast.walk(node.iter) if isinstance(leaf, ast.Call)}
             for leaf in ast.walk(node.iter):
                 if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
-                    self._write(leaf.id)
+                    self._mutate(leaf.id)
         self._visit_block(node.orelse, set())
 
     visit_For = _visit_loop
@@ -137,7 +146,7 @@ class _Collector(ast.NodeVisitor):
             self.effects.fields.add(name)
         if not isinstance(node.ctx, ast.Load):
             root = root_name(node)
-            self._write(root)
+            self._mutate(root)
             if root is not None:
                 self._read(root)
         self.generic_visit(node)
@@ -158,13 +167,13 @@ class _Collector(ast.NodeVisitor):
             in_place = function.attr.endswith("_") and not function.attr.startswith("_")
             thrown_away = node is self.statement_call
             if in_place or (thrown_away and function.attr in _MUTATING_METHODS) or SELF in mutated:
-                self._write(root)
+                self._mutate(root)
         for position, argument in enumerate(node.args):
             if position in mutated:
-                self._write(root_name(argument))
+                self._mutate(root_name(argument))
         for keyword in node.keywords:
             if keyword.arg == "out" or keyword.arg in mutated:
-                self._write(root_name(keyword.value))
+                self._mutate(root_name(keyword.value))
         self.generic_visit(node)
 
     def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:

@@ -1,0 +1,567 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Foundations 3: two layers and a batch
+#
+# *About 50 minutes. Difficulty 2 of 5. You need foundations 2 and tensors with `@`, `sum` and broadcasting.*
+#
+# Now the numbers become tensors: 1,000 examples at once, a layer of 50 neurons, a ReLU, a second layer and the
+# mean squared error. You write every gradient twice. First by **broadcasting and summing**, because there you can
+# see each single contribution. Then by **matrix products**, because the first way needs a thousand times the
+# memory.
+#
+# ## A bug that really happens
+#
+# The network returns one number for each example, with the shape (1000, 1). The targets have the shape (1000,).
+# So somebody writes `((out - y) ** 2).mean()`. No error, a number comes out, the loss even falls. But the network
+# learns to answer the same number for every example. Look at the shape of the difference:
+
+# %%
+import torch
+
+answers = torch.tensor([[1.0], [2.0], [3.0]])  # (3, 1)
+targets_of_three = torch.tensor([1.0, 2.0, 3.0])  # (3,)
+print("shape of the difference:", tuple((answers - targets_of_three).shape))
+print("loss of perfect answers:", ((answers - targets_of_three) ** 2).mean().item())
+print("with squeeze:           ", ((answers.squeeze(-1) - targets_of_three) ** 2).mean().item())
+
+# %% [markdown]
+# A (3, 1) and a (3,) are broadcast to (3, 3): each answer is compared with every target. The loss of perfect
+# answers is then 1.33<!-- = ((answers - targets_of_three) ** 2).mean() --> instead of 0. The cure is `squeeze(-1)`, which takes away a last dimension of size 1. In
+# the backward pass that dimension has to come back.
+#
+# <!-- dojo: foundations/ex3_linear_relu_mse -->
+
+# %% tags=["setup"]
+import torch
+
+from grader import cmp
+
+# %% tags=["parameters"]
+seed = 42
+device = "cpu"
+dtype = "float64"
+n = 1000
+n_in = 784
+n_hidden = 50
+
+# %% [markdown]
+# ## Data and parameters
+#
+# The sizes are those of 1,000 pictures of handwritten digits with 28 · 28 = 784<!-- = 28 * 28 --> pixels, where the network shall
+# say the digit as a number. For the gradients it makes no difference what the pixels show, so they are random
+# here.
+#
+# | name | shape | what it is |
+# |---|---|---|
+# | `x` | (1000, 784) | one picture a row |
+# | `y` | (1000,) | the number that belongs to each picture |
+# | `w1`, `b1` | (784, 50), (50,) | weights and biases of the hidden layer |
+# | `w2`, `b2` | (50, 1), (1,) | weights and bias of the output |
+
+# %% tags=["setup"]
+g = torch.Generator().manual_seed(seed)
+
+
+def draw(*shape):
+    return torch.randn(shape, generator=g, dtype=getattr(torch, dtype)).to(device)
+
+
+x = draw(n, n_in)
+y = torch.randint(0, 10, (n,), generator=g).to(x)
+w1 = draw(n_in, n_hidden) * (2 / n_in) ** 0.5
+b1 = draw(n_hidden) * 0.1
+w2 = draw(n_hidden, 1) * (2 / n_hidden) ** 0.5
+b2 = draw(1)
+for p in (x, w1, b1, w2, b2):
+    p.requires_grad = True
+
+# %% [markdown]
+# ## The forward pass
+#
+# A ReLU keeps what is above zero and replaces the rest by zero: `clamp(min=0)`. The loss is the mean of the
+# squared differences. Read the shapes beside the lines; they are half of every answer below.
+
+# %% tags=["forward"]
+l1 = x @ w1 + b1  # (1000, 50)
+l2 = l1.clamp(min=0)  # (1000, 50)
+out = l2 @ w2 + b2  # (1000, 1)
+diff = out.squeeze(-1) - y  # (1000,)
+loss = (diff**2).mean()  # ()
+
+# %%
+from grader import show_graph
+
+show_graph("foundations/ex3_linear_relu_mse", globals())
+
+# %%
+for tensor in (l1, l2, out, diff, loss):
+    tensor.retain_grad()
+loss.backward()
+
+# %% [markdown]
+# ## How to compare two tensors
+#
+# `cmp` compares your gradient with PyTorch's. People often write such a check themselves, and often like this:
+
+# %%
+
+
+def is_same(a, b):
+    return bool((a - b).max() < 1e-4)
+
+
+truth = torch.tensor([1.0, 2.0, 3.0])
+far_too_small = torch.tensor([-100.0, -100.0, -100.0])
+print("careless check:", is_same(far_too_small, truth))
+print("with abs:      ", bool((far_too_small - truth).abs().max() < 1e-4))
+print("torch.allclose:", torch.allclose(far_too_small, truth))
+
+# %% [markdown]
+# The careless check says that -100 is the same as 1, because -101 is less than 0.0001. It forgot `.abs()`, so
+# every answer that is too small passes. It has a second hole: if `a` is (50,) and `b` is (1, 50), it broadcasts
+# and never sees that the shapes differ. `torch.allclose` has that hole too. So `cmp` looks at the shape first.
+#
+# # Part 1: see each contribution
+#
+# ## ddiff
+#
+# `loss = (diff**2).mean()`: () from (1000,)
+#
+# ### Idea: a mean gives each number its share
+#
+# Take the differences (3, -1). The loss is (9 + 1) / 2 = 5<!-- = (3**2 + 1) / 2 -->. Raise the 3 to 3.1: the loss is (9.61 + 1) / 2 =
+# 5.305<!-- = (3.1**2 + 1) / 2 -->. It moved by 0.305 for a step of 0.1, a slope of about 3. The formula says $2 \cdot 3 / 2 = 3$: the square
+# brings $2 \cdot 3$, and the mean divides by how many numbers were averaged.
+#
+# How many were averaged here? One for each example, 1,000. It is the batch that counts, and not the number of
+# elements of some other tensor such as the pixels.
+#
+# Ask yourself: what does the square bring, and what does the mean?
+
+# %% [markdown] tags=["hint"]
+# Two things happen to each number of diff: it is squared, and it enters a mean. Each of them brings one factor.
+
+# %% [markdown] tags=["hint"]
+# The square has the slope 2 * diff. The mean over n numbers has the slope 1/n. The upstream gradient of the loss
+# is 1. The result is (1000,), like diff.
+
+# %% [markdown] tags=["hint"]
+# Two times diff, divided by n.
+
+# %% tags=["backward"]
+ddiff = 2 * diff / n
+
+# %%
+cmp("diff", ddiff, diff)
+
+# %% [markdown]
+# ## dout
+#
+# `diff = out.squeeze(-1) - y`: (1000,) from (1000, 1) and (1000,)
+#
+# ### Idea: what was squeezed has to come back
+#
+# A squeeze computes nothing. The 1,000 numbers stay what they are, only the shape changes. So the gradient keeps
+# its numbers as well and gets the shape of `out` back: from (1000,) to (1000, 1). The call for this is
+# `unsqueeze(-1)`. For example, unsqueezing (7, 8) gives a column with 7 above 8.
+#
+# If you leave it out, the next lines combine a (1000,) with a (1000, 50). PyTorch may then broadcast along the
+# wrong dimension and say nothing.
+#
+# Ask yourself: what is the slope of the subtraction, and which shape must the answer have?
+
+# %% [markdown] tags=["hint"]
+# Subtracting y shifts every number, and a shift has the slope 1. So only the shape is left to do.
+
+# %% [markdown] tags=["hint"]
+# The numbers are those of ddiff (1000,). The shape is that of out, (1000, 1). unsqueeze adds a dimension of size
+# 1.
+
+# %% [markdown] tags=["hint"]
+# Call unsqueeze(-1) on ddiff.
+
+# %% tags=["backward"]
+dout = ddiff.unsqueeze(-1)
+
+# %%
+cmp("out", dout, out)
+
+# %% [markdown]
+# ## dl2
+#
+# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
+#
+# ### Idea: a matrix product, one number at a time
+#
+# Take one example with two hidden numbers, $(h_1, h_2) = (3, 4)$, and the weights $(10, 20)$. The output is
+# $3 \cdot 10 + 4 \cdot 20 = 110$. If $h_1$ goes up by 1 the output goes up by 10, so the slope for $h_1$ is its
+# weight. Say the upstream gradient is 0.5. Then the gradient of $(h_1, h_2)$ is
+# $(0.5 \cdot 10,\ 0.5 \cdot 20) = (5, 10)$.
+#
+# For the whole batch: the number in row $i$ and column $j$ gets `dout` of row $i$ times the weight $j$. As a
+# product with broadcasting, `dout` is (1000, 1), the weights as a row are (1, 50), and the product is (1000, 50).
+# No sum is needed, because each number of `l2` is used for one output only.
+#
+# Ask yourself: how do you turn `w2`, a column (50, 1), into a row (1, 50)?
+
+# %% [markdown] tags=["hint"]
+# Each number of l2 meets exactly one weight. Lay the weights out as a row and let broadcasting do the rest.
+
+# %% [markdown] tags=["hint"]
+# A column (50, 1) becomes a row (1, 50) by w2.T, or by w2.squeeze(-1).unsqueeze(0). Times dout (1000, 1) it is
+# broadcast to (1000, 50).
+
+# %% [markdown] tags=["hint"]
+# Multiply dout by w2.T, place by place, with an asterisk.
+
+# %% tags=["backward"]
+dl2 = dout * w2.T
+
+# %%
+cmp("l2", dl2, l2)
+
+# %% [markdown]
+# ## dw2
+#
+# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
+#
+# ### Idea: what is used for every example gets a sum over the examples
+#
+# Two examples with the hidden numbers (3, 4) and (5, 6), and the upstream gradients 0.5 and -1:
+#
+# | | for the first weight | for the second weight |
+# |---|---|---|
+# | example 1 | 3 · 0.5 = 1.5 | 4 · 0.5 = 2 |
+# | example 2 | 5 · (-1) = -5 | 6 · (-1) = -6 |
+# | gradient | -3.5<!-- = 3 * 0.5 - 5 --> | -4<!-- = 4 * 0.5 - 6 --> |
+#
+# Each weight is used once for every example, so it has one path to the loss for every example, and the paths add
+# up.
+#
+# Write it with the contributions in sight: first all of them as a tensor (1000, 50, 1), one matrix (50, 1) for
+# each example, then the sum over the examples. `l2.unsqueeze(-1)` is (1000, 50, 1), `dout.unsqueeze(1)` is (1000,
+# 1, 1).
+
+# %% [markdown] tags=["hint"]
+# For one example the contribution has the shape of w2. Stack the contributions of all examples along dimension 0,
+# then add them up.
+
+# %% [markdown] tags=["hint"]
+# The product of l2.unsqueeze(-1), (1000, 50, 1), and dout.unsqueeze(1), (1000, 1, 1), has the shape (1000, 50,
+# 1). The sum over dimension 0 leaves (50, 1).
+
+# %% [markdown] tags=["hint"]
+# Put the product of l2.unsqueeze(-1) and dout.unsqueeze(1) into brackets and call sum(0) on it.
+
+# %% tags=["backward"]
+dw2 = (l2.unsqueeze(-1) * dout.unsqueeze(1)).sum(0)
+
+# %%
+cmp("w2", dw2, w2)
+
+# %% [markdown]
+# ## db2
+#
+# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
+#
+# The one number of `b2` is added in every row: it is broadcast over the batch. A broadcast forward is a sum
+# backward, because each of the 1,000 uses is a path.
+#
+# Ask yourself: over which dimension was it broadcast, and which shape must be left?
+
+# %% [markdown] tags=["hint"]
+# An addition has the slope 1. How many times is the bias used?
+
+# %% [markdown] tags=["hint"]
+# Sum the upstream gradient dout (1000, 1) over the batch, dimension 0. What is left is (1,), the shape of b2.
+
+# %% [markdown] tags=["hint"]
+# Call sum(0) on dout.
+
+# %% tags=["backward"]
+db2 = dout.sum(0)
+
+# %%
+cmp("b2", db2, b2)
+
+# %% [markdown]
+# ## dl1
+#
+# `l2 = l1.clamp(min=0)`: (1000, 50) from (1000, 50)
+#
+# ### Idea: a ReLU is a gate
+#
+# | `l1` | -2.0 | 0.5 | 3.0 |
+# |---|---|---|---|
+# | `l2` | 0.0 | 0.5 | 3.0 |
+# | local slope | 0 | 1 | 1 |
+# | upstream | 0.7 | -0.2 | 0.4 |
+# | gradient of `l1` | 0.0 | -0.2 | 0.4 |
+#
+# Where the input is above zero the gate is open, and the upstream gradient passes unchanged. Where it is below
+# zero the gate is closed and nothing passes. The local slope alone, zeros and ones, is not the answer: people
+# often forget to multiply by the upstream gradient, because "the derivative of ReLU is 0 or 1" sounds like the
+# whole story.
+#
+# A neuron whose gate is closed for every example gets no gradient at all. It is called dead, and no training step
+# can wake it up again through this path. After the answer there is a picture of the gates.
+
+# %% [markdown] tags=["hint"]
+# Which numbers of l1 have changed l2? Only these can have a gradient.
+
+# %% [markdown] tags=["hint"]
+# The local slope is 1 where l1 > 0 and 0 elsewhere. Multiply it by the upstream gradient dl2. All three are
+# (1000, 50).
+
+# %% [markdown] tags=["hint"]
+# The comparison l1 > 0 gives true and false, which count as 1 and 0 in a product. Multiply it by dl2.
+
+# %% tags=["backward"]
+dl1 = (l1 > 0) * dl2
+
+# %%
+cmp("l1", dl1, l1)
+
+# %% [markdown]
+# The gates of the first 40 examples: one line an example, one column a neuron. Black is closed. A column that is
+# black from top to bottom would be a dead neuron. With the first weights about half of all gates are open, 50 %<!-- = 100 * (l1 > 0).double().mean() -->.
+
+# %%
+from matplotlib.figure import Figure
+
+from grader import plots
+
+gates = (l1 > 0).detach()
+figure = Figure(figsize=(8, 4), layout="constrained")
+axes = figure.subplots()
+axes.imshow(gates[:40].cpu().numpy(), cmap="gray", aspect="auto", interpolation="nearest")
+axes.set_xlabel("hidden neuron")
+axes.set_ylabel("example")
+figure.set_label(
+    f"ReLU gates of 40 examples: {gates.double().mean().item():.0%} of all gates are open, "
+    f"{int((~gates).all(0).sum())} neurons are closed for every example."
+)
+plots.show(figure)
+
+# %% [markdown]
+# ## What the same way costs one layer below
+#
+# `w1` has 784 · 50 weights, and each of them is used for 1,000 examples. All contributions together are 39.2<!-- = 1000 * 784 * 50 / 1e6 -->
+# million numbers. In float32 that is 157<!-- = 1000 * 784 * 50 * 4 / 1e6 --> MB, only to be summed away in the next moment. A matrix product gives
+# the same sums without storing the contributions. The cell below measures both, on random numbers of these sizes.
+
+# %%
+import sys
+import time
+
+try:
+    import resource
+except ImportError:  # Windows has no such module
+    resource = None
+
+
+def peak_megabytes():
+    """The most memory that this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6 if resource else float("nan")
+
+
+rows, upstream = torch.rand(1000, 784), torch.rand(1000, 50)
+rows.T @ upstream  # the first product of a process also starts the threads: not measured
+for way in ("matrix product", "broadcast and sum"):
+    before, start = peak_megabytes(), time.perf_counter()
+    if way == "matrix product":
+        summed = rows.T @ upstream
+    else:
+        summed = (rows.unsqueeze(-1) * upstream.unsqueeze(1)).sum(0)
+    milliseconds = 1000 * (time.perf_counter() - start)
+    print(f"{way:18s} {milliseconds:7.1f} ms, {peak_megabytes() - before:5.0f} MB more at the peak")
+
+# %% [markdown]
+# With two processor cores we measured about 1 ms for the matrix product, and for the other way about 120 ms and
+# 157 MB more. Your figures will differ, but not which of the two wins. For a real layer, with 4,096 inputs and
+# 4,096 outputs and 4,096 tokens in a batch, the contributions would be 275<!-- = 4096**3 * 4 / 1e9 --> GB.
+#
+# Write `dw1` this way once all the same, because the two dimensions of size 1 tell you what is going on. In part
+# 2 you replace it.
+#
+# ## dw1
+#
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
+#
+# Ask yourself: which weight connects pixel $j$ with neuron $k$? What is its slope in example $i$, and what is
+# upstream of it?
+
+# %% [markdown] tags=["hint"]
+# The weight (j, k) multiplies pixel j and leads to neuron k. So its contribution in example i is x[i, j] times
+# dl1[i, k].
+
+# %% [markdown] tags=["hint"]
+# x.unsqueeze(-1) is (1000, 784, 1) and dl1.unsqueeze(1) is (1000, 1, 50). Their product is (1000, 784, 50). The
+# sum over dimension 0 leaves (784, 50).
+
+# %% [markdown] tags=["hint"]
+# Put the product of x.unsqueeze(-1) and dl1.unsqueeze(1) into brackets and call sum(0) on it.
+
+# %% tags=["backward"]
+dw1 = (x.unsqueeze(-1) * dl1.unsqueeze(1)).sum(0)
+
+# %%
+cmp("w1", dw1, w1)
+
+# %% [markdown]
+# ## db1
+#
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
+#
+# Ask yourself: what did you do for `b2`?
+
+# %% [markdown] tags=["hint"]
+# The 50 biases are added in every row: they are broadcast over the batch.
+
+# %% [markdown] tags=["hint"]
+# Sum the upstream gradient dl1 (1000, 50) over dimension 0. What is left is (50,).
+
+# %% [markdown] tags=["hint"]
+# Call sum(0) on dl1.
+
+# %% tags=["backward"]
+db1 = dl1.sum(0)
+
+# %%
+cmp("b1", db1, b1)
+
+# %% [markdown]
+# # Part 2: the same as matrix products
+#
+# ### Idea: the shapes leave one arrangement only
+#
+# A matrix product multiplies and sums in one go: $(A B)_{jk} = \sum_i A_{ji} B_{ik}$. The index that is summed
+# stands in the middle, last in $A$ and first in $B$. The gradient of a weight sums over the examples $i$:
+#
+# $$dw_{jk} = \sum_i x_{ij} \, dl_{ik}$$
+#
+# For this to be a matrix product, $i$ has to be last in the first factor. So $x$ is transposed: `x.T @ dl1`. The
+# shapes say the same: (784, 1000) @ (1000, 50) is (784, 50), and no other arrangement of the two gives the shape
+# of `w1`.
+#
+# On paper, with the numbers of `dw2` above:
+# $\begin{pmatrix}3 & 5\\4 & 6\end{pmatrix}\begin{pmatrix}0.5\\-1\end{pmatrix}$ has $3 \cdot 0.5 - 5 = -3.5$ above
+# $4 \cdot 0.5 - 6 = -4$. It is the same sum.
+#
+# For a square layer two arrangements have the right shape, so do not trust shapes alone: ask which index has to
+# vanish.
+#
+# ## dl2, again
+#
+# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
+
+# %% [markdown] tags=["hint"]
+# The answer is (1000, 50). You have dout (1000, 1) and w2 (50, 1). Which one has to be transposed?
+
+# %% [markdown] tags=["hint"]
+# The upstream gradient times the transposed weights: (1000, 1) @ (1, 50) is (1000, 50).
+
+# %% [markdown] tags=["hint"]
+# The matrix product of dout, on the left, and w2.T, on the right.
+
+# %% tags=["backward"]
+dl2 = dout @ w2.T
+
+# %%
+cmp("l2", dl2, l2)
+
+# %% [markdown]
+# ## dw2, again
+#
+# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
+
+# %% [markdown] tags=["hint"]
+# The answer is (50, 1), and the 1,000 examples have to be summed away.
+
+# %% [markdown] tags=["hint"]
+# The transposed input times the upstream gradient: (50, 1000) @ (1000, 1) is (50, 1).
+
+# %% [markdown] tags=["hint"]
+# The matrix product of l2.T, on the left, and dout, on the right.
+
+# %% tags=["backward"]
+dw2 = l2.T @ dout
+
+# %%
+cmp("w2", dw2, w2)
+
+# %% [markdown]
+# ## dw1, again
+#
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
+
+# %% [markdown] tags=["hint"]
+# The same rule as for dw2, one layer below.
+
+# %% [markdown] tags=["hint"]
+# The transposed input times the upstream gradient: (784, 1000) @ (1000, 50) is (784, 50).
+
+# %% [markdown] tags=["hint"]
+# The matrix product of x.T, on the left, and dl1, on the right.
+
+# %% tags=["backward"]
+dw1 = x.T @ dl1
+
+# %%
+cmp("w1", dw1, w1)
+
+# %% [markdown]
+# ## dx
+#
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
+#
+# Nobody trains the pixels. But if another layer stood below, this would be its upstream gradient.
+
+# %% [markdown] tags=["hint"]
+# The answer is (1000, 784), and the 50 neurons have to be summed away.
+
+# %% [markdown] tags=["hint"]
+# The upstream gradient times the transposed weights: (1000, 50) @ (50, 784) is (1000, 784).
+
+# %% [markdown] tags=["hint"]
+# The matrix product of dl1, on the left, and w1.T, on the right.
+
+# %% tags=["backward"]
+dx = dl1 @ w1.T
+
+# %%
+cmp("x", dx, x)
+
+# %% [markdown]
+# ## What to take along
+#
+# - The gradient of a mean divides by how many numbers were averaged, and by nothing else.
+# - A squeezed dimension comes back in the backward pass.
+# - A ReLU passes the upstream gradient through open gates and stops it at closed ones.
+# - What is used for every example, a weight or a bias, gets a sum over the examples.
+# - For `y = x @ w`: `dx = dy @ w.T` and `dw = x.T @ dy`. The index that is summed away stands in the middle.
+# - A check of two tensors needs `.abs()` and a look at the shapes.
+#
+# Go on with [Foundations 4](ex4_linear_regression.py), where gradients are put to use for the first time.
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, and at which sizes.
+
+# %% tags=["grading"]
+sizes = [
+    {"n": 13, "n_in": 7, "n_hidden": 5},
+    {"n": 11, "n_in": 17, "n_hidden": 3},
+    {"n": 19, "n_in": 5, "n_hidden": 23},
+]
