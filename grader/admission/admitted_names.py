@@ -246,4 +246,8 @@ SHUT_BUILTINS = _words(
 )
 """Refused wherever they stand for Python's own, also where the file gives them another value somewhere."""
 
-MAGIC_METHODS = _words("__init__ __call__ __post_init__")
+MAGIC_METHODS = _words(
+    "__init__ __call__ __post_init__ __neg__ __pos__ __abs__",
+    *(f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow", "matmul") for side in ("", "r")),
+)
+"""What a class of a submission may define."""
