@@ -188,10 +188,10 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
 
 @pytest.mark.usefixtures("root_of_two_tracks")
 def test_a_name_that_two_tracks_share_is_ambiguous() -> None:
-    with pytest.raises(DojoError, match="'ex1' is ambiguous; choose one of: linear/ex1, makemore/ex1"):
+    with pytest.raises(DojoError, match=r"'ex1' is ambiguous; choose one of: .*linear/ex1, makemore/ex1"):
         find_exercise("ex1")
     assert find_exercise("makemore/ex1").id == "makemore/ex1_atoms"
-    assert [e.track for e in exercises_called("ex1")] == ["linear", "makemore"]
+    assert {"linear", "makemore"} <= {e.track for e in exercises_called("ex1")}
     assert find_exercise("ex1_line").id == "linear/ex1_line"
 
 
@@ -377,8 +377,8 @@ class Value:
 
 def test_a_new_track_appears_by_its_file_alone(root_of_two_tracks: Path) -> None:
     ids = [exercise.id for exercise in all_exercises()]
-    assert ids[0] == "linear/ex1_line"
-    assert len(ids) == 5
+    assert "linear/ex1_line" in ids
+    assert len(ids) == len(list((REPOSITORY / "solutions").glob("*/ex*.py"))) + 1
     assert [e.id for e in all_exercises(root_of_two_tracks)] == ids
 
 

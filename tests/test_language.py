@@ -66,7 +66,7 @@ FAMILIES = {
     "TENSOR_ONLY": (torch.Tensor,),
     "GENERATOR": (torch.Generator,),
     "BUILTINS": (builtins,),
-    "MAGIC_METHODS": (object,),
+    "MAGIC_METHODS": (torch.Tensor,),
 }
 KINDS_OF_VALUES = {
     "NDARRAY": (np.ndarray, np.ufunc, np.random.Generator, np.random.RandomState),

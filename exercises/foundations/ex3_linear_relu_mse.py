@@ -16,9 +16,9 @@
 # *About 50 minutes. Difficulty 2 of 5. You need foundations 2 and tensors with `@`, `sum` and broadcasting.*
 #
 # Now the numbers become tensors: 1,000 examples at once, a layer of 50 neurons, a ReLU, a second layer and the
-# mean squared error. You write every gradient twice. First by **broadcasting and summing**, because there you can
-# see each single contribution. Then by **matrix products**, because the first way needs a thousand times the
-# memory.
+# mean squared error. You write the gradients of both layers twice. First by **broadcasting and summing**,
+# because there you can see each single contribution. Then by **matrix products**, because the first way needs a
+# thousand times the memory.
 #
 # ## A bug that really happens
 #
@@ -392,38 +392,6 @@ cmp("b1", db1, b1)
 #
 # For a square layer two arrangements have the right shape, so do not trust shapes alone: ask which index has to
 # vanish.
-#
-# ## dl2, again
-#
-# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
-
-# %% tags=["backward"]
-dl2 = ...
-
-# %%
-cmp("l2", dl2, l2)
-
-# %% [markdown]
-# ## dw2, again
-#
-# `out = l2 @ w2 + b2`: (1000, 1) from (1000, 50), (50, 1) and (1,)
-
-# %% tags=["backward"]
-dw2 = ...
-
-# %%
-cmp("w2", dw2, w2)
-
-# %% [markdown]
-# ## dw1, again
-#
-# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
-
-# %% tags=["backward"]
-dw1 = ...
-
-# %%
-cmp("w1", dw1, w1)
 
 # %% [markdown]
 # ## dx
@@ -439,6 +407,37 @@ dx = ...
 cmp("x", dx, x)
 
 # %% [markdown]
+# ## linear_backward
+#
+# Now write both layers once and for all. `linear_backward(x, w, dy)` is the way back through any layer
+# `y = x @ w + b`. It gets the layer's input `x` (n, inputs), its weights `w` (inputs, outputs) and the upstream
+# gradient `dy` (n, outputs). It returns three gradients in this order: `dx`, `dw` and `db`, the first two as matrix
+# products. The bias itself is not among the arguments, because no gradient depends on it.
+#
+# On paper, one example and two inputs: $x = (3, 4)$, the weights $(10, 20)$ as a column, upstream 0.5. Then `dx` is
+# $(5, 10)$, `dw` is the column $(1.5, 2)$ and `db` is 0.5.
+
+# %% tags=["backward"]
+def linear_backward(x, w, dy):
+    """For y = x @ w + b and the gradient dy of y: the gradients dx, dw and db."""
+    ...
+
+# %% [markdown]
+# The next cell runs it on the second layer and compares the result with what you wrote in part 1. Then it goes back
+# through both layers in two calls, which is all that is left of nine answers.
+
+# %%
+again = linear_backward(l2, w2, dout) if isinstance(dout, torch.Tensor) else None
+if again is not None:
+    for name, product, summed in zip(("dl2", "dw2", "db2"), again, (dl2, dw2, db2), strict=True):
+        if isinstance(summed, torch.Tensor):
+            print(f"{name}: off by {(product - summed).abs().max().item():.0e}, shape {tuple(product.shape)}")
+    below = linear_backward(x, w1, again[0] * (l1 > 0))
+    print("two calls:", [tuple(gradient.shape) for gradient in below])
+else:
+    print("linear_backward or dout is not filled in yet.")
+
+# %% [markdown]
 # ## What to take along
 #
 # - The gradient of a mean divides by how many numbers were averaged, and by nothing else.
@@ -451,14 +450,30 @@ cmp("x", dx, x)
 # Go on with [Foundations 4](ex4_linear_regression.py), where gradients are put to use for the first time.
 
 # %% [markdown]
-# The next cell is for the grader: it says what is graded, and at which sizes.
+# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
 # %% [raw] tags=["grading"]
+# targets = ["diff", "out", "l2", "w2", "b2", "l1", "w1", "b1", "x", "linear_backward"]
 # sizes = [
 #     {"n": 13, "n_in": 7, "n_hidden": 5},
 #     {"n": 11, "n_in": 17, "n_hidden": 3},
 #     {"n": 19, "n_in": 5, "n_hidden": 23},
 # ]
+#
+#
+# def linear_backward(x, w, dy):
+#     x, w = x.detach().requires_grad_(), w.detach().requires_grad_()
+#     bias = torch.zeros(w.shape[1], dtype=w.dtype, requires_grad=True)
+#     with torch.enable_grad():
+#         return torch.autograd.grad(x @ w + bias, (x, w, bias), dy)
+#
+#
+# def cases(generator):
+#     for said, rows, inputs, outputs in (("one example", 1, 3, 2), ("five examples", 5, 3, 2), ("a square layer", 4, 4, 4)):
+#         drawn = [torch.randn(shape, generator=generator).tolist() for shape in ((rows, inputs), (inputs, outputs), (rows, outputs))]
+#         made = [f"{name} = torch.tensor({numbers}, dtype=torch.float64)" for name, numbers in zip(("x", "w", "dy"), drawn, strict=True)]
+#         for place, name in enumerate(("dx", "dw", "db")):
+#             yield f"{name} of {said}", "\n".join([*made, f"result = linear_backward(x, w, dy)[{place}]"])
 
 # %% [markdown] tags=["hint"]
 # <details>
@@ -662,78 +677,6 @@ cmp("x", dx, x)
 
 # %% [markdown] tags=["hint"]
 # <details>
-# <summary>dl2: hint 1</summary>
-#
-# The answer is (1000, 50). You have dout (1000, 1) and w2 (50, 1). Which one has to be transposed?
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dl2: hint 2</summary>
-#
-# The upstream gradient times the transposed weights: (1000, 1) @ (1, 50) is (1000, 50).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dl2: hint 3</summary>
-#
-# The matrix product of dout, on the left, and w2.T, on the right.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dw2: hint 1</summary>
-#
-# The answer is (50, 1), and the 1,000 examples have to be summed away.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dw2: hint 2</summary>
-#
-# The transposed input times the upstream gradient: (50, 1000) @ (1000, 1) is (50, 1).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dw2: hint 3</summary>
-#
-# The matrix product of l2.T, on the left, and dout, on the right.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dw1: hint 1</summary>
-#
-# The same rule as for dw2, one layer below.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dw1: hint 2</summary>
-#
-# The transposed input times the upstream gradient: (784, 1000) @ (1000, 50) is (784, 50).
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
-# <summary>dw1: hint 3</summary>
-#
-# The matrix product of x.T, on the left, and dl1, on the right.
-#
-# </details>
-
-# %% [markdown] tags=["hint"]
-# <details>
 # <summary>dx: hint 1</summary>
 #
 # The answer is (1000, 784), and the 50 neurons have to be summed away.
@@ -753,5 +696,30 @@ cmp("x", dx, x)
 # <summary>dx: hint 3</summary>
 #
 # The matrix product of dl1, on the left, and w1.T, on the right.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>linear_backward: hint 1</summary>
+#
+# You have written all three above, for w1 or for w2. What stands in the place of l2, of w2 and of dout now?
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>linear_backward: hint 2</summary>
+#
+# dx (n, inputs): upstream times the transposed weights. dw (inputs, outputs): the transposed input times upstream. db
+# (outputs,): upstream summed over the examples, dimension 0.
+#
+# </details>
+
+# %% [markdown] tags=["hint"]
+# <details>
+# <summary>linear_backward: hint 3</summary>
+#
+# Return three things with commas between them: dy @ w.T, then x.T @ dy, then dy.sum(0).
 #
 # </details>

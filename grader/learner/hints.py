@@ -16,7 +16,7 @@ from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.reading.submission import Part, find_parts
 from grader.syntax.source import read_source
 
-__all__ = ["find_gradient", "first_not_right", "gradient_name", "hint", "next_hint", "remember", "solution"]
+__all__ = ["find_gradient", "first_not_right", "hint", "next_hint", "remember", "solution"]
 
 _WIDEST = 100
 
@@ -54,7 +54,7 @@ def hint(variable: str | None, asked: str | None = None, level: int | None = Non
         exercise, name = _find(variable, _asked(asked), progress)
     hints = _hints(exercise, name)
     if level is not None and not 1 <= level <= len(hints):
-        raise DojoError(f"{gradient_name(exercise, name)} has no hint {level}; choose --level 1 to {len(hints)}")
+        raise DojoError(f"{exercise.label(name)} has no hint {level}; choose --level 1 to {len(hints)}")
     if everything:
         levels = list(range(1, len(hints) + 1))
     else:
@@ -96,7 +96,7 @@ def solution(variable: str, asked: str | None = None, anyway: bool = False) -> s
     bundled("solutions")
     progress = load_progress()
     exercise, name = _find(variable, _asked(asked), progress)
-    gradient = gradient_name(exercise, name)
+    gradient = exercise.label(name)
     if not anyway and not progress.has_passed(exercise, name):
         raise DojoError(
             f"no graded file has {gradient} of {exercise.short_id} right so far; run `dojo grade`, "
@@ -112,11 +112,6 @@ def solution(variable: str, asked: str | None = None, anyway: bool = False) -> s
         lines = [(part.analysis.statements[index].line, part.analysis.statements[index].text) for index in writers]
     text = "\n".join(textwrap.indent(text, "    ") for _, text in lines)
     return f"{gradient} in {exercise.short_id}, {_shown(exercise.path)}:{lines[0][0]}\n\n{text}"
-
-
-def gradient_name(exercise: Exercise, name: str) -> str:
-    """What the learner calls it: `dprobs`; in a training loop, where parameters are judged, the bare name."""
-    return name if exercise.is_training else f"d{name}"
 
 
 def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open | None:
@@ -211,7 +206,7 @@ def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Ex
     exercises = all_exercises() if asked is None else (asked,)
     found = [(exercise, name) for exercise in exercises if (name := _tensor(variable, exercise))]
     if not found:
-        names = list(dict.fromkeys(gradient_name(e, name) for e in exercises for name in e.graded))
+        names = list(dict.fromkeys(e.label(name) for e in exercises for name in e.graded))
         close = difflib.get_close_matches(variable, names, 2, 0.6)
         few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         known = f"did you mean {' or '.join(close)}?" if close else f"it grades {few}" if asked else f"there are {few}"
@@ -250,13 +245,13 @@ def _others(exercise: Exercise, name: str) -> list[Exercise]:
 
 def _with_exercise(exercise: Exercise, name: str) -> str:
     chosen = f" --exercise {exercise.short_id}" if _others(exercise, name) else ""
-    return gradient_name(exercise, name) + chosen
+    return exercise.label(name) + chosen
 
 
 def _hints(exercise: Exercise, name: str) -> tuple[str, ...]:
     found = exercise.hints.get(name, ())
     if not found:
-        raise DojoError(f"{exercise.short_id} has no hint for {gradient_name(exercise, name)}")
+        raise DojoError(f"{exercise.short_id} has no hint for {exercise.label(name)}")
     return found
 
 
@@ -275,12 +270,12 @@ def _show(exercise: Exercise, name: str, level: int, progress: Progress) -> str:
     progress.see(exercise, _owner(exercise, name), level)
     width = min(_WIDEST, shutil.get_terminal_size((80, 24)).columns) - 2
     paragraphs = [textwrap.fill(" ".join(p.split()), width) for p in hints[level - 1].split("\n\n")]
-    heading = f"{gradient_name(exercise, name)} in {exercise.short_id}, hint {level} of {len(hints)}"
+    heading = f"{exercise.label(name)} in {exercise.short_id}, hint {level} of {len(hints)}"
     return f"{heading}\n\n" + textwrap.indent("\n\n".join(paragraphs), "  ")
 
 
 def _why(found: Open, progress: Progress) -> str:
-    gradient, path = gradient_name(found.exercise, found.name), _shown(found.path)
+    gradient, path = found.exercise.label(found.name), _shown(found.path)
     if not found.wrong:
         return f"The first gradient still to do in {path}: {gradient}"
     graded = progress.find(found.path, found.exercise)
@@ -296,7 +291,7 @@ def _what_next(exercise: Exercise, name: str, level: int) -> str:
     else:
         following = f"That was the last hint. All of them: dojo hint {words} --all"
     others = " or ".join(f"--exercise {e.short_id}" for e in _others(exercise, name))
-    return following + (f"\n{gradient_name(exercise, name)} is graded elsewhere too: add {others}" if others else "")
+    return following + (f"\n{exercise.label(name)} is graded elsewhere too: add {others}" if others else "")
 
 
 def _shown(path: Path) -> str:

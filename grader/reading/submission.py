@@ -94,7 +94,7 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
     """The tracks of `exercises`, first the one that the file is most likely about.
 
     Several tracks have a `dlogits`. So all names count that a file and a track have in common: gradients, forward
-    tensors, data and sizes. A file that reads `Yb` is about the track with a `Yb`. Where two tracks have as many,
+    tensors, data and sizes. A file that reads `Yb` is about the track with a `Yb`. Where two lessons have as many,
     the smaller one is meant, because the file covers more of it.
     """
     tracks = list(dict.fromkeys(track_of(exercise) for exercise in exercises))
@@ -109,15 +109,19 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
 
 
 def _coverage(outside: set[str], words: set[str], track: Sequence[Exercise]) -> tuple[int, float]:
-    """How many names a file and a track share, and what share of the track's that is.
+    """How many names a file and the lesson of a track that fits it best share, and what share of the lesson's that is.
 
     A function's own `x` says nothing of a tensor `x`, so forward tensors count only `outside`; gradients count
-    wherever they stand.
+    wherever they stand. A whole track would be too much to count: a long one has a name for everything.
     """
-    gradients = {f"d{name}" for e in track for name in (*e.graded, *e.given)}
-    known = gradients.union(*(e.forward_names for e in track), *(e.network_names for e in track))
+    return max(_shared(outside, words, exercise) for exercise in track)
+
+
+def _shared(outside: set[str], words: set[str], exercise: Exercise) -> tuple[int, float]:
+    gradients = {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given)}
+    known = gradients.union(exercise.definitions, exercise.forward_names, exercise.network_names)
     shared = len(outside & known) + len(words & gradients)
-    return shared, shared / len(known)
+    return shared, shared / max(len(known), 1)
 
 
 def sole_part(analysis: Analysis, exercise: Exercise) -> Part:

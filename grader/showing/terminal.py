@@ -225,8 +225,7 @@ def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Co
         console.print(Text("First thing to look at:", style="bold"))
         draw_mistake(submission, verdict, console)
         draw_errors(verdict, console)
-    hinted = label if label.startswith("d") else "losses"
-    console.print(Text.assemble(("Hint: ", "bold"), f"dojo hint {hinted}"))
+    console.print(Text.assemble(("Hint: ", "bold"), f"dojo hint {label}"))
 
 
 def draw_errors(verdict: Verdict, console: Console) -> None:
