@@ -244,6 +244,15 @@ plots.show(figure)
 #
 # Go on with [Classifier 3](ex3_weight_decay.py): how to keep the weights small, and where that belongs.
 
+# %% [markdown]
+# The next cell is for the grader: it says by which rule the loop updates.
+
+# %% [raw] tags=["grading"]
+# optimizer = torch.optim.SGD(parameters, lr=1.0)
+# scheduler = torch.optim.lr_scheduler.LambdaLR(
+#     optimizer, lambda step: learning_rates[0] if step < max_steps / 2 else learning_rates[1]
+# )
+
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>losses: hint 1</summary>

@@ -118,8 +118,15 @@ class Mismatch:
         return found.error <= self.limit or found.maxdiff <= self.noise
 
     def factor(self, value: Tensor, other: Tensor) -> float | None:
-        """k where `value`, which was made from the candidate, is k * other up to rounding; else None."""
-        return common_factor(value, other, self.limit, self.noise)
+        """k where `value`, which was made from the candidate, is k * other up to rounding; else None.
+
+        A single number is some multiple of every other one. There k says something only if it is 1, or a constant
+        that has a name in this network.
+        """
+        factor = common_factor(value, other, self.limit, self.noise)
+        if factor is None or value.numel() > 1 or self.is_factor(factor, 1):
+            return factor
+        return factor if named_factor(factor, self) is not None else None
 
     def is_factor(self, factor: float, value: float) -> bool:
         """True where a factor that was found is `value` up to rounding."""

@@ -16,7 +16,6 @@ from grader.diagnosing.core import (
     Diagnosis,
     Mismatch,
     Path,
-    common_factor,
     named_factor,
     shape_text,
     without_small_constants,
@@ -68,7 +67,7 @@ def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None
     if above.shape != path.share.shape:
         passed = list(_fitted(above, path.share.shape))
     for value in passed:
-        if common_factor(path.share, value) is not None or (factor := mismatch.factor(path.found, value)) is None:
+        if mismatch.factor(path.share, value) is not None or (factor := mismatch.factor(path.found, value)) is None:
             continue
         how = "unchanged" if mismatch.is_factor(factor, 1) else f"times {factor:.6g} only"
         return Diagnosis(
@@ -99,7 +98,7 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative alone."""
     above = mismatch.gradients.upstream[path.through]
     local = mismatch.pull_back(path.through, torch.ones_like(above))
-    if local is None or common_factor(path.share, local) is not None or mismatch.factor(path.found, local) is None:
+    if local is None or mismatch.factor(path.share, local) is not None or mismatch.factor(path.found, local) is None:
         return None
     return Diagnosis(
         "missing-upstream",
@@ -153,7 +152,7 @@ def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             local = base**power * above
             if local.shape != path.share.shape or not bool(torch.isfinite(local).all()):
                 continue
-            if common_factor(local, path.share) is None and mismatch.factor(path.found, local) is not None:
+            if mismatch.factor(local, path.share) is None and mismatch.factor(path.found, local) is not None:
                 return Diagnosis(
                     "wrong-power",
                     f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again: which "

@@ -75,7 +75,8 @@ def scale(mismatch: Mismatch) -> Diagnosis | None:
     cause = _CAUSES.get((name or "").lstrip("-"), "Which constant does the forward line multiply by?")
     minus = " and with the wrong sign" if factor < 0 else ""
     size = (name or f"{factor:.6g}").lstrip("-")
-    return Diagnosis("scale", f"Every element is {size} times the true one{minus}. {cause}")
+    subject = "Every element is" if mismatch.truth.numel() > 1 else "It is"
+    return Diagnosis("scale", f"{subject} {size} times the true one{minus}. {cause}")
 
 
 def precision(mismatch: Mismatch) -> Diagnosis | None:
@@ -168,7 +169,7 @@ def _factors(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
             spread = value.expand(mismatch.truth.shape)
         except RuntimeError:
             continue
-        if spread.numel() > 1 and common_factor(spread, torch.ones_like(spread)) is None:
+        if spread.numel() == 1 or common_factor(spread, torch.ones_like(spread)) is None:
             yield name, spread
 
 
@@ -230,6 +231,9 @@ def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:
 def wrong_values(mismatch: Mismatch) -> Diagnosis:
     """How far off, where the largest error sits, and what share of the elements is right."""
     truth, candidate = mismatch.truth.double(), mismatch.candidate
+    if truth.numel() == 1:
+        words = f"d{mismatch.name} is {float(candidate):.6g} here; the true one is {float(truth):.6g}."
+        return Diagnosis("wrong-values", words)
     difference = (candidate - truth).abs()
     right = float((difference <= mismatch.limit * mismatch.scale).double().mean())
     flat = int(difference.argmax())

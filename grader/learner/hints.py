@@ -13,6 +13,7 @@ from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.learner.memory import Progress, load_progress, remember, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
+from grader.lesson.tracks import place_on_map
 from grader.reading.submission import Part, find_parts
 from grader.syntax.source import read_source
 
@@ -136,9 +137,14 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open |
     return first
 
 
+def _all() -> list[Exercise]:
+    """Every exercise, those of the track where one begins first."""
+    return sorted(all_exercises(), key=lambda exercise: place_on_map(exercise.id))
+
+
 def _in_folder(progress: Progress) -> list[Exercise]:
     """The exercises that the folder holds."""
-    return [e for e in all_exercises() if (progress.folder / "exercises" / f"{e.id}.py").is_file()]
+    return [e for e in _all() if (progress.folder / "exercises" / f"{e.id}.py").is_file()]
 
 
 def _ending(progress: Progress, asked: Exercise | None) -> str:
@@ -203,7 +209,7 @@ def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Ex
     Raises:
         DojoError: no exercise, or not the one that was asked for, grades it.
     """
-    exercises = all_exercises() if asked is None else (asked,)
+    exercises = _all() if asked is None else [asked]
     found = [(exercise, name) for exercise in exercises if (name := _tensor(variable, exercise))]
     if not found:
         names = list(dict.fromkeys(e.label(name) for e in exercises for name in e.graded))
@@ -240,7 +246,7 @@ def _exercise_at_work(progress: Progress) -> Exercise | None:
 
 
 def _others(exercise: Exercise, name: str) -> list[Exercise]:
-    return [e for e in all_exercises() if e is not exercise and name in e.graded]
+    return [e for e in _all() if e is not exercise and name in e.graded]
 
 
 def _with_exercise(exercise: Exercise, name: str) -> str:
