@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from answers.right import HARDCODED_SIZES, RIGHT, RightAnswer
+from answers.tracks import TRACKS
 from answers.wrong import UNSEEN, WRONG, WrongAnswer, edited
 
 from grader.judging.grade import Grader
@@ -35,12 +36,12 @@ def test_a_size_written_in_passes_with_a_note(answer: RightAnswer, grade_text) -
     assert "hardcoded-size" in {verdict.mistake for verdict in report.verdicts}
 
 
-@pytest.mark.parametrize("answer", WRONG, ids=lambda a: f"{a.exercise.split('/')[1]}-{a.variable}-{a.kind}")
+@pytest.mark.parametrize("answer", [*WRONG, *TRACKS], ids=lambda a: f"{a.exercise}-{a.variable}-{a.kind}")
 def test_a_wrong_answer_costs_its_own_gradient(answer: WrongAnswer, grade_text) -> None:
     (report,) = grade_text(edited(answer))
     assert [verdict.name for verdict in report.verdicts if not verdict.passed] == [answer.variable]
     (blamed,) = (verdict for verdict in report.verdicts if not verdict.passed)
-    assert blamed.mistake
+    assert blamed.mistake == answer.kind if answer in TRACKS else blamed.mistake
     assert blamed.message
     assert blamed.line is not None
 

@@ -17,6 +17,7 @@ from grader.learner.copies import reset_exercise
 from grader.learner.hints import hint, remember, solution
 from grader.learner.memory import folder_of, load_progress, progress_path
 from grader.lesson.exercise import all_exercises, find_exercise
+from grader.lesson.tracks import place_on_map
 from grader.report.records import Report, SubmissionReport, Verdict
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -372,7 +373,7 @@ def test_what_comes_next_when_all_is_right(exercises: Path, tmp_path: Path) -> N
         path.write_text((ROOT / "solutions" / f"{exercise.id}.py").read_text())
         reports.append(all_right(path, exercise.id))
     count = sum(len(exercise.graded) for exercise in all_exercises())
-    ids = " and ".join(exercise.short_id for exercise in all_exercises())
+    ids = " and ".join(exercise.short_id for exercise in sorted(all_exercises(), key=lambda e: place_on_map(e.id)))
     assert hint(None) == f"Every gradient has an answer. Now grade {ids}: dojo grade"
     remember(Report(reports[:1]))
     assert hint(None, "makemore/ex1") == "All 26 of makemore/ex1 right. What comes next: dojo hint"

@@ -94,6 +94,41 @@ def _sums_to(large: torch.Size, small: torch.Size) -> bool:
     return all(b in (1, a) for a, b in zip(tail, small, strict=True))
 
 
+def wrong_mask(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """A gate, such as a ReLU or a mask of zeros and ones, left out or open at other places than forward."""
+    above = mismatch.gradients.upstream[path.through]
+    if above.shape != path.share.shape or above.numel() == 1:
+        return None
+    seen = above != 0
+    true, ours = path.share[seen] / above[seen], path.found[seen] / above[seen]
+    open_, through = true != 0, ours.abs() > mismatch.limit
+    if not bool((~open_).any() and open_.any() and through.any()):
+        return None
+    for factors in (true[open_], ours[through]):
+        if float((factors - factors[0]).abs().max()) > max(mismatch.limit, SAME_FACTOR) * float(factors[0].abs()):
+            return None
+    masks = [
+        name
+        for name, value in mismatch.forward.inputs[path.through].items()
+        if name != mismatch.name and value.shape == above.shape and bool(((value == 0) | (value == 1)).all())
+    ]
+    if bool(through.all()):
+        if not masks:
+            return None
+        return Diagnosis(
+            "missing-mask",
+            f"{masks[0]} is forgotten{mismatch.on_path(path)}: where {mismatch.line_of(path)} multiplied by 0, the "
+            "gradient is 0 too.",
+        )
+    if bool((through == open_).all()):
+        return None
+    cause = f"Use {masks[0]}, the one of the forward pass." if masks else "Which tensor decided it in the forward pass?"
+    return Diagnosis(
+        "wrong-mask",
+        f"Other elements come through than in {mismatch.line_of(path)}{mismatch.on_path(path)}. {cause}",
+    )
+
+
 def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative alone."""
     above = mismatch.gradients.upstream[path.through]
@@ -269,6 +304,7 @@ PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (
     missing_path,
     path_twice,
     missing_epsilon,
+    wrong_mask,
     missing_local_derivative,
     missing_upstream,
     stale_upstream,

@@ -56,8 +56,8 @@ def extra_keepdim(mismatch: Mismatch) -> Diagnosis | None:
 
 
 def transposed(mismatch: Mismatch) -> Diagnosis | None:
-    """The truth, transposed."""
-    if mismatch.candidate.dim() != 2 or not mismatch.same(mismatch.candidate.T):
+    """The truth, transposed; where a matrix is square its shape does not tell."""
+    if mismatch.candidate.dim() < 2 or not mismatch.same(mismatch.candidate.mT):
         return None
     return Diagnosis(
         "transposed",

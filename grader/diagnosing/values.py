@@ -18,6 +18,7 @@ from grader.diagnosing.core import (
     size_words,
     without_small_constants,
 )
+from grader.diagnosing.shapes import transposed
 
 _CAUSES = {
     "n": "The mean's 1/n is missing.",
@@ -228,6 +229,18 @@ def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:
     return None
 
 
+def decayed(mismatch: Mismatch) -> Diagnosis | None:
+    """Some multiple of the tensor itself too much, as weight decay adds it."""
+    value = mismatch.forward.values[mismatch.name]
+    if value.numel() == 1 or mismatch.factor(mismatch.candidate - mismatch.truth, value) is None:
+        return None
+    return Diagnosis(
+        "decayed-bias",
+        f"A multiple of {mismatch.name} itself is too much, as weight decay adds it. The loss has no penalty on "
+        f"{mismatch.name}: only weights are decayed, not biases.",
+    )
+
+
 def wrong_values(mismatch: Mismatch) -> Diagnosis:
     """How far off, where the largest error sits, and what share of the elements is right."""
     truth, candidate = mismatch.truth.double(), mismatch.candidate
@@ -247,10 +260,11 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
     )
 
 
-FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finite, zero, sign, scale)
+FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finite, zero, sign, scale, transposed)
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     unfinished_route,
     farther_upstream,
     other_factor,
+    decayed,
     precision,
 )
