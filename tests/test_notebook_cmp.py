@@ -365,7 +365,10 @@ def test_progress_changes_in_place(shown: list[dict[str, str]], capsys: pytest.C
     right_lines(namespace, "dlogprobs")
     eval("progress()", namespace)
     assert shown[-1]["text/plain"].startswith("ex1: 1 of 26 right\n  ✓ dlogprobs")
-    assert "<svg" in shown[-1]["text/html"]
+    assert "<svg" not in shown[-1]["text/html"]
+    boxes = re.findall(r'aria-label="(d\w+): ([\w ]+)"', shown[-1]["text/html"])
+    assert boxes[:2] == [("dlogprobs", "right"), ("dprobs", "not attempted")]
+    assert len(boxes) == 26
     exec('dprobs = -dlogprobs / probs\ncmp("probs", dprobs, probs)', namespace)
     assert shown[-1]["updated"] == "yes"
     assert "✗ dprobs" in shown[-1]["text/plain"]
@@ -374,6 +377,22 @@ def test_progress_changes_in_place(shown: list[dict[str, str]], capsys: pytest.C
     assert "· dcounts " in shown[-1]["text/plain"]
     assert len(shown) == before + 1
     assert "1 of 26 right" in text_of(shown[-1]["text/html"])
+    eval("progress(graph=True)", namespace)
+    ElementTree.fromstring(shown[-1]["text/html"])
+    assert "<svg" in shown[-1]["text/html"]
+
+
+def test_progress_at_the_end_leads_to_the_next_lesson(
+    shown: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TRACKER, "states", {})
+    namespace = prepared("makemore/ex3") | {"progress": progress}
+    eval("progress()", namespace)
+    assert "Next lesson" not in shown[-1]["text/html"]
+    run(find_exercise("makemore/ex3").path.read_text(encoding="utf-8"), namespace)
+    eval("progress()", namespace)
+    assert 'href="../makemore/ex4_training.ipynb"' in shown[-1]["text/html"]
+    ElementTree.fromstring(shown[-1]["text/html"])
 
 
 def test_progress_outside_of_a_notebook_is_a_list(
@@ -383,7 +402,11 @@ def test_progress_outside_of_a_notebook_is_a_list(
     namespace = prepared("ex3") | {"progress": progress}
     run(find_exercise("makemore/ex3").path.read_text(encoding="utf-8"), namespace)
     eval("progress()", namespace)
-    assert capsys.readouterr().out == "ex3: 1 of 1 right\n  ✓ dhprebn  right\n"
+    assert capsys.readouterr().out == (
+        "ex3: 1 of 1 right\n  ✓ dhprebn  right\n"
+        "The gradient is right. Save the notebook, then grade() tries your lines with other data and other sizes.\n"
+        "Next lesson: makemore/ex4, Exercise 4: the training loop by hand\n"
+    )
     eval("progress()", {"progress": progress})
     assert "run the cells" in capsys.readouterr().out
 

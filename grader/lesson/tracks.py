@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -73,6 +74,13 @@ def all_tracks() -> tuple[Track, ...]:
         by_name.setdefault(track_name(exercise.id), []).append(exercise)
     found = [_track(name, tuple(exercises)) for name, exercises in by_name.items()]
     return tuple(sorted(found, key=lambda track: (track.place, track.name)))
+
+
+def next_lesson(done: Collection[str]) -> Exercise | None:
+    """The lesson that comes on the map after all of `done`, given by their ids; None at its end."""
+    lessons = [exercise for track in all_tracks() for exercise in track.exercises]
+    last = max((place for place, lesson in enumerate(lessons) if lesson.id in done), default=-1)
+    return next(iter(lessons[last + 1 :]), None)
 
 
 def find_track(name: str) -> Track:

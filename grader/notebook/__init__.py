@@ -23,14 +23,15 @@ def cmp(name: str, d: Any, t: Any, *_: object, **__: object) -> bool:
     return show_comparison(name, d, t, sys._getframe(1).f_globals)
 
 
-def progress() -> None:
-    """The gradients of the exercise in this notebook along its computation graph, each marked by its state.
+def progress(graph: bool = False) -> None:
+    """The gradients of the exercise in this notebook, the loss first, each marked by its state.
 
-    The picture changes in place as `cmp` is called. Outside of a notebook it is a list.
+    What is shown changes in place as `cmp` is called; `graph=True` adds the computation graph. Outside of a notebook
+    it is a list.
     """
     from grader.notebook.calls import show_progress
 
-    show_progress(sys._getframe(1).f_globals)
+    show_progress(sys._getframe(1).f_globals, graph)
 
 
 def grade(file: str | None = None) -> None:

@@ -39,8 +39,8 @@ def show_comparison(name: str, d: Any, t: Any, namespace: MutableMapping[str, An
     return judged.verdict.passed
 
 
-def show_progress(namespace: Mapping[str, Any]) -> None:
-    """Judge every gradient that the namespace holds, and draw the graph."""
+def show_progress(namespace: Mapping[str, Any], graph: bool) -> None:
+    """Judge every gradient that the namespace holds, and show where the learner stands."""
     exercise = _exercise_here(namespace)
     if exercise is None:
         print("Nothing to show yet: run the cells of the setup and of the forward pass first.")
@@ -51,7 +51,7 @@ def show_progress(namespace: Mapping[str, Any]) -> None:
         if value is not None and f"d{name}" not in CELLS.unfinished:
             stub = LENDING.is_lent(name, value)
             TRACKER.record(judge(name, ... if stub else value, namespace[name], namespace, earlier))
-    TRACKER.show(exercise)
+    TRACKER.show(exercise, graph)
 
 
 def show_hint(variable: Any, namespace: Mapping[str, Any]) -> None:

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grader.lesson.exercise import Exercise
-from grader.notebook import screen
+from grader.notebook import overview, screen
 from grader.notebook.judging import Judgement
 from grader.notebook.lending import LENDING
 from grader.notebook.shell import CELLS, shell
-from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import state_of
 
 _KEPT = 2
 """So many wrong values of one gradient are remembered, to tell a line that has read an earlier one."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A picture that `progress` has put into the notebook; `graph`: the computation graph is in it."""
+
+    handle: Any
+    graph: bool
+
+
 @dataclass
 class Tracker:
-    """States by exercise and tensor, earlier wrong values, and the handle of each exercise's picture."""
+    """States by exercise and tensor, earlier wrong values, and each exercise's picture."""
 
     states: dict[str, dict[str, str]] = field(default_factory=dict)
     earlier: dict[str, dict[str, list[Tensor]]] = field(default_factory=dict)
-    pictures: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, Shown] = field(default_factory=dict)
     latest: Exercise | None = None
 
     def record(self, judged: Judgement) -> None:
@@ -59,14 +65,15 @@ class Tracker:
         return self._set(exercise, name, None)
 
     def redraw(self, exercise: Exercise) -> None:
-        if (handle := self.pictures.get(exercise.id)) is not None:
-            screen.update(handle, self.as_text(exercise), html=self.as_html(exercise))
+        if (shown := self.pictures.get(exercise.id)) is not None:
+            screen.update(shown.handle, self.as_text(exercise), html=self._as_html(exercise, shown.graph))
 
-    def show(self, exercise: Exercise) -> None:
+    def show(self, exercise: Exercise, graph: bool = False) -> None:
         """The picture in a notebook, else a list."""
         self.latest = exercise
         if screen.in_notebook():
-            self.pictures[exercise.id] = screen.show_updatable(self.as_text(exercise), html=self.as_html(exercise))
+            handle = screen.show_updatable(self.as_text(exercise), html=self._as_html(exercise, graph))
+            self.pictures[exercise.id] = Shown(handle, graph)
         else:
             print(self.as_text(exercise))
 
@@ -74,24 +81,17 @@ class Tracker:
         known = self.states.get(exercise.id, {})
         return {name: known.get(name, "missing") for name in exercise.graded}
 
-    def headline(self, exercise: Exercise) -> str:
-        states = self.all_states(exercise)
-        right = sum(state == "pass" for state in states.values())
-        return f"{exercise.number}: {right} of {len(states)} right"
-
     def as_text(self, exercise: Exercise) -> str:
         states = self.all_states(exercise)
         width = max(len(name) for name in states) + 1
         rows = [
             f"  {state_of(state).mark} {'d' + name:{width}}  {state_of(state).words}" for name, state in states.items()
         ]
-        return "\n".join([self.headline(exercise), *rows])
+        return "\n".join([overview.headline(exercise, states), *rows, *overview.at_the_end(exercise, states)])
 
-    def as_html(self, exercise: Exercise) -> str:
+    def _as_html(self, exercise: Exercise, graph: bool) -> str:
         states = self.all_states(exercise)
-        picture = graph_svg(exercise, states, link=lambda name: f"#d{name}" if name in states else "")
-        words = escape(self.headline(exercise))
-        return f'<div class="dojo-progress" style="color:inherit"><div><b>{words}</b></div>{picture}</div>'
+        return overview.as_html(exercise, states, graph)
 
 
 TRACKER = Tracker()

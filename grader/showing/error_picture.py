@@ -25,9 +25,16 @@ _PANEL, _SMALLEST, _LARGEST = 210, 4, 22
 """Width of a panel and the sides of a cell, in units of the picture."""
 
 _LEFT, _TOP, _GAP, _BAR, _BAR_HEIGHT = 26, 30, 34, 12, 72
+
+
+def _opacity(shade: int) -> float:
+    """From a quarter for the faintest, which must still be seen, to one."""
+    return 0.25 + 0.75 * (abs(shade) - 1) / (_SHADES - 1) if shade else 0.0
+
+
 _PALETTE = [
     (_PLUS, 0),
-    *((colour, 255 * shade // _SHADES) for colour in (_PLUS, _MINUS) for shade in range(1, _SHADES + 1)),
+    *((colour, round(255 * _opacity(shade))) for colour in (_PLUS, _MINUS) for shade in range(1, _SHADES + 1)),
     (_STRANGE, 255),
 ]
 """Colour and opacity of each pixel: nothing, above zero, below zero, not a number."""
@@ -221,7 +228,7 @@ def _colour_bar(x: float, height: float, scale: float) -> str:
         inset = 0 if shade >= 0 else 2
         parts.append(
             f'<rect x="{x + inset:g}" y="{y + inset / 2:.4g}" width="{_BAR - 2 * inset}" height="{step - inset:.4g}" '
-            f'fill="#{bytes(colour).hex()}" fill-opacity="{abs(shade) / _SHADES:g}"/>'
+            f'fill="#{bytes(colour).hex()}" fill-opacity="{_opacity(shade):.3g}"/>'
         )
     ends = {0: f"{scale:.2g}", _SHADES: "0", 2 * _SHADES: f"-{scale:.2g}"}
     parts += [

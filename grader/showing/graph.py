@@ -127,7 +127,7 @@ def show_graph(
     """
     called = exercises_called(exercise)
     found = max(called, key=lambda e: len((tensors or {}).keys() & set(e.forward_names)))
-    sections = _headings(found)
+    sections = headings(found)
     shapes = {
         name: str(tuple(value.shape))
         for name, value in (tensors or {}).items()
@@ -170,7 +170,7 @@ def _parameters(exercise: Exercise) -> Collection[str]:
         return [name for name in exercise.graded if name in exercise.network_names]
 
 
-def _headings(exercise: Exercise) -> set[str]:
+def headings(exercise: Exercise) -> set[str]:
     """The texts of the lesson's headings: JupyterLab makes an anchor of each."""
     text = "\n".join(cell.text for cell in exercise.cells if cell.kind == "markdown")
     return set(re.findall(r"^#+ +(\S+)\s*$", text, flags=re.MULTILINE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any, TextIO, cast
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.text import Text
 
 from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise
-from grader.lesson.tracks import all_tracks, find_track, track_name
+from grader.lesson.tracks import find_track, next_lesson, track_name
 from grader.report.records import Report, SubmissionReport, Verdict, whole
 from grader.showing.graph_marks import STATES
 from grader.showing.text import DATA_WORDS, score_words
@@ -160,15 +160,9 @@ def _draw_end(report: Report, console: Console) -> None:
     present = {submission.exercise for submission in report.submissions}
     if any(find_exercise(name).is_training for name in present):
         console.print(Text("Now run `make train` (or `dojo train`) and watch your own loop learn."))
-    following = next((e for t in all_tracks() for e in t.exercises if _follows(e.id, present)), None)
+    following = next_lesson(present)
     if following is not None:
         console.print(Text(f"Next lesson: {following.id}, {following.title}"))
-
-
-def _follows(exercise: str, present: Set[str]) -> bool:
-    """True for the first lesson after those that are there, on the map."""
-    order = [e.id for t in all_tracks() for e in t.exercises]
-    return exercise not in present and order.index(exercise) > max(map(order.index, present & set(order)), default=-1)
 
 
 def _heading(submission: SubmissionReport) -> Text:

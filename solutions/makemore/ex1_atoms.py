@@ -288,9 +288,10 @@ loss.backward()
 # %% [markdown]
 # ## Where you stand
 #
-# `progress()` draws the same graph with the state of each gradient. In a notebook this picture follows each
-# `cmp` that you run from here on. To keep it in sight in JupyterLab, right-click it and choose *Create New View
-# for Cell Output*. `hint("dprobs")`, in any cell, shows the next hint for a gradient.
+# `progress()` lists the gradients with their state, the one next to the loss first. In a notebook the list follows
+# each `cmp` that you run from here on. To keep it in sight in JupyterLab, right-click it and choose *Create New View
+# for Cell Output*. `progress(graph=True)` adds the graph from above, and `hint("dprobs")`, in any cell, shows the
+# next hint for a gradient.
 
 # %%
 from grader import hint, progress
