@@ -69,7 +69,7 @@ def _box(name: str, state: str, text: str, sections: Collection[str]) -> str:
 def _counts(states: States) -> str:
     counted = Counter(states.values())
     return ", ".join(
-        f"{counted[state]} {STATES[state].words}" for state in STATES if counted[state] and state != "pass"
+        f"{STATES[state].words}: {counted[state]}" for state in STATES if counted[state] and state != "pass"
     )
 
 
