@@ -37,7 +37,12 @@ ATOMS = [
     ("stale-upstream", "dembcat", None, "dhprebn is read before it is finished"),
     ("missing-epsilon", "dbnvar", "dbnvar = -0.5 * bnvar**-1.5 * dbnvar_inv", "small constant"),
     ("wrong-power", "dbnvar", "dbnvar = -0.5 * (bnvar + 1e-5) ** -0.5 * dbnvar_inv", "power"),
-    ("wrong-forward-value", "dhpreact", "dhpreact = (1.0 - hpreact**2) * dh", "at hpreact, not at h"),
+    (
+        "wrong-forward-value",
+        "dhpreact",
+        "dhpreact = (1.0 - hpreact**2) * dh",
+        "hpreact is used where h belongs: h is torch.tanh(hpreact) already",
+    ),
     ("wrong-upstream", "dprobs", "dprobs = logprobs / probs", "logprobs is read where dlogprobs"),
     (
         "overwritten-rows",
@@ -197,3 +202,83 @@ def test_the_line_whose_edit_mends_an_answer_is_shown_or_the_whole_answer(old, n
 def test_an_answer_of_one_statement_is_shown_with_all_its_lines(grade_text) -> None:
     answer = "dlogits = (\n    F.softmax(logits, 1)\n    - 1\n)"
     assert blamed(grade_text(answer + "\n", exercise="makemore/ex2")).code == answer
+
+
+SUMS = "dhpreact.sum({}) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum({})"
+
+
+@pytest.mark.parametrize(
+    ("mistake", "answer", "words"),
+    [
+        ("wrong-dimension", f"/ n * (n * dhpreact - {SUMS.replace('{}', '1, keepdim=True')})", "over dimension 1"),
+        ("wrong-dimension", f"/ n * (n * dhpreact - {SUMS.replace('{}', '')})", "The sums run over everything"),
+        ("missing-path", "* dhpreact", "through bnmeani and through bndiff2"),
+        ("missing-brackets", f"/ n * n * dhpreact - {SUMS.replace('{}', '0')}", "Brackets are missing"),
+        ("missing-brackets", f"/ n * (n * dhpreact - {SUMS.replace('{}', '0')})".replace("(n - 1)", "n - 1"), "/ n - 1"),
+    ],
+)  # fmt: skip
+def test_the_likeliest_slips_of_batchnorm_have_a_name(mistake, answer, words, grade_text) -> None:
+    verdict = blamed(grade_text(f"dhprebn = bngain * bnvar_inv {answer}\n", exercise="makemore/ex3"))
+    assert verdict.mistake == mistake
+    assert words in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1 / n\n", "Only the one at each label is divided"),
+        ("dlogits = F.softmax(logits, 1) / n\ndlogits[range(n), Yb] -= 1\n", "Only the softmax is divided by n"),
+    ],
+)  # fmt: skip
+def test_what_is_divided_by_n_is_named(text, words, grade_text) -> None:
+    verdict = blamed(grade_text(text, exercise="makemore/ex2"))
+    assert (verdict.mistake, words in verdict.message) == ("wrong-label-term", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("dh", "dh = -dlogits @ W2.T", "h enters `logits = h @ W2 + b2` without a minus"),
+        ("dbnmeani", "dbnmeani = dbndiff.sum(0, keepdim=True)", "`bndiff = hprebn - bnmeani` with a minus"),
+        ("dcounts_sum", "dcounts_sum = counts_sum**-2 * dcounts_sum_inv", "comes down as a factor with its minus"),
+        ("dlogits", "dlogits = -dnorm_logits", "the sign of every path"),
+    ],
+)
+def test_a_wrong_sign_is_explained_by_the_forward_line(name, line, words, grade_text) -> None:
+    verdict = blamed(grade_text(with_lines({name: line}), exercise="makemore/ex1"))
+    assert verdict.mistake == "sign"
+    assert words in verdict.message
+
+
+def test_figures_in_words_are_those_of_the_table(grade_text) -> None:
+    lines = {"dh": "dh = torch.sin(dlogits @ W2.T * 7) + 0.1"}
+    verdict = blamed(grade_text(with_lines(lines), exercise="makemore/ex1"))
+    assert verdict.details is not None
+    error = verdict.details.largest_errors[0]
+    assert verdict.details.data == "own"
+    assert f"at dh{error.index}: yours {error.yours:.6g}, true {error.true:.6g}" in verdict.message
+
+
+MAX_PATH = "dlogits += F.one_hot(logits.max(1).indices, num_classes=logits.shape[1]) * dlogit_maxes"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("dlogits = dnorm_logits.clone()", "The path through logit_maxes is missing"),
+        (f"dlogits = dnorm_logits.clone()\n{MAX_PATH.replace('+=', '-=')}", "through logit_maxes has the wrong sign"),
+        ("dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\ndlogits /= n", "It is a short cut"),
+    ],
+)
+def test_what_is_right_for_this_loss_only_is_told_why(line, words, grade_text) -> None:
+    (report,) = grade_text(with_lines({"dlogits": line}), exercise="makemore/ex1")
+    (noted,) = (verdict for verdict in report.verdicts if verdict.message)
+    assert (noted.name, noted.passed, noted.mistake) == ("logits", True, "vanishing")
+    assert words in noted.message
+
+
+def test_a_gradient_under_another_name_is_no_short_cut(grade_text) -> None:
+    under_x = f"x = dnorm_logits.clone()\n{MAX_PATH.replace('dlogits +=', 'x +=')}\ndlogits = x"
+    lines = {"dlogits": under_x, "dh": "dh = x @ W2.T"}
+    (report,) = grade_text(with_lines(lines), exercise="makemore/ex1")
+    assert not [verdict.message for verdict in report.verdicts if verdict.message]

@@ -16,7 +16,7 @@ from grader.base.errors import DojoError
 from grader.judging.grade import Grader, settings
 from grader.judging.judge import prove
 from grader.lesson.exercise import find_exercise
-from grader.lesson.trials import as_written
+from grader.lesson.trials import as_written, other_data
 from grader.report.records import SubmissionReport, Verdict
 from grader.running.sandbox import Worker
 from grader.truth.truths import KnownTruths
@@ -185,10 +185,10 @@ def test_a_gradient_that_vanishes_may_skip_named_tensors(ex1: Any) -> None:
     assert others_pass(verdicts)
 
 
-def test_a_short_cut_that_holds_for_this_loss_passes_with_a_note(ex1: Any) -> None:
+def test_what_is_right_for_this_loss_only_passes_with_a_note(ex1: Any) -> None:
     verdicts = ex1(dlogits="dlogits = dnorm_logits.clone()")
     assert (verdicts["logits"].status, verdicts["logits"].mistake) == ("pass", "vanishing")
-    assert "short cut" in verdicts["logits"].message
+    assert "The path through logit_maxes is missing" in verdicts["logits"].message
     assert others_pass(verdicts, "logits")
 
 
@@ -273,7 +273,7 @@ def test_the_same_seed_gives_the_same_report(grader: Grader, tmp_path: Any) -> N
     )
     assert first == again
     assert (first.seed, other.seed) == (5, 6)
-    assert named(first)["h"].message != named(other)["h"].message
+    assert other_data(first.seed, "cpu") != other_data(other.seed, "cpu")
     assert settings(device="cpu").seed != settings(device="cpu").seed
 
 

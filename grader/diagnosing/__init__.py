@@ -25,6 +25,7 @@ __all__ = [
     "explain_exception",
     "shape_text",
     "wrong_shape",
+    "wrong_values",
 ]
 
 

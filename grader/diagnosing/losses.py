@@ -79,6 +79,10 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
             "This takes the logarithm of the softmax; its derivative has the softmax itself.",
         ),
     )
+    n = logits.shape[0]
+    said = "The loss is a mean, so the whole difference, softmax minus one at the label, is divided."
+    yield softmax - hot / n, Diagnosis("wrong-label-term", f"Only the one at each label is divided by n. {said}")
+    yield softmax / n - hot, Diagnosis("wrong-label-term", f"Only the softmax is divided by n. {said}")
     largest = logits.max(1, keepdim=True).values
     for shifted in (logits, logits - largest):
         said = "The exponentials are not divided by their sum over the row: no softmax yet."

@@ -221,8 +221,8 @@ def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     above = mismatch.gradients.upstream[path.through]
     for name, leaf in mismatch.forward.inputs[path.through].items():
         for other, value in mismatch.forward_tensors.items():
-            if other == name or value.shape != leaf.shape or not mismatch.may_read(other):
-                continue
+            if other == name or value.shape != leaf.shape or not (mismatch.may_read(other) or other == path.through):
+                continue  # a function that is applied twice reads its own result without naming it
             try:
                 output, leaves = mismatch.forward.rerun(atom, {name: value})
             except RuntimeError:
@@ -273,11 +273,12 @@ def _function_of(mismatch: Mismatch, atom: str) -> str | None:
 
 
 def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diagnosis:
-    return Diagnosis(
-        "wrong-forward-value",
-        f"The local derivative of {mismatch.line_of(path)} is taken at {read}, not at {meant}"
-        f"{mismatch.on_path(path)}. Which forward tensors does it depend on?",
-    )
+    atom = mismatch.atoms[path.through]
+    said = f"{read} is used where {meant} belongs{mismatch.on_path(path)}"
+    if {read, meant} <= {path.through, *atom.reads}:
+        already = atom.text.split(" = ", 1)[-1]
+        return Diagnosis("wrong-forward-value", f"{said}: {path.through} is {already} already.")
+    return Diagnosis("wrong-forward-value", f"{said}, in the local derivative of {mismatch.line_of(path)}.")
 
 
 def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:

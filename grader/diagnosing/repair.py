@@ -14,6 +14,7 @@ from functools import partial
 
 from torch import Tensor
 
+from grader.diagnosing.brackets import edits_of_several_tokens
 from grader.diagnosing.core import Diagnosis
 from grader.lesson.exercise import Exercise
 from grader.syntax.inert_calls import drop_inert_calls
@@ -98,6 +99,7 @@ def _edits(text: str, words: Vocabulary) -> Iterator[tuple[str, Diagnosis]]:
             return  # Python writes it back as something else, which nobody has admitted
     except SyntaxError:
         return
+    yield from edits_of_several_tokens(tree)
     places = list(_places(tree))
     for edit in _EDITS:
         for node, put in places:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
@@ -64,7 +66,59 @@ def sign(mismatch: Mismatch) -> Diagnosis | None:
     """Minus the truth."""
     if not mismatch.same(-mismatch.candidate):
         return None
-    return Diagnosis("sign", f"Right numbers with the wrong sign. Does {mismatch.name} enter with a minus?")
+    return Diagnosis("sign", f"Right numbers with the wrong sign. {_about_signs(mismatch)}")
+
+
+def _about_signs(mismatch: Mismatch) -> str:
+    """Whether the tensor enters its forward line with a minus, where one line alone reads it and that can be seen."""
+    name = mismatch.name
+    lines = [mismatch.atoms[through].text for through in mismatch.gradients.shares.get(name, {})]
+    if len(lines) != 1:
+        return "Look at the sign of every path."
+    said, signs = f"{name} enters `{lines[0]}` with", _signs(ast.parse(lines[0]), name)
+    if signs == {_FALLING}:
+        return f"The exponent in `{lines[0]}` is negative, and it comes down as a factor with its minus."
+    if signs == {1}:
+        return f"{said}out a minus, so none belongs here."
+    if signs == {-1}:
+        return f"{said} a minus, so its gradient has one."
+    return f"Derive `{lines[0]}` by {name} again."
+
+
+_FALLING = -2
+_GROWING = frozenset("sum mean max min amax exp log tanh sigmoid sqrt view reshape flatten expand transpose".split())
+
+
+def _signs(node: ast.AST, name: str) -> set[int]:
+    """1 where `name` enters an expression without a minus, -1 with one; 0 where that is not to be seen.
+
+    `_FALLING` stands for a power with a negative exponent, such as that of a variance or of a sum.
+    """
+    match node:
+        case ast.Name():
+            return {1} if node.id == name else set()
+        case ast.UnaryOp(op=ast.USub()):
+            return {-sign if abs(sign) == 1 else 0 for sign in _signs(node.operand, name)}
+        case ast.BinOp(op=ast.Sub()):
+            return _signs(node.left, name) | {-sign if abs(sign) == 1 else 0 for sign in _signs(node.right, name)}
+        case ast.BinOp(op=ast.Pow(), right=ast.UnaryOp(op=ast.USub(), operand=ast.Constant())):
+            return {_FALLING if sign == 1 else 0 for sign in _signs(node.left, name)}
+        case ast.BinOp(op=ast.Pow(), right=ast.Constant()):
+            return _signs(node.left, name)
+        case ast.BinOp(op=ast.Add() | ast.Mult() | ast.MatMult()):
+            return _signs(node.left, name) | _signs(node.right, name)
+        case ast.BinOp(op=ast.Div()) if not _signs(node.right, name):
+            return _signs(node.left, name)
+        case ast.Call():
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            below = {sign for child in ast.iter_child_nodes(node) for sign in _signs(child, name)}
+            return below if called in _GROWING else {0 for _ in below}
+        case ast.Attribute() | ast.Subscript():
+            return _signs(node.value, name)
+        case ast.Module() | ast.Assign() | ast.expr():
+            below = {sign for child in ast.iter_child_nodes(node) for sign in _signs(child, name)}
+            return below if isinstance(node, (ast.Module, ast.Assign)) else {0 for _ in below}
+    return set()
 
 
 def scale(mismatch: Mismatch) -> Diagnosis | None:
@@ -113,10 +167,10 @@ def other_factor(mismatch: Mismatch) -> Diagnosis | None:
             if mismatch.factor(mismatch.candidate, mismatch.truth * value**power) is None:
                 continue
             if power < 0:
-                return Diagnosis("missing-factor", f"A factor is missing: {name} to the power {-power:g}.")
+                return Diagnosis("missing-factor", f"A factor is missing: {_raised(name, -power)}.")
             if not mismatch.may_read(name):
                 continue
-            return Diagnosis("extra-factor", f"A factor too many: {name} to the power {power:g}.")
+            return Diagnosis("extra-factor", f"There is a factor too many: {_raised(name, power)}.")
     for meant, read in sample.replacements(factors):
         if not mismatch.may_read(read):
             continue
@@ -241,6 +295,37 @@ def decayed(mismatch: Mismatch) -> Diagnosis | None:
     )
 
 
+def _raised(name: str, power: float) -> str:
+    return name if power == 1 else f"{name}**{power:g}"
+
+
+_MOST_BETWEEN = 14
+
+
+def missing_terms(mismatch: Mismatch) -> Diagnosis | None:
+    """For a formula that spans several atoms: two terms are missing."""
+    reached, between, starts = {mismatch.name}, [], []
+    for atom in mismatch.forward.atoms:
+        if reached & set(atom.reads) and atom.name in mismatch.gradients.upstream:
+            if atom.name in mismatch.handed or atom.name == mismatch.forward.loss:
+                starts.append(atom.name)
+            else:
+                between.append(atom.name)
+                reached.add(atom.name)
+    if len(between) > _MOST_BETWEEN:
+        return None
+    above = {name: mismatch.gradients.upstream[name] for name in starts}
+    for one, other in itertools.combinations(between, 2):
+        found = mismatch.carry_back(above, {*starts, *between} - {one, other})
+        if found is not None and not mismatch.same(found) and mismatch.same(found, mismatch.candidate):
+            return Diagnosis(
+                "missing-path",
+                f"Two terms are missing, those that come back through {one} and through {other}: "
+                f"`{mismatch.atoms[one].text}` and `{mismatch.atoms[other].text}` depend on {mismatch.name} too.",
+            )
+    return None
+
+
 def wrong_values(mismatch: Mismatch) -> Diagnosis:
     """How far off, where the largest error sits, and what share of the elements is right."""
     truth, candidate = mismatch.truth.double(), mismatch.candidate
@@ -263,6 +348,7 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
 FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finite, zero, sign, scale, transposed)
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     unfinished_route,
+    missing_terms,
     farther_upstream,
     other_factor,
     decayed,

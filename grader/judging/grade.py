@@ -165,7 +165,7 @@ class Grader:
                 continue
             seen, lecture, probed, resized = (_seen(name, *trial) for trial in (decisive, shown, probe, sizes))
             holds = probed.right
-            if seen.right and not holds and seen.gradients.vanishes(name):
+            if seen.right and not holds:
                 holds = self._right_from_further_up(judge, name)
             known[name] = replace(
                 evidence,
@@ -238,12 +238,13 @@ class Grader:
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
         exercise, attempt = plan.exercise, plan.attempts[name]
         fed = {f"d{atom.name}" for atom in exercise.atoms if name in atom.reads}
-        if fed <= plan.reads[name]:
+        vanishes = self.truths.find(exercise, other_data(seed, device)).gradients.vanishes(name)
+        if fed <= plan.reads[name] or (fed & plan.reads[name] and not vanishes):
             return False
         lines = [plan.statements[index].text for index in plan.lines_of(name)]
         above = [other for other in exercise.graded_gradients if other in exercise.fed_by(name)]
         chained: frozenset[str] = frozenset()
-        while above:
+        while len(above) > 1:  # with all of them chained nothing is random any more
             chained |= {above.pop()}
             trial = random_upstream(seed, device, f"{name}:{len(above)}")
             truth = self.truths.find(exercise, trial, chained)

@@ -19,6 +19,7 @@ from grader.diagnosing import (
     explain_exception,
     shape_text,
     wrong_shape,
+    wrong_values,
 )
 from grader.judging.details import details_of
 from grader.report.records import ShownData, Status, Verdict
@@ -26,7 +27,7 @@ from grader.running.protocol import Description, Failure
 from grader.syntax.source import Statement
 from grader.truth.autograd import Forward, Gradients
 from grader.truth.cases import Case
-from grader.truth.compare import Comparison, compare
+from grader.truth.compare import LIMITS, Comparison, compare
 from grader.truth.truths import Truth
 
 NOT_ATTEMPTED = "not attempted"
@@ -328,8 +329,7 @@ def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
     if probe.answer.failure is not None:
         return failed(probe.answer.failure, evidence.statement)
     if not decisive.gradients.vanishes(name):
-        said = "Right for this loss. It is a short cut: with other gradients from above it would not hold."
-        return Finding("pass", said, "vanishing")
+        return Finding("pass", _right_for_this_loss(_explained("wrong", evidence, probe)), "vanishing")
     found = _explained("wrong", evidence, probe)
     if found.mistake not in {None, "zero", *UNEXPLAINED}:
         said = f" (Seen with random gradients from above: the true d{name} is zero here.)"
@@ -339,6 +339,12 @@ def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
         f"above yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
     )
     return Finding("wrong", said, "vanishing")
+
+
+def _right_for_this_loss(found: Finding) -> str:
+    if found.mistake in ("missing-path", "path-scaled", "path-twice"):
+        return f"Right for this loss, because what comes back that way is zero here. {found.message}"
+    return "Right for this loss. It is a short cut: with other gradients from above it would not hold."
 
 
 def _explained(status: Status, evidence: Evidence, *trials: Seen | None) -> Finding:
@@ -355,8 +361,20 @@ def _explained(status: Status, evidence: Evidence, *trials: Seen | None) -> Find
         )
         found = Finding(status, said.message, said.mistake)
         if said.mistake not in UNEXPLAINED:
-            break
+            return found
+    shown = evidence.shown
+    if found.mistake == "wrong-values" and shown is not None and shown.comparison is not None and not shown.right:
+        return replace(found, message=_figures(evidence.name, shown))  # those that a learner can print
     return found
+
+
+def _figures(name: str, shown: Seen) -> str:
+    """How far off the answer is on the lesson's own data."""
+    candidate, truth = shown.answer.value, shown.gradients.total[name]
+    if candidate is None or shown.forward is None:
+        return ""
+    limit = LIMITS[truth.dtype]
+    return wrong_values(Mismatch(name, candidate.double(), shown.gradients, shown.forward, limit=limit)).message
 
 
 def _only_these_sizes(name: str) -> str:
