@@ -204,7 +204,20 @@ def test_an_answer_of_one_statement_is_shown_with_all_its_lines(grade_text) -> N
     assert blamed(grade_text(answer + "\n", exercise="makemore/ex2")).code == answer
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "words"),
+    [
+        ("dbndiff", "dbndiff = bnvar_inv * dbnraw\ndbndiff += bndiff * dbndiff2", "1/2 of what it should be. A factor"),
+        ("dhprebn", "dhprebn = dbndiff + dbnmeani", "bnmeani is n times what it should be. The mean's 1/n is missing."),
+        ("dbnvar", "dbnvar = (bnvar + 1e-5) ** -1.5 * dbnvar_inv", "The exponent -0.5 of `bnvar_inv"),
+    ],
+)  # fmt: skip
+def test_a_constant_too_much_or_too_few_is_told_by_its_cause(name, line, words, grade_text) -> None:
+    assert words in blamed(grade_text(with_lines({name: line}), exercise="makemore/ex1")).message
+
+
 SUMS = "dhpreact.sum({}) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum({})"
+UNBRACKETED = SUMS.replace("{}", "0").replace("(n - 1)", "n - 1")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +227,7 @@ SUMS = "dhpreact.sum({}) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum({})"
         ("wrong-dimension", f"/ n * (n * dhpreact - {SUMS.replace('{}', '')})", "The sums run over everything"),
         ("missing-path", "* dhpreact", "through bnmeani and through bndiff2"),
         ("missing-brackets", f"/ n * n * dhpreact - {SUMS.replace('{}', '0')}", "Brackets are missing"),
-        ("missing-brackets", f"/ n * (n * dhpreact - {SUMS.replace('{}', '0')})".replace("(n - 1)", "n - 1"), "/ n - 1"),
+        ("missing-brackets", f"/ n * (n * dhpreact - {UNBRACKETED})", "/ n - 1"),
     ],
 )  # fmt: skip
 def test_the_likeliest_slips_of_batchnorm_have_a_name(mistake, answer, words, grade_text) -> None:

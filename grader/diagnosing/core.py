@@ -212,6 +212,33 @@ def named_factor(factor: float, mismatch: Mismatch) -> str | None:
     return None
 
 
+_CAUSES = {
+    "n": "The mean's 1/n is missing.",
+    "1/n": "It is divided by n once too often.",
+    "(n-1)/n": "n and n-1 are mixed up: the variance divides by n-1.",
+    "n/(n-1)": "n and n-1 are mixed up: the variance divides by n-1.",
+    "n-1": "A 1/(n-1) is missing.",
+    "1/(n-1)": "It is divided by n-1 once too often.",
+    "2": "Is it counted twice?",
+    "1/2": "A factor 2 is missing: the derivative of a square has one.",
+}
+
+
+def cause_of(name: str | None) -> str:
+    """What probably went wrong where something has a constant too much, in words; "" where that is open."""
+    return _CAUSES.get((name or "").lstrip("-"), "")
+
+
+def times(factor: float, mismatch: Mismatch) -> str:
+    """The rest of a sentence about something that comes back with a factor."""
+    name = named_factor(factor, mismatch)
+    if name == "-1":
+        return "has the wrong sign."
+    size = name or f"{factor:.6g}"
+    how = f"{size} of" if "/" in size else f"{size} times"
+    return f"is {how} what it should be. {cause_of(name)}".strip()
+
+
 def combined(found: Sequence[Diagnosis], figures: str) -> Diagnosis | None:
     """One diagnosis from several that fit: the first two are told, before the figures; None where there is none."""
     several = list(dict.fromkeys(found))

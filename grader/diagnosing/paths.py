@@ -16,8 +16,8 @@ from grader.diagnosing.core import (
     Diagnosis,
     Mismatch,
     Path,
-    named_factor,
     shape_text,
+    times,
     without_small_constants,
 )
 from grader.diagnosing.routing import misplaced, overwritten_rows, wrong_route
@@ -54,10 +54,7 @@ def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     factor = mismatch.factor(path.found, path.share)
     if factor is None or mismatch.is_factor(factor, 1) or abs(factor) < SAME_FACTOR:
         return None
-    name = named_factor(factor, mismatch) or f"{factor:.6g}"
-    if name == "-1":
-        return Diagnosis("path-scaled", f"The path through {path.through} has the wrong sign.")
-    return Diagnosis("path-scaled", f"The path through {path.through} comes back {name} times too large.")
+    return Diagnosis("path-scaled", f"The path through {path.through} {times(factor, mismatch)}")
 
 
 def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None:

@@ -15,23 +15,15 @@ from grader.diagnosing.core import (
     SAME_FACTOR,
     Diagnosis,
     Mismatch,
+    cause_of,
     common_factor,
     named_factor,
     size_words,
+    times,
     without_small_constants,
 )
 from grader.diagnosing.shapes import transposed
 
-_CAUSES = {
-    "n": "The mean's 1/n is missing.",
-    "1/n": "It is divided by n once too often.",
-    "(n-1)/n": "n and n-1 are mixed up: the variance divides by n-1.",
-    "n/(n-1)": "n and n-1 are mixed up: the variance divides by n-1.",
-    "n-1": "A 1/(n-1) is missing.",
-    "1/(n-1)": "It is divided by n-1 once too often.",
-    "2": "Is it counted twice?",
-    "1/2": "A factor 2 is missing: the derivative of a square has one.",
-}
 Numbers = npt.NDArray[np.float64]
 
 _POWERS = (-1.0, 1.0, -2.0, 2.0, -0.5, 0.5)
@@ -127,11 +119,23 @@ def scale(mismatch: Mismatch) -> Diagnosis | None:
     if factor is None or abs(factor) < SAME_FACTOR or mismatch.is_factor(factor, 1):
         return None
     name = named_factor(factor, mismatch)
-    cause = _CAUSES.get((name or "").lstrip("-"), "Which constant does the forward line multiply by?")
+    cause = _lost_exponent(factor, mismatch) or cause_of(name) or "Which constant does the forward line multiply by?"
     minus = " and with the wrong sign" if factor < 0 else ""
     size = (name or f"{factor:.6g}").lstrip("-")
     subject = "Every element is" if mismatch.truth.numel() > 1 else "It is"
     return Diagnosis("scale", f"{subject} {size} times the true one{minus}. {cause}")
+
+
+def _lost_exponent(factor: float, mismatch: Mismatch) -> str:
+    """Where the factor is one over an exponent of the forward line: that this is what is missing."""
+    for through in mismatch.gradients.shares.get(mismatch.name, {}):
+        for leaf in ast.walk(ast.parse(mismatch.atoms[through].text)):
+            if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
+                power = ast.unparse(leaf.right)
+                number = power.lstrip("-").replace(".", "", 1).isdigit()
+                if number and float(power) and mismatch.is_factor(factor, 1 / float(power)):
+                    return f"The exponent {power} of `{mismatch.atoms[through].text}` is missing as a factor."
+    return ""
 
 
 def precision(mismatch: Mismatch) -> Diagnosis | None:
@@ -241,14 +245,7 @@ def unfinished_route(mismatch: Mismatch) -> Diagnosis | None:
         factor = mismatch.factor(found, share)
         if factor is None or mismatch.is_factor(factor, 1):
             continue
-        name = named_factor(factor, mismatch) or f"{factor:.6g}"
-        if name == "-1":
-            return Diagnosis("path-scaled", f"The term that comes back through {through} has the wrong sign.")
-        cause = _CAUSES.get(name.lstrip("-"), "")
-        return Diagnosis(
-            "path-scaled",
-            f"The term that comes back through {through} is {name} times too large. {cause}".strip(),
-        )
+        return Diagnosis("path-scaled", f"The term that comes back through {through} {times(factor, mismatch)}")
     return None
 
 
