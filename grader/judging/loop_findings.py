@@ -40,6 +40,10 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
     It is told at the one nearest to the loss, where a learner looks first.
     """
     found = {name: _finding_of(name, evidence) for name in names}
+    of_all = next((finding for finding in found.values() if finding.mistake in _OF_ALL), None)
+    if of_all is not None:
+        unclear = ("vanishing", "not-finite")
+        found = {name: of_all if finding.mistake in unclear else finding for name, finding in found.items()}
     told: dict[tuple[str | None, str], str] = {}
     for name in _from_the_loss(evidence.decisive.exercise, names):
         finding = found[name]
@@ -77,9 +81,6 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     probe = evidence.probe
     vanishes = name != "loss" and all(step.truth.gradients.vanishes(name) for step in trial.steps)
     if vanishes and probe.first(name) is not None and _is_probed(name, probe, plan):
-        said_here = _departure(name, probe, evidence)
-        if said_here.mistake in _OF_ALL:
-            return said_here
         said = (
             f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from above the "
             f"loop does not move {name} as it should: compute d{name} and take it in the update."
@@ -201,7 +202,7 @@ def _update_slip(
     if ratio is not None and abs(ratio - 1) > 1e-6:
         return _wrong_rate(name, ratio, departure, lines)
     if (slip := next((step.slips[name] for step in departures if name in step.slips), None)) is not None:
-        return slip, lines.of_update(name, first=slip.mistake != "update-sign")
+        return slip, lines.of_slip(name, slip.mistake)
     implied = departure.implied.get(name)
     before = trial.before(departure)
     if implied is None:

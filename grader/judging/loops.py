@@ -229,10 +229,9 @@ def compare_step(
         allowed = limit.step * change + limit.parameter * size
         if not difference <= allowed:
             found.departed[name] = size_words(difference / change) if change else "many times"
-            slips = ((words, after[name].to("cpu")) for words, after in truth.slips.items() if name in after)
-            made = next((words for words, after in slips if _largest(ours, after, truth.noise[name]) <= allowed), None)
-            if made is not None:
-                found.slips[name] = Diagnosis(*made)
+            for mistake, said, after in truth.slips:
+                if name not in found.slips and _largest(ours, after[name].to("cpu"), truth.noise[name]) <= allowed:
+                    found.slips[name] = Diagnosis(mistake, said)
     if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
         found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
     return found

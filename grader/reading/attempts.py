@@ -59,6 +59,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     exercises = list(exercises)
     gradients = [e for e in exercises if not e.is_training]
     tensors = {name for e in gradients for name in (*e.graded, *e.given)}
+    tensors |= {name for e in exercises if e.is_training for name in (*e.forward_names[:-1], *e.trained)}
     forward = tensors | {e.atoms[-1].name for e in exercises if e.atoms}
     body = [statement.node for statement in source.statements]
     mutated = mutated_arguments(body)

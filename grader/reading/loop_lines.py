@@ -81,10 +81,25 @@ class LoopLines:
                 return chosen
         return update
 
-    def of_update(self, name: str, *, first: bool = False) -> Spot | None:
-        """The last statement that changes the parameter `name`, or the first: by its name, or as one of a list."""
-        spots = [spot for spot in self.inside if spot.changes({name, *self._called_in(spot, name)})]
-        return (spots[0] if first else spots[-1]) if spots else None
+    def of_update(self, name: str) -> Spot | None:
+        """The last statement that changes the parameter `name`: by its name, or as one of a list."""
+        return self._last(spot for spot in self.inside if spot.changes({name, *self._called_in(spot, name)}))
+
+    def of_slip(self, name: str, mistake: str) -> Spot | None:
+        """What makes a slip in an optimiser: of the statements beside the update the first that is about it."""
+        update = self.of_update(name)
+        if update is None or mistake == "no-update":
+            return self.of_pairing(name, missing=True)
+        called = {name, *self._called_in(update, name)}
+        beside = [spot for spot in self.inside if spot.around == update.around]
+        if update.around and update.around[-1] in {loop for found in self.plan.loops.values() for loop in found}:
+            beside = beside[-1:]  # the loop itself, which does much else
+        about = {
+            "bias-correction": lambda spot: any(map(_is_power, ast.walk(spot.node))),
+            "weight-decay": lambda spot: bool(spot.read & called),
+            "momentum": lambda spot: not spot.changes(called),
+        }
+        return next(filter(about.get(mistake, lambda spot: spot is update), beside), update)
 
     def of_pairing(self, name: str, *, missing: bool = False) -> Spot | None:
         """Where gradients stand side by side, as the parameters do; with `missing` only where that of `name` is not.
@@ -138,6 +153,11 @@ class LoopLines:
 
     def _last(self, spots: Iterator[Spot]) -> Spot | None:
         return next(iter([*spots][-1:]), None)
+
+
+def _is_power(leaf: ast.AST) -> bool:
+    """True for `beta ** step`, and not for a square."""
+    return isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow) and not isinstance(leaf.right, ast.Constant)
 
 
 def _in_place(method: str) -> bool:

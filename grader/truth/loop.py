@@ -41,7 +41,7 @@ class TrueStep:
     gradients: Gradients
     otherwise: Mapping[str, Tensor]
     noise: Mapping[str, Tensor]
-    slips: Mapping[tuple[str, str], Mapping[str, Tensor]]
+    slips: Sequence[tuple[str, str, Mapping[str, Tensor]]]
     redrawn: tuple[str, ...] = ()
 
 
@@ -179,24 +179,26 @@ class LoopReference:
         rate = self.rate(position)
         held = self.optimizer.state_dict()
 
-        def moved(true: Mapping[str, Tensor], count: int | None, slip: _Slip | None = None) -> dict[str, Tensor]:
+        def moved(true: Mapping[str, Tensor], count: int, slip: _Slip | None = None) -> dict[str, Tensor]:
             for name, value in before.items():
                 self.namespace[name].data.copy_(value)
             self.optimizer.load_state_dict(copy.deepcopy(held))
             return self._move(true, count, slip)
 
         total = gradients.total
-        otherwise = moved(total, None) if self._counts_steps() and position != self.made else {}
+        otherwise = moved(total, self.made) if self._counts_steps() and position != self.made else {}
         noise: dict[str, Tensor] = {}
-        slips: dict[tuple[str, str], Mapping[str, Tensor]] = {}
+        slips: list[tuple[str, str, Mapping[str, Tensor]]] = []
         if not self.is_plain:
             up, down = (moved(_rounded(gradients, sign, before), position) for sign in (1, -1))
             noise = {name: (up[name] - down[name]).abs() for name in before}
             for slip in _SLIPS:
                 if any(key in self.optimizer.param_groups[0] for key in slip.settings) or self._counts_steps():
                     with contextlib.suppress(ArithmeticError):  # such as 1 / (1 - beta ** 0)
-                        slips[slip.mistake, slip.said] = moved(total, position, slip)
-            slips["update-sign", UPHILL] = self._uphill(before, moved, total, position)
+                        slips.append((slip.mistake, slip.said, moved(total, position, slip)))
+            slips.append(("update-sign", UPHILL, self._uphill(before, moved, total, position)))
+            still = {name: torch.zeros_like(value) for name, value in before.items()}
+            slips.append(("no-update", NO_GRADIENT, moved(still, position)))
         after = moved(total, position) if not self.is_plain else self._move(total, position)
         self.made += 1
         loss = forward.values[self.exercise.atoms[-1].name]
@@ -218,8 +220,8 @@ class LoopReference:
     def _counts_steps(self) -> bool:
         return any("step" in state for state in self.optimizer.state.values())
 
-    def _move(self, gradients: Mapping[str, Tensor], count: int | None, slip: _Slip | None = None) -> dict[str, Tensor]:
-        """Make one step of the optimiser, by default the one at `count`; the parameters after it."""
+    def _move(self, gradients: Mapping[str, Tensor], count: int, slip: _Slip | None = None) -> dict[str, Tensor]:
+        """Make the step at `count` of the optimiser; the parameters after it."""
         groups = self.optimizer.param_groups
         for group in groups:
             for parameter in group["params"]:
@@ -232,7 +234,7 @@ class LoopReference:
                 if slip is not None and slip.forgets:
                     for key in state.keys() - {"step"}:
                         state[key] = torch.zeros_like(state[key])
-                if "step" in state and count is not None:
+                if "step" in state:
                     counted = count + (slip.counted if slip is not None else 0)
                     state["step"] = torch.full_like(torch.as_tensor(state["step"], dtype=torch.float32), counted)
             self.optimizer.step()
@@ -241,6 +243,7 @@ class LoopReference:
         return {name: self.namespace[name].detach().clone() for name in self.exercise.trained}
 
 
+NO_GRADIENT = "its gradient does not enter: it moves by its decay and by earlier steps alone."
 UPHILL = "it moved the wrong way. A step goes against the gradient."
 
 

@@ -1,0 +1,387 @@
+"""Every lesson with a loop, those of the tests included: right loops in other clothes, and the usual slips, pass or
+are named at the line that makes them."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+from dojo import REPOSITORY
+
+from grader.judging.grade import Grader, settings
+from grader.lesson import exercise as exercise_module
+from grader.lesson.exercise import all_exercises, read_exercise
+from grader.report.records import SubmissionReport
+
+TRACKS = Path(__file__).parent / "tracks"
+ROOTS = (REPOSITORY / "solutions", TRACKS)
+LESSONS = {
+    lesson.id: lesson
+    for root in ROOTS
+    for lesson in (read_exercise(path, root) for path in sorted(root.glob("*/ex*.py")))
+    if lesson.code_cells("training")
+}
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], SubmissionReport]]:
+    """Grade a loop for a lesson, with the tests' own lessons beside the project's."""
+    root = tmp_path_factory.mktemp("lessons") / "solutions"
+    shutil.copytree(REPOSITORY / "solutions", root)
+    shutil.copytree(TRACKS, root, dirs_exist_ok=True)
+    path = tmp_path_factory.mktemp("submissions") / "submission.py"
+    with pytest.MonkeyPatch.context() as patch, Grader(settings(seed=31, device="cpu")) as grader:
+        patch.setattr(exercise_module, "exercise_folder", lambda: root)
+        all_exercises.cache_clear()
+
+        def judge(lesson: str, text: str) -> SubmissionReport:
+            path.write_text(text)
+            (report,) = grader.grade_file(path, lesson)
+            return report
+
+        yield judge
+    all_exercises.cache_clear()
+
+
+# ---- A lesson's loop as a tree to edit ----
+
+
+@dataclass
+class Loop:
+    """The training cell of a lesson: the loop, and in it the loop over the parameters that updates them."""
+
+    lesson: str
+    tree: ast.Module
+    main: ast.For = field(init=False)
+    update: ast.For = field(init=False)
+
+    def __post_init__(self) -> None:
+        loops = [node for node in ast.walk(self.tree) if isinstance(node, ast.For)]
+        self.main = loops[0]
+        self.update = next(loop for loop in loops[1:] if "parameters" in ast.unparse(loop.iter))
+
+    @property
+    def text(self) -> str:
+        return ast.unparse(self.tree) + "\n"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return LESSONS[self.lesson].trained
+
+    @property
+    def last_update(self) -> ast.stmt:
+        """The last statement of the update that changes the parameter itself."""
+        assert isinstance(self.update.target, ast.Tuple)
+        name = ast.unparse(self.update.target.elts[0])
+        return next(s for s in reversed(self.update.body) if ast.unparse(s).startswith((f"{name}.", f"{name} ")))
+
+    def gradient(self) -> tuple[str, ast.Assign]:
+        """A weight whose gradient the loop's body assigns in one statement, and nothing else reads; and that."""
+        for statement in reversed(self.main.body):
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+                name = ast.unparse(statement.targets[0])
+                reads = ast.unparse(self.main).count(name)
+                if name[1:] in self.parameters and name.startswith("dW") and reads == 2:
+                    return name[1:], statement
+        raise AssertionError(f"{self.lesson} assigns no gradient of a parameter in one statement")
+
+
+def loop_of(lesson: str) -> Loop:
+    (cell,) = LESSONS[lesson].code_cells("training")
+    return Loop(lesson, ast.parse(cell.text))
+
+
+def replace(node: ast.AST, old: str, new: str) -> int:
+    """Put `new` in the place of each part of `node` that reads `old`; how many there were."""
+    found = 0
+    for parent in list(ast.walk(node)):
+        for name, value in ast.iter_fields(parent):
+            for at, child in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(child, ast.expr) and ast.unparse(child) == old:
+                    if isinstance(value, list):
+                        value[at] = ast.parse(new, mode="eval").body
+                    elif not isinstance(getattr(child, "ctx", None), ast.Store):
+                        setattr(parent, name, ast.parse(new, mode="eval").body)
+                    found += 1
+    return found
+
+
+# ---- Right loops in other clothes ----
+
+
+def as_written(_: Loop) -> None:
+    pass
+
+
+def without_tqdm(loop: Loop) -> None:
+    assert replace(loop.main, "tqdm(range(max_steps))", "range(max_steps)")
+
+
+def counted_by_enumerate(loop: Loop) -> None:
+    loop.main.target = ast.parse("step, _", mode="eval").body
+    loop.main.iter = ast.parse("enumerate(range(max_steps))", mode="eval").body
+
+
+def in_a_function(loop: Loop) -> None:
+    body = indent(loop.text, "    ")
+    loop.tree = ast.parse(f"def train():\n{body}\n    return losses\n\n\nlosses = train()\n")
+
+
+def as_while(loop: Loop) -> None:
+    for parent in ast.walk(loop.tree):
+        body = getattr(parent, "body", None)
+        if isinstance(body, list) and loop.main in body:
+            at = body.index(loop.main)
+            counted = [*loop.main.body, *ast.parse("step += 1").body]
+            test = ast.parse("step < max_steps", mode="eval").body
+            body[at : at + 1] = [*ast.parse("step = 0").body, ast.While(test, counted, [])]
+            return
+
+
+def losses_under_another_name(loop: Loop) -> None:
+    assert replace(loop.tree, "losses.append", "lossi.append")
+    loop.tree = ast.parse(loop.text.replace("losses = []", "lossi = []"))
+
+
+def kept_before_the_update(loop: Loop) -> None:
+    kept = loop.main.body.pop()
+    loop.main.body.insert(loop.main.body.index(loop.update), kept)
+
+
+def gradients_rounded_otherwise(loop: Loop) -> None:
+    for statement in loop.main.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0])[:1] == "d":
+            statement.value = ast.parse(f"({ast.unparse(statement.value)}) * 3.0 / 3.0", mode="eval").body
+
+
+def parameters_backwards(loop: Loop) -> None:
+    assert isinstance(loop.update.iter, ast.Call)
+    for at, listed in enumerate(loop.update.iter.args):
+        loop.update.iter.args[at] = ast.parse(f"list({ast.unparse(listed)})[::-1]", mode="eval").body
+
+
+def counted_by_itself(loop: Loop) -> None:
+    """An optimiser that counts the steps which it makes."""
+    if replace(loop.update, "step + 1", "made"):
+        loop.tree.body.insert(0, ast.parse("made = 0").body[0])
+        loop.main.body.insert(0, ast.parse("made += 1").body[0])
+
+
+CLOTHES = (
+    as_written,
+    without_tqdm,
+    counted_by_enumerate,
+    in_a_function,
+    as_while,
+    losses_under_another_name,
+    kept_before_the_update,
+    gradients_rounded_otherwise,
+    parameters_backwards,
+    counted_by_itself,
+)
+
+
+@pytest.mark.parametrize("clothe", CLOTHES)
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_right_loops_pass(
+    judged: Callable[[str, str], SubmissionReport], lesson: str, clothe: Callable[[Loop], None]
+) -> None:
+    loop = loop_of(lesson)
+    clothe(loop)
+    report = judged(lesson, loop.text)
+    assert report.exercise == lesson
+    assert report.all_passed, [(v.name, v.status, v.mistake, v.message) for v in report.verdicts if not v.passed]
+    assert not report.notes
+    assert {verdict.mistake for verdict in report.verdicts} == {None}
+
+
+# ---- The usual slips: each gives the mistake, the line that makes it, and which verdicts it costs ----
+
+Slip = tuple[str, ast.stmt, str]
+
+
+def update_sign(loop: Loop) -> Slip:
+    statement = loop.last_update
+    if isinstance(statement, ast.AugAssign):
+        statement.op = ast.Add()
+    else:
+        assert isinstance(statement, ast.Expr)
+        called = statement.value
+        assert isinstance(called, ast.Call)
+        assert isinstance(called.func, ast.Attribute)
+        assert called.func.attr == "sub_"
+        called.func.attr = "add_"
+    return "update-sign", statement, "parameters"
+
+
+def rate_twice(loop: Loop) -> Slip:
+    for statement in loop.main.body:
+        if ast.unparse(statement).startswith("lr = "):
+            assert isinstance(statement, ast.Assign)
+            statement.value = ast.parse(f"2 * ({ast.unparse(statement.value)})", mode="eval").body
+            return "learning-rate", statement, "parameters"
+    assert replace(loop.update, "learning_rate", "(2 * learning_rate)")
+    return "learning-rate", loop.last_update, "parameters"
+
+
+def schedule_of_another_step(loop: Loop) -> Slip | None:
+    for statement in loop.main.body:
+        if ast.unparse(statement).startswith("lr = ") and replace(statement, "step", "(step + max_steps // 4)"):
+            return "learning-rate", statement, "parameters"
+    return None
+
+
+def stale_gradient(loop: Loop) -> Slip:
+    name, statement = loop.gradient()
+    text = f"{ast.unparse(statement.value)} if step == 0 else d{name}"
+    statement.value = ast.parse(text, mode="eval").body
+    return "stale-gradient", statement, name
+
+
+def not_zeroed(loop: Loop) -> Slip:
+    name, statement = loop.gradient()
+    added = ast.parse(f"d{name} += {ast.unparse(statement.value)}").body[0]
+    loop.main.body[loop.main.body.index(statement)] = added
+    loop.tree.body.insert(0, ast.parse(f"d{name} = torch.zeros_like({name})").body[0])
+    return "not-zeroed", added, name
+
+
+def half_of_the_parameters(loop: Loop) -> Slip:
+    half = len(loop.parameters) // 2
+    assert isinstance(loop.update.iter, ast.Call)
+    for at, listed in enumerate(loop.update.iter.args):
+        loop.update.iter.args[at] = ast.parse(f"({ast.unparse(listed)})[:{half}]", mode="eval").body
+    return "no-update", loop.update, " ".join(loop.parameters[half:])
+
+
+def gradient_left_out(loop: Loop) -> Slip:
+    name, _ = loop.gradient()
+    for statement in loop.main.body:
+        if f"d{name}," in ast.unparse(statement) or f"d{name}]" in ast.unparse(statement):
+            where = statement
+    holder = where.iter if isinstance(where, ast.For) else where
+    assert replace(holder, f"d{name}", f"torch.zeros_like({name})")
+    return "no-update", where, name
+
+
+def steps_corrected_for(loop: Loop) -> Slip | None:
+    for statement in loop.update.body:
+        if replace(statement, "step + 1", "step + 2"):
+            for other in loop.update.body:
+                replace(other, "step + 1", "step + 2")
+            return "bias-correction", statement, "parameters"
+    return None
+
+
+def steps_counted_from_zero(loop: Loop) -> Slip | None:
+    for statement in loop.update.body:
+        if replace(statement, "step + 1", "step"):
+            for other in loop.update.body:
+                replace(other, "step + 1", "step")
+            return "any", statement, "parameters"
+    return None
+
+
+def no_bias_correction(loop: Loop) -> Slip | None:
+    edited = [s for s in loop.update.body if replace(s, "1 - beta1 ** (step + 1)", "1.0")]
+    edited += [s for s in loop.update.body if replace(s, "1 - beta2 ** (step + 1)", "1.0")]
+    return ("bias-correction", loop.last_update, "parameters") if edited else None
+
+
+def no_weight_decay(loop: Loop) -> Slip | None:
+    for statement in loop.update.body:
+        if replace(statement, "decay", "0.0") or replace(statement, "weight_decay", "0.0"):
+            return "weight-decay", statement, "some"
+    return None
+
+
+def no_momentum(loop: Loop) -> Slip | None:
+    for statement in list(loop.update.body):
+        if ast.unparse(statement) == "v *= momentum":
+            statement.value = ast.Constant(0.0)  # type: ignore[attr-defined]
+            return "momentum", statement, "parameters"
+    return None
+
+
+def zeros_kept(loop: Loop) -> Slip:
+    kept = loop.main.body[-1]
+    assert replace(kept, "loss.item()", "0.0")
+    return "wrong-losses", kept, "loss"
+
+
+def a_step_too_few(loop: Loop) -> Slip:
+    assert replace(loop.main, "range(max_steps)", "range(max_steps - 1)")
+    return "loop-length", loop.main, "all"
+
+
+def left_early(loop: Loop) -> Slip:
+    ends = ast.parse("if step == 1:\n    break").body[0]
+    loop.main.body.append(ends)
+    assert isinstance(ends, ast.If)
+    return "loop-length", ends.body[0], "all"
+
+
+def second_draw(loop: Loop) -> Slip:
+    loop.main.body.insert(0, loop.main.body[0])
+    return "wrong-batch", loop.main.body[0], "loss"
+
+
+SLIPS = (
+    update_sign,
+    rate_twice,
+    schedule_of_another_step,
+    stale_gradient,
+    not_zeroed,
+    half_of_the_parameters,
+    gradient_left_out,
+    steps_corrected_for,
+    steps_counted_from_zero,
+    no_bias_correction,
+    no_weight_decay,
+    no_momentum,
+    zeros_kept,
+    a_step_too_few,
+    left_early,
+    second_draw,
+)
+
+
+VANISHING = {"makemore/ex4_training": {"b1"}, "loops/ex2_adamw": {"b1"}}
+"""The parameters whose true gradient is zero: a slip that only later steps show does not show in these."""
+
+
+def made(lesson: str, slip: Callable[[Loop], Slip | None]) -> tuple[Loop, Slip] | None:
+    loop = loop_of(lesson)
+    found = slip(loop)
+    return None if found is None else (loop, found)
+
+
+CASES = [(lesson, slip) for lesson in LESSONS for slip in SLIPS if made(lesson, slip) is not None]
+
+
+@pytest.mark.parametrize(("lesson", "slip"), CASES)
+def test_the_usual_slips_are_named_at_their_line(
+    judged: Callable[[str, str], SubmissionReport], lesson: str, slip: Callable[[Loop], Slip | None]
+) -> None:
+    case = made(lesson, slip)
+    assert case is not None
+    loop, (mistake, statement, costs) = case
+    report = judged(lesson, loop.text)
+    wrong = {verdict.name: verdict for verdict in report.verdicts if not verdict.passed}
+    everything = {"all": {"loss", *loop.parameters}, "parameters": set(loop.parameters)}
+    if costs == "some":
+        assert set() < set(wrong) < {"loss", *loop.parameters}
+    else:
+        unseen = VANISHING.get(lesson, set())
+        assert set(wrong) | unseen == everything.get(costs, set(costs.split())) | unseen
+    if mistake != "any":
+        assert {verdict.mistake for verdict in wrong.values()} == {mistake}
+    line = ast.unparse(statement).split("\n")[0]
+    assert {verdict.code for verdict in wrong.values()} == {line}
+    assert sum(not verdict.message.startswith("The same as for") for verdict in wrong.values()) <= len(wrong)
+    assert all(verdict.message for verdict in wrong.values())
