@@ -42,7 +42,7 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
     found = {name: _finding_of(name, evidence) for name in names}
     of_all = next((finding for finding in found.values() if finding.mistake in _OF_ALL), None)
     if of_all is not None:
-        unclear = ("vanishing", "not-finite")
+        unclear = ("vanishing", "not-finite", "wrong-values")
         found = {name: of_all if finding.mistake in unclear else finding for name, finding in found.items()}
     told: dict[tuple[str | None, str], str] = {}
     for name in _from_the_loss(evidence.decisive.exercise, names):
