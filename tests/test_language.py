@@ -37,7 +37,7 @@ def parts_of(path: Path, exercise: str | None = None) -> list[Part]:
     return find_parts(read_source(path), exercise)
 
 
-def plan_of(text: str, exercise: str = "ex1") -> Plan:
+def plan_of(text: str, exercise: str = "makemore/ex1") -> Plan:
     (part,) = find_parts(parse_source(Path("answers.py"), percent_cells(text)), exercise)
     return make_plan(part.analysis, part.exercise, part.attempts)
 

@@ -26,7 +26,7 @@ def run(cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list
     """Run exercise 1 down to loss.backward(), then `cells`; what each of these shows, as text."""
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
-    code = [cell.text for cell in find_exercise("ex1").cells if cell.kind == "code"]
+    code = [cell.text for cell in find_exercise("makemore/ex1").cells if cell.kind == "code"]
     until = next(number for number, text in enumerate(code) if "loss.backward()" in text) + 1
     texts = [*code[:until], "from grader import progress", *cells]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
@@ -87,7 +87,7 @@ def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: py
 
 
 def test_in_a_script_a_stub_is_lent_at_its_check() -> None:
-    namespace = prepared("ex1") | {"cmp": cmp}
+    namespace = prepared("makemore/ex1") | {"cmp": cmp}
     exec(LINES["dlogprobs"], namespace)
     with contextlib.redirect_stdout(io.StringIO()) as said:
         exec('dprobs = ...\ncmp("probs", dprobs, probs)', namespace)
@@ -100,7 +100,7 @@ def test_in_a_script_a_stub_is_lent_at_its_check() -> None:
 
 
 def test_swapped_tensors_are_named_and_a_hint_needs_no_quotes() -> None:
-    namespace = prepared("ex1") | {"cmp": cmp, "hint": hint}
+    namespace = prepared("makemore/ex1") | {"cmp": cmp, "hint": hint}
     exec(LINES["dlogprobs"], namespace)
     exec(LINES["dprobs"], namespace)
     with contextlib.redirect_stdout(io.StringIO()) as said:

@@ -23,7 +23,7 @@ from grader.notebook import cards, screen
 from grader.notebook.judging import judge, judge_in_namespace
 from grader.notebook.tracker import TRACKER
 
-EX = {"makemore/ex1_atoms": "ex1", "makemore/ex2_cross_entropy": "ex2", "makemore/ex3_batchnorm": "ex3"}
+EX = {"makemore/ex1_atoms": "makemore/ex1", "makemore/ex2_cross_entropy": "makemore/ex2", "makemore/ex3_batchnorm": "makemore/ex3"}
 
 ONLY_RANDOM_LOSSES_TELL = {
     # With this loss the gradients from above make it a constant times the truth; random ones show the mistake.
@@ -58,7 +58,7 @@ def verdict_of(gradient: str, namespace: dict[str, Any]) -> Any:
 
 def test_the_sample_is_large_enough() -> None:
     assert len(SAMPLE) >= 60
-    assert {EX[answer.exercise] for answer in SAMPLE} == {"ex1", "ex2", "ex3"}
+    assert {EX[answer.exercise] for answer in SAMPLE} == {"makemore/ex1", "makemore/ex2", "makemore/ex3"}
 
 
 @pytest.mark.parametrize("answer", SAMPLE, ids=lambda a: f"{EX[a.exercise]}-{a.variable}-{a.kind}-{a.new[:20]}")
@@ -143,7 +143,7 @@ def cell_run(answer: RightAnswer) -> dict[str, Any] | None:
 
 
 def test_a_right_line_below_a_wrong_one_is_not_called_wrong() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     right_lines(namespace, "dhpreact", {"dlogits": "dlogits = 2 * dnorm_logits"})
     assert judge_in_namespace("logits", namespace["dlogits"], namespace["logits"], namespace).mistake == "path-twice"
     for gradient in ("dh", "dhpreact"):
@@ -155,7 +155,7 @@ def test_a_right_line_below_a_wrong_one_is_not_called_wrong() -> None:
 
 
 def test_a_wrong_line_below_a_wrong_one_is_named_by_its_own_mistake() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     right_lines(namespace, "dh", {"dlogits": "dlogits = 2 * dnorm_logits", "dh": "dh = -dlogits @ W2.T"})
     found = verdict_of("dh", namespace).verdict
     assert found.mistake == "sign"
@@ -163,7 +163,7 @@ def test_a_wrong_line_below_a_wrong_one_is_named_by_its_own_mistake() -> None:
 
 
 def test_a_mended_gradient_asks_for_the_cells_below_it(capsys: pytest.CaptureFixture[str]) -> None:
-    namespace = prepared("ex1") | {"cmp": cmp}
+    namespace = prepared("makemore/ex1") | {"cmp": cmp}
     right_lines(namespace, "dh", {"dlogits": "dlogits = 3 * dnorm_logits"})
     exec('cmp("logits", dlogits, logits)', namespace)
     exec(LINES["dlogits"], namespace)
@@ -176,7 +176,7 @@ def test_a_mended_gradient_asks_for_the_cells_below_it(capsys: pytest.CaptureFix
 
 
 def test_a_cell_that_adds_a_path_twice_is_recognised() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     right_lines(namespace, "dcounts")
     exec("dcounts += torch.ones_like(counts) * dcounts_sum", namespace)
     found = verdict_of("dcounts", namespace).verdict
@@ -185,7 +185,7 @@ def test_a_cell_that_adds_a_path_twice_is_recognised() -> None:
 
 
 def test_an_alias_is_said() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     aliased = {"dhprebn": "dhprebn = dbndiff\ndhprebn += 1.0 / n * torch.ones_like(hprebn) * dbnmeani"}
     right_lines(namespace, "dhprebn", aliased)
     upper, lower = verdict_of("dbndiff", namespace), verdict_of("dhprebn", namespace)
@@ -196,7 +196,7 @@ def test_an_alias_is_said() -> None:
 
 
 def test_a_view_that_changes_nothing_is_no_alias() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     right_lines(namespace, "demb")
     for gradient in ("dembcat", "demb"):
         found = verdict_of(gradient, namespace)
@@ -205,14 +205,14 @@ def test_a_view_that_changes_nothing_is_no_alias() -> None:
 
 
 def test_autograds_own_tensor_is_no_answer() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     namespace["dprobs"] = namespace["probs"].grad
     found = verdict_of("dprobs", namespace).verdict
     assert (found.status, found.mistake) == ("forbidden", "autograd")
 
 
 def test_without_a_true_gradient_it_says_which_cells_to_run() -> None:
-    namespace = fresh("ex1")
+    namespace = fresh("makemore/ex1")
     right_lines(namespace, "dh")
     exec("h = torch.tanh(hpreact)", namespace)  # the forward cell once more: no grad on the new tensor
     found = verdict_of("dh", namespace)
@@ -225,7 +225,7 @@ def test_without_a_true_gradient_it_says_which_cells_to_run() -> None:
 
 
 def test_backward_passes_that_added_up_are_recognised() -> None:
-    namespace = fresh("ex1")
+    namespace = fresh("makemore/ex1")
     forward = "\n".join(atom.text for atom in find_exercise("makemore/ex1").atoms)
     exec(forward, namespace)
     exec("for t in [h, logits]: t.retain_grad()\nloss.backward()", namespace)
@@ -237,7 +237,7 @@ def test_backward_passes_that_added_up_are_recognised() -> None:
 
 
 def test_a_forward_pass_of_other_data_is_recognised() -> None:
-    namespace = fresh("ex1")
+    namespace = fresh("makemore/ex1")
     exec("Xb = Xtr[:n]\nYb = Ytr[:n]", namespace)  # a new batch, and none of the cells below run again
     namespace["dlogprobs"] = torch.zeros_like(namespace["logprobs"])
     found = verdict_of("dlogprobs", namespace).verdict
@@ -267,7 +267,7 @@ def test_a_forward_pass_of_other_data_is_recognised() -> None:
     ],
 )
 def test_judged_in_order(value: str, status: str, mistake: str | None) -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     right_lines(namespace, "dprobs")
     found = judge_in_namespace("probs", eval(value, namespace), namespace["probs"], namespace)
     assert (found.status, found.mistake) == (status, mistake)
@@ -316,7 +316,7 @@ def text_of(html: str) -> str:
 
 
 def test_a_wrong_gradient_gets_a_card(shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
-    namespace = prepared("ex1") | {"cmp": cmp}
+    namespace = prepared("makemore/ex1") | {"cmp": cmp}
     right_lines(namespace, "dprobs", {"dprobs": "dprobs = dlogprobs"})
     assert eval('cmp("probs", dprobs, probs)', namespace) is False
     assert capsys.readouterr().out.startswith("probs           | exact: False | approximate: False | maxdiff:")
@@ -337,7 +337,7 @@ def test_a_wrong_gradient_gets_a_card(shown: list[dict[str, str]], capsys: pytes
 def test_a_right_gradient_is_one_line_and_a_stub_is_quiet(
     shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    namespace = prepared("ex1") | {"cmp": cmp}
+    namespace = prepared("makemore/ex1") | {"cmp": cmp}
     right_lines(namespace, "dprobs")
     assert eval('cmp("probs", dprobs, probs)', namespace) is True
     (bundle,) = shown
@@ -351,7 +351,7 @@ def test_a_right_gradient_is_one_line_and_a_stub_is_quiet(
 
 
 def test_nothing_unescaped_reaches_a_card() -> None:
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     evil = type("<script>alert(1)</script>", (), {})()
     judged = judge("<b>probs</b>", evil, namespace["probs"], namespace)
     html = cards.card(judged)
@@ -361,7 +361,7 @@ def test_nothing_unescaped_reaches_a_card() -> None:
 
 
 def test_progress_changes_in_place(shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
-    namespace = prepared("ex1") | {"cmp": cmp, "progress": progress}
+    namespace = prepared("makemore/ex1") | {"cmp": cmp, "progress": progress}
     right_lines(namespace, "dlogprobs")
     eval("progress()", namespace)
     assert shown[-1]["text/plain"].startswith("ex1: 1 of 26 right\n  ✓ dlogprobs")
@@ -399,7 +399,7 @@ def test_progress_outside_of_a_notebook_is_a_list(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(TRACKER, "states", {})
-    namespace = prepared("ex3") | {"progress": progress}
+    namespace = prepared("makemore/ex3") | {"progress": progress}
     run(find_exercise("makemore/ex3").path.read_text(encoding="utf-8"), namespace)
     eval("progress()", namespace)
     assert capsys.readouterr().out == (
@@ -415,7 +415,7 @@ def test_hints_come_one_by_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("grader.learner.memory.progress_path", lambda folder: tmp_path / "progress.json")
-    namespace = prepared("ex1") | {"hint": hint}
+    namespace = prepared("makemore/ex1") | {"hint": hint}
     for level in (1, 2):
         eval('hint("dprobs")', namespace)
         assert shown[-1]["text/markdown"].startswith(f"**dprobs in makemore/ex1, hint {level} of 3**\n\n")

@@ -19,7 +19,7 @@ RESHAPED = "dlogits @ W2.view(W2.shape[1], -1)"
 
 def after(*cells: str, until: str) -> dict[str, Any]:
     """A namespace in which the right answers above `until` ran in a cell each, then `cells`."""
-    namespace = prepared("ex1")
+    namespace = prepared("makemore/ex1")
     namespace["In"] = ["", *(LINES[gradient] for gradient in UPWARD[: UPWARD.index(until)]), *cells]
     for text in namespace["In"]:
         exec(text, namespace)

@@ -12,7 +12,7 @@ from grader.reading.submission import find_parts
 from grader.syntax.source import parse_source, percent_cells
 
 
-def plan_of(text: str, exercise: str = "ex1") -> Plan:
+def plan_of(text: str, exercise: str = "makemore/ex1") -> Plan:
     source = parse_source(Path("answers.py"), percent_cells(dedent(text)))
     (part,) = find_parts(source, exercise)
     return make_plan(part.analysis, part.exercise, part.attempts)

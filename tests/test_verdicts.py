@@ -21,7 +21,7 @@ from grader.report.records import SubmissionReport, Verdict
 from grader.running.sandbox import Worker
 from grader.truth.truths import KnownTruths
 
-EX1, EX2, EX3, EX4 = (find_exercise(name) for name in ("ex1", "ex2", "ex3", "ex4"))
+EX1, EX2, EX3, EX4 = (find_exercise(f"makemore/ex{n}") for n in (1, 2, 3, 4))
 Verdicts = dict[str, Verdict]
 Grade = Callable[..., list[SubmissionReport]]
 

@@ -227,9 +227,9 @@ class _Confinement:
             with contextlib.suppress(OSError):  # the folder's own descriptor is gone by now
                 os.fstat(inherited)
                 os.dup2(silent, inherited)
+        self.held = max(self.held, address_space())  # read from /proc, which is out of reach below
         if self.terms.files:
             confine_files(cuda=self.terms.cuda)
-        self.held = max(self.held, address_space())
 
     def raise_around_worker(self) -> None:
         confine_process(self.terms.limits, self.held, threads=self.terms.cuda)
