@@ -89,7 +89,7 @@ def _truth(exercise: str, dtype: str, seed: int) -> tuple[dict[str, Tensor], dic
 def _without_epsilon(exercise: str, dtype: str, seed: int) -> tuple[Tensor, Tensor]:
     """(what a missing 1e-5 gives, the truth)."""
     d, v = _truth(exercise, dtype, seed)
-    if exercise == "ex1":
+    if exercise == "makemore/ex1":
         return -0.5 * v["bnvar"] ** -1.5 * d["bnvar_inv"], d["bnvar"]
     n, up, raw = v["n"], d["hpreact"], v["bnraw"]
     column = n * up - up.sum(0) - n / (n - 1) * raw * (up * raw).sum(0)
@@ -97,7 +97,7 @@ def _without_epsilon(exercise: str, dtype: str, seed: int) -> tuple[Tensor, Tens
 
 
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
-@pytest.mark.parametrize("exercise", ["ex1", "ex3"])
+@pytest.mark.parametrize("exercise", ["makemore/ex1", "makemore/ex3"])
 def test_a_missing_epsilon_is_outside_of_each_limit(exercise: str, dtype: torch.dtype) -> None:
     for seed in SEEDS:
         candidate, truth = _without_epsilon(exercise, str(dtype).removeprefix("torch."), seed)
@@ -126,7 +126,7 @@ def _right_answers(d: dict[str, Tensor], v: dict[str, Any]) -> dict[str, Tensor]
 def test_the_noise_of_right_answers_is_well_inside(dtype: torch.dtype, room: int) -> None:
     worst = 0.0
     for seed in SEEDS:
-        d, v = _truth("ex1", str(dtype).removeprefix("torch."), seed)
+        d, v = _truth("makemore/ex1", str(dtype).removeprefix("torch."), seed)
         for name, candidate in _right_answers(d, v).items():
             found = compare(candidate, d[name])
             assert found.error <= LIMITS[dtype] / room, f"{name}: {found.error:.1e}"

@@ -160,7 +160,7 @@ def test_init_notes_that_both_sides_agree(course: Course, monkeypatch: pytest.Mo
 def test_reset_notes_that_both_sides_agree(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(course.script, "dlogits = 1")
     course.sync()
-    reset_exercise("ex2", Path(), confirm=lambda _: True)
+    reset_exercise(NAME, Path(), confirm=lambda _: True)
     monkeypatch.setattr("grader.learner.pairs._handed_out", lambda name: None)
     edit(course.script, RIGHT)
     assert course.sync()[1][0].startswith(f"written: {NOTEBOOK} from {SCRIPT}")
