@@ -76,8 +76,9 @@ def passes_through(
 
 
 def laid_out(exercise: Exercise) -> list[Node]:
-    nodes = [Node(name, is_parameter=True) for name in exercise.trained]
-    own = {atom.name for atom in exercise.atoms} | set(exercise.trained)
+    trained = exercise.trained if exercise.is_training else ()
+    nodes = [Node(name, is_parameter=True) for name in trained]
+    own = {atom.name for atom in exercise.atoms} | set(trained)
     return nodes + [Node(atom.name, tuple(set(atom.reads) & own)) for atom in exercise.atoms]
 
 

@@ -500,7 +500,7 @@ dh = (dlogits @ W2.T).cumsum(0)
 def test_what_is_left_out_and_not_refused_runs_nowhere(where: str, grade_text: Grade, tmp_path: Path) -> None:
     """Not in the answer, not where its lines are tried with edits, not where a forward pass is compared."""
     path = tmp_path / "written"
-    (report,) = grade_text(LEFT_OUT[where].format(reach=f"open({str(path)!r}, 'w')"), exercise="ex1")
+    (report,) = grade_text(LEFT_OUT[where].format(reach=f"open({str(path)!r}, 'w')"), exercise="makemore/ex1")
     (verdict,) = (verdict for verdict in report.verdicts if verdict.name == "h")
     assert verdict.status == "wrong"
     assert not path.exists()

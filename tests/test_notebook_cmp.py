@@ -23,7 +23,11 @@ from grader.notebook import cards, screen
 from grader.notebook.judging import judge, judge_in_namespace
 from grader.notebook.tracker import TRACKER
 
-EX = {"makemore/ex1_atoms": "makemore/ex1", "makemore/ex2_cross_entropy": "makemore/ex2", "makemore/ex3_batchnorm": "makemore/ex3"}
+EX = {
+    "makemore/ex1_atoms": "makemore/ex1",
+    "makemore/ex2_cross_entropy": "makemore/ex2",
+    "makemore/ex3_batchnorm": "makemore/ex3",
+}
 
 ONLY_RANDOM_LOSSES_TELL = {
     # With this loss the gradients from above make it a constant times the truth; random ones show the mistake.

@@ -39,7 +39,7 @@ def run_all(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tu
 def printed(cell: Any) -> str:
     """What a cell says: on stdout, or as the plain text of what it displays."""
     return "".join(
-        output.data.get("text/plain", "") if output.output_type == "display_data" else output.text
+        output.data.get("text/plain", "").rstrip("\n") + "\n" if output.output_type == "display_data" else output.text
         for output in cell.outputs
         if output.output_type == "display_data" or output.get("name") == "stdout"
     )

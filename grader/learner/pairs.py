@@ -178,7 +178,7 @@ def said(path: Path) -> list[str]:
         return _said((cell.kind, cell.text) for cell in percent_cells(text))
     read_source(path)  # refuses what is no notebook
     raw = ((cell.get("cell_type"), cell.get("source", "")) for cell in json.loads(text)["cells"])
-    return _said(("code" if kind == "code" else "markdown", "".join(source)) for kind, source in raw)
+    return _said((kind if kind in ("code", "raw") else "markdown", "".join(source)) for kind, source in raw)
 
 
 def _said(cells: Iterable[tuple[str, str]]) -> list[str]:
