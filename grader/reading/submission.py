@@ -101,7 +101,7 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
     if len(tracks) == 1:
         return tracks
     effects = [statement_effects(statement.node) for statement in source.statements]
-    outside = {name for found in effects for name in (*found.reads, *found.writes, *found.fields)}
+    outside = {name for found in effects for name in (*found.reads, *found.writes, *(found.fields - {"T"}))}
     leaves = [leaf for statement in source.statements for leaf in statement.nodes]
     words = outside | {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
     words |= {f"d{normalised(word)}" for word in words}
