@@ -30,7 +30,7 @@ def edited(old: str, new: str) -> str:
 @pytest.fixture
 def grade(grade_text: Grade) -> Callable[[str], SubmissionReport]:
     def graded(text: str) -> SubmissionReport:
-        (report,) = grade_text(text, exercise="ex4")
+        (report,) = grade_text(text, exercise="makemore/ex4")
         assert tuple(verdict.name for verdict in report.verdicts) == ("loss", *PARAMETERS)
         return report
 

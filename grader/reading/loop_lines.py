@@ -110,7 +110,8 @@ class LoopLines:
         for spot in reversed(self.inside):
             together = [leaf for leaf in ast.walk(spot.node) if isinstance(leaf, _LISTS)]
             for listed in together:
-                held = {r for leaf in ast.walk(listed) for r in self._gradient(leaf)}
+                held = {name for leaf in ast.walk(listed) for name in self._gradient(leaf)}
+                held &= set(self.plan.exercise.trained)
                 if len(held) > 1 and not (missing and name in held):
                     return spot
         if update is None:
@@ -137,8 +138,8 @@ class LoopLines:
         return None
 
     def _gradient(self, leaf: ast.AST) -> Iterator[str]:
-        found = self.plan.names.find(leaf) if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) else None
-        if found is not None:
+        read = isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Load)
+        if read and (found := self.plan.names.find(leaf)) is not None:
             yield found[0]
 
     def _called_in(self, spot: Spot, name: str) -> set[str]:
