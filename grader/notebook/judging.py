@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from grader.diagnosing.paths import path_scaled, path_twice
 from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Seen, verdict_of
 from grader.notebook import guards
 from grader.notebook.lines import borrowed_by, repaired
-from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, survey
+from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, numbers_of, survey
 from grader.report.records import Details, Verdict
 from grader.running.describe import describe_value
 from grader.showing.terminal import verdict_words
@@ -73,6 +74,8 @@ def judge(name: str, d: Any, t: Any, namespace: Mapping[str, Any], earlier: Earl
     """
     exercise = exercise_in(namespace, name)
     known = survey(exercise, namespace) if exercise else None
+    if exercise is not None and known is not None and isinstance(t, (np.ndarray, np.floating)):
+        d, t, namespace = _in_torch(name, d, t, namespace, known)
     judged = Judgement(Verdict(name), "")
     if d is ... or d is None:
         judged.survey, evidence = known, Evidence(name)
@@ -84,6 +87,17 @@ def judge(name: str, d: Any, t: Any, namespace: Mapping[str, Any], earlier: Earl
     if evidence.decisive is None and isinstance(t, Tensor) and isinstance(d, Tensor) and not judged.verdict.passed:
         judged.verdict.details = Details(list(t.shape), list(d.shape))
     return judged
+
+
+def _in_torch(
+    name: str, d: Any, t: Any, namespace: Mapping[str, Any], known: Survey
+) -> tuple[Any, Any, Mapping[str, Any]]:
+    """A lesson in numpy has no autograd: its arrays as tensors, with the true gradient of what numpy computed."""
+    answers = {key: numbers_of(namespace[key]) for other in known.handed if (key := f"d{other}") in namespace}
+    tensor = numbers_of(t)
+    if name in known.chain.total:
+        tensor.grad = known.chain.total[name].to(tensor.dtype)
+    return numbers_of(d), tensor, {**namespace, **answers}
 
 
 def unfinished(judged: Judgement, exception: str) -> Judgement:

@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from grader.lesson.exercise import Exercise, all_exercises
+from grader.truth.arrays import to_tensor
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
 from grader.truth.compare import LIMITS, compare
 
@@ -106,7 +108,7 @@ def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
         return None
     above, wrong = {}, []
     for name in dict.fromkeys((*exercise.given, *exercise.graded_gradients)):
-        value, true = namespace.get(f"d{name}"), chain.total.get(name)
+        value, true = numbers_of(namespace.get(f"d{name}")), chain.total.get(name)
         if true is None or not isinstance(value, Tensor):
             continue
         if not is_gradient(value) or value.shape != true.shape or not bool(torch.isfinite(value).all()):
@@ -116,6 +118,11 @@ def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
         if not compare(above[name], true, chain.scale(name)).error <= limit_of(value):
             wrong.append(name)
     return Survey(exercise, forward, chain, above, tuple(wrong), _changed(exercise, forward, namespace))
+
+
+def numbers_of(value: Any) -> Any:
+    """The array or number of a lesson in numpy as a tensor; anything else as it is."""
+    return to_tensor(np.asarray(value)) if isinstance(value, (np.ndarray, np.floating)) else value
 
 
 def is_gradient(value: object) -> bool:
@@ -138,7 +145,7 @@ def as_float64(value: Any) -> Any:
 
 def _changed(exercise: Exercise, forward: Forward, namespace: Mapping[str, Any]) -> str | None:
     for name in exercise.forward_names:
-        value, true = namespace[name], forward.values[name]
+        value, true = numbers_of(namespace[name]), forward.values[name]
         if not isinstance(true, Tensor) or not true.is_floating_point():
             continue
         if not is_gradient(value) or value.shape != true.shape:
