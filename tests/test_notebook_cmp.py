@@ -14,10 +14,12 @@ import pytest
 import torch
 from answers.build import LINES
 from answers.right import RIGHT, RightAnswer
+from answers.tracks import TRACKS
 from answers.wrong import UNSEEN, WRONG, WrongAnswer, edited
 from plain_notebook import fresh, prepared, run, verdicts_in
 
 from grader import cmp, hint, progress
+from grader.diagnosing import UNEXPLAINED
 from grader.lesson.exercise import find_exercise
 from grader.notebook import cards, screen
 from grader.notebook.judging import judge, judge_in_namespace
@@ -468,3 +470,22 @@ def test_a_kernel_shows_the_card_and_the_picture_follows(tmp_path: Path, monkeyp
     assert len(wrong) == 2
     assert "dW2: taken from autograd" in taken[1].data["text/plain"]
     assert own[0].data["text/plain"] == "5"  # a function of the learner's own keeps its echo
+
+
+# ---- Lessons in numpy ----
+
+IN_NUMPY = [a for a in TRACKS if a.exercise == "classifier/ex1_digits"]
+
+
+def test_cmp_compares_the_arrays_of_a_lesson_in_numpy() -> None:
+    lesson = find_exercise("classifier/ex1_digits")
+    said = verdicts_in(lesson.path.read_text(encoding="utf-8"), lesson.id)
+    assert {name for name, verdict in said.items() if verdict.passed} == {*lesson.graded}
+
+
+@pytest.mark.parametrize("answer", IN_NUMPY, ids=lambda a: f"{a.variable}-{a.kind}-{a.new[:20]}")
+def test_cmp_names_a_mistake_in_numpy_as_the_grader_does(answer: WrongAnswer) -> None:
+    said = verdicts_in(edited(answer), answer.exercise)
+    assert not said[answer.variable].passed
+    if answer.kind not in UNEXPLAINED:  # there cmp looks at the line itself and may know more
+        assert said[answer.variable].mistake == answer.kind
