@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import json
 import re
@@ -18,9 +17,9 @@ from rich.console import Console
 from grader.base.errors import DojoError
 from grader.integrations.formats import FORMAT_NAMES, FORMATS
 from grader.integrations.github import render_summary, step_outputs
-from grader.integrations.nbgrader import COLUMNS, GRADES, render_folder, render_nbgrader
+from grader.integrations.nbgrader import COLUMNS, GRADES, Course, render_nbgrader
 from grader.integrations.outputs import parts_of
-from grader.report.records import Report, SubmissionReport, Verdict
+from grader.report.records import Refusal, Report, SubmissionReport, Verdict
 from grader.showing.terminal import draw_report
 
 HOSTILE = (
@@ -46,10 +45,10 @@ def hostile() -> Report:
     for verdict in found.verdicts:
         verdict.message = verdict.code = HOSTILE
     found.notes = [HOSTILE]
-    return Report([found], refused=[HOSTILE])
+    return Report([found], refused=[Refusal(f"a/{HOSTILE}.py", HOSTILE)])
 
 
-@pytest.mark.parametrize("name", [name for name in FORMAT_NAMES if name not in ("terminal", "nbgrader")])
+@pytest.mark.parametrize("name", [name for name in FORMAT_NAMES if name not in ("terminal", "nbgrader", "classroom50")])
 def test_no_control_character_of_a_submission_is_in_any_text(hostile: Report, name: str) -> None:
     text = FORMATS[name](hostile)
     assert not CONTROL.search(text)
@@ -71,9 +70,8 @@ def test_annotations_are_as_github_documents_them() -> None:
     assert text.split("\n") == [
         "::error file=ex1.py,line=3,title=dlogits%3A wrong::said of logits",
         "::warning file=ex1.py,title=makemore/ex1_atoms%3A not attempted::dprobs, dW2",
+        "::notice title=Backprop Dojo::1 of 4 points",
         "Points 1/4",
-        "::notice title=Autograding complete::Points 1/4",
-        '::notice title=Autograding report::{"totalPoints": 1, "maxPoints": 4}',
         "",
     ]
 
@@ -81,10 +79,10 @@ def test_annotations_are_as_github_documents_them() -> None:
 def test_a_submission_injects_no_workflow_command(hostile: Report) -> None:
     lines = FORMATS["github"](hostile).rstrip("\n").split("\n")
     assert all(COMMAND.fullmatch(line) for line in lines)
-    assert len(lines) == 3 + 1 + 1 + 3  # wrong ones, not attempted, a note, points
-    for line in lines[:-3]:
+    assert len(lines) == 3 + 1 + 1 + 2 + 1  # wrong ones, a refused file, not attempted, notices, points
+    for line in lines[:-1]:
         properties, message = line.removeprefix("::").split("::", 1)
-        assert re.fullmatch(r"\w+ file=[^:,]+(,line=3)?,title=[^:,]+", properties)
+        assert re.fullmatch(r"\w+ (file=[^:,]+(,line=3)?,)?title=[^:,]+", properties)
         assert not re.search(r"%(?!25|0A|0D|3A|2C)", properties + message)
     assert lines[0].endswith("\\x1b[31m\\x9b2J\\u202e\\udce9\\u2028")
     assert "%2525" not in lines[0]
@@ -158,13 +156,13 @@ def test_the_summary_and_the_outputs_are_appended_where_the_job_asks(tmp_path: P
     assert "<code>dh = -dlogits @ W2.T</code>" in summary
     outputs = dict(line.split("=", 1) for line in (tmp_path / "outputs").read_text().split("\n")[1:-1])
     assert (outputs["score"], outputs["max-score"]) == ("25", "26")
-    result = json.loads(base64.b64decode(outputs["result"]))
-    assert (result["version"], result["status"], result["max_score"]) == (1, "fail", 26)
+    result = json.loads(outputs["result"])
+    assert (result["schema"], result["score"], result["max_score"]) == ("classroom50/result/v1", 25, 26)
     assert sum(test["score"] for test in result["tests"]) == 25
 
 
 def test_the_classroom_s_result_holds_no_word_of_the_submission(hostile: Report) -> None:
-    result = json.loads(base64.b64decode(step_outputs(hostile)["result"]))
+    result = json.loads(step_outputs(hostile)["result"])
     assert {test["message"] for test in result["tests"]} == {"wrong", "not attempted", "error", "not accepted"}
     assert "::" not in json.dumps(result)
 
@@ -174,7 +172,7 @@ def test_what_cannot_be_graded_is_an_annotation_too(tmp_path: Path) -> None:
     (tmp_path / name).write_text("x = 1\n")
     ran = dojo(tmp_path, "grade", name, "--format", "github")
     assert ran.returncode == 2
-    assert re.fullmatch(r"::error title=Not graded::[^\n]+assigns no gradient[^\n]+\n", ran.stdout)
+    assert re.match(r"::error file=[^\n:]+,title=Not graded::[^\n]+assigns no gradient[^\n]+\n::notice ", ran.stdout)
     assert re.fullmatch(r"dojo: [^\n]+\n", ran.stderr)
 
 
@@ -204,7 +202,8 @@ def handed_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
     ran = dojo(handed_in, "grade", "submitted", "--format", "nbgrader", "--output", ".")
-    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("dojo: ps1: no assignment is stated, so these exercises count, which most handed in: ")
     feedback = handed_in / "feedback"
     found = sorted(path.relative_to(feedback).as_posix() for path in feedback.rglob("*") if path.is_file())
     assert found == [
@@ -225,11 +224,17 @@ def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(COLUMNS)
     assert [(row["student_id"], row["assignment"], row["score"], row["max_score"]) for row in rows] == [
-        ("'=cmd()", "ps1", "1", "27"),
-        ("alice", "ps1", "26", "27"),
-        ("bob", "ps1", "1", "27"),
+        ("'=cmd()", "ps1", "1", "1"),
+        ("alice", "ps1", "1", "1"),
+        ("bob", "ps1", "1", "1"),
     ]
     assert rows[1]["timestamp"] == "2026-02-03 10:00:00.000000 UTC"
+    (handed_in / "a.toml").write_text('[tool.dojo.assignment]\nexercises = ["ex1", "ex2"]\n')
+    call = ("grade", "submitted", "--format", "nbgrader", "--output", ".", "--assignment", "a.toml")
+    assert (dojo(handed_in, *call).returncode, dojo(handed_in, *call).stderr) == (1, "")
+    with (handed_in / GRADES).open(newline="") as file:
+        stated = [(row["student_id"], row["score"], row["max_score"]) for row in csv.DictReader(file)]
+    assert stated == [("'=cmd()", "1", "27"), ("alice", "26", "27"), ("bob", "1", "27")]
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(handed_in: Path, tmp_path: Path) -> None:
@@ -251,7 +256,7 @@ def test_a_place_that_cannot_be_written_is_told_in_one_line(handed_in: Path, tmp
 def test_whose_work_it_is_shows_in_the_path_and_in_nothing_a_student_can_make(path: str, student: str) -> None:
     (row,) = csv.DictReader(render_nbgrader(Report([submission(path)])).split("\n"))
     assert row["student_id"] == student
-    assert set(render_folder(Report([submission(path)]))) == {Path(GRADES), Path(f"feedback/{student}/ps1/p.html")}
+    assert set(Course(Report([submission(path)])).files()) == {Path(GRADES), Path(f"feedback/{student}/ps1/p.html")}
 
 
 @pytest.mark.parametrize("path", ["ex1.ipynb", "submitted/alice/p.ipynb", "submitted/../alice/ps1/x/p.ipynb"])
@@ -273,7 +278,7 @@ def test_what_nbgrader_s_form_cannot_take_is_told_before_grading(tmp_path: Path)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert said in ran.stderr
     with pytest.raises(DojoError, match="submitted/STUDENT/ASSIGNMENT/"):
-        parts_of([tmp_path / "ex2.py"], None, "nbgrader")
+        parts_of([tmp_path / "ex2.py"], "nbgrader")
 
 
 # ---- An exercise that several files hold ----

@@ -20,12 +20,12 @@ from dojo import REPOSITORY, dojo, environment
 from test_html import HOSTILE, UNSEEN, Page
 
 from grader.base.errors import DojoError
+from grader.base.tables import csv_text
 from grader.batch.results import Results
 from grader.classroom import page
 from grader.classroom.histogram import histogram
 from grader.classroom.page import render_page
 from grader.classroom.statistics import quantile, summarise
-from grader.classroom.tables import csv_text
 from grader.report.points import PointsTable
 
 EX1 = "makemore/ex1_atoms"

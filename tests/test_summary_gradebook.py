@@ -12,6 +12,7 @@ from grader.base.errors import DojoError
 from grader.classroom.gradebook import canvas_gradebook, moodle_gradebook
 from grader.classroom.roster import Matches, match, read_roster
 from grader.classroom.statistics import CourseSummary, ExerciseSummary, Student
+from grader.report.assignment import Assignment, Lateness
 
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,Homework 3 (1234),Final Score
@@ -40,10 +41,13 @@ def student(submission: str, score: int = 20, name: str = "", number: str = "", 
     return Student(submission, name, number, status, "results/x.json", 0.2, scores=scores)
 
 
-def course_of(*students: Student) -> CourseSummary:
-    first = ExerciseSummary("makemore/ex1_atoms", "One", max_score=26)
+def course_of(
+    *students: Student, title: str = "Dojo", stated: bool = False, points: int | None = None
+) -> CourseSummary:
+    first = ExerciseSummary("makemore/ex1_atoms", "One", max_score=26, labels={"logits": "dlogits", "h": "dh"})
     second = ExerciseSummary("makemore/ex2_cross_entropy", "Two", max_score=1)
-    return CourseSummary(students=list(students), exercises={first.id: first, second.id: second})
+    found = {first.id: first, second.id: second}
+    return CourseSummary(list(students), found, assignment=Assignment(tuple(found), title, points, stated=stated))
 
 
 @pytest.fixture
@@ -59,7 +63,8 @@ def rows(text: str) -> list[list[str]]:
 
 def matched(path: Path, *students: Student) -> tuple[Matches, list[str]]:
     matches = match(students, read_roster(path))
-    return matches, [person.row["ID"] for _, person in sorted(matches.people.items())]
+    people = read_roster(path).people
+    return matches, [people[place].cells["ID"] for place in sorted(matches.people)]
 
 
 @pytest.mark.parametrize(
@@ -79,8 +84,8 @@ def test_a_person_is_known_by_id_login_or_name(roster_file: Path, one: Student, 
     matches, people = matched(roster_file, one)
     assert people == ["101"]
     assert matches.by == {kind: 1}
-    assert "Hopper, Grace" in [person.name for person in matches.absent]
-    assert "Lovelace, Ada" not in [person.name for person in matches.absent]
+    assert 1 in matches.absent
+    assert 0 not in matches.absent
 
 
 def test_a_name_may_have_marks_and_hyphens(roster_file: Path) -> None:
@@ -103,7 +108,7 @@ def test_nothing_is_guessed(roster_file: Path, one: Student, reason: str) -> Non
     matches, people = matched(roster_file, one)
     assert people == []
     ((unmatched, said),) = matches.unmatched
-    assert unmatched is one
+    assert unmatched == one.submission
     assert said.startswith(reason)
 
 
@@ -114,72 +119,161 @@ def test_an_id_tells_namesakes_apart(roster_file: Path) -> None:
 def test_two_submissions_of_one_person_are_both_left_out(roster_file: Path) -> None:
     matches, people = matched(roster_file, student("101"), student("Ada Lovelace"), student("102"))
     assert people == ["102"]
-    assert {one.submission for one, _ in matches.unmatched} == {"101", "Ada Lovelace"}
+    assert {called for called, _ in matches.unmatched} == {"101", "Ada Lovelace"}
     assert all("2 submissions fit Lovelace, Ada" in reason for _, reason in matches.unmatched)
 
 
-def test_canvas_gets_its_own_columns_and_scale(roster_file: Path) -> None:
-    summary = course_of(
-        student("101", 27), student("grace@uni.example", 9), student("stranger"), student("104", status="refused")
+def test_canvas_gets_its_own_columns_and_is_told_the_points(roster_file: Path) -> None:
+    students = (
+        student("101", 27),
+        student("grace@uni.example", 9),
+        student("stranger"),
+        student("104", status="refused"),
     )
-    gradebook = canvas_gradebook(summary, "Homework 3", read_roster(roster_file), None)
+    gradebook = canvas_gradebook(course_of(*students, title="Homework 3"), read_roster(roster_file))
     assert rows(gradebook.text) == [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Homework 3 (1234)"],
-        ["    Points Possible", "", "", "", "", "100"],
-        ["Lovelace, Ada", "101", "A-1", "ada@uni.example", "S1", "100"],
-        ["Hopper, Grace", "102", "A-2", "grace@uni.example", "S1", "33.33"],
+        ["    Points Possible", "", "", "", "", "27"],
+        ["Lovelace, Ada", "101", "A-1", "ada@uni.example", "S1", "27"],
+        ["Hopper, Grace", "102", "A-2", "grace@uni.example", "S1", "9"],
     ]
     said = "\n".join(gradebook.remarks)
     assert "matched 3 of 4 submissions with the roster (2 by id, 1 by login)" in said
     assert "not matched: 1\n  stranger (nobody on the roster" in said
     assert "on the roster without a submission: 2\n  Müller-Lüdenscheid, Ann\n  Hall, Anna" in said
     assert "no grade written, look at them yourself: 1\n  104 (refused)" in said
-    assert "points possible: 27 (makemore/ex1 26, makemore/ex2 1), scaled to 100" in said
+    assert "Canvas will change the points possible of 'Homework 3 (1234)' from 100 to 27" in said
 
 
-def test_a_new_assignment_counts_points(roster_file: Path) -> None:
-    gradebook = canvas_gradebook(course_of(student("101", 20)), "Dojo", read_roster(roster_file), None)
-    assert [row[-1] for row in rows(gradebook.text)] == ["Dojo", "27", "20"]
-    scaled = canvas_gradebook(course_of(student("101", 20)), "Dojo", read_roster(roster_file), 10)
-    assert [row[-1] for row in rows(scaled.text)] == ["Dojo", "10", "7.41"]
+def test_grades_are_scaled_to_the_stated_assignment_and_what_is_missing_counts_0(roster_file: Path) -> None:
+    text = CANVAS.replace("A-3,ann@uni.example,S2,,", "A-3,ann@uni.example,S2,EX,")
+    roster_file.write_text(text, encoding="utf-8")
+    students = student("101", 27), student("102", 9), student("104", status="refused")
+    summary = course_of(*students, title="Homework 3", stated=True, points=100)
+    summary.students[1].late = Lateness(2, 0.2, "2 d late")
+    gradebook = canvas_gradebook(summary, read_roster(roster_file))
+    assert [(row[1], row[-1]) for row in rows(gradebook.text)[1:]] == [
+        ("", "100"), ("101", "100"), ("102", "26.66"), ("104", "0"), ("105", "0"),
+    ]  # fmt: skip
+    said = "\n".join(gradebook.remarks)
+    assert "Canvas will change" not in said
+    assert "0 for those who handed in nothing: 1\n  Hall, Anna" in said, "and one is excused"
+    assert "late: 1\n  102: 26.66 in place of 33.33 (2 d late)" in said
+    assert "not graded, so 0 is written: 1\n  104 (refused)" in said
+
+
+HEAD = "Student,ID,SIS User ID,SIS Login ID,Section,"
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("HW 1 (practice),HW 1 (practice) (7)", r"no column is called 'HW 1'.*HW 1 \(practice\) \(7\)"),
+        ("HW 1 (7),HW 1 (8)", r"2 columns are called 'HW 1'.*HW 1 \(7\), HW 1 \(8\)"),
+        ("HW 10 (7)", r"no column is called 'HW 1'"),
+        ("hw 1 (7)", r"no column is called 'HW 1'"),
+    ],
+)
+def test_a_column_is_matched_exactly_or_not_at_all(tmp_path: Path, columns: str, said: str) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text(f"{HEAD}{columns}\nAda,101,,,,,\n", encoding="utf-8")
+    with pytest.raises(DojoError, match=said):
+        canvas_gradebook(course_of(student("101"), title="HW 1"), read_roster(path))
+    path.write_text(f"{HEAD}{columns},HW 1 (9)\nAda,101,,,,,,\n".replace("HW 1 (7)", "x (7)").replace("HW 1 (8)", "x"))
+    assert rows(canvas_gradebook(course_of(student("101"), title="HW 1"), read_roster(path)).text)[0][-1] == "HW 1 (9)"
+
+
+def test_canvas_may_write_first_and_last_names(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text(
+        "\ufeffLastName,FirstName,ID,SIS User ID,SIS Login ID,Section,HW (7)\n,,,,,,Manual Posting\n"
+        "    Points Possible,,,,,,27\nLovelace,Ada,101,A-1,ada,S1,\nStudent,Test,9,,x,S1,\n",
+        encoding="utf-8",
+    )
+    gradebook = canvas_gradebook(course_of(student("Ada Lovelace", 9), title="HW", stated=True), read_roster(path))
+    assert rows(gradebook.text) == [
+        ["LastName", "FirstName", "ID", "SIS User ID", "SIS Login ID", "Section", "HW (7)"],
+        ["    Points Possible", "", "", "", "", "", "27"],
+        ["Lovelace", "Ada", "101", "A-1", "ada", "S1", "9"],
+    ]
+    assert not any("will change" in remark for remark in gradebook.remarks)
+
+
+def test_a_gradebook_without_assignments_gets_one(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text("Student,ID\nAda,101\n")
+    assert rows(canvas_gradebook(course_of(student("101", 20)), read_roster(path)).text) == [
+        [*HEAD.strip(",").split(",")[:2], "SIS User ID", "SIS Login ID", "Section", "Dojo"],
+        ["    Points Possible", "", "", "", "", "27"],
+        ["Ada", "101", "", "", "", "20"],
+    ]
+
+
+def test_of_a_group_everyone_gets_the_grade(roster_file: Path) -> None:
+    group = student("submission_3", 9, "Ada Lovelace, Grace Hopper", "101")
+    group.members = (("Ada Lovelace", "101"), ("Grace Hopper", "A-2"), ("Nobody", "7"))
+    summary = course_of(group, title="Homework 3")
+    gradebook = canvas_gradebook(summary, read_roster(roster_file))
+    assert [(row[1], row[-1]) for row in rows(gradebook.text)[2:]] == [("101", "9"), ("102", "9")]
+    assert "matched 1 of 1 submissions, 2 people with the roster (2 by id)" in gradebook.remarks
+    assert "  submission_3: Nobody (nobody on the roster has this id, login or name)" in gradebook.remarks
+    matches = match([group], read_roster(roster_file), groups=False)
+    assert (matches.people, matches.unmatched[0][1]) == ({}, "handed in by several people, and each was to work alone")
 
 
 def test_canvas_without_a_roster_takes_the_ids_of_its_download() -> None:
     summary = course_of(
         student("hopper_102", 9, "hopper", "102"), student("=cmd", 9, "=cmd", "7"), student("ada", 9, "ada", "ada")
     )
-    gradebook = canvas_gradebook(summary, "Dojo", None, None)
+    gradebook = canvas_gradebook(summary, None)
     assert [row[:2] for row in rows(gradebook.text)[2:]] == [["hopper", "102"], ["'=cmd", "7"]]
     assert "has no id in its name: 1\n  ada" in "\n".join(gradebook.remarks)
     with pytest.raises(DojoError, match="add --roster FILE"):
-        canvas_gradebook(course_of(student("ada", 9, "ada", "ada")), "Dojo", None, None)
+        canvas_gradebook(course_of(student("ada", 9, "ada", "ada")), None)
 
 
 def test_moodle_gets_what_identifies_a_person_and_the_grade(tmp_path: Path) -> None:
     path = tmp_path / "participants.csv"
     path.write_text(PARTICIPANTS, encoding="utf-8")
-    gradebook = moodle_gradebook(course_of(student("Hopper Grace", 9)), "Dojo", read_roster(path), None)
+    gradebook = moodle_gradebook(course_of(student("Hopper Grace", 9)), read_roster(path))
     assert rows(gradebook.text) == [
         ["First name", "Last name", "ID number", "Email address", "Dojo"],
         ["Grace", "Hopper", "A-2", "grace@uni.example", "9"],
     ]
 
 
-def test_a_grading_worksheet_comes_back_whole(tmp_path: Path) -> None:
+GERMAN = """\
+Kennung,Vollständiger Name,E-Mail-Adresse,Status,Bewertung,Bestwertung,Bewertung kann geändert werden,\
+Zuletzt geändert (Abgabe),Zuletzt geändert (Bewertung),Feedback als Kommentar
+Teilnehmer/in 101,Ada Lovelace,ada@uni.example,Zur Bewertung abgegeben,,"100,00",Ja,"Montag, 5. Januar 2026, 10:00",-,
+Teilnehmer/in 102,Grace Hopper,grace@uni.example,Keine Abgabe,,"100,00",Ja,-,-,schon gesehen
+Teilnehmer/in 103,Bo Xu,bo@uni.example,Keine Abgabe,,"100,00",Ja,-,-,
+"""
+
+
+@pytest.mark.parametrize("text", [WORKSHEET, GERMAN], ids=["English", "German"])
+def test_a_grading_worksheet_of_any_language_comes_back_whole(tmp_path: Path, text: str) -> None:
     path = tmp_path / "worksheet.csv"
-    path.write_text(WORKSHEET, encoding="utf-8")
-    summary = course_of(student("Ada Lovelace_101", 27, "Ada Lovelace", "101"))
-    gradebook = moodle_gradebook(summary, "Dojo", read_roster(path), None)
-    before, after = rows(WORKSHEET), rows(gradebook.text)
-    before[1][4] = "100"
+    path.write_text(text, encoding="utf-8")
+    one = student("Ada Lovelace_101", 26, "Ada Lovelace", "101")
+    one.statuses = {"makemore/ex1_atoms": {"logits": "pass", "h": "wrong"}}
+    with pytest.raises(DojoError, match="its grades go to 100, and the gradients are worth 27; state points = 100"):
+        moodle_gradebook(course_of(one), read_roster(path))
+    gradebook = moodle_gradebook(course_of(one, points=100), read_roster(path))
+    before, after = rows(text), rows(gradebook.text)
+    assert after[1][4] == ("96.3" if text is WORKSHEET else "96,3")
+    before[1][4] = after[1][4]
+    if text is GERMAN:
+        assert after[1][-1] == "makemore/ex1: 26 of 26. Not right yet: dh. makemore/ex2: not handed in."
+        before[1][-1] = after[1][-1]
     assert after == before
-    assert "scaled to 100" in gradebook.remarks[-1]
+    stated = rows(moodle_gradebook(course_of(one, points=100, stated=True), read_roster(path)).text)
+    assert stated[2][4] == "0", "she handed in nothing"
 
 
-def test_moodle_without_a_roster_says_what_stands_there() -> None:
-    gradebook = moodle_gradebook(course_of(student("Ada_101", 9, "Ada Lovelace", "101")), "Dojo", None, None)
-    assert rows(gradebook.text) == [["Identifier", "Full name", "Dojo"], ["101", "Ada Lovelace", "9"]]
-    assert gradebook.remarks[0].startswith("no --roster: Identifier is what the submissions are called")
+def test_moodle_without_a_roster_is_told_what_to_export() -> None:
+    with pytest.raises(DojoError, match="Download grading worksheet"):
+        moodle_gradebook(course_of(student("Ada_101", 9, "Ada Lovelace", "101")), None)
 
 
 @pytest.mark.parametrize(
@@ -201,12 +295,12 @@ def test_a_roster_of_the_other_kind(tmp_path: Path, roster_file: Path) -> None:
     path = tmp_path / "participants.csv"
     path.write_text(PARTICIPANTS, encoding="utf-8")
     with pytest.raises(DojoError, match="no columns Student and ID"):
-        canvas_gradebook(course_of(student("A-1")), "Dojo", read_roster(path), None)
+        canvas_gradebook(course_of(student("A-1")), read_roster(path))
     path.write_text("First name,Last name\nAda,Lovelace\n", encoding="utf-8")
     with pytest.raises(DojoError, match="by which Moodle knows people"):
-        moodle_gradebook(course_of(student("Ada Lovelace")), "Dojo", read_roster(path), None)
+        moodle_gradebook(course_of(student("Ada Lovelace")), read_roster(path))
 
 
 def test_without_a_grade_there_is_no_gradebook(roster_file: Path) -> None:
     with pytest.raises(DojoError, match="nothing for a gradebook"):
-        canvas_gradebook(CourseSummary(), "Dojo", read_roster(roster_file), None)
+        canvas_gradebook(course_of(title="Homework 3"), read_roster(roster_file))

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from grader.base.errors import DojoError
@@ -44,13 +45,17 @@ def _read_bytes(path: Path) -> bytes:
         raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def refuse_link(path: Path) -> None:
-    """
+def refuse_link(file: Path, named: Collection[Path] = ()) -> None:
+    """A link may lead to any file of the one who grades. `named` are the paths of the call, in which files are found.
+
     Raises:
-        DojoError: the path is a link, which may point to a file of somebody else's.
+        DojoError: the file is a link, or lies behind one in the folder that was named, or that folder is one.
     """
-    if path.is_symlink():
-        raise DojoError(f"{path}: is a link; hand in the file itself")
+    roots = [path for path in named if file.is_relative_to(path)]
+    within = len(roots[0].parts) if roots else len(file.parts)
+    for place in (file, *file.parents):
+        if len(place.parts) >= max(within, 1) and place.is_symlink():
+            raise DojoError(f"{file}: is a link; hand in the file itself")
 
 
 def _refuse_large(path: Path, size: int) -> None:

@@ -28,3 +28,8 @@ def harmless(text: str) -> str:
 def _unseen(character: str) -> bool:
     nobodys = ord(character) & 0xFFFE == 0xFFFE  # U+FFFE and its kin are no characters, and XML refuses them
     return nobodys or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def printable(name: str) -> str:
+    """The name of a file without what a terminal or a page could take for more than text; what is not UTF-8 in hex."""
+    return visible(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), keep="")

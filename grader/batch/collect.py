@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from grader.base.errors import DojoError
-from grader.base.files import read_text
+from grader.base.tables import read_table
+from grader.base.visible import printable
 from grader.batch.archives import Archive
 from grader.batch.folders import read_plain_file, walk
-from grader.batch.items import Item, is_visible, printable
-from grader.batch.layouts import Person, layout_of
+from grader.batch.items import Item, is_visible
+from grader.batch.layouts import Found, Person, layout_of
 from grader.reading.submission import SUFFIXES
 
 MOST_FILES = 50
@@ -23,6 +22,7 @@ MOST_FILES = 50
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _NAME_COLUMNS = ("submission", "name", "student", "id")
 _PATH_COLUMNS = ("path", "file", "filename")
+_MOST_ODD = 5
 
 
 @dataclass(frozen=True)
@@ -31,80 +31,131 @@ class Submission:
 
     name: str
     source: str
+    person: Person
     files: tuple[Item, ...] = ()
     problems: tuple[str, ...] = ()
-    student: str = ""
-    student_id: str = ""
+
+    @property
+    def student(self) -> str:
+        return self.person.student
+
+    @property
+    def student_id(self) -> str:
+        return self.person.student_id
+
+
+class Collected(list[Submission]):
+    """Submissions by name, and the `layout` that they were found in; `notes` are for the instructor, a sentence each.
+
+    A context manager: a zip is open until its end.
+    """
+
+    def __init__(self, submissions: Iterable[Submission], layout: str, notes: Iterable[str] = ()) -> None:
+        super().__init__(submissions)
+        self.layout, self.notes = layout, tuple(notes)
+        self.archive: Archive | None = None
+
+    def __enter__(self) -> Collected:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.archive is not None:
+            self.archive.close()
 
 
 @dataclass
 class _Heap:
-    """What came in under one name."""
+    """What came in under one name. `folders` are those at the top that it lay in, "" where a file lay there itself."""
 
     person: Person
     source: str
     files: list[Item] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
 
 
-def collect(path: Path) -> AbstractContextManager[list[Submission]]:
+def collect(path: Path) -> Collected:
     """The submissions in a folder, a zip, a CSV of paths or nbgrader's tree, by name; a zip is open until the end.
 
     Raises:
         DojoError: `path` is none of them, cannot be read, or holds nothing.
     """
     if path.is_dir():
-        return nullcontext(_sorted(path, _gathered(walk(path), path)))
+        return _gathered(walk(path), path)
     if not path.exists():
         raise DojoError(f"{path}: no such file or folder")
     if path.suffix.lower() == ".csv":
-        return nullcontext(_sorted(path, _listed(path)))
+        return _collected(path, _listed(path), Found("a CSV of paths", lambda _: None))
     if path.suffix.lower() == ".zip":
         archive = Archive(path)
         try:
-            return _Opened(archive, _sorted(path, _gathered(archive.items(), path)))
+            found = _gathered(archive.items(), path)
         except BaseException:
             archive.close()
             raise
+        found.archive = archive
+        return found
     hint = "; for one file there is `dojo grade`" if path.suffix in SUFFIXES else ""
     raise DojoError(f"{path}: neither a folder, a .zip nor a .csv{hint}")
 
 
-class _Opened(AbstractContextManager[list[Submission]]):
-    def __init__(self, archive: Archive, submissions: list[Submission]) -> None:
-        self.archive, self.submissions = archive, submissions
-
-    def __enter__(self) -> list[Submission]:
-        return self.submissions
-
-    def __exit__(self, *error: object) -> None:
-        self.archive.close()
-
-
-def _gathered(found: Iterable[Item], root: Path) -> Iterator[Submission]:
+def _gathered(found: Iterable[Item], root: Path) -> Collected:
     items = list(found)
-    place_of = layout_of(items, root.name, packed=root.is_file())
+    layout = layout_of(items, root.name, packed=root.is_file())
     heaps: dict[str, _Heap] = {}
     for item in items:
-        person = place_of(item)
+        person = layout.place_of(item)
         if person is None or not is_visible(item.parts[: person.depth]):
             continue
-        source = "/".join([str(root), *item.parts[: person.depth]])
-        _put(heaps.setdefault(person.name, _Heap(person, printable(source))), item)
-    return map(_as_submission, heaps.values())
+        source = printable("/".join([str(root), *item.parts[: person.depth]]))
+        heap = heaps.setdefault(person.name, _Heap(person, source))
+        if heap.person.extra and not person.extra:
+            heap.person, heap.source = person, source  # what is graded, not what was typed in beside it
+        heap.person = replace(heap.person, marked_late=heap.person.marked_late or person.marked_late)
+        if not person.extra:
+            if len(item.parts) > person.depth or item.is_folder:
+                heap.folders.add(item.parts[person.depth - 1])
+            elif _suffix(item) in SUFFIXES:
+                heap.folders.add("")
+        _put(heap, item)
+    _refuse_doubles(heaps.values())
+    return _collected(root, heaps.values(), layout)
+
+
+def _refuse_doubles(heaps: Iterable[_Heap]) -> None:
+    """Work of one person in two folders, or under two names: nobody knows which one counts, so none is graded."""
+    owners: dict[str, list[_Heap]] = defaultdict(list)
+    for heap in heaps:
+        person = heap.person
+        who = {number for _, number in person.members if number} or {person.student_id or person.name}
+        for number in who:
+            # A student of nbgrader has several assignments: STUDENT/ASSIGNMENT is what is handed in once.
+            owners[person.name if "/" in person.name else number].append(heap)
+    for number, held in owners.items():
+        places = [place for heap in held for place in heap.folders]
+        if len(held) > 1 or len(places) > 1:
+            names = sorted({place or heap.person.name for heap in held for place in heap.folders or {heap.person.name}})
+            for heap in held:
+                heap.files.clear()
+                listed = " and ".join(map(printable, names[:4]))
+                told = f"{listed} are of one person, {printable(number)}"
+                heap.problems.append(f"{told}: nobody knows which one counts, so none is graded")
 
 
 def _put(heap: _Heap, item: Item) -> None:
     if item.is_folder or not item.is_visible:
         return
-    suffix = PurePosixPath(item.parts[-1]).suffix.lower()
     if item.problem:
         heap.problems.append(f"{item.label}: {item.problem}")
-    elif suffix in SUFFIXES:
+    elif _suffix(item) in SUFFIXES:
         heap.files.append(item)
     else:
         heap.others.append(item.parts[-1])
+
+
+def _suffix(item: Item) -> str:
+    return PurePosixPath(item.parts[-1]).suffix.lower()
 
 
 def _as_submission(heap: _Heap) -> Submission:
@@ -115,16 +166,8 @@ def _as_submission(heap: _Heap) -> Submission:
         files = []
     if not files and not problems:
         problems.append(f"no .py or .ipynb file{_told(heap.others)}")
-    person = heap.person
     ordered = tuple(sorted(files, key=lambda item: item.parts))
-    return Submission(
-        printable(person.name),
-        heap.source,
-        ordered,
-        tuple(problems),
-        printable(person.student),
-        printable(person.student_id),
-    )
+    return Submission(printable(heap.person.name), heap.source, heap.person, ordered, tuple(problems))
 
 
 def _told(others: list[str]) -> str:
@@ -135,15 +178,10 @@ def _told(others: list[str]) -> str:
     return f", only {shown}" + ("; an archive is not opened, so hand in the file itself" if packed else "")
 
 
-def _listed(path: Path) -> Iterator[Submission]:
+def _listed(path: Path) -> Iterable[_Heap]:
     """Submissions from a CSV with a column for the name and one for the path, which is relative to the CSV."""
-    text = read_text(path)
-    delimiter = ";" if text.split("\n", 1)[0].count(";") > text.split("\n", 1)[0].count(",") else ","
-    try:
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise DojoError(f"{path}: not a CSV file ({error})") from None
-    columns = {str(name).strip().lower(): name for name in (rows[0] if rows else {})}
+    heading, rows = read_table(path)
+    columns = {name.lower(): name for name in heading if rows}
     name_column = next((columns[name] for name in _NAME_COLUMNS if name in columns), None)
     path_column = next((columns[name] for name in _PATH_COLUMNS if name in columns), None)
     if name_column is None or path_column is None:
@@ -153,12 +191,12 @@ def _listed(path: Path) -> Iterator[Submission]:
         )
     heaps: dict[str, _Heap] = {}
     for line, row in enumerate(rows, start=2):
-        name, place = (row[name_column] or "").strip(), (row[path_column] or "").strip()
+        name, place = row[name_column], row[path_column]
         if not name or not place:
             raise DojoError(f"{path}: row {line} has no {name_column if not name else path_column}")
-        heap = heaps.setdefault(name, _Heap(Person(name, name, name, depth=1), printable(place)))
+        heap = heaps.setdefault(name, _Heap(Person(name, name, name), printable(place)))
         _put_path(heap, path.parent / place, place)
-    return map(_as_submission, heaps.values())
+    return heaps.values()
 
 
 def _put_path(heap: _Heap, target: Path, place: str) -> None:
@@ -176,9 +214,9 @@ def _reader(target: Path, label: str) -> Callable[[], bytes]:
     return lambda: read_plain_file(target, label)
 
 
-def _sorted(path: Path, submissions: Iterable[Submission]) -> list[Submission]:
+def _collected(path: Path, heaps: Iterable[_Heap], layout: Found) -> Collected:
     found: dict[str, Submission] = {}
-    for submission in submissions:
+    for submission in map(_as_submission, heaps):
         name, number = submission.name, 1
         while name in found:  # two names that differ only in characters that cannot be shown
             number += 1
@@ -186,4 +224,8 @@ def _sorted(path: Path, submissions: Iterable[Submission]) -> list[Submission]:
         found[name] = replace(submission, name=name)
     if not found:
         raise DojoError(f"{path}: holds no submission")
-    return [found[name] for name in sorted(found)]
+    notes = []
+    if layout.odd:
+        listed = ", ".join(map(printable, layout.odd[:_MOST_ODD])) + (", ..." if len(layout.odd) > _MOST_ODD else "")
+        notes.append(f"the layout is {layout.name}; not in its form, so taken as they are: {listed}")
+    return Collected((found[name] for name in sorted(found)), layout.name, notes)

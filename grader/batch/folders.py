@@ -10,7 +10,8 @@ from pathlib import Path
 
 from grader.base.errors import DojoError
 from grader.base.files import MAX_BYTES
-from grader.batch.items import Item, printable, too_large
+from grader.base.visible import printable
+from grader.batch.items import Item, too_large
 
 DEEPEST = 20
 

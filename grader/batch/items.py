@@ -42,12 +42,6 @@ def is_visible(parts: tuple[str, ...]) -> bool:
     return not any((part.startswith(".") and not part.startswith("..")) or part in _IGNORED for part in parts)
 
 
-def printable(name: str) -> str:
-    """A name without what a terminal or a page could take for more than text; what is not UTF-8 in hex."""
-    shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown)
-
-
 def too_large(label: str, most: int) -> DojoError:
     return DojoError(
         f"{label}: larger than {most / 1e6:.0f} MB; clear the outputs of the notebook, save it and hand it in again"

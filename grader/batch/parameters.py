@@ -15,12 +15,14 @@ from grader.base.errors import DojoError
 from grader.batch.person import Terms
 from grader.batch.results import Results, read_parameters
 from grader.lesson.names import names_path
+from grader.report.assignment import Assignment, chosen_exercises
 from grader.report.points import PointsTable
 from grader.running.limits import Limits
 
 _OPTION_NAMES = {
     "seed": "--seed",
     "exercise": "--exercise",
+    "forced": "--as",
     "device": "--device",
     "isolation": "--isolation",
     "seconds": "--limit-time",
@@ -36,6 +38,8 @@ class Options:
     submissions: Path
     out: Path
     exercise: str | None = None
+    forced: str | None = None
+    assignment: Assignment | None = None
     device: str | None = None
     seed: int | None = None
     isolation: str | None = None
@@ -55,7 +59,7 @@ def isolation_asked(options: Options) -> str:
     return options.isolation or "highest"
 
 
-def parameters_for(options: Options, isolation: str) -> dict[str, Any]:
+def parameters_for(options: Options, isolation: str, layout: str = "") -> dict[str, Any]:
     """What a new folder of results is begun with; `isolation` is the level that the machine gives.
 
     Raises:
@@ -67,6 +71,9 @@ def parameters_for(options: Options, isolation: str) -> dict[str, Any]:
     return {
         "seed": secrets.randbelow(2**31) if options.seed is None else options.seed,
         "exercise": options.exercise,
+        "forced": options.forced,
+        "layout": layout,
+        "assignment": options.assignment.as_data() if options.assignment else None,
         "device": "cuda" if options.device == "cuda" else "cpu",
         "isolation": isolation,
         "seconds": default.seconds if options.seconds is None else options.seconds,
@@ -91,23 +98,48 @@ def agreed_terms(options: Options, results: Results, asked: Mapping[str, Any]) -
     kept = results.parameters
     explicit = asdict(options) | {key: asked[key] for key in ("device", "isolation") if getattr(options, key)}
     for key, option in _OPTION_NAMES.items():
-        if explicit[key] is not None and explicit[key] != kept[key]:
+        before = kept.get(key)
+        if explicit[key] is not None and explicit[key] != before:
             raise DojoError(
-                f"{options.out}: was begun with {option} {kept[key]}, not {explicit[key]}; leave {option} out to go "
-                "on, or name a new folder"
+                f"{options.out}: was begun with {option} {before}, not {explicit[key]}; leave {option} out to go on, "
+                "or name a new folder"
             )
     for key, what in _SAME_ALWAYS.items():
         if json.loads(json.dumps(asked[key])) != kept[key]:
             raise DojoError(f"{options.out}: was begun with {what}; use the same to go on, or name a new folder")
+    if kept.get("layout", asked["layout"]) != asked["layout"] and results.entries():
+        raise DojoError(
+            f"{options.submissions}: is in the layout {asked['layout']}, and {options.out} was begun with "
+            f"{kept['layout']}: everyone would be added a second time; hand over what is in the same layout, or name a "
+            "new folder"
+        )
+    assignment = _agreed_assignment(options, results)
+    assignment, wanted, forced = chosen_exercises(assignment, kept["exercise"], kept.get("forced"))
     return Terms(
         seed=kept["seed"],
         device=kept["device"],
         isolation=kept["isolation"],
         limits=Limits(seconds=kept["seconds"], memory=kept["memory"]),
-        exercise=kept["exercise"],
+        wanted=wanted,
+        forced=forced,
+        assignment=assignment,
         points=PointsTable(**kept["points"]),
         names=str(names_path()),
     )
+
+
+def _agreed_assignment(options: Options, results: Results) -> Assignment | None:
+    """The assignment of the folder. What does not change a result (points, dates, the title) may be stated anew."""
+    data = results.parameters.get("assignment")
+    kept = Assignment.from_data(data) if data else None
+    asked = options.assignment
+    if asked is None or asked == kept:
+        return kept
+    if results.entries() and (kept is None or kept.exercises != asked.exercises):
+        before = f"the exercises {', '.join(kept.exercises)}" if kept else "no stated assignment"
+        raise DojoError(f"{options.out}: was begun with {before}; use the same to go on, or name a new folder")
+    results.change("assignment", asked.as_data())
+    return asked
 
 
 def other_versions(kept: Mapping[str, Any], here: Mapping[str, Any], where: str) -> list[str]:

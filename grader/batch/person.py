@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError, NotGradedError
-from grader.reading.submission import Part, find_parts
+from grader.reading.submission import Part, select_parts
+from grader.report.assignment import Assignment
 from grader.report.points import PointsTable
 from grader.report.records import SCHEMA, Report
 from grader.running.limits import Limits
@@ -25,13 +26,19 @@ _LONGEST_TRACEBACK = 20_000
 
 @dataclass(frozen=True)
 class Terms:
-    """How everyone of a batch is graded. `names` is the path of the list of names; None for the project's own."""
+    """How everyone of a batch is graded.
+
+    `wanted` are the ids of the exercises that are graded, () for all; with `forced` each file is read as that one.
+    `names` is the path of the list of names; None for the project's own.
+    """
 
     seed: int
     device: str = "cpu"
     isolation: str = "basic"
     limits: Limits = field(default_factory=Limits)
-    exercise: str | None = None
+    wanted: tuple[str, ...] = ()
+    forced: str | None = None
+    assignment: Assignment | None = None
     points: PointsTable = field(default_factory=PointsTable)
     names: str | None = None
 
@@ -104,7 +111,7 @@ def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], N
         path = Path(label)
         try:
             source = read_source(path.with_suffix(path.suffix.lower()), content, terms.limits.seconds)
-            parts += find_parts(source, terms.exercise)
+            parts += select_parts(source, terms.wanted, terms.forced, named=len(task.files) == 1)
         except DojoError as error:
             _raise_if_broken(error)
             problems.append(" ".join(str(error).split()))
@@ -119,6 +126,8 @@ def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], N
         except DojoError as error:
             raise UnableError(str(error)) from None
     terms.points.apply(report)
+    if terms.assignment is not None:
+        terms.assignment.apply(report, terms.points)
     data = json_data(report)
     counted = {id(graded) for graded in report.counted}
     for graded, listed in zip(report.submissions, data["submissions"], strict=True):

@@ -34,6 +34,8 @@ class Entry:
 
     `submission` names the person or the person's folder. `content` is the sha256 of what was handed in, by which a
     resubmission is noticed. `student` and `student_id` are what the course's software calls the person, or empty.
+    `members` are name and id of each of a group. `handed_in` is when, and `marked_late` that it was late, as far as
+    that software says so.
     `score` and `max_score` count each exercise once, see `counting`.
     """
 
@@ -48,6 +50,9 @@ class Entry:
     content: str = ""
     student: str = ""
     student_id: str = ""
+    handed_in: str = ""
+    marked_late: bool = False
+    members: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def read(cls, line: bytes) -> Entry:
@@ -59,6 +64,7 @@ class Entry:
         data = json.loads(line)
         if not isinstance(data, dict):
             raise TypeError("not an entry")
+        data["members"] = tuple((str(name), str(number)) for name, number in data.get("members", ()))
         entry = cls(**{field.name: data[field.name] for field in fields(cls) if field.name in data})
         folder, name = entry.file.split("/")
         if folder != "results" or name.startswith("."):
@@ -106,8 +112,7 @@ class Results:
                     _refuse_foreign(folder)
                 if not index.exists() or index.stat().st_size == 0:  # nothing is graded: begin anew
                     (folder / "results").mkdir(exist_ok=True)
-                    text = json.dumps({"schema": SCHEMA, **parameters}, indent=2)
-                    write_atomically(folder / "batch.json", text + "\n")
+                    _write_parameters(folder, {"schema": SCHEMA, **parameters})
                 results = cls(folder)
                 results._recover()
             except BaseException:
@@ -143,13 +148,14 @@ class Results:
         submission: str,
         report: Mapping[str, Any],
         *,
+        seconds: float = 0.0,
         source: str = "",
         content: str = "",
-        seconds: float = 0.0,
-        student: str = "",
-        student_id: str = "",
+        **who: Any,
     ) -> Entry:
         """Write one result. What an earlier content of the same submission got stays beside it.
+
+        `who` are further fields of its entry: `student`, `student_id`, `handed_in` and others.
 
         Raises:
             DojoError: it cannot be written (a full disk); what was there before is whole.
@@ -159,9 +165,7 @@ class Results:
         status, score, max_score = standing(report)
         file = f"results/{self._file_for(submission, content)}"
         seconds = round(seconds, 4)
-        entry = Entry(
-            submission, file, sha256(text), status, score, max_score, seconds, source, content, student, student_id
-        )
+        entry = Entry(submission, file, sha256(text), status, score, max_score, seconds, source, content, **who)
         path = self.folder / file
         try:
             write_flushed(part_of(path), text)
@@ -173,6 +177,15 @@ class Results:
             ) from None
         self._note(entry)
         return entry
+
+    def change(self, parameter: str, value: Any) -> None:
+        """Write one of the parameters anew.
+
+        Raises:
+            DojoError: batch.json cannot be written.
+        """
+        self.parameters[parameter] = value
+        _write_parameters(self.folder, self.parameters)
 
     def close(self) -> None:
         """Let other writers in."""
@@ -265,7 +278,8 @@ def counting(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def standing(report: Mapping[str, Any]) -> tuple[EntryStatus, Points, Points]:
     """Status, score and greatest score of a report, for its line in the index."""
     graded = counting(report)
-    score, max_score = (whole(sum(one[key] for one in graded)) for key in ("score", "max_score"))
+    score, max_score = (sum(one[key] for one in graded) for key in ("score", "max_score"))
+    score, max_score = whole(score), whole(max_score + sum(report.get("missing", {}).values()))
     if "grader_error" in report:
         return "grader-error", score, max_score
     return ("refused" if "refused" in report else "graded"), score, max_score
@@ -289,6 +303,13 @@ def read_parameters(folder: Path) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise DojoError(f"{path}: written by another version of dojo; name a new folder")
     return data
+
+
+def _write_parameters(folder: Path, parameters: Mapping[str, Any]) -> None:
+    try:
+        write_atomically(folder / "batch.json", json.dumps(parameters, indent=2) + "\n")
+    except OSError as error:
+        raise DojoError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
 def _refuse_foreign(folder: Path) -> None:

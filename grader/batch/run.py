@@ -12,14 +12,15 @@ from typing import Any
 from rich.console import Console
 
 from grader.base.errors import DojoError
-from grader.batch.collect import Submission, collect
+from grader.batch.collect import Collected, Submission, collect
 from grader.batch.jobs import LocalJobs, Scheduler
 from grader.batch.parameters import Options, agreed_terms, isolation_asked, other_versions, parameters_for, versions
 from grader.batch.person import Task, Terms
 from grader.batch.progress import ProgressView
 from grader.batch.results import Results
-from grader.lesson.exercise import exercises_called
+from grader.report.assignment import chosen_exercises
 
+_MOST_GONE = 20
 _CANNOT = {
     "basic": "a submission can read your files and use the network",
     "partial": "a submission is kept from your files or from system calls, not from both",
@@ -66,8 +67,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
     Raises:
         DojoError: bad input, or nothing can be graded.
     """
-    if options.exercise is not None:
-        exercises_called(options.exercise)
+    chosen_exercises(options.assignment, options.exercise, options.forced)
     out, inside = options.out.resolve(), options.submissions.resolve()
     if inside.is_dir() and out.is_relative_to(inside):
         raise DojoError(f"{options.out}: lies among the submissions; name a folder outside {options.submissions}")
@@ -76,14 +76,18 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
         interrupt = stack.enter_context(Interrupt())
         try:
             scheduler = stack.enter_context(contextlib.closing(scheduler_for(options)))
-            asked = parameters_for(options, scheduler.level(isolation_asked(options), options.require_isolation))
+            stated = options.assignment.require_isolation if options.assignment else None
+            required = options.require_isolation or stated
+            level = scheduler.level(isolation_asked(options), required)
+            asked = parameters_for(options, level, submissions.layout)
             results = stack.enter_context(Results.start(options.out, asked))
             terms = agreed_terms(options, results, asked)
             isolation = scheduler.begin(terms)
             told = other_versions(results.parameters, versions(), "this machine")
-            for line in [*results.problems, *told, *scheduler.notes()]:
+            gone = _gone(results, submissions)
+            for line in [*results.problems, *submissions.notes, *gone, *told, *scheduler.notes()]:
                 _warn(say, line)
-            _say_how(len(submissions), terms, scheduler, isolation, say)
+            _say_how(submissions, terms, scheduler, isolation, say)
             with ProgressView(say, len(submissions)) as view:
                 _grade(options, submissions, results, scheduler, interrupt, view)
         except KeyboardInterrupt:
@@ -120,11 +124,10 @@ def _grade(
             entry = results.add(
                 of.name,
                 outcome.report,
+                seconds=outcome.seconds,
                 source=of.source,
                 content=contents.pop(of.name),
-                seconds=outcome.seconds,
-                student=of.student,
-                student_id=of.student_id,
+                **of.person.about(),
             )
         view.note(entry)
 
@@ -158,8 +161,18 @@ def _read(submission: Submission) -> tuple[Task, str]:
     return Task(submission.name, tuple(files), tuple(problems)), digest.hexdigest()
 
 
-def _say_how(total: int, terms: Terms, scheduler: Scheduler, isolation: str, say: Console) -> None:
-    line = f"{total} submission{'' if total == 1 else 's'}; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
+def _gone(results: Results, submissions: Collected) -> list[str]:
+    """Those who were there in an earlier run."""
+    here = {submission.name for submission in submissions}
+    gone = [entry.submission for entry in results.entries() if entry.submission not in here]
+    listed = ", ".join(gone[:_MOST_GONE]) + (", ..." if len(gone) > _MOST_GONE else "")
+    count = "1 submission" if len(gone) == 1 else f"{len(gone)} submissions"
+    return [f"{count} of an earlier run not handed over any more; the results stay and count: {listed}"] if gone else []
+
+
+def _say_how(submissions: Collected, terms: Terms, scheduler: Scheduler, isolation: str, say: Console) -> None:
+    count = "1 submission" if len(submissions) == 1 else f"{len(submissions)} submissions"
+    line = f"{count}, layout: {submissions.layout}; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
     say.print(f"dojo: {line}", markup=False, highlight=False, soft_wrap=True)
     if isolation in _CANNOT:
         _warn(say, f"ISOLATION IS ONLY {isolation.upper()}: {_CANNOT[isolation]}")

@@ -1,28 +1,23 @@
-"""Gradebooks in the forms that Canvas and Moodle import."""
+"""Gradebooks in the forms that Canvas and Moodle import, on the scale of the assignment and on no other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 
 from grader.base.errors import DojoError
-from grader.classroom.roster import LOGINS, Matches, Person, Roster, match
+from grader.base.tables import csv_text
+from grader.classroom.roster import LOGINS, Matches, Roster, Worksheet, match, number_of
 from grader.classroom.statistics import CourseSummary, Student
-from grader.classroom.tables import csv_text
-from grader.report.records import Points, whole
+from grader.report.records import Points
 
 CANVAS_HEAD = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section")
+_CANVAS_OWN = (*(name.casefold() for name in CANVAS_HEAD), "lastname", "firstname", "integration id", "root account")
 _MOODLE_IDS = (
-    "Identifier",
-    "User ID",
-    "ID number",
-    "Username",
-    "Email address",
-    "First name",
-    "Last name",
-    "Surname",
-    "Full name",
-)
+    "identifier", "user id", "id number", "username", "email address", "first name", "last name", "surname",
+    "full name",
+)  # fmt: skip
+_LONGEST_COMMENT = 500
 
 
 @dataclass(frozen=True)
@@ -33,151 +28,194 @@ class Gradebook:
     remarks: list[str]
 
 
-def canvas_gradebook(summary: CourseSummary, assignment: str, roster: Roster | None, most: float | None) -> Gradebook:
-    """`Student, ID, SIS User ID, SIS Login ID, Section, <assignment>`, with the row of points possible.
+def canvas_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook:
+    """The columns of Canvas's own export up to Section, the assignment's, and the row of points possible.
 
-    An assignment that the roster has a column for keeps that column's heading, by which Canvas knows it, and its
-    points. Without a roster only the results of a Canvas download have ids.
+    The assignment is the one column called by its title, `NAME` or `NAME (id)`, as Canvas knows it. Without a roster
+    only the results of a Canvas download have ids.
 
     Raises:
-        DojoError: there is no roster and no id, or the roster is not Canvas's.
+        DojoError: there is no roster and no id, the roster is not Canvas's, or none or several columns are called so.
     """
     if roster is None:
-        return _canvas_by_names(summary, assignment, most)
-    if roster.column(("student",)) is None or roster.column(("id",)) is None:
+        return _canvas_by_names(summary)
+    if roster.column("id") is None or roster.column("student", "lastname") is None:
         raise DojoError(f"{roster.path}: has no columns Student and ID; export the gradebook from Canvas")
-    column = next((c for c in roster.columns if c == assignment or c.startswith(f"{assignment} (")), None)
-    possible = _number(roster.possible.get(column or "", ""))
-    grade = _Grade(summary, most if most is not None else possible)
-    matches, remarks = _matched(summary, roster)
-    remarks += grade.remarks
-    head: list[object] = [*CANVAS_HEAD, column or assignment]
-    rows: list[list[object]] = [head, ["    Points Possible", "", "", "", "", grade.most]]
-    for person, student in _in_order(matches, summary):
-        rows.append(
-            [*(person.row.get(roster.column((name.casefold(),)) or "", "") for name in CANVAS_HEAD), grade(student)]
-        )
+    column = _canvas_column(summary, roster)
+    own = [name for name in roster.columns if name.casefold() in _CANVAS_OWN]
+    known = {name.casefold() for name in own} | ({"student"} if roster.column("lastname") else set())
+    head = [*own, *(name for name in CANVAS_HEAD if name.casefold() not in known)]
+    head.sort(key=lambda name: name.casefold() == "section")  # assignments stand right of it
+    grades, remarks = _graded(summary, roster, column)
+    before = number_of(roster.possible.get(column, ""))
+    if before is not None and before != summary.full_marks:
+        remarks.append(f"Canvas will change the points possible of {column!r} from {before:g} to {summary.full_marks}")
+    rows: list[list[object]] = [
+        [*head, column],
+        ["    Points Possible", *[""] * (len(head) - 1), summary.full_marks],
+    ]
+    rows += [[*(roster.people[place].cells.get(n, "") for n in head), grade] for place, grade in grades.items()]
     return Gradebook(_verbatim(rows), remarks)
 
 
-def _canvas_by_names(summary: CourseSummary, assignment: str, most: float | None) -> Gradebook:
+def _canvas_column(summary: CourseSummary, roster: Roster) -> str:
+    """The heading of the one column that is this assignment's."""
+    title = summary.assignment.title
+    called = [c for c in roster.columns if c == title or re.fullmatch(re.escape(title) + r" \(\d+\)", c)]
+    if len(called) == 1:
+        return called[0]
+    columns = [c for c in roster.columns if re.fullmatch(r".+ \(\d+\)", c, re.DOTALL)]
+    if not columns and not called:
+        return title  # a gradebook without assignments: Canvas makes a new one
+    what = f"{len(called)} columns are" if called else "no column is"
+    raise DojoError(
+        f"{roster.path}: {what} called {title!r}; title = ... in [tool.dojo.assignment] or --title NAME names one of: "
+        f"{', '.join(columns)} (a new assignment is first made in Canvas, then exported)"
+    )
+
+
+def _canvas_by_names(summary: CourseSummary) -> Gradebook:
     known = [one for one in summary.students if one.student_id.isdigit() and one.student_id != one.submission]
     if not known:
         raise DojoError(
             "--canvas: these results have no ids of Canvas; add --roster FILE, the gradebook exported from Canvas"
         )
-    grade = _Grade(summary, most)
-    graded = [one for one in known if one.graded]
-    rows: list[list[object]] = [[*CANVAS_HEAD, assignment], ["    Points Possible", "", "", "", "", grade.most]]
-    rows += [[one.student, one.student_id, "", "", "", grade(one)] for one in graded]
+    title, graded = summary.assignment.title, [one for one in known if _counts(summary, one)]
+    rows: list[list[object]] = [
+        [*CANVAS_HEAD, title],
+        ["    Points Possible", "", "", "", "", summary.full_marks],
+    ]
+    rows += [[one.student, one.student_id, "", "", "", summary.grade(one).after] for one in graded]
     remarks = [f"no --roster: ids are those in the names of the submissions ({len(graded)} students)"]
     without = [one.submission for one in summary.students if one.graded and one not in known]
-    return Gradebook(
-        csv_text(rows), remarks + _listed("has no id in its name", without) + _ungraded(summary) + grade.remarks
-    )
+    remarks += _listed("has no id in its name", without)
+    return Gradebook(csv_text(rows), remarks + _said(summary))
 
 
-def moodle_gradebook(summary: CourseSummary, assignment: str, roster: Roster | None, most: float | None) -> Gradebook:
-    """The columns that identify a person, as the roster has them, and the grade.
+def moodle_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook:
+    """An assignment's grading worksheet, given back whole with grades and comments filled in; or the columns by which
+    Moodle knows people, and the grade.
 
-    An assignment's grading worksheet (columns Identifier and Grade) is given back whole with Grade filled in, on the
-    scale of its Maximum Grade. Without a roster the identifier is the participant's number of a Moodle download, or
-    else what the submission is called.
+    Raises:
+        DojoError: there is no roster, it has none of these columns, or the worksheet's scale is not the assignment's.
     """
     if roster is None:
-        return _moodle_by_names(summary, assignment, most)
-    worksheet = roster.column(("grade",)) if roster.column(("identifier",)) else None
-    maximum = _maximum_grade(roster) if worksheet else None
-    grade = _Grade(summary, most if most is not None else maximum)
-    matches, remarks = _matched(summary, roster)
-    owners = {id(person): student for person, student in _in_order(matches, summary)}
-    rows: list[list[object]]
-    if worksheet:
-        rows = [list(roster.columns)]
-        for person in roster.people:
-            filled = {worksheet: grade(owners[id(person)])} if id(person) in owners else {}
-            rows.append([filled.get(column, person.row.get(column, "")) for column in roster.columns])
-    else:
-        kept = [column for column in roster.columns if column.casefold() in {name.casefold() for name in _MOODLE_IDS}]
-        if not {column.casefold() for column in kept} & {*LOGINS, "id number", "user id", "identifier"}:
-            raise DojoError(
-                f"{roster.path}: has no column by which Moodle knows people, such as Email address or ID number"
-            )
-        rows = [[*kept, assignment]]
-        rows += [
-            [*(person.row[c] for c in kept), grade(owners[id(person)])]
-            for person in roster.people
-            if id(person) in owners
-        ]
-    return Gradebook(_verbatim(rows), remarks + grade.remarks)
+        raise DojoError(
+            "--moodle: Moodle knows people by ids that are not in the results; add --roster FILE, which is the "
+            "assignment's grading worksheet (Assignment, View all submissions, Download grading worksheet)"
+        )
+    if roster.worksheet is not None:
+        return _filled(summary, roster, roster.worksheet)
+    kept = [column for column in roster.columns if column.casefold() in _MOODLE_IDS]
+    if not {column.casefold() for column in kept} & {*LOGINS, "id number", "user id"}:
+        raise DojoError(
+            f"{roster.path}: has no column by which Moodle knows people, such as Email address or ID number; export "
+            "the participants, or the assignment's grading worksheet"
+        )
+    grades, remarks = _graded(summary, roster, "")
+    rows: list[list[object]] = [[*kept, summary.assignment.title]]
+    rows += [[*(roster.people[place].cells[c] for c in kept), grade] for place, grade in grades.items()]
+    return Gradebook(_verbatim(rows), remarks)
 
 
-def _moodle_by_names(summary: CourseSummary, assignment: str, most: float | None) -> Gradebook:
-    grade = _Grade(summary, most)
-    rows: list[list[object]] = [["Identifier", "Full name", assignment]]
-    rows += [[one.student_id, one.student, grade(one)] for one in summary.students if one.graded]
-    remarks = ["no --roster: Identifier is what the submissions are called; compare it with Moodle's before importing"]
-    return Gradebook(csv_text(rows), remarks + _ungraded(summary) + grade.remarks)
+def _filled(summary: CourseSummary, roster: Roster, sheet: Worksheet) -> Gradebook:
+    if sheet.most not in (None, summary.full_marks) and summary.assignment.points is None:
+        raise DojoError(
+            f"{roster.path}: its grades go to {sheet.most:g}, and the gradients are worth {summary.full_marks}; state "
+            f"points = {sheet.most:g} in [tool.dojo.assignment], or give --points-possible {sheet.most:g}"
+        )
+    grades, remarks = _graded(summary, roster, sheet.grade)
+    if sheet.most not in (None, summary.full_marks):
+        remarks.append(f"Moodle's greatest grade is {sheet.most:g}, these grades go to {summary.full_marks}")
+    owners = match(summary.students, roster, groups=summary.assignment.group == "everyone").people
+    rows: list[list[object]] = [list(roster.columns)]
+    for place, row in enumerate(roster.people):
+        cells = dict(row.cells)
+        if place in grades:
+            cells[sheet.grade] = str(grades[place]).replace(".", sheet.comma)
+            if sheet.feedback and not cells.get(sheet.feedback) and place in owners:
+                cells[sheet.feedback] = comment_on(summary, owners[place])
+        rows.append([cells.get(column, "") for column in roster.columns])
+    return Gradebook(_verbatim(rows), remarks)
 
 
-class _Grade:
-    """From a student to the number in the file, on a scale of `most` points."""
+def comment_on(summary: CourseSummary, student: Student) -> str:
+    """What one person is told beside the grade, in a few sentences of ours."""
+    said = []
+    for name, exercise in summary.exercises.items():
+        if name not in student.scores:
+            said.append(f"{exercise.short_id}: not handed in.")
+            continue
+        statuses = student.statuses.get(name, {})
+        open_ones = [exercise.labels[tensor] for tensor, status in statuses.items() if status != "pass"]
+        rest = f" Not right yet: {', '.join(open_ones)}." if open_ones else ""
+        said.append(f"{exercise.short_id}: {student.scores[name]} of {exercise.max_score}.{rest}")
+    said += [f"{student.late.words[0].upper()}{student.late.words[1:]}."] if student.late else []
+    said += [override.comment for override in student.overrides if override.comment]
+    text = " ".join(said)
+    return text if len(text) <= _LONGEST_COMMENT else f"{text[:_LONGEST_COMMENT]} ..."
 
-    def __init__(self, summary: CourseSummary, most: float | None) -> None:
-        total = summary.max_score
-        if not total:
-            raise DojoError("no submission was graded: there is nothing for a gradebook")
-        self.most: Points = whole(total if most is None else most)
-        self._factor = self.most / total
-        parts = ", ".join(f"{exercise.short_id} {exercise.max_score}" for exercise in summary.exercises.values())
-        scaled = "" if self.most == total else f", scaled to {self.most}"
-        self.remarks = [f"points possible: {total} ({parts}){scaled}; what was not handed in counts 0"]
 
-    def __call__(self, student: Student) -> Points:
-        return whole(round(student.score * self._factor, 2))
+def _counts(summary: CourseSummary, student: Student) -> bool:
+    """True where a grade is written: a refused file counts 0 where an assignment is stated, a grader's error never."""
+    return student.graded or bool(student.overrides) or (summary.assignment.stated and student.status == "refused")
 
 
-def _matched(summary: CourseSummary, roster: Roster) -> tuple[Matches, list[str]]:
-    matches = match(summary.students, roster)
+def _graded(summary: CourseSummary, roster: Roster, column: str) -> tuple[dict[int, Points | str], list[str]]:
+    """The grade of each place of the roster that gets one, in the roster's order; and what is to be said."""
+    asked = summary.assignment
+    matches = match(summary.students, roster, groups=asked.group == "everyone")
+    grades: dict[int, Points | str] = {
+        place: summary.grade(student).after for place, student in matches.people.items() if _counts(summary, student)
+    }
+    missing = []
+    if asked.stated:  # who handed in nothing gets 0, but what stands there (a grade, "EX") is not touched
+        for place in matches.absent:
+            cells = roster.people[place].cells
+            if not cells.get(column, "").strip("- "):
+                grades[place] = 0
+                missing.append(roster.people[place].name)
+    remarks = _matched(summary, matches)
+    remarks += _listed("on the roster without a submission", [roster.people[place].name for place in matches.absent])
+    remarks += _listed("0 for those who handed in nothing", missing)
+    return dict(sorted(grades.items())), remarks + _said(summary)
+
+
+def _matched(summary: CourseSummary, matches: Matches) -> list[str]:
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
-    remarks = [
-        f"matched {len(matches.people)} of {len(summary.students)} submissions with the roster"
-        + (f" ({how})" if how else "")
+    total, found = len(summary.students), len({id(student) for student in matches.people.values()})
+    people = f", {len(matches.people)} people" if len(matches.people) != found else ""
+    remarks = [f"matched {found} of {total} submissions{people} with the roster" + (f" ({how})" if how else "")]
+    return remarks + _listed("not matched", [f"{called} ({reason})" for called, reason in matches.unmatched])
+
+
+def _said(summary: CourseSummary) -> list[str]:
+    """What is said of grades whoever they are for: refused, late, changed by hand, and the scale."""
+    refused = [one for one in summary.students if not one.graded]
+    zero = [f"{one.submission} ({one.reason or one.status})" for one in refused if _counts(summary, one)]
+    rest = [f"{one.submission} ({one.status})" for one in refused if not _counts(summary, one)]
+    late = [
+        f"{one.submission}: {grade.after} in place of {grade.before} ({one.late.words})"
+        for one in summary.students
+        if one.late and _counts(summary, one) and (grade := summary.grade(one))
     ]
-    remarks += _listed("not matched", [f"{student.submission} ({reason})" for student, reason in matches.unmatched])
-    remarks += _listed("on the roster without a submission", [person.name for person in matches.absent])
-    return matches, remarks + _ungraded(summary)
-
-
-def _in_order(matches: Matches, summary: CourseSummary) -> Iterator[tuple[Person, Student]]:
-    for place, person in matches.people.items():
-        if summary.students[place].graded:
-            yield person, summary.students[place]
-
-
-def _ungraded(summary: CourseSummary) -> list[str]:
-    return _listed(
-        "no grade written, look at them yourself",
-        [f"{student.submission} ({student.status})" for student in summary.students if not student.graded],
-    )
+    changed = [f"{one.submission}: {summary.grade(one).after}" for one in summary.students if one.overrides]
+    total = summary.max_score
+    if not total or not any(_counts(summary, one) for one in summary.students):
+        raise DojoError("no submission was graded: there is nothing for a gradebook")
+    parts = ", ".join(f"{exercise.short_id} {exercise.max_score}" for exercise in summary.exercises.values())
+    scaled = "" if summary.full_marks == total else f", scaled to {summary.full_marks}"
+    return [
+        *_listed("not graded, so 0 is written", zero),
+        *_listed("no grade written, look at them yourself", rest),
+        *_listed("late", late),
+        *_listed("changed in overrides.toml", changed),
+        f"points possible: {total} ({parts}){scaled}; what was not handed in counts 0",
+    ]
 
 
 def _listed(what: str, names: list[str]) -> list[str]:
     return [f"{what}: {len(names)}", *(f"  {name}" for name in names)] if names else []
-
-
-def _maximum_grade(roster: Roster) -> float | None:
-    column = roster.column(("maximum grade",))
-    found = {_number(person.row.get(column, "")) for person in roster.people} - {None} if column else set()
-    return found.pop() if len(found) == 1 else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text.replace(",", "."))
-    except ValueError:
-        return None
-    return number if 0 < number < float("inf") else None
 
 
 def _verbatim(rows: list[list[object]]) -> str:

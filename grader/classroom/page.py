@@ -122,7 +122,8 @@ def _matrix_row(summary: CourseSummary, student: Student) -> MatrixRow:
 
 def _chapter(summary: CourseSummary, exercise: ExerciseSummary) -> ExerciseChapter:
     ordered = sorted(exercise.scores.elements())
-    svg, words = histogram(exercise.scores, exercise.max_score) if len(exercise.labels) > 1 else (Markup(), "")
+    drawn = len(exercise.labels) > 1 and exercise.count
+    svg, words = histogram(exercise.scores, exercise.max_score) if drawn else (Markup(), "")
     return ExerciseChapter(
         short_id=exercise.short_id,
         title=exercise.title,
@@ -137,7 +138,7 @@ def _chapter(summary: CourseSummary, exercise: ExerciseSummary) -> ExerciseChapt
 
 
 def _variable_row(summary: CourseSummary, exercise: ExerciseSummary, name: str) -> VariableRow:
-    statuses = exercise.statuses[name]
+    statuses = exercise.statuses.get(name, Counter())
     total = statuses.total()
     ordered = [status for status in STATES if statuses[status]]
     here = {place[2]: found.count for place, found in summary.mistakes.items() if place[:2] == (exercise.id, name)}

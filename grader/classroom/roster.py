@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from grader.base.errors import DojoError
-from grader.base.files import read_text
+from grader.base.tables import read_table
 from grader.classroom.statistics import Student
 
 IDS = ("id", "sis user id", "identifier", "id number", "user id", "student id", "sid")
 LOGINS = ("sis login id", "username", "login", "email address", "email")
 NAMES = ("student", "full name", "name")
-FIRST, LAST = ("first name",), ("last name", "surname")
+FIRST, LAST = ("first name", "firstname"), ("last name", "surname", "lastname")
 _NOT_PEOPLE = ("points possible", "student, test", "test student")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True)
-class Person:
-    """One row of the roster, and what a submission may call this person, by the kind of key."""
+class Row:
+    """One person of the roster, and what a submission may call this person, by the kind of key."""
 
-    row: Mapping[str, str]
+    cells: Mapping[str, str]
     keys: Mapping[str, frozenset[str]]
 
     @property
     def name(self) -> str:
-        named = _first(self.row, NAMES) or f"{_first(self.row, FIRST)} {_first(self.row, LAST)}".strip()
-        return named or _first(self.row, LOGINS) or _first(self.row, IDS)
+        named = _first(self.cells, NAMES) or f"{_first(self.cells, FIRST)} {_first(self.cells, LAST)}".strip()
+        return named or next((value for value in list(self.cells.values())[1::-1] if value), "")
+
+
+@dataclass(frozen=True)
+class Worksheet:
+    """Which columns of an assignment's grading worksheet from Moodle are which; its headings are the site's language.
+
+    `most` is the assignment's greatest grade, and `comma` the mark that the site writes decimals with.
+    """
+
+    identifier: str
+    grade: str
+    feedback: str | None
+    most: float | None
+    comma: str
 
 
 @dataclass(frozen=True)
@@ -41,10 +55,11 @@ class Roster:
 
     path: Path
     columns: tuple[str, ...]
-    people: tuple[Person, ...]
+    people: tuple[Row, ...]
     possible: Mapping[str, str] = field(default_factory=dict)
+    worksheet: Worksheet | None = None
 
-    def column(self, names: Sequence[str]) -> str | None:
+    def column(self, *names: str) -> str | None:
         """The file's own spelling of the first of `names` (in small letters) that it has."""
         spelled = {column.casefold(): column for column in self.columns}
         return next((spelled[name] for name in names if name in spelled), None)
@@ -54,9 +69,9 @@ class Roster:
 class Matches:
     """Who is who. `unmatched` gives the reason for each submission; `by` counts the kinds of key that decided."""
 
-    people: dict[int, Person] = field(default_factory=dict)
-    unmatched: list[tuple[Student, str]] = field(default_factory=list)
-    absent: list[Person] = field(default_factory=list)
+    people: dict[int, Student] = field(default_factory=dict)
+    unmatched: list[tuple[str, str]] = field(default_factory=list)
+    absent: list[int] = field(default_factory=list)
     by: dict[str, int] = field(default_factory=dict)
 
 
@@ -66,25 +81,50 @@ def read_roster(path: Path) -> Roster:
     Raises:
         DojoError: it cannot be read, or has no column that says who is who.
     """
-    text = read_text(path)
-    heading = text.lstrip("\n").split("\n")[0]
-    delimiter = max(",;\t", key=heading.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, restval="")
-    try:
-        columns = tuple(column.strip() for column in reader.fieldnames or ())
-        reader.fieldnames = list(columns)
-        rows = [{key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader]
-    except csv.Error as error:
-        raise DojoError(f"{path}: not a CSV file ({error})") from None
+    columns, rows = read_table(path)
+    worksheet = _worksheet(columns, rows)
     known = (*IDS, *LOGINS, *NAMES, *FIRST, *LAST)
-    if not any(column.casefold() in known for column in columns):
+    if worksheet is None and not any(column.casefold() in known for column in columns):
         raise DojoError(
             f"{path}: no column says who is who; give the CSV that Canvas or Moodle exports, with a heading such as "
             f"Student, ID, SIS Login ID, Full name or Email address (found: {', '.join(columns)[:200]})"
         )
-    possible = next((row for row in rows if _first(row, NAMES).casefold() == "points possible"), {})
-    people = [Person(row, _keys(row)) for row in rows if _first(row, NAMES).casefold() not in _NOT_PEOPLE]
-    return Roster(path, columns, tuple(person for person in people if any(person.keys.values())), possible)
+    possible = next((row for row in rows if _called(row) == "points possible"), {})
+    people = [Row(row, _keys(row, columns, worksheet)) for row in rows if _called(row) not in _NOT_PEOPLE]
+    return Roster(path, columns, tuple(row for row in people if any(row.keys.values())), possible, worksheet)
+
+
+def _worksheet(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Worksheet | None:
+    """By the form of its cells: "Participant 7" first in every row, and the same greatest grade right of the grade."""
+    if len(columns) < 3 or not rows or columns[0].casefold() in NAMES:
+        return None
+    identifiers = [re.fullmatch(r"(\D+)\d+", row[columns[0]]) for row in rows]
+    if len({found[1] if found else None for found in identifiers}) != 1 or identifiers[0] is None:
+        return None
+    for grade, most in pairwise(columns[1:]):
+        greatest = {row[most] for row in rows}
+        graded = all(not row[grade].strip("-") or _NUMBER.fullmatch(row[grade]) for row in rows)
+        named = grade.casefold() == "grade"
+        if named or (graded and len(greatest) == 1 and _NUMBER.fullmatch(next(iter(greatest)))):
+            written = next(iter(greatest)) if len(greatest) == 1 else ""
+            last = columns[-1]
+            dates = any(row[last] == "-" or re.search(r"\d:\d\d", row[last]) for row in rows)
+            feedback = last if columns.index(last) > columns.index(most) + 1 and not dates else None
+            return Worksheet(columns[0], grade, feedback, number_of(written), "," if "," in written else ".")
+    return None
+
+
+def number_of(text: str) -> float | None:
+    """A number of points above 0, as people write it; None for anything else."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return number if 0 < number < float("inf") else None
+
+
+def _called(row: Mapping[str, str]) -> str:
+    return (_first(row, NAMES) or f"{_first(row, LAST)}, {_first(row, FIRST)}".strip(", ")).casefold()
 
 
 def _first(row: Mapping[str, str], names: Sequence[str]) -> str:
@@ -95,11 +135,15 @@ def _all(row: Mapping[str, str], names: Sequence[str]) -> list[str]:
     return [value for key, value in row.items() if key.casefold() in names and value]
 
 
-def _keys(row: Mapping[str, str]) -> dict[str, frozenset[str]]:
+def _keys(row: Mapping[str, str], columns: Sequence[str], worksheet: Worksheet | None) -> dict[str, frozenset[str]]:
     ids = {_plain(value) for value in _all(row, IDS)}
     ids |= {value.removeprefix("participant ") for value in ids}
-    names = {_letters(value) for value in _all(row, NAMES)}
-    names |= {_letters("".join(reversed(value.split(",", 1)))) for value in _all(row, NAMES)}
+    said = _all(row, NAMES)
+    if worksheet is not None:
+        ids.add(re.sub(r"\D", "", row[worksheet.identifier]))
+        said = said or [row[columns[1]]]
+    names = {_letters(value) for value in said}
+    names |= {_letters("".join(reversed(value.split(",", 1)))) for value in said}
     first, last = _first(row, FIRST), _first(row, LAST)
     names |= {_letters(first + last), _letters(last + first)} if first and last else set()
     logins = {_plain(value) for value in _all(row, LOGINS)}
@@ -115,45 +159,52 @@ def _letters(text: str) -> str:
     return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", text)).casefold()
 
 
-def match(students: Iterable[Student], roster: Roster) -> Matches:
-    """Find each submission's person by id, login or name; nobody where two keys disagree or a key fits two people."""
+def match(students: Iterable[Student], roster: Roster, *, groups: bool = True) -> Matches:
+    """Find each submission's person by id, login or name; nobody where two keys disagree or a key fits two people.
+
+    Of a group everyone is looked for; without `groups` its work is nobody's.
+    """
     indexes: dict[str, dict[str, list[int]]] = {}
     for kind in ("id", "login", "name"):
         indexes[kind] = defaultdict(list)
-        for number, person in enumerate(roster.people):
-            for key in person.keys[kind]:
+        for number, row in enumerate(roster.people):
+            for key in row.keys[kind]:
                 indexes[kind][key].append(number)
-    found: dict[int, list[tuple[int, Student, str]]] = defaultdict(list)
+    found: dict[int, list[tuple[Student, str]]] = defaultdict(list)
     matches = Matches()
-    for place, student in enumerate(students):
-        hits = {kind: _hits(student, kind, index) for kind, index in indexes.items()}
-        decisive = next((kind for kind, people in hits.items() if people), None)
-        if decisive is None:
-            matches.unmatched.append((student, "nobody on the roster has this id, login or name"))
+    for student in students:
+        if student.members and not groups:
+            matches.unmatched.append((student.submission, "handed in by several people, and each was to work alone"))
             continue
-        agreed = set.intersection(*(people for people in hits.values() if people))
-        if len(agreed) != 1:
-            named = ", ".join(sorted(roster.people[number].name for number in set().union(*hits.values()))[:4])
-            matches.unmatched.append((student, f"fits several people: {named}"))
-            continue
-        found[agreed.pop()].append((place, student, decisive))
-    for number, owners in found.items():
+        for name, own_id in student.members or ((student.student, student.student_id),):
+            called = f"{student.submission}: {name}" if student.members else student.submission
+            submission = "" if student.members else student.submission
+            hits = {kind: _hits(kind, index, name, own_id, submission) for kind, index in indexes.items()}
+            decisive = next((kind for kind, people in hits.items() if people), None)
+            if decisive is None:
+                matches.unmatched.append((called, "nobody on the roster has this id, login or name"))
+                continue
+            agreed = set.intersection(*(people for people in hits.values() if people))
+            if len(agreed) != 1:
+                named = ", ".join(sorted(roster.people[place].name for place in set().union(*hits.values()))[:4])
+                matches.unmatched.append((called, f"fits several people: {named}"))
+                continue
+            found[agreed.pop()].append((student, decisive))
+    for place, owners in found.items():
         if len(owners) > 1:
-            both = ", ".join(student.submission for _, student, _ in owners[:4])
-            for _, student, _ in owners:
-                name = roster.people[number].name
-                matches.unmatched.append((student, f"{len(owners)} submissions fit {name}: {both}"))
+            both = ", ".join(student.submission for student, _ in owners[:4])
+            reason = f"{len(owners)} submissions fit {roster.people[place].name}: {both}"
+            matches.unmatched += [(student.submission, reason) for student, _ in owners]
             continue
-        place, _, kind = owners[0]
-        matches.people[place] = roster.people[number]
+        ((matches.people[place], kind),) = owners
         matches.by[kind] = matches.by.get(kind, 0) + 1
-    matches.absent = [person for number, person in enumerate(roster.people) if number not in found]
+    matches.absent = [place for place in range(len(roster.people)) if place not in found]
     return matches
 
 
-def _hits(student: Student, kind: str, index: Mapping[str, list[int]]) -> set[int]:
-    said = [student.student_id, student.submission] if kind != "name" else [student.student, student.submission]
+def _hits(kind: str, index: Mapping[str, list[int]], name: str, number: str, submission: str) -> set[int]:
+    said = [name, submission] if kind == "name" else [number, submission]
     if kind == "login":
-        said.append(student.student)
+        said.append(name)
     form = _letters if kind == "name" else _plain
-    return {number for text in said if text for number in index.get(form(text), ())}
+    return {place for text in said if text for place in index.get(form(text), ())}

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from grader.base.errors import DojoError
 from grader.batch.results import Entry, Results, counting
+from grader.classroom.overrides import FILE as OVERRIDES
+from grader.classroom.overrides import Override, read_overrides
 from grader.classroom.similar import Answers, Group, Lines, lines_of
-from grader.lesson.exercise import short_id_of
+from grader.lesson.exercise import find_exercise, short_id_of
+from grader.report.assignment import Assignment, Lateness, of_majority, unstated
 from grader.report.points import PointsTable
 from grader.report.records import Points, Verdict, whole
 
@@ -27,7 +30,9 @@ Place = tuple[str, str, str]
 class Student:
     """One submission. `statuses` are the verdicts by exercise and gradient, `scores` the points by exercise.
 
-    `reason` is the traceback of a grader error, why it was refused, or which of its files could not be graded.
+    `members` are name and id of each, where a group handed it in; `overrides` the changes by hand, which are in
+    `scores` already. `reason` is the traceback of a grader error, why it was refused, or which of its files could
+    not be graded.
     """
 
     submission: str
@@ -40,6 +45,12 @@ class Student:
     scores: dict[str, Points] = field(default_factory=dict)
     reason: str = ""
     group: int | None = None
+    source: str = ""
+    handed_in: str = ""
+    marked_late: bool = False
+    members: tuple[tuple[str, str], ...] = ()
+    late: Lateness | None = None
+    overrides: list[Override] = field(default_factory=list)
 
     @property
     def score(self) -> Points:
@@ -48,6 +59,14 @@ class Student:
     @property
     def graded(self) -> bool:
         return self.status == "graded"
+
+
+@dataclass
+class Grade:
+    """A grade on the assignment's scale, `before` what being late takes and `after` it."""
+
+    before: Points
+    after: Points
 
 
 @dataclass
@@ -89,7 +108,7 @@ class ExerciseSummary:
         return self.scores.total()
 
     def right(self, name: str) -> int:
-        return self.statuses[name]["pass"]
+        return self.statuses.get(name, Counter())["pass"]
 
 
 @dataclass
@@ -102,11 +121,25 @@ class CourseSummary:
     groups: list[Group] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
     problems: list[str] = field(default_factory=list)
+    assignment: Assignment = field(default_factory=lambda: of_majority([]))
 
     @property
     def max_score(self) -> Points:
-        """The points of all exercises that anyone handed in."""
+        """The points of all exercises that count."""
         return whole(sum(exercise.max_score for exercise in self.exercises.values()))
+
+    @property
+    def full_marks(self) -> Points:
+        """What `max_score` is on the scale of the assignment."""
+        return self.max_score if self.assignment.points is None else self.assignment.points
+
+    def grade(self, student: Student) -> Grade:
+        """The grade of one submission; the last override of the whole grade stands for it."""
+        factor = self.full_marks / self.max_score if self.max_score else 1
+        before = whole(round(student.score * factor, 2))
+        after = whole(round(before * (1 - (student.late.taken if student.late else 0)), 2))
+        by_hand = [one.points for one in student.overrides if one.exercise is None and one.points is not None]
+        return Grade(before, by_hand[-1] if by_hand else after)
 
     def having(self, status: str) -> list[Student]:
         return [student for student in self.students if student.status == status]
@@ -124,16 +157,23 @@ VerdictSink = Callable[[Student, str, Mapping[str, Any], Points], None]
 def summarise(
     results: Results,
     *,
+    assignment: Assignment | None = None,
     exercises: Sequence[str] = (),
     points: PointsTable | None = None,
     each_verdict: VerdictSink | None = None,
 ) -> CourseSummary:
-    """Read every result once. `exercises` (ids) leaves the others out; `points` takes the place of those graded with.
+    """Read every result once.
+
+    Without an `assignment` that of the batch counts, and without one the exercises that a majority handed in.
+    `exercises` (ids) leaves the others out; `points` takes the place of those graded with.
 
     Raises:
         DojoError: the folder holds no result.
     """
+    data = results.parameters.get("assignment")
+    stated = assignment or (Assignment.from_data(data) if data else None)
     summary = CourseSummary(problems=list(results.problems))
+    overrides, used = read_overrides(results.folder), set[Override]()
     for entry in results.entries():
         try:
             report = results.report(entry)
@@ -141,22 +181,64 @@ def summarise(
             summary.problems.append(str(error))
             continue
         student, graded = _student(entry, report), []
+        called = {student.submission, student.student, student.student_id, *(c for m in student.members for c in m)}
+        student.overrides = [override for override in overrides if override.person in called]
+        used.update(student.overrides)
         for one in counting(report):
             if not exercises or one["exercise"] in exercises:
                 graded.append(one)
                 _add(summary, student, one, points, each_verdict)
+        for override in student.overrides:
+            if override.exercise and override.gradient is None and override.points is not None:
+                student.scores[override.exercise] = override.points
+                student.statuses.setdefault(override.exercise, {})
         summary.students.append(student)
         summary.answers.add(lines_of(graded))
     if not summary.students:
         raise DojoError(
             f"{results.folder}: holds no result; `dojo batch SUBMISSIONS --out {results.folder}` writes some"
         )
-    summary.exercises = dict(sorted(summary.exercises.items()))
+    summary.assignment = stated or of_majority(student.scores for student in summary.students)
+    if stated and exercises:
+        summary.assignment = replace(stated, exercises=tuple(exercises))
+    kept = results.parameters.get("points")
+    _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
+    for student in summary.students:
+        own_due = [override.due for override in student.overrides if override.due]
+        due = own_due[-1] if own_due else None
+        student.late = summary.assignment.lateness(student.handed_in, student.marked_late, due)
+    for override in overrides:
+        if override not in used:
+            summary.problems.append(f"{OVERRIDES}: nobody of these results is called {override.person!r}")
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
         for member in group.members:
             summary.students[member].group = number
     return summary
+
+
+def _count_only(summary: CourseSummary, table: PointsTable) -> None:
+    """Leave the exercises that count, in their order, those among them that nobody handed in too."""
+    counted, found = summary.assignment, summary.exercises
+    beside = [f"{name} ({exercise.count})" for name, exercise in found.items() if name not in counted.exercises]
+    if not counted.stated:
+        summary.problems.append(unstated(counted.exercises))
+    if beside:
+        summary.problems.append(f"handed in too, and not counted: {', '.join(sorted(beside))}")
+    worth = counted.worth(table) if counted.stated else {}
+    summary.exercises = {name: found.get(name) or _nobodys(name) for name in counted.exercises}
+    for name, exercise in summary.exercises.items():
+        exercise.max_score = worth.get(name, exercise.max_score)
+    for student in summary.students:
+        student.scores = {name: score for name, score in student.scores.items() if name in summary.exercises}
+        student.statuses = {name: student.statuses[name] for name in student.scores}
+    summary.mistakes = {place: made for place, made in summary.mistakes.items() if place[0] in summary.exercises}
+
+
+def _nobodys(name: str) -> ExerciseSummary:
+    exercise = find_exercise(name)
+    prefix = "" if exercise.is_training else "d"
+    return ExerciseSummary(exercise.id, exercise.title, labels={tensor: prefix + tensor for tensor in exercise.graded})
 
 
 def member_lines(results: Results, summary: CourseSummary, group: Group) -> Lines:
@@ -175,6 +257,10 @@ def _student(entry: Entry, report: Mapping[str, Any]) -> Student:
         status=entry.status,
         file=entry.file,
         seconds=entry.seconds,
+        source=entry.source,
+        handed_in=entry.handed_in,
+        marked_late=entry.marked_late,
+        members=entry.members,
         reason=str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ()))),
     )
 
@@ -198,6 +284,9 @@ def _add(
         exercise.statuses.setdefault(name, Counter())[status] += 1
         statuses[name] = status
         earned, most = _worth(exercise.id, verdict, points)
+        for override in student.overrides:
+            if (override.exercise, override.gradient) == (exercise.id, name) and override.points is not None:
+                earned = override.points
         score, best = score + earned, best + most
         if verdict["mistake"] and status != "pass":
             place = (exercise.id, name, verdict["mistake"])

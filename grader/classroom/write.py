@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, write_atomically
+from grader.base.tables import csv_text
 from grader.batch.results import Results
 from grader.classroom.gradebook import Gradebook, canvas_gradebook, moodle_gradebook
 from grader.classroom.page import render_page
 from grader.classroom.roster import Roster, read_roster
 from grader.classroom.statistics import CourseSummary, Student, summarise
-from grader.classroom.tables import TABLE_HEAD, VERDICT_HEAD, csv_text, table_rows, verdict_row
+from grader.classroom.tables import TABLE_HEAD, VERDICT_HEAD, table_rows, verdict_row
 from grader.lesson.exercise import find_exercise
+from grader.report.assignment import read_assignment
 from grader.report.points import read_points
 from grader.report.records import Points
 
@@ -34,7 +36,8 @@ class Wishes:
     canvas: Path | None = None
     moodle: Path | None = None
     roster: Path | None = None
-    assignment: str = "Backprop Dojo"
+    assignment: Path | None = None
+    title: str | None = None
     points_possible: float | None = None
     points: Path | None = None
     exercises: tuple[str, ...] = ()
@@ -50,13 +53,24 @@ def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> N
     ids = [find_exercise(name).id for name in wishes.exercises]
     points = read_points(wishes.points) if wishes.points else None
     roster = read_roster(wishes.roster) if wishes.roster else None
+    stated = read_assignment(wishes.assignment)
     results = Results.open(folder)
     rows: list[list[object]] = [list(VERDICT_HEAD)]
 
     def keep(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> None:
         rows.append(verdict_row(student, exercise, verdict, earned))
 
-    summary = summarise(results, exercises=ids, points=points, each_verdict=keep if wishes.verdicts else None)
+    summary = summarise(
+        results,
+        assignment=stated,
+        exercises=ids,
+        points=points,
+        each_verdict=keep if wishes.verdicts else None,
+    )
+    asked = summary.assignment
+    summary.assignment = replace(
+        asked, title=wishes.title or asked.title, points=wishes.points_possible or asked.points
+    )
     texts = {
         "page": render_page(summary, results),
         "table": csv_text(table_rows(summary)),
@@ -99,7 +113,7 @@ def _gradebooks(summary: CourseSummary, wishes: Wishes, roster: Roster | None) -
     made = {}
     for kind, path, make in (("canvas", wishes.canvas, canvas_gradebook), ("moodle", wishes.moodle, moodle_gradebook)):
         if path is not None:
-            made[kind] = make(summary, wishes.assignment, roster, wishes.points_possible)
+            made[kind] = make(summary, roster)
     return made
 
 

@@ -11,6 +11,8 @@ import click
 from grader.base.errors import DojoError
 from grader.cli.options import (
     FILE,
+    as_option,
+    assignment_option,
     data_options,
     exercise_option,
     flag,
@@ -27,6 +29,8 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 @click.argument("submissions", type=FILE)
 @option("--out", "RESULTS", "The folder for the results.", FILE, required=True)
 @exercise_option
+@as_option
+@assignment_option
 @option("--device", "NAME", "auto, cpu or cuda.")
 @option("--seed", "N", "Draw everyone's data from this seed.", int)
 @data_options
@@ -44,6 +48,8 @@ def batch(
     submissions: Path,
     out: Path,
     exercise: str | None,
+    forced: str | None,
+    assignment: Path | None,
     device: str | None,
     seed: int | None,
     points: Path | None,
@@ -69,6 +75,7 @@ def batch(
 
     from grader.batch.parameters import Options
     from grader.batch.run import run_batch
+    from grader.report.assignment import read_assignment
     from grader.report.points import read_points
 
     check_chosen()
@@ -78,6 +85,8 @@ def batch(
         submissions,
         out,
         exercise=exercise,
+        forced=forced,
+        assignment=read_assignment(assignment),
         device=device,
         seed=seed,
         isolation=isolation,
@@ -100,7 +109,8 @@ def batch(
 @option("--canvas", "FILE", "A gradebook for Canvas to import.", FILE)
 @option("--moodle", "FILE", "Grades for Moodle to import.", FILE)
 @option("--roster", "FILE", "The CSV that Canvas or Moodle exports: tells whose each submission is.", FILE)
-@option("--assignment", "NAME", "What the gradebook calls it.", default="Backprop Dojo", show_default=True)
+@option("--assignment", "FILE", "A TOML file with [tool.dojo.assignment], in place of the one that was graded by.")
+@option("--title", "NAME", "What the gradebook calls it; the assignment's title by default.")
 @option("--points", "FILE", "What each gradient is worth, in place of what it was.", FILE)
 @option("--points-possible", "N", "Scale the gradebook's grades to this.", float)
 @option("--exercise", "ID", "Count this exercise only, such as ex1; may be repeated.", multiple=True)
@@ -112,7 +122,8 @@ def summary(
     canvas: Path | None,
     moodle: Path | None,
     roster: Path | None,
-    assignment: str,
+    assignment: str | None,
+    title: str | None,
     points: Path | None,
     points_possible: float | None,
     exercise: tuple[str, ...],
@@ -127,6 +138,9 @@ def summary(
 
     if points_possible is not None and not 0 < points_possible < 1e9:
         raise DojoError(f"--points-possible {points_possible:g}: give a number above 0")
+    path = None if assignment is None else Path(assignment)
+    if path is not None and path.suffix != ".toml" and not path.exists():
+        path, title = None, title or assignment  # a title, as it was given before there was --title
     wishes = Wishes(
         output=output,
         table=csv,
@@ -134,7 +148,8 @@ def summary(
         canvas=canvas,
         moodle=moodle,
         roster=roster,
-        assignment=assignment,
+        assignment=path,
+        title=title,
         points_possible=points_possible,
         points=points,
         exercises=exercise,

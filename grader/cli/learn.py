@@ -13,6 +13,8 @@ import click
 from grader.base.errors import DojoError
 from grader.cli.options import (
     FILE,
+    as_option,
+    assignment_option,
     data_options,
     device_option,
     exercise_option,
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 @click.command()
 @paths_argument
 @exercise_option
-@option("--format", "NAME", "terminal, json, html, github, gradescope or nbgrader.", default="terminal")
+@as_option
+@assignment_option
+@option("--format", "NAME", "terminal, json, html, github, classroom50, gradescope or nbgrader.", default="terminal")
 @option("--output", "FILE", "Write the report here.", FILE)
 @points_option
 @device_option
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 @data_options
 @flag("--strict-sizes", "Fail answers with sizes written in.")
 @flag("--all", "Show the table of every exercise.", "everything")
-@option("--isolation", "LEVEL", "basic, partial, full or highest.", default="basic", show_default=True)
+@option("--isolation", "LEVEL", "basic, partial, full or highest; basic by default, highest for an integration.")
 @required_option
 @option("--explain", "NAME", "All that is known of one gradient.")
 @click.pass_context
@@ -48,6 +52,8 @@ def grade(
     context: click.Context,
     paths: tuple[Path, ...],
     exercise: str | None,
+    forced: str | None,
+    assignment: Path | None,
     format: str,  # noqa: A002  # the option's name
     output: Path | None,
     points: Path | None,
@@ -55,7 +61,7 @@ def grade(
     seed: int | None,
     strict_sizes: bool,
     everything: bool,
-    isolation: str,
+    isolation: str | None,
     require_isolation: str | None,
     explain: str | None,
 ) -> None:
@@ -63,42 +69,53 @@ def grade(
 
     PATH is a file or a folder; exercises/ by default.
     """
-    from grader.integrations.outputs import check_output, deliver, failure_told, parts_of
+    from grader.integrations.outputs import OF_STRANGERS, check_output, deliver, failure_told, parts_of
     from grader.learner.memory import remember
     from grader.learner.pairs import latest
-    from grader.lesson.exercise import exercises_called
     from grader.lesson.tracks import place_on_map
     from grader.reading.submission import submission_files
+    from grader.report.assignment import chosen_exercises, read_assignment
     from grader.report.points import read_points
 
     started = time.monotonic()
     check_output(format, output)
     with failure_told(format, output):
-        if exercise is not None:
-            exercises_called(exercise)
+        of_strangers = format in OF_STRANGERS
+        stated = read_assignment(assignment) if assignment is not None or of_strangers else None
+        stated, wanted, forced = chosen_exercises(stated, exercise, forced)
         worth = read_points(points)
         check_chosen()
         files = [file for path in paths or [_default_path()] for file in submission_files(path)]
         files = latest(files, named=list(paths), say=say)
-        parts, left_out = parts_of(files, exercise, format)
+        parts, refused = parts_of(files, format, wanted=wanted, forced=forced, named=paths)
         parts.sort(key=lambda part: place_on_map(part.exercise.id))
 
         # torch takes a second to load: bad input has been told by now.
         from grader.judging.grade import grade_parts, settings
 
-        report = grade_parts(parts, settings(seed, device, strict_sizes, isolation, require_isolation))
+        level = isolation or ("highest" if of_strangers else "basic")
+        required = require_isolation or (stated.require_isolation if stated else None)
+        report = grade_parts(parts, settings(seed, device, strict_sizes, level, required))
         worth.apply(report)
-        report.refused, report.seconds = [*left_out, *report.refused], time.monotonic() - started
-        if not report.submissions:
-            raise DojoError("; ".join(report.refused))
+        report.refused, report.seconds = [*refused, *report.refused], time.monotonic() - started
+        if not report.submissions and not of_strangers:
+            raise DojoError("; ".join(refusal.sentence for refusal in report.refused))
         remember(report)
-        if format != "terminal":
-            deliver(report, format, output)
+        if of_strangers:
+            for remark in deliver(report, format, output, stated, worth):
+                say(remark)
         else:
-            _draw(report, output, explain, everything)
-    for sentence in report.refused:
-        say(sentence)
-    context.exit(2 if report.refused else 0 if report.all_passed else 1)
+            if stated is not None:
+                stated.apply(report, worth)
+            if format != "terminal":
+                deliver(report, format, output)
+            else:
+                _draw(report, output, explain, everything)
+        for refusal in report.refused:
+            say(refusal.sentence + (": left alone" if refusal.by_the_way else ""))
+    if not report.submissions or any(not refusal.by_the_way for refusal in report.refused):
+        context.exit(2)
+    context.exit(0 if report.all_passed else 1)
 
 
 @click.command()

@@ -18,7 +18,8 @@ FILE: Any = click.Path(path_type=Path)
 
 def option(name: str, metavar: str, said: str, kind: Any = None, **more: Any) -> Callable[[Command], Command]:
     """An option with a value: its name, what the help calls the value, and a sentence."""
-    return click.option(name, metavar=metavar, help=said, type=kind, **more)
+    variable = ("forced",) if name == "--as" else ()  # `as` is a word of Python
+    return click.option(name, *variable, metavar=metavar, help=said, type=kind, **more)
 
 
 def flag(name: str, said: str, *variable: str) -> Callable[[Command], Command]:
@@ -31,7 +32,11 @@ def paths_argument(command: Command) -> Command:
     return click.argument("paths", nargs=-1, type=FILE, metavar="[PATH]...")(command)
 
 
-exercise_option = option("--exercise", "ID", "Which exercise it is, such as ex1.")
+exercise_option = option("--exercise", "ID", "This exercise only, such as ex1.")
+as_option = option("--as", "ID", "Read each file as this exercise, whatever it says of itself.")
+assignment_option = option(
+    "--assignment", "FILE", "A TOML file with [tool.dojo.assignment]; pyproject.toml here by default.", FILE
+)
 device_option = option("--device", "NAME", "auto, cpu or cuda.", default="auto", show_default=True)
 seed_option = option("--seed", "N", "Repeat the grading with this seed.", int)
 points_option = option("--points", "FILE", "What each gradient is worth.", FILE)

@@ -24,6 +24,7 @@ FORMATS: dict[str, Render] = {
     "json": _late("showing.data", "render_json"),
     "html": _late("showing.html", "render_html"),
     "github": _late("integrations.github", "render_github"),
+    "classroom50": _late("integrations.github", "render_result"),
     "gradescope": _late("integrations.gradescope", "render_gradescope"),
     "nbgrader": _late("integrations.nbgrader", "render_nbgrader"),
 }

@@ -1,4 +1,4 @@
-"""The report for GitHub Actions: annotations, a job summary, and the points that GitHub Classroom reads.
+"""The report for GitHub Actions: annotations, a job summary, outputs of the step, and Classroom 50's result.json.
 
 What a submission says goes only into the message of a workflow command that is ours, and into escaped HTML. No line
 begins with its text, and its path is escaped as a property: so nothing in it is taken for a command.
@@ -6,8 +6,8 @@ begins with its text, and its path is escaped as a property: so nothing in it is
 
 from __future__ import annotations
 
-import base64
 import json
+import math
 import os
 from collections.abc import Iterator
 from html import escape
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.base.visible import visible
-from grader.report.records import Report, SubmissionReport, Verdict
+from grader.report.records import Points, Report, SubmissionReport, Verdict
 from grader.showing.terminal import verdict_words, where
 from grader.showing.text import score_words
 
@@ -26,19 +26,35 @@ _MOST_SUMMARY = 900_000
 def render_github(report: Report) -> str:
     """Workflow commands, one a line: an annotation for each gradient that is not right, then the points.
 
-    GitHub shows ten errors of a step on its page, and all of them in the log. So gradients that are not attempted
-    share one warning for each file.
+    GitHub shows ten errors, ten warnings and ten notices of a step on its page; the log has all errors. So gradients
+    that are not attempted share a warning for each file, and where there are too many, the last one holds the rest.
     """
-    lines = [line for submission in report.submissions for line in _annotations(submission)]
-    lines += [_command("error", sentence, title="Not graded") for sentence in report.refused]
-    score, most = report.score, report.max_score
-    points = json.dumps({"totalPoints": score, "maxPoints": most})
-    lines += [
-        f"Points {score}/{most}",
-        _command("notice", f"Points {score}/{most}", title="Autograding complete"),
-        _command("notice", points, title="Autograding report"),
+    errors = [line for submission in report.submissions for line in _errors(submission)]
+    errors += [
+        _command("error", refusal.sentence, file=_file(refusal.path), title="Not graded")
+        for refusal in report.refused
+        if not refusal.by_the_way
     ]
-    return "\n".join(lines) + "\n"
+    warnings = [told for submission in report.submissions for told in _not_attempted(submission)]
+    warnings += [("", f"{name}: not handed in", f"counts 0 of {points}") for name, points in report.missing.items()]
+    notices = [(s.path, s.exercise, note) for s in report.submissions for note in s.notes]
+    notices += [(refusal.path, "Left alone", refusal.sentence) for refusal in report.refused if refusal.by_the_way]
+    points = ("", "Backprop Dojo", f"{report.grade} of {report.full_marks} points")
+    lines = [*errors, *_at_most_ten("warning", warnings), *_at_most_ten("notice", [points, *notices])]
+    return "\n".join([*lines, f"Points {report.grade}/{report.full_marks}"]) + "\n"
+
+
+_MOST_SHOWN = 10
+Told = tuple[str, str, str]
+"""A path, or "" where it is about none; a title; a message."""
+
+
+def _at_most_ten(kind: str, told: list[Told]) -> Iterator[str]:
+    shown = told if len(told) <= _MOST_SHOWN else told[: _MOST_SHOWN - 1]
+    for path, title, message in shown:
+        yield _command(kind, message, file=_file(path) if path else None, title=title)
+    if rest := told[len(shown) :]:
+        yield _command(kind, "\n".join(f"{title}: {message}" for _, title, message in rest), title=f"{len(rest)} more")
 
 
 def render_failure(sentence: str) -> str:
@@ -51,8 +67,9 @@ def render_summary(report: Report) -> str:
 
     A table ends, for Markdown, at a blank line; there is none in it.
     """
-    score, most = report.score, report.max_score
-    parts = [f"## Backprop Dojo: {score} of {most}\n"]
+    parts = [f"## Backprop Dojo: {report.grade} of {report.full_marks}\n"]
+    parts += [f"<p>{name}: not handed in, counts 0 of {points}</p>\n" for name, points in report.missing.items()]
+    parts += [f"<p>Not graded: {_text(refusal.sentence)}</p>\n" for refusal in report.refused]
     size = 0
     for number, submission in enumerate(report.submissions):
         part = _section(submission)
@@ -65,36 +82,49 @@ def render_summary(report: Report) -> str:
 
 
 def step_outputs(report: Report) -> dict[str, str]:
-    """`score`, `max-score`, and `result` as GitHub Classroom's graders give it to its grading reporter.
+    """`score`, `max-score`, and `result`, which is result.json on one line and holds words of ours only."""
+    result = json.dumps(_result(report))
+    return {"score": str(report.grade), "max-score": str(report.full_marks), "result": result}
 
-    The reporter prints what it is given, so `result` holds words of ours only.
-    """
-    score, most = report.score, report.max_score
-    tests = [_classroom_test(s, v) for s in report.counted for v in s.verdicts]
-    status = "pass" if report.all_passed else "fail"
-    result = json.dumps({"version": 1, "status": status, "max_score": most, "tests": tests})
+
+def render_result(report: Report) -> str:
+    """result.json as Classroom 50 reads it: whole numbers only, so where there are tenths of points these count."""
+    return json.dumps(_result(report), indent=2) + "\n"
+
+
+def _result(report: Report) -> dict[str, Any]:
+    tests = [
+        (f"{s.exercise}: {v.label}", v.passed, v.points, v.max_points, "" if v.passed else verdict_words(v))
+        for s in report.counted
+        for v in s.verdicts
+    ]
+    tests += [(name, False, 0, points, "not handed in") for name, points in report.missing.items()]
+    fine = _fineness([report.grade, report.full_marks])
+    fine_tests = _fineness([points for _, _, score, most, _ in tests for points in (score, most)])
     return {
-        "score": str(score),
-        "max-score": str(most),
-        "result": base64.b64encode(result.encode()).decode(),
+        "schema": "classroom50/result/v1",
+        "score": math.floor(report.grade * fine + 0.5),
+        "max_score": math.floor(report.full_marks * fine + 0.5),
+        "tests": [
+            {
+                "name": name,
+                "passed": passed,
+                "score": math.floor(score * fine_tests + 0.5),
+                "max_score": math.floor(most * fine_tests + 0.5),
+                "message": message,
+            }
+            for name, passed, score, most, message in tests
+        ],
     }
 
 
-def _classroom_test(submission: SubmissionReport, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "name": f"{submission.exercise}: {verdict.label}",
-        "status": "pass" if verdict.passed else "fail",
-        "score": verdict.points,
-        "message": "" if verdict.passed else verdict_words(verdict),
-        "test_code": "",
-        "filename": "",
-        "line_no": verdict.line or 0,
-    }
+def _fineness(points: list[Points]) -> int:
+    """The least power of ten by which all of these are whole, hundredths at the finest."""
+    return next((power for power in (1, 10) if all(float(p * power).is_integer() for p in points)), 100)
 
 
-def _annotations(submission: SubmissionReport) -> Iterator[str]:
+def _errors(submission: SubmissionReport) -> Iterator[str]:
     file = _file(submission.path)
-    waiting = [verdict for verdict in submission.verdicts if verdict.status == "missing"]
     for verdict in submission.verdicts:
         if verdict.passed or verdict.status == "missing":
             continue
@@ -105,11 +135,12 @@ def _annotations(submission: SubmissionReport) -> Iterator[str]:
         else:  # a line of a cell is no line of the file
             at = f"cell {verdict.cell}, line {verdict.line}: "
             yield _command("error", at + verdict.message, file=file, title=title)
-    if waiting:
-        names = ", ".join(verdict.label for verdict in waiting)
-        yield _command("warning", names, file=file, title=f"{submission.exercise}: not attempted")
-    for note in submission.notes:
-        yield _command("notice", note, file=file, title=submission.exercise)
+
+
+def _not_attempted(submission: SubmissionReport) -> Iterator[Told]:
+    names = [verdict.label for verdict in submission.verdicts if verdict.status == "missing"]
+    if names:
+        yield submission.path, f"{submission.exercise}: not attempted", ", ".join(names)
 
 
 def _command(name: str, message: str, **properties: str | int | None) -> str:
@@ -136,7 +167,7 @@ def _file(path: str) -> str:
 def _section(submission: SubmissionReport) -> str:
     heading = f"### {submission.title}: {score_words(submission)}\n"
     open_ones = [verdict for verdict in submission.verdicts if not verdict.passed]
-    lines = [f"<p>{_text(submission.path)}<br>seed {submission.seed}, isolation {submission.isolation}</p>"]
+    lines = [f"<p>{_text(_file(submission.path))}<br>seed {submission.seed}, isolation {submission.isolation}</p>"]
     lines += [f"<p>{_text(note)}</p>" for note in submission.notes]
     waiting = [verdict.label for verdict in open_ones if verdict.status == "missing"]
     wrong = [verdict for verdict in open_ones if verdict.status != "missing"]

@@ -1,27 +1,30 @@
-"""The report as nbgrader keeps it: grades with its exporter's columns, and the page that it releases as feedback."""
+"""The report as nbgrader keeps it: grades as its exporter writes them, its gradebook, and pages that it releases."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from grader.base.errors import DojoError
-from grader.base.visible import visible
-from grader.report.records import Points, Report, SubmissionReport, whole
+from grader.base.tables import csv_text
+from grader.lesson.exercise import short_id_of
+from grader.reading.submission import SUFFIXES
+from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
+from grader.report.points import PointsTable
+from grader.report.records import Points, Refusal, Report, SubmissionReport, whole
 
 COLUMNS = (
     "assignment duedate timestamp student_id last_name first_name email raw_score late_submission_penalty score "
     "max_score"
 ).split()
-"""Those of `nbgrader export`, in its order."""
+"""Those of `nbgrader export`, in its order; where there are reasons why something counts 0, a last column has them."""
 
-GRADES = "dojo-grades.csv"
-_RELEASED_WITH = ("timestamp.txt", "submission_secret.txt")
+GRADES, GRADEBOOK, NOTEBOOK = "dojo-grades.csv", "gradebook.db", "dojo"
+_TIMESTAMP, _SECRET = "timestamp.txt", "submission_secret.txt"
 """What `nbgrader release_feedback` reads beside a page. `nbgrader generate_feedback` copies both as well."""
 _MOST_BYTES = 4096
 
@@ -35,58 +38,162 @@ class Handed:
     folder: Path
 
 
+@dataclass
+class Work:
+    """What one student handed in for one assignment of nbgrader: `report` on what counts, and `everything` graded."""
+
+    report: Report
+    timestamp: str
+    everything: list[SubmissionReport] = field(default_factory=list)
+    late: Lateness | None = None
+
+    @property
+    def penalty(self) -> Points:
+        return whole(round(self.report.grade * self.late.taken, 2)) if self.late else 0
+
+    @property
+    def reason(self) -> str:
+        said = [refusal.sentence for refusal in self.report.refused]
+        said += [f"{name} was not handed in" for name in self.report.missing]
+        return "; ".join([*said, *([self.late.words] if self.late else [])])
+
+
+class Course:
+    """A report on `submitted/`, by student and assignment. `remarks` are for the instructor, a sentence each.
+
+    Without a stated assignment the exercises count that most of those who handed in one of nbgrader's assignments
+    have in it.
+
+    Raises:
+        DojoError: a file does not lie in submitted/STUDENT/ASSIGNMENT/.
+    """
+
+    def __init__(self, report: Report, stated: Assignment | None = None, worth: PointsTable | None = None) -> None:
+        self.remarks: list[str] = []
+        self.asked: dict[str, Assignment] = {}
+        self.work: dict[Handed, Work] = {}
+        for one in report.submissions:
+            self._of(one.path).submissions.append(one)
+        for refusal in report.refused:
+            self._of(refusal.path).refused.append(refusal)
+        for name in sorted({place.assignment for place in self.work}):
+            works = {place: work for place, work in self.work.items() if place.assignment == name}
+            self.asked[name] = stated or of_majority({s.exercise for s in w.report.submissions} for w in works.values())
+            if stated is None:
+                self.remarks.append(f"{name}: {unstated(self.asked[name].exercises)}")
+            for place, work in works.items():
+                if worth is None:
+                    worth = _worth_of(report)
+                work.everything = work.report.submissions
+                self.asked[name].apply(work.report, worth)
+                work.late = self.asked[name].lateness(work.timestamp, marked=False)
+                if read_time(work.timestamp) is None:
+                    self.remarks.append(f"{place.folder}: no time in {_TIMESTAMP}, so whether it is late is not known")
+        self.work = dict(sorted(self.work.items()))
+
+    def _of(self, path: str) -> Report:
+        place = handed(path)
+        if place not in self.work:
+            self.work[place] = Work(Report(), (_beside(place.folder, _TIMESTAMP) or "").strip())
+        return self.work[place].report
+
+    def grades(self) -> str:
+        """The grades as CSV: one row for each student and assignment. What nbgrader alone knows stays empty."""
+        said = ["reason"] if any(work.reason for work in self.work.values()) else []
+        rows: list[list[object]] = [[*COLUMNS, *said]]
+        for place, work in self.work.items():
+            due = self.asked[place.assignment].due
+            grade = work.report.grade
+            rows.append(
+                [
+                    place.assignment, due.isoformat() if due else "", work.timestamp, place.student, "", "", "", grade,
+                    work.penalty, whole(grade - work.penalty), work.report.full_marks, *([work.reason] if said else []),
+                ]
+            )  # fmt: skip
+        return csv_text(rows)
+
+    def files(self) -> dict[Path, str]:
+        """What is written to `--output FOLDER`: the grades, and `feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html`."""
+        from grader.showing.html import render_html
+
+        files = {Path(GRADES): self.grades()}
+        for place, work in self.work.items():
+            folder = Path("feedback", place.student, place.assignment)
+            paths = [*(s.path for s in work.everything), *(refusal.path for refusal in work.report.refused)]
+            for stem in dict.fromkeys(Path(path).stem for path in paths if Path(path).suffix in SUFFIXES):
+                here = [s for s in work.everything if Path(s.path).stem == stem]
+                refused = [refusal for refusal in work.report.refused if Path(refusal.path).stem == stem]
+                files[folder / f"{stem}.html"] = render_html(replace(work.report, submissions=here, refused=refused))
+            for name in (_TIMESTAMP, _SECRET):
+                if (text := _beside(place.folder, name)) is not None:
+                    files[folder / name] = text
+        return files
+
+    def into_gradebook(self, folder: Path) -> list[str]:
+        """Put the grades into the course's gradebook.db by nbgrader's own functions; what is to be said of it."""
+        if not (folder / GRADEBOOK).is_file():
+            return []
+        try:
+            from nbgrader.api import Gradebook
+        except ImportError:
+            return [f"{folder / GRADEBOOK}: left as it is, for nbgrader is not installed where dojo is"]
+        with Gradebook(f"sqlite:///{(folder / GRADEBOOK).resolve()}") as gradebook:
+            for place, work in self.work.items():
+                _enter(gradebook, place, work, self.asked[place.assignment])
+        said = f"{len(self.work)} grades entered, as notebook {NOTEBOOK!r} of each assignment"
+        return [f"{folder / GRADEBOOK}: {said}"]
+
+
 def render_nbgrader(report: Report) -> str:
-    """The grades as CSV: one row for each student and assignment. What nbgrader alone knows stays empty.
+    """The grades as CSV.
 
     Raises:
         DojoError: a file does not lie in submitted/STUDENT/ASSIGNMENT/.
     """
-    found = _by_student(report)
-    most = {h.assignment: _most(report, h.assignment) for h in found}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for h, submissions in sorted(found.items()):
-        score = Report(submissions).score
-        writer.writerow(
-            {
-                "assignment": _cell(h.assignment),
-                "timestamp": _cell((_beside(h.folder, "timestamp.txt") or "").strip()),
-                "student_id": _cell(h.student),
-                "raw_score": score,
-                "late_submission_penalty": 0,
-                "score": score,
-                "max_score": most[h.assignment],
-            }
+    return Course(report).grades()
+
+
+def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None:
+    """One student's grade: a cell for each exercise, and what is missing or refused as 0."""
+    from nbgrader.api import Grade, SubmittedNotebook
+
+    factor, earned = work.report.factor, {one.exercise: one for one in work.report.counted}
+    worth = {name: one.max_score for name, one in earned.items()} | work.report.missing
+    gradebook.update_or_create_assignment(place.assignment, **({"duedate": asked.due} if asked.due else {}))
+    notebook = gradebook.update_or_create_notebook(NOTEBOOK, place.assignment)
+    gradebook.update_or_create_student(place.student)
+    moment = read_time(work.timestamp)
+    at = {"timestamp": moment} if moment else {}
+    submission = gradebook.update_or_create_submission(place.assignment, place.student, **at)
+    own = next((one for one in submission.notebooks if one.name == NOTEBOOK), None)
+    own = own or SubmittedNotebook(notebook=notebook, assignment=submission)
+    own.late_submission_penalty = float(work.penalty)
+    grades = {grade.cell_id: grade for grade in own.grades}
+    for exercise, most in worth.items():
+        cell = gradebook.update_or_create_grade_cell(
+            exercise, NOTEBOOK, place.assignment, max_score=most * factor, cell_type="code"
         )
-    return text.getvalue()
+        grade = grades.get(cell.id) or Grade(cell_id=cell.id, notebook=own)
+        grade.auto_score = (earned[exercise].score if exercise in earned else 0) * factor
+        grade.needs_manual_grade = False
+    gradebook.db.commit()
 
 
-def render_folder(report: Report) -> dict[Path, str]:
-    """What is written to `--output FOLDER`: the grades, and `feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html`.
-
-    Raises:
-        DojoError: a file does not lie in submitted/STUDENT/ASSIGNMENT/.
-    """
-    from grader.showing.html import render_html
-
-    files = {Path(GRADES): render_nbgrader(report)}
-    for h, submissions in _by_student(report).items():
-        folder = Path("feedback", h.student, h.assignment)
-        for stem in dict.fromkeys(Path(s.path).stem for s in submissions):
-            page = render_html(Report([s for s in submissions if Path(s.path).stem == stem]))
-            files[folder / f"{stem}.html"] = page
-        for name in _RELEASED_WITH:
-            if (text := _beside(h.folder, name)) is not None:
-                files[folder / name] = text
-    return files
+def _worth_of(report: Report) -> PointsTable:
+    """What the gradients of a report are worth, for a report that came without its table."""
+    return PointsTable({f"{short_id_of(s.exercise)}.{v.name}": v.max_points for s in report.submissions for v in s.verdicts})
 
 
-def _by_student(report: Report) -> dict[Handed, list[SubmissionReport]]:
-    found: dict[Handed, list[SubmissionReport]] = {}
-    for submission in report.submissions:
-        found.setdefault(handed(submission.path), []).append(submission)
-    return found
+def folders_without_files(paths: Iterable[Path]) -> Iterator[Refusal]:
+    """Each `STUDENT/ASSIGNMENT/` in these folders that holds nothing to grade: it gets a row too."""
+    for path in paths:
+        for folder in sorted(inner for inner in (path, *path.glob("*"), *path.glob("*/*")) if inner.is_dir()):
+            try:
+                place = handed(str(folder / "nothing"))
+            except DojoError:
+                continue
+            if place.folder.resolve() == folder.resolve() and not any(f.suffix in SUFFIXES for f in folder.rglob("*")):
+                yield Refusal(str(folder / "nothing"), f"{folder}: no .py or .ipynb file was handed in")
 
 
 def handed(path: str) -> Handed:
@@ -106,17 +213,6 @@ def handed(path: str) -> Handed:
     return Handed(parts[at + 1], parts[at + 2], Path(*parts[: at + 3]))
 
 
-def _most(report: Report, assignment: str) -> Points:
-    """The points of an assignment: the same for all students, also for those who left an exercise out."""
-    return whole(sum(dict(_worths(report, assignment)).values()))
-
-
-def _worths(report: Report, assignment: str) -> Iterator[tuple[str, Points]]:
-    for submission in report.submissions:
-        if handed(submission.path).assignment == assignment:
-            yield submission.exercise, submission.max_score
-
-
 def _beside(folder: Path, name: str) -> str | None:
     """A small file of the submission; never what a link points to, which may be any file of the instructor's."""
     path = folder / name
@@ -126,9 +222,3 @@ def _beside(folder: Path, name: str) -> str | None:
         return path.read_text(encoding="utf-8") if small else None
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _cell(text: str) -> str:
-    # A spreadsheet runs a cell that begins like this as a formula.
-    text = visible(text, keep="")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -1,10 +1,10 @@
-"""Where a report goes: the console, a file, a folder, and what a integration keeps beside the text."""
+"""Where a report goes: the console, a file, a folder, and what an integration keeps beside the text."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 from grader.base.errors import DojoError
 from grader.base.files import refuse_link, write_atomically
 from grader.integrations.formats import FOLDER_FORMATS, FORMAT_NAMES, FORMATS
-from grader.reading.submission import Part, find_parts
-from grader.report.records import Report
+from grader.reading.submission import HoldsNoneError, Part, select_parts
+from grader.report.records import Refusal, Report
 from grader.syntax.source import read_source
 
 if TYPE_CHECKING:
+    from grader.report.assignment import Assignment
+    from grader.report.points import PointsTable
     from grader.report.records import SubmissionReport
 
 BROKEN = "The grader itself broke here. That is no mistake of yours; please tell your instructor."
+OF_STRANGERS = ("github", "classroom50", "gradescope", "nbgrader")
+"""Formats of integrations: what they grade was handed in by somebody else, and a result is always written."""
 
 
 def check_output(output_format: str, output: Path | None) -> None:
@@ -41,30 +45,41 @@ def check_output(output_format: str, output: Path | None) -> None:
         raise DojoError(f"{output}: there is no folder {output.parent} to write it to")
 
 
-def parts_of(files: Iterable[Path], exercise: str | None, output_format: str) -> tuple[list[Part], list[str]]:
-    """The exercises that the files hold, and what is said of those that cannot be graded.
+def parts_of(
+    files: Iterable[Path],
+    output_format: str = "terminal",
+    *,
+    wanted: Collection[str] = (),
+    forced: str | None = None,
+    named: Collection[Path] = (),
+) -> tuple[list[Part], list[Refusal]]:
+    """The exercises that the files hold, and which files are not graded and why. `named` are the paths of the call.
 
-    Only a learner at the terminal may name a link: elsewhere it may point to any file of the instructor's.
+    A file that holds no exercise is mentioned by the way where it was found in a folder beside others. `wanted` and
+    `forced` are as for `select_parts`.
 
     Raises:
-        DojoError: no file can be graded, or one lies where its integration keeps none.
+        DojoError: there is nothing to grade, and no integration waits for a result; or a file lies where its
+            integration keeps none.
     """
+    parts: list[Part] = []
+    refused: list[Refusal] = []
     if output_format == "nbgrader":
-        from grader.integrations.nbgrader import handed
+        from grader.integrations.nbgrader import folders_without_files, handed
 
         for file in (files := list(files)):
             handed(str(file))
-    parts: list[Part] = []
-    refused: list[str] = []
+        refused += folders_without_files(named)
     for file in files:
         try:
-            if output_format != "terminal":
-                refuse_link(file)
-            parts += find_parts(read_source(file), exercise)
+            if output_format != "terminal":  # a learner's own link is a learner's own affair
+                refuse_link(file, named)
+            parts += select_parts(read_source(file), wanted, forced, named=file in named)
         except DojoError as error:
-            refused.append(str(error))
-    if not parts:
-        raise DojoError("; ".join(refused))
+            beside = isinstance(error, HoldsNoneError) and file not in named
+            refused.append(Refusal(str(file), str(error), by_the_way=beside))
+    if not parts and (output_format not in OF_STRANGERS or not refused):
+        raise DojoError("; ".join(refusal.sentence for refusal in refused))
     return parts, refused
 
 
@@ -91,7 +106,8 @@ def whole_or_without(report: Report, render: Callable[[Report], Any]) -> Any:
         if not broken:
             raise
         report.submissions = [submission for submission in report.submissions if submission not in broken]
-        report.refused += [f"{one.path}: the report cannot be written ({type(error).__name__})" for one in broken]
+        said = f"the report cannot be written ({type(error).__name__})"
+        report.refused += [Refusal(one.path, f"{one.path}: {said}") for one in broken]
         return render(report)
 
 
@@ -103,21 +119,40 @@ def _breaks(render: Callable[[Report], object], submission: SubmissionReport) ->
     return False
 
 
-def deliver(report: Report, output_format: str, output: Path | None) -> None:
-    """Write the report in one of FORMATS.
+def deliver(
+    report: Report,
+    output_format: str,
+    output: Path | None,
+    assignment: Assignment | None = None,
+    worth: PointsTable | None = None,
+) -> list[str]:
+    """Write the report in one of FORMATS; what the instructor should know of it, a sentence each.
 
     Raises:
         DojoError: `output` cannot be written.
     """
-    if output is not None and output_format in FOLDER_FORMATS:
-        from grader.integrations.nbgrader import render_folder
+    if output_format in FOLDER_FORMATS:
+        from grader.integrations.nbgrader import Course
 
-        for path, text in whole_or_without(report, render_folder).items():
-            _write(text, output / path)
-        return
+        def of_course(some: Report) -> tuple[Course, dict[Path, str], str]:
+            course = Course(some, assignment, worth)
+            return course, course.files() if output is not None else {}, course.grades()
+
+        course, files, grades = whole_or_without(report, of_course)
+        for path, text in files.items():
+            _write(text, (output or Path()) / path)
+        if output is None:
+            _write(grades, None)
+        return [*course.remarks, *(course.into_gradebook(output) if output is not None else [])]
+    if assignment is not None and worth is not None:
+        assignment.apply(report, worth)
     _write(whole_or_without(report, FORMATS[output_format]), output)
     if output_format == "github":
-        _tell_github(report)
+        _tell_github(report, output)
+    if output_format == "gradescope" and output is not None:
+        facts = {f"seed {s.seed}, isolation {s.isolation}, torch {s.torch}" for s in report.submissions}
+        print("\n".join(sorted(facts)))
+    return []
 
 
 def _failure(output_format: str) -> Callable[[str], str] | None:
@@ -146,10 +181,12 @@ def _write(text: str, output: Path | None) -> None:
         raise DojoError(f"{output}: cannot be written ({error.strerror})") from None
 
 
-def _tell_github(report: Report) -> None:
-    """Append the job summary and the outputs of the step, where a job of GitHub Actions asks for them."""
-    from grader.integrations.github import render_summary, step_outputs
+def _tell_github(report: Report, output: Path | None) -> None:
+    """Append the job summary and the outputs of the step, where a job asks for them; result.json beside `output`."""
+    from grader.integrations.github import render_result, render_summary, step_outputs
 
+    if output is not None and output.is_file():
+        _write(render_result(report), output.with_name("result.json"))
     outputs = "".join(f"{name}={value}\n" for name, value in step_outputs(report).items())
     for variable, text in (("GITHUB_STEP_SUMMARY", render_summary(report)), ("GITHUB_OUTPUT", outputs)):
         if path := os.environ.get(variable):

@@ -13,8 +13,9 @@ import pytest
 from grader.base.errors import DojoError, NotGradedError
 from grader.base.files import refuse_link
 from grader.base.visible import visible
-from grader.lesson.exercise import exercises_called
-from grader.reading.submission import SUFFIXES, Part, find_parts
+from grader.lesson.exercise import find_exercise
+from grader.reading.submission import SUFFIXES, Part, select_parts
+from grader.report.assignment import chosen_exercises, read_assignment
 from grader.running.confine import check_isolation
 from grader.showing.terminal import verdict_words, where
 from grader.syntax.source import read_source
@@ -33,10 +34,11 @@ class Grading:
         """Raises:
         DojoError: an option is wrong, or the machine does not offer the isolation.
         """
-        if (exercise := config.getoption("--dojo-exercise")) is not None:
-            exercises_called(exercise)
-        isolation, required = config.getoption("--dojo-isolation"), config.getoption("--dojo-require-isolation")
-        self.isolation = check_isolation(isolation, required)
+        stated = read_assignment(Path(file)) if (file := config.getoption("--dojo-assignment")) else None
+        selected, forced = config.getoption("--dojo-exercise"), config.getoption("--dojo-as")
+        self.assignment, self.wanted, self.forced = chosen_exercises(stated, selected, forced)
+        required = config.getoption("--dojo-require-isolation") or (stated and stated.require_isolation)
+        self.isolation = check_isolation(config.getoption("--dojo-isolation"), required)
         self.config = config
         given = config.getoption("--dojo-seed")
         shared = getattr(config, "workerinput", {}).get(_SEED)  # pytest-xdist: one seed for all workers
@@ -73,6 +75,17 @@ class Grading:
             return []
         file: SubmissionFile = SubmissionFile.from_parent(parent, path=file_path, grading=self)
         return [file] if file.parts or file.refusal else []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """An exercise of the assignment that no file holds: each of its gradients fails."""
+        if self.assignment is None or any("::" in argument for argument in self.config.args):
+            return
+        held = {item.graded.part.exercise.id for item in items if isinstance(item, GradientTest)}
+        for exercise in map(find_exercise, self.assignment.exercises):
+            for name in exercise.graded if exercise.id not in held else ():
+                label = f"{exercise.id}: {'' if exercise.is_training else 'd'}{name}"
+                items.append(Refused.from_parent(session, name=label, sentence=f"{exercise.id} was not handed in"))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -144,7 +157,7 @@ class SubmissionFile(pytest.File):
                 self.refusal = str(error)
             return
         try:
-            self.parts = find_parts(source, self.config.getoption("--dojo-exercise"))
+            self.parts = select_parts(source, self.grading.wanted, self.grading.forced, named)
         except DojoError as error:
             self.refusal = str(error) if named or isinstance(error, NotGradedError) else None
 

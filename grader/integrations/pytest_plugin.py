@@ -18,7 +18,9 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("dojo", "Backprop Dojo")
     group.addoption("--dojo", action="store_true", help="grade submissions, each gradient as a test; nothing else runs")
-    group.addoption("--dojo-exercise", metavar="ID", help="which exercise it is, such as ex1")
+    group.addoption("--dojo-exercise", metavar="ID", help="this exercise only, such as ex1")
+    group.addoption("--dojo-as", metavar="ID", help="read each file as this exercise")
+    group.addoption("--dojo-assignment", metavar="FILE", help="a TOML file with [tool.dojo.assignment]")
     group.addoption("--dojo-seed", metavar="N", type=int, help="repeat the grading with this seed")
     group.addoption("--dojo-isolation", metavar="LEVEL", default="basic", help="basic, partial, full or highest")
     group.addoption("--dojo-require-isolation", metavar="LEVEL", help="refuse to grade below this isolation level")

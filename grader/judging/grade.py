@@ -32,7 +32,7 @@ from grader.lesson.trials import other_data, random_upstream, trials_of, use_exa
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
-from grader.report.records import Report, SubmissionReport, Verdict
+from grader.report.records import Refusal, Report, SubmissionReport, Verdict
 from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
 from grader.syntax.source import Source, read_source
@@ -311,6 +311,6 @@ def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:
             try:
                 report.submissions.append(grader.grade_part(part))
             except NotGradedError as error:
-                report.refused.append(str(error))
+                report.refused.append(Refusal(str(part.analysis.source.path), str(error)))
     report.graded_at = time.strftime("%Y-%m-%d %H:%M")
     return report

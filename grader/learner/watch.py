@@ -14,7 +14,7 @@ from grader.base.errors import DojoError
 from grader.base.files import file_stamp
 from grader.learner.saves import LOOK_SECONDS, Files, events, read_when_whole
 from grader.lesson.exercise import exercises_called, find_exercise
-from grader.reading.submission import find_parts, submission_files
+from grader.reading.submission import select_parts, submission_files
 
 if TYPE_CHECKING:
     from grader.judging.grade import Grader
@@ -95,7 +95,7 @@ class Session:
                 return False
             if reading.text == before and path in self.graded_at:
                 return self._unchanged(path)
-            parts = find_parts(reading.source, self.asked)
+            parts = select_parts(reading.source, [e.id for e in exercises_called(self.asked)] if self.asked else ())
             reports = {(path, part.exercise.id): self.grader.grade_part(part) for part in parts}
             readings += 1
             # No verdict is shown on a text that is not there any more.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,11 +53,40 @@ class Part:
     attempts: dict[str, Attempt]
 
 
+class HoldsNoneError(DojoError):
+    """A file that can be read and holds no exercise, or none of those that are asked for."""
+
+
+def select_parts(
+    source: Source, wanted: Collection[str] = (), forced: str | None = None, named: bool = True
+) -> list[Part]:
+    """What counts of a file: its exercises among the `wanted` ids (all of them, where none is named).
+
+    With `forced` the whole file is read as that one exercise; where it is not `named` itself, but lies among others
+    and says that it is another exercise, it is left alone.
+
+    Raises:
+        HoldsNoneError: it holds no exercise, none that is wanted, or cannot be read as the one that is forced.
+    """
+    own = [] if forced is None else _named_exercises(source, None)
+    parts = find_parts(source, forced)
+    held = ", ".join(part.exercise.id for part in parts)
+    if own and parts[0].exercise not in own and not named:
+        raise HoldsNoneError(f"{source.path}: says that it is {own[0].id}, so it is not read as {held}")
+    if forced is not None and not (parts[0].attempts or (parts[0].exercise.is_training and parts[0].analysis.training)):
+        raise HoldsNoneError(f"{source.path}: assigns no gradient of {held}, so it holds no exercise")
+    chosen = [part for part in parts if not wanted or part.exercise.id in wanted]
+    if not chosen:
+        raise HoldsNoneError(f"{source.path}: holds {held}, and what is asked for is {', '.join(wanted)}")
+    return chosen
+
+
 def find_parts(source: Source, asked: str | None = None) -> list[Part]:
     """The exercises that a file holds: as asked, as it says of itself, or by the gradients it assigns.
 
     Raises:
-        DojoError: it assigns no gradient that any exercise grades, or takes too long to be read.
+        HoldsNoneError: it assigns no gradient that any exercise grades.
+        DojoError: it takes too long to be read.
     """
     with one_file(source.path, source.clock):
         return _find_parts(source, asked)
@@ -84,9 +113,9 @@ def _find_parts(source: Source, asked: str | None) -> list[Part]:
         ]
         if parts:
             return parts
-    raise DojoError(
-        f"{source.path}: assigns no gradient that an exercise grades (such as dlogits); "
-        "say which exercise it is with --exercise"
+    raise HoldsNoneError(
+        f"{source.path}: assigns no gradient that an exercise grades (such as dlogits), so it holds no exercise; "
+        "--as ID reads it as the exercise ID all the same"
     )
 
 

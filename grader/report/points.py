@@ -49,20 +49,28 @@ def read_points(path: Path | None) -> PointsTable:
     Raises:
         DojoError: the file is no TOML or has no such table, or a key or a value in it is not right.
     """
+    table = stated_table(path, "points")
+    return PointsTable() if table is None else _checked(path or DEFAULT_FILE, dict(_flat(table)))
+
+
+def stated_table(path: Path | None, name: str) -> dict[str, Any] | None:
+    """`[tool.dojo.NAME]` of `path`; without a path that of pyproject.toml in this folder, None where there is none.
+
+    Raises:
+        DojoError: the file is no TOML or has no such table.
+    """
     if path is None and not DEFAULT_FILE.is_file():
-        return PointsTable()
+        return None
     file = path or DEFAULT_FILE
     try:
         table: Any = tomllib.loads(read_text(file))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DojoError(f"{file}: not a TOML file ({error})") from None
-    for key in ("tool", "dojo", "points"):
+    for key in ("tool", "dojo", name):
         table = table.get(key) if isinstance(table, dict) else None
-    if table is None and path is None:
-        return PointsTable()
-    if not isinstance(table, dict):
-        raise DojoError(f"{file}: has no {TABLE} table")
-    return _checked(file, dict(_flat(table)))
+    if not isinstance(table, dict) and not (table is None and path is None):
+        raise DojoError(f"{file}: has no [tool.dojo.{name}] table")
+    return table
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

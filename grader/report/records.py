@@ -145,22 +145,34 @@ class SubmissionReport:
         return bool(self.verdicts) and all(verdict.passed for verdict in self.verdicts)
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A file that is not graded, and why in a sentence. `by_the_way`: it lay beside others and holds no exercise."""
+
+    path: str
+    sentence: str
+    by_the_way: bool = False
+
+
 @dataclass
 class Report:
-    """Everything that one call of the grader found out.
+    """Everything that one call of the grader found out about what one person, or several, handed in.
 
-    `refused` says in a sentence each what could not be graded beside the submissions; `seconds` is how long it took,
-    and `graded_at` the local date and time.
+    `refused` are the files that could not be graded; `seconds` is how long it took, and `graded_at` the local date and
+    time. A stated assignment sets `missing`, the points of each exercise that was not handed in, and `out_of`, its full
+    marks.
     """
 
     submissions: list[SubmissionReport] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
     seconds: float | None = None
     graded_at: str | None = None
+    missing: dict[str, Points] = field(default_factory=dict)
+    out_of: Points | None = None
 
     @property
     def all_passed(self) -> bool:
-        return bool(self.submissions) and all(s.all_passed for s in self.submissions)
+        return bool(self.submissions) and not self.missing and all(s.all_passed for s in self.submissions)
 
     @property
     def counted(self) -> list[SubmissionReport]:
@@ -178,7 +190,21 @@ class Report:
 
     @property
     def max_score(self) -> Points:
-        return whole(sum(submission.max_score for submission in self.counted))
+        return whole(sum(s.max_score for s in self.counted) + sum(self.missing.values()))
+
+    @property
+    def factor(self) -> float:
+        """What a point of a gradient counts in the grade."""
+        return 1 if self.out_of is None or not self.max_score else self.out_of / self.max_score
+
+    @property
+    def grade(self) -> Points:
+        """The score on the scale of the assignment, to a hundredth where that is another one."""
+        return self.score if self.factor == 1 else whole(round(self.score * self.factor, 2))
+
+    @property
+    def full_marks(self) -> Points:
+        return self.max_score if self.out_of is None else self.out_of
 
     def as_data(self) -> dict[str, Any]:
         """The report in the documented JSON form."""
@@ -190,7 +216,9 @@ class Report:
                 of_verdict.pop("shape_share")
                 of_verdict["points"] = verdict.points
             listed.append({**data, "score": submission.score, "max_score": submission.max_score})
-        return {"schema": SCHEMA, "submissions": listed, **({"problems": self.refused} if self.refused else {})}
+        problems = {"problems": [refusal.sentence for refusal in self.refused]} if self.refused else {}
+        missing = {"missing": self.missing} if self.missing else {}
+        return {"schema": SCHEMA, "submissions": listed, **problems, **missing}
 
 
 def whole(points: Points) -> Points:

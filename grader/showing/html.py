@@ -66,9 +66,10 @@ def render_html(report: Report) -> str:
     chapters = [_chapter(submission, f"s{number}") for number, submission in enumerate(report.submissions, 1)]
     icons = {status: state.mark for status, state in STATES.items()}
     page = environment().get_template("report.html")
-    refused = [visible(sentence, keep="") for sentence in report.refused]
+    besides = [f"{name} was not handed in, and counts 0 of {points}." for name, points in report.missing.items()]
+    refused = [visible(refusal.sentence, keep="") for refusal in report.refused]
     facts = {"chapters": chapters, "refused": refused, "icons": icons, "graded_at": report.graded_at}
-    words = {"shape_text": shape_text, "size_words": size_words, "data_words": DATA_WORDS}
+    words = {"shape_text": shape_text, "size_words": size_words, "data_words": DATA_WORDS, "besides": besides}
     return page.render(**facts, **words) + "\n"
 
 

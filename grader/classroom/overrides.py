@@ -1,0 +1,96 @@
+"""Changes by hand that survive regrading: RESULTS/overrides.toml, which `dojo batch` never touches.
+
+[[override]]
+person = "leeann_1001"          # as the submission, the student or the id is called
+gradient = "ex1.logits"         # or exercise = "ex1"; without either the whole grade
+points = 1
+comment = "Right, but for the file's encoding."
+
+[[override]]
+person = "Bo Xu"
+due = 2026-10-21T23:59:00+02:00 # a due date of one's own
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from grader.base.errors import DojoError
+from grader.base.files import read_text
+from grader.lesson.exercise import find_exercise
+from grader.report.records import Points, whole
+
+FILE = "overrides.toml"
+_KEYS = {"person", "exercise", "gradient", "points", "comment", "due"}
+
+
+@dataclass(frozen=True)
+class Override:
+    """One change for one person. Without `exercise`, `points` are the whole grade on the assignment's scale."""
+
+    person: str
+    exercise: str | None = None
+    gradient: str | None = None
+    points: Points | None = None
+    comment: str = ""
+    due: datetime | None = None
+
+    def words(self) -> str:
+        """What it changes, for people."""
+        where = "the grade" if self.exercise is None else self.exercise.split("/")[-1]
+        where += f", {self.gradient}" if self.gradient else ""
+        changed = [f"{where}: {self.points} points by hand"] if self.points is not None else []
+        changed += [f"due {self.due:%Y-%m-%d %H:%M %Z}"] if self.due else []
+        return "; ".join([*changed, *([self.comment] if self.comment else [])])
+
+
+def read_overrides(folder: Path) -> list[Override]:
+    """The overrides of a results folder; none where there is no such file.
+
+    Raises:
+        DojoError: it is no TOML, or an entry is not right.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    try:
+        entries: Any = tomllib.loads(read_text(path)).get("override", [])
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DojoError(f"{path}: not a TOML file ({error})") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise DojoError(f"{path}: write each change as a table [[override]]")
+    return [_checked(entry, f"{path}: [[override]] {number}") for number, entry in enumerate(entries, start=1)]
+
+
+def _checked(entry: Mapping[str, Any], where: str) -> Override:
+    if unknown := entry.keys() - _KEYS:
+        raise DojoError(f"{where} has an unknown key {min(unknown)!r}; there are {', '.join(sorted(_KEYS))}")
+    points, due = entry.get("points"), entry.get("due")
+    number = isinstance(points, (int, float)) and not isinstance(points, bool) and 0 <= points < 1e9
+    if not isinstance(entry.get("person"), str) or not isinstance(entry.get("comment", ""), str):
+        raise DojoError(f"{where}: person and comment are texts in quotes, and person must be there")
+    if (points is None and due is None) or (points is not None and not number):
+        raise DojoError(f"{where}: give points, 0 or more, or a due date")
+    if due is not None and (not isinstance(due, datetime) or due.tzinfo is None):
+        raise DojoError(f"{where}: due is a time with its offset, such as 2026-10-21T23:59:00+02:00")
+    exercise, gradient = entry.get("exercise"), entry.get("gradient")
+    if isinstance(gradient, str) and "." in gradient:
+        exercise, gradient = gradient.rsplit(".", 1)
+    try:
+        found = find_exercise(str(exercise)) if exercise is not None else None
+    except DojoError as error:
+        raise DojoError(f"{where}: {error}") from None
+    if gradient is not None:
+        if found is None:
+            raise DojoError(f"{where}: say of which exercise {gradient!r} is, such as gradient = 'ex1.{gradient}'")
+        gradient = gradient if gradient in found.graded else str(gradient).removeprefix("d")
+        if gradient not in found.graded:
+            raise DojoError(f"{where}: {found.id} grades no {gradient!r}; it grades {', '.join(found.graded)}")
+    exercise_id = found.id if found else None
+    worth = whole(points) if points is not None else None
+    return Override(entry["person"], exercise_id, gradient, worth, entry.get("comment", ""), due)
