@@ -35,7 +35,7 @@ class Entry:
     `submission` names the person or the person's folder. `content` is the sha256 of what was handed in, by which a
     resubmission is noticed. `student` and `student_id` are what the course's software calls the person, or empty.
     `members` are name and id of each of a group. `handed_in` is when, and `marked_late` that it was late, as far as
-    that software says so.
+    that software says so. `text` is the same for those whose files are, but for line ends, spaces and names.
     `score` and `max_score` count each exercise once, see `counting`.
     """
 
@@ -53,6 +53,7 @@ class Entry:
     handed_in: str = ""
     marked_late: bool = False
     members: tuple[tuple[str, str], ...] = ()
+    text: str = ""
 
     @classmethod
     def read(cls, line: bytes) -> Entry:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from grader.base.errors import DojoError
 from grader.batch.collect import Collected, Submission, collect
+from grader.batch.disk import text_digest
 from grader.batch.jobs import LocalJobs, Scheduler
 from grader.batch.parameters import Options, agreed_terms, isolation_asked, other_versions, parameters_for, versions
 from grader.batch.person import Task, Terms
@@ -105,7 +106,7 @@ def _grade(
     view: ProgressView,
 ) -> None:
     found = {submission.name: submission for submission in submissions}
-    contents: dict[str, str] = {}
+    digests: dict[str, tuple[str, str]] = {}
 
     def tasks() -> Iterator[Task]:
         for submission in submissions:
@@ -115,18 +116,20 @@ def _grade(
             if entry is not None and entry.content == content and not again:
                 view.note_before(entry)
                 continue
-            contents[submission.name] = content
+            digests[submission.name] = content, text_digest(file for _, file in task.files)
             yield task
 
     for outcome in scheduler.outcomes(tasks()):
         of = found[outcome.submission]
+        content, text = digests.pop(of.name)
         with interrupt.held_back():
             entry = results.add(
                 of.name,
                 outcome.report,
                 seconds=outcome.seconds,
                 source=of.source,
-                content=contents.pop(of.name),
+                content=content,
+                text=text,
                 **of.person.about(),
             )
         view.note(entry)
@@ -157,7 +160,9 @@ def _read(submission: Submission) -> tuple[Task, str]:
             continue
         files.append((item.label, content))
         digest.update(f"{item.label}\0{len(content)}\0".encode() + content)
-    digest.update("\0".join(problems).encode())
+    person = submission.person
+    said = [*problems, *([person.handed_in] if person.handed_in else []), *(["late"] if person.marked_late else [])]
+    digest.update("\0".join(said).encode())
     return Task(submission.name, tuple(files), tuple(problems)), digest.hexdigest()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -84,8 +85,8 @@ class MatrixRow:
     cells: list[list[str]]
 
 
-def render_page(summary: CourseSummary, results: Results) -> str:
-    """The page as text."""
+def render_page(summary: CourseSummary, results: Results, links: Mapping[str, str] | None = None) -> str:
+    """The page as text. `links` lead from a submission's name to its feedback."""
     shown = _worth_showing(summary)
     return environment().get_template("summary.html").render(
         name=results.folder.absolute().name,
@@ -103,13 +104,33 @@ def render_page(summary: CourseSummary, results: Results) -> str:
         quantiles=[(share, quantile(summary.seconds, share)) for share in (0.5, 0.95, 1.0)],
         groups=_groups(summary, results),
         fewest=FEWEST_SUBMISSIONS,
+        links=links or {},
+        grades=_grades(summary),
+        late=[(one, summary.grade(one)) for one in summary.students if one.late],
+        changed=[one for one in summary.students if one.overrides],
+        identical=_identical(summary),
     )  # fmt: skip
 
 
 def _worth_showing(summary: CourseSummary) -> list[Student]:
-    """The rows of the matrix, the lowest scores first: with many, those who have everything are not missed."""
-    graded = [student for student in summary.students if student.graded]
-    return sorted(graded, key=lambda student: student.score)[:MOST_ROWS]
+    """The rows of the matrix, the refused and the lowest scores first: those who have everything are not missed."""
+    return sorted(summary.students, key=lambda student: (student.graded, student.score))[:MOST_ROWS]
+
+
+def _grades(summary: CourseSummary) -> tuple[Markup, str] | None:
+    """How grades are distributed over all who handed in, as they go to the gradebook."""
+    counts = Counter(summary.grade(one).after for one in summary.students if one.status != "grader-error")
+    return histogram(counts, summary.full_marks) if counts and len(summary.exercises) > 1 else None
+
+
+def _identical(summary: CourseSummary) -> list[list[Student]]:
+    """Groups who handed in the same text."""
+    groups: dict[str, list[Student]] = defaultdict(list)
+    for student in summary.students:
+        tried = any(status != "missing" for found in student.statuses.values() for status in found.values())
+        if student.text and tried:  # an untouched exercise is everybody's
+            groups[student.text].append(student)
+    return sorted((held for held in groups.values() if len(held) > 1), key=len, reverse=True)[:_MOST_GROUPS]
 
 
 def _matrix_row(summary: CourseSummary, student: Student) -> MatrixRow:

@@ -30,7 +30,8 @@ Place = tuple[str, str, str]
 class Student:
     """One submission. `statuses` are the verdicts by exercise and gradient, `scores` the points by exercise.
 
-    `members` are name and id of each, where a group handed it in; `overrides` the changes by hand, which are in
+    `members` are name and id of each, where a group handed it in; `text` is the same for identical files;
+    `overrides` the changes by hand, which are in
     `scores` already. `reason` is the traceback of a grader error, why it was refused, or which of its files could
     not be graded.
     """
@@ -46,6 +47,7 @@ class Student:
     reason: str = ""
     group: int | None = None
     source: str = ""
+    text: str = ""
     handed_in: str = ""
     marked_late: bool = False
     members: tuple[tuple[str, str], ...] = ()
@@ -258,6 +260,7 @@ def _student(entry: Entry, report: Mapping[str, Any]) -> Student:
         file=entry.file,
         seconds=entry.seconds,
         source=entry.source,
+        text=entry.text,
         handed_in=entry.handed_in,
         marked_late=entry.marked_late,
         members=entry.members,
@@ -283,7 +286,7 @@ def _add(
         exercise.labels.setdefault(name, name if in_training else f"d{name}")
         exercise.statuses.setdefault(name, Counter())[status] += 1
         statuses[name] = status
-        earned, most = _worth(exercise.id, verdict, points)
+        earned, most = worth_of(exercise.id, verdict, points)
         for override in student.overrides:
             if (override.exercise, override.gradient) == (exercise.id, name) and override.points is not None:
                 earned = override.points
@@ -306,7 +309,7 @@ def _example(verdict: Mapping[str, Any]) -> str:
     return code[:_LONGEST_LINE]
 
 
-def _worth(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> tuple[Points, Points]:
+def worth_of(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> tuple[Points, Points]:
     """Points earned, and those that could be."""
     if points is None:
         most = verdict.get("max_points", 1)

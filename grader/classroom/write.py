@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, write_atomically
 from grader.base.tables import csv_text
 from grader.batch.results import Results
+from grader.classroom.feedback import FOLDER, page_name, write_feedback
 from grader.classroom.gradebook import Gradebook, canvas_gradebook, moodle_gradebook
 from grader.classroom.page import render_page
 from grader.classroom.roster import Roster, read_roster
-from grader.classroom.statistics import CourseSummary, Student, summarise
+from grader.classroom.statistics import CourseSummary, Student, VerdictSink, summarise
 from grader.classroom.tables import TABLE_HEAD, VERDICT_HEAD, table_rows, verdict_row
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import exercises_called
 from grader.report.assignment import read_assignment
-from grader.report.points import read_points
+from grader.report.points import PointsTable, read_points
 from grader.report.records import Points
 
 _MOST_NAMES = 100
@@ -41,6 +44,7 @@ class Wishes:
     points_possible: float | None = None
     points: Path | None = None
     exercises: tuple[str, ...] = ()
+    feedback: Path | None = None
 
 
 def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> None:
@@ -50,29 +54,15 @@ def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> N
         DojoError: bad input, or a file that cannot be written; nothing is written before all of it is known to be good.
     """
     files = _files(folder, wishes)
-    ids = [find_exercise(name).id for name in wishes.exercises]
-    points = read_points(wishes.points) if wishes.points else None
     roster = read_roster(wishes.roster) if wishes.roster else None
-    stated = read_assignment(wishes.assignment)
-    results = Results.open(folder)
     rows: list[list[object]] = [list(VERDICT_HEAD)]
 
     def keep(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> None:
         rows.append(verdict_row(student, exercise, verdict, earned))
 
-    summary = summarise(
-        results,
-        assignment=stated,
-        exercises=ids,
-        points=points,
-        each_verdict=keep if wishes.verdicts else None,
-    )
-    asked = summary.assignment
-    summary.assignment = replace(
-        asked, title=wishes.title or asked.title, points=wishes.points_possible or asked.points
-    )
+    results, summary, _ = _summarised(folder, wishes, keep if wishes.verdicts else None)
     texts = {
-        "page": render_page(summary, results),
+        "page": render_page(summary, results, _links(summary, files["page"], wishes.feedback or folder / FOLDER)),
         "table": csv_text(table_rows(summary)),
         "verdicts": csv_text(rows) if wishes.verdicts else "",
     }
@@ -84,6 +74,44 @@ def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> N
             _tell(gradebooks[kind], path, say)
     for problem in summary.problems:
         say(f"note: {problem}")
+
+
+def write_pages(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> None:
+    """Write everybody's feedback: to `wishes.feedback`, or into the results.
+
+    Raises:
+        DojoError: bad input, or a file that cannot be written.
+    """
+    target = wishes.feedback or folder / FOLDER
+    if target.exists() and not target.is_dir():
+        raise DojoError(f"{target}: is a file; name a folder for the pages")
+    results, summary, points = _summarised(folder, wishes)
+    write_feedback(results, summary, target, say, points)
+    for problem in summary.problems:
+        say(f"note: {problem}")
+
+
+def _summarised(
+    folder: Path, wishes: Wishes, sink: VerdictSink | None = None
+) -> tuple[Results, CourseSummary, PointsTable | None]:
+    ids = [exercise.id for name in wishes.exercises for exercise in exercises_called(name)]
+    points = read_points(wishes.points) if wishes.points else None
+    stated = read_assignment(wishes.assignment)
+    results = Results.open(folder)
+    summary = summarise(results, assignment=stated, exercises=ids, points=points, each_verdict=sink)
+    asked = summary.assignment
+    title, most = wishes.title or asked.title, wishes.points_possible or asked.points
+    summary.assignment = replace(asked, title=title, points=most)
+    return results, summary, points
+
+
+def _links(summary: CourseSummary, page: Path, feedback: Path) -> dict[str, str]:
+    """From each submission to its page of feedback, as the summary links to it; nothing where there are none yet."""
+    if not feedback.is_dir():
+        return {}
+    names = {student.submission: page_name(student.submission) for student in summary.students}
+    way = os.path.relpath(feedback.absolute(), page.absolute().parent)
+    return {who: quote(f"{way}/{name}") for who, name in names.items() if (feedback / name).is_file()}
 
 
 def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:

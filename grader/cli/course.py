@@ -42,6 +42,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 @option("--limit-memory", "SIZE", "Memory for a submission, such as 512M; 2G by default.")
 @option("--scheduler", "ADDRESS", "Hand the work to the Dask cluster at this address.")
 @flag("--retry-errors", "Grade those again that broke the grader.")
+@option("--feedback", "DIR", "Then write everybody's feedback to this folder.", FILE)
 @click.pass_context
 def batch(
     context: click.Context,
@@ -60,6 +61,7 @@ def batch(
     limit_memory: str | None,
     scheduler: str | None,
     retry_errors: bool,
+    feedback: Path | None,
 ) -> None:
     """Grade many submissions; run again, it goes on where it was stopped.
 
@@ -98,7 +100,12 @@ def batch(
         scheduler=scheduler,
         retry_errors=retry_errors,
     )
-    context.exit(run_batch(options, Console(stderr=True), click.echo))
+    code = run_batch(options, Console(stderr=True), click.echo)
+    if feedback is not None and code != 130:
+        from grader.classroom.write import Wishes, write_pages
+
+        write_pages(out, Wishes(assignment=assignment, feedback=feedback), click.echo)
+    context.exit(code)
 
 
 @click.command()
@@ -114,6 +121,7 @@ def batch(
 @option("--points", "FILE", "What each gradient is worth, in place of what it was.", FILE)
 @option("--points-possible", "N", "Scale the gradebook's grades to this.", float)
 @option("--exercise", "ID", "Count this exercise only, such as ex1; may be repeated.", multiple=True)
+@option("--feedback", "DIR", "Where everybody's feedback lies, to link to it; RESULTS/feedback by default.", FILE)
 def summary(
     results: Path,
     output: Path | None,
@@ -127,6 +135,7 @@ def summary(
     points: Path | None,
     points_possible: float | None,
     exercise: tuple[str, ...],
+    feedback: Path | None,
 ) -> None:
     """Sum up the results of a course: a page, a table, and gradebooks.
 
@@ -153,11 +162,27 @@ def summary(
         points_possible=points_possible,
         points=points,
         exercises=exercise,
+        feedback=feedback,
     )
     write_summary(results, wishes, click.echo)
 
 
-COMMANDS = (batch, summary)
+@click.command()
+@click.argument("results", type=FILE)
+@option("--out", "DIR", "The folder for the pages; RESULTS/feedback by default.", FILE)
+@assignment_option
+@points_option
+def feedback(results: Path, out: Path | None, assignment: Path | None, points: Path | None) -> None:
+    """Write what each person is told: a page each, and a zip that Moodle or Canvas hands out.
+
+    RESULTS is the folder that `dojo batch --out` wrote. Changes by hand stand in RESULTS/overrides.toml.
+    """
+    from grader.classroom.write import Wishes, write_pages
+
+    write_pages(results, Wishes(feedback=out, assignment=assignment, points=points), click.echo)
+
+
+COMMANDS = (batch, summary, feedback)
 
 
 def _cores() -> int:

@@ -181,7 +181,8 @@ def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None
 
 def _worth_of(report: Report) -> PointsTable:
     """What the gradients of a report are worth, for a report that came without its table."""
-    return PointsTable({f"{short_id_of(s.exercise)}.{v.name}": v.max_points for s in report.submissions for v in s.verdicts})
+    graded = [(short_id_of(one.exercise), verdict) for one in report.submissions for verdict in one.verdicts]
+    return PointsTable({f"{exercise}.{verdict.name}": verdict.max_points for exercise, verdict in graded})
 
 
 def folders_without_files(paths: Iterable[Path]) -> Iterator[Refusal]:

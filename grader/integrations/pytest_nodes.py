@@ -37,7 +37,7 @@ class Grading:
         stated = read_assignment(Path(file)) if (file := config.getoption("--dojo-assignment")) else None
         selected, forced = config.getoption("--dojo-exercise"), config.getoption("--dojo-as")
         self.assignment, self.wanted, self.forced = chosen_exercises(stated, selected, forced)
-        required = config.getoption("--dojo-require-isolation") or (stated and stated.require_isolation)
+        required = config.getoption("--dojo-require-isolation") or (stated.require_isolation if stated else None)
         self.isolation = check_isolation(config.getoption("--dojo-isolation"), required)
         self.config = config
         given = config.getoption("--dojo-seed")

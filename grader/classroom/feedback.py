@@ -1,0 +1,205 @@
+"""What each person is told: a page of one's own, and the zips by which Moodle and Canvas hand something out.
+
+Made from the results alone, so it is fast and needs no torch. A page says what is right and what is wrong with the
+person's own lines. It holds no line of a solution, for nothing of one is in a result.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from grader.base.errors import DojoError
+from grader.base.files import write_atomically
+from grader.base.visible import visible
+from grader.batch.disk import file_name
+from grader.batch.results import Results, counting
+from grader.classroom.statistics import CourseSummary, Student, worth_of
+from grader.report.points import PointsTable
+from grader.report.records import Points
+from grader.showing.graph_marks import STATES
+from grader.showing.page import environment, pieces
+
+FOLDER = "feedback"
+"""Where the pages lie in RESULTS, unless another folder is named."""
+
+MOODLE_ZIP, CANVAS_ZIP = "feedback-for-moodle.zip", "feedback-for-canvas.zip"
+_MOODLE_FOLDER = re.compile(r"(.+?_\d+_assignsubmission_)(?:file|onlinetext)(_?)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One gradient: what was found, and how many points it got."""
+
+    label: str
+    status: str
+    mistake: str | None
+    points: str
+    place: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One exercise: `rows` are empty where it was not handed in."""
+
+    title: str
+    score: Points
+    most: Points
+    path: str
+    right: int
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """All that one person is told. `changes` were made by hand; `notes` tell what was not graded, and why."""
+
+    name: str
+    title: str
+    grade: Points
+    full_marks: Points
+    before: Points
+    late: str
+    changes: list[str]
+    notes: list[str]
+    chapters: list[Chapter]
+
+
+def page_name(submission: str) -> str:
+    """The file name of one person's page."""
+    return file_name(submission).removesuffix(".json") + ".html"
+
+
+def write_feedback(
+    results: Results,
+    summary: CourseSummary,
+    folder: Path,
+    say: Callable[[str], None],
+    points: PointsTable | None = None,
+) -> None:
+    """Write a page for each submission, and the zip that the course's software takes.
+
+    Raises:
+        DojoError: a file cannot be written.
+    """
+    template = environment().get_template("feedback.html")
+    layout = str(results.parameters.get("layout", ""))
+    kind = next((kind for kind in ("Moodle", "Canvas") if layout.startswith(kind)), None)
+    packed: dict[str, str] = {}
+    unsent: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for student in summary.students:
+            entry = results.entry(student.submission)
+            assert entry is not None, student.submission
+            told = feedback_for(summary, student, results.report(entry), points)
+            page = template.render(told=told, states=STATES, pieces=pieces)
+            write_atomically(folder / page_name(student.submission), page)
+            if kind is not None:
+                place = _in_moodle(student.source, page) if kind == "Moodle" else _in_canvas(student.source, told)
+                packed.update([place] if place else [])
+                unsent += [] if place else [student.submission]
+        say(f"written: {len(summary.students)} pages in {folder}")
+        if packed:
+            target = folder / (MOODLE_ZIP if kind == "Moodle" else CANVAS_ZIP)
+            with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+                for name, text in packed.items():
+                    archive.writestr(name, text)
+            say(f"written: {target}, to be uploaded in {kind} ({len(packed)} people)")
+    except OSError as error:
+        raise DojoError(f"{folder}: cannot be written ({error.strerror})") from None
+    if unsent:
+        say(f"  not in the zip, for {kind} takes no page in place of what they handed in: {', '.join(unsent)}")
+
+
+def feedback_for(
+    summary: CourseSummary, student: Student, report: Mapping[str, Any], points: PointsTable | None = None
+) -> Feedback:
+    """What one person is told, from the result."""
+    graded = {one["exercise"]: one for one in counting(report)}
+    grade = summary.grade(student)
+    broken = "The grader itself broke on this. That is no mistake of yours; your instructor can tell you more."
+    notes = [broken] if student.status == "grader-error" else [student.reason] if student.reason else []
+    notes += [
+        f"{exercise.title} was not handed in, and counts 0 of {exercise.max_score}."
+        for name, exercise in summary.exercises.items()
+        if name not in student.scores
+    ]
+    return Feedback(
+        name=student.student or student.submission,
+        title=summary.assignment.title,
+        grade=grade.after,
+        full_marks=summary.full_marks,
+        before=grade.before,
+        late=student.late.words if student.late else "",
+        changes=[override.words() for override in student.overrides],
+        notes=notes,
+        chapters=[
+            _chapter(graded[name], student.scores.get(name, 0), exercise.max_score, points)
+            for name, exercise in summary.exercises.items()
+            if name in graded
+        ],
+    )
+
+
+def _chapter(graded: Mapping[str, Any], score: Points, most: Points, points: PointsTable | None) -> Chapter:
+    rows = [_row(graded["exercise"], verdict, points) for verdict in graded["verdicts"]]
+    right = sum(row.status == "pass" for row in rows)
+    return Chapter(str(graded.get("title", graded["exercise"])), score, most, str(graded["path"]), right, rows)
+
+
+def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> Row:
+    earned, most = worth_of(exercise, verdict, points)
+    line, cell = verdict.get("line"), verdict.get("cell")
+    place = "" if line is None else f"line {line}" if cell is None else f"cell {cell}, line {line}"
+    return Row(
+        label=str(verdict.get("label") or f"d{verdict['name']}"),
+        status=verdict["status"],
+        mistake=verdict.get("mistake"),
+        points=f"{earned} of {most}",
+        place=place,
+        code=str(verdict.get("code") or ""),
+        message=str(verdict.get("message") or ""),
+    )
+
+
+def as_text(told: Feedback) -> Iterator[str]:
+    """The same as lines of text, for where a page cannot go."""
+    yield f"{told.title}: {told.grade} of {told.full_marks} points"
+    if told.late:
+        yield f"{told.late}; before that it was {told.before}"
+    yield from (f"By hand: {change}" for change in told.changes)
+    yield from told.notes
+    for chapter in told.chapters:
+        yield ""
+        yield f"{chapter.title}: {chapter.score} of {chapter.most} points, {chapter.right} of {len(chapter.rows)} right"
+        for row in chapter.rows:
+            if row.status != "pass":
+                at = f", {row.place}" if row.place else ""
+                yield f"{row.label}: {STATES[row.status].words}{at}"
+                yield from (f"    {text}" for text in (row.code, row.message) if text)
+
+
+def _in_moodle(source: str, page: str) -> tuple[str, str] | None:
+    """The folder's name as Moodle's upload of feedback files knows it: that of the download."""
+    match = _MOODLE_FOLDER.match(source.rsplit("/", 1)[-1])
+    return (f"{match[1]}file{match[2]}/feedback.html", page) if match else None
+
+
+def _in_canvas(source: str, told: Feedback) -> tuple[str, str] | None:
+    """A file of the name that was handed in: Canvas takes it back by its name, and only with the same ending."""
+    name = source.rsplit("/", 1)[-1]
+    lines = [part for line in as_text(told) for part in visible(line).split("\n")]
+    if name.endswith(".py"):
+        return name, "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    if name.endswith(".ipynb"):
+        cell = {"cell_type": "raw", "metadata": {}, "source": "\n".join(lines)}
+        return name, json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}) + "\n"
+    return None
