@@ -107,7 +107,8 @@ def gradescope(folder: Path) -> Path:
         group = [one, people[one.number + 1]] if one.number % 10 == 0 else [one]
         lines += [f"submission_{one.id}:", "  :submitters:"]
         for member in group:
-            lines += [f"  - :name: {member.first} {member.last}", f"    :sid: '{member.id}'", "    :email: x@example.org"]
+            lines += [f"  - :name: {member.first} {member.last}", f"    :sid: '{member.id}'"]
+            lines.append("    :email: x@example.org")
         lines.append(f"  :created_at: 2026-01-0{5 if one.late else 4} 18:00:00.000000000 Z")
         files |= {f"assignment_9_export/submission_{one.id}/{name}": content for name, content in one.files.items()}
     files["assignment_9_export/submission_metadata.yml"] = "\n".join(lines) + "\n"
