@@ -48,7 +48,7 @@ def graded_answers(grader: Grader, folder: Path) -> list[dict[str, Any]]:
     right: list[RightAnswer] = [answer for answer in RIGHT if answer.exercise][::5]
     texts = [(answer.text, answer.suffix, answer.exercise) for answer in right]
     texts += [(edited(answer), ".py", None) for answer in WRONG[::12]]
-    texts += [(path.read_text(encoding="utf-8"), ".py", None) for path in sorted(SOLUTIONS.glob("*/*.py"))]
+    texts += [(path.read_text(encoding="utf-8"), ".py", None) for path in sorted(SOLUTIONS.glob("makemore/*.py"))]
     reports = []
     for number, (text, suffix, exercise) in enumerate(texts):
         path = folder / f"answer{number}{suffix}"

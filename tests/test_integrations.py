@@ -229,7 +229,7 @@ def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
         ("bob", "ps1", "1", "1"),
     ]
     assert rows[1]["timestamp"] == "2026-02-03 10:00:00.000000 UTC"
-    (handed_in / "a.toml").write_text('[tool.dojo.assignment]\nexercises = ["ex1", "ex2"]\n')
+    (handed_in / "a.toml").write_text('[tool.dojo.assignment]\nexercises = ["makemore/ex1", "makemore/ex2"]\n')
     call = ("grade", "submitted", "--format", "nbgrader", "--output", ".", "--assignment", "a.toml")
     assert (dojo(handed_in, *call).returncode, dojo(handed_in, *call).stderr) == (1, "")
     with (handed_in / GRADES).open(newline="") as file:

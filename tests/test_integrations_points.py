@@ -100,7 +100,7 @@ def test_a_named_file_must_have_the_table(tmp_path: Path) -> None:
 def test_every_gradient_has_its_key(tmp_path: Path) -> None:
     lines = [f'"{exercise.short_id}.{name}" = 2' for exercise in all_exercises() for name in exercise.graded]
     table = read(tmp_path, TABLE + "\n".join(lines))
-    assert len(table.points) == sum(len(exercise.graded) for exercise in all_exercises()) == 36
+    assert len(table.points) == sum(len(exercise.graded) for exercise in all_exercises()) > 0
 
 
 def test_pyproject_of_this_folder_is_read_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

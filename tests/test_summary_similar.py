@@ -33,7 +33,7 @@ APART = [
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
 def test_lines_that_say_the_same_have_one_form(one: str, other: str) -> None:
-    first, second = normal_line(one, vocabulary()), normal_line(other, vocabulary())
+    first, second = normal_line(one, vocabulary("makemore")), normal_line(other, vocabulary("makemore"))
     assert first is not None
     assert second is not None
     assert first.form == second.form
@@ -41,7 +41,7 @@ def test_lines_that_say_the_same_have_one_form(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), APART)
 def test_lines_that_say_something_else_have_another(one: str, other: str) -> None:
-    first, second = normal_line(one, vocabulary()), normal_line(other, vocabulary())
+    first, second = normal_line(one, vocabulary("makemore")), normal_line(other, vocabulary("makemore"))
     assert first is not None
     assert second is not None
     assert first.form != second.form
@@ -51,7 +51,7 @@ def test_lines_that_say_something_else_have_another(one: str, other: str) -> Non
     "text", ["dlogits = ...", "'words'", "x: int", "def", "a" + ".b" * 500, "-" * 9000 + "1", "\0"]
 )
 def test_what_says_nothing_has_no_form(text: str) -> None:
-    assert normal_line(text, vocabulary()) is None
+    assert normal_line(text, vocabulary("makemore")) is None
 
 
 def test_a_function_and_a_loop_are_read_line_by_line() -> None:

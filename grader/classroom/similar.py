@@ -20,6 +20,7 @@ from typing import Any
 
 from grader.classroom.normal_form import Line, normal_line, simple_statements
 from grader.lesson.exercise import all_exercises
+from grader.lesson.tracks import track_name
 from grader.reading.plan import PROVIDED_MODULES
 
 FEWEST_SUBMISSIONS = 8
@@ -82,14 +83,17 @@ def lines_of(submissions: Sequence[Mapping[str, Any]]) -> Lines:
     A line belongs to the gradient that it assigns to, where it is one, else to the answer that needs it.
     """
     texts: dict[Key, str] = {}
-    seen, answered = set(_lesson_forms()), set()
+    seen: set[str] = set()
+    answered = set()
     for graded in submissions:
         exercise, names = str(graded["exercise"]), [str(verdict["name"]) for verdict in graded["verdicts"]]
-        answers = [_answer(verdict) for verdict in graded["verdicts"]]
-        renamed = {} if "loss" in names else _own_gradients(names, answers)
+        known = vocabulary(track := track_name(exercise))
+        seen |= _lesson_forms(track)
+        answers = [_answer(verdict, known) for verdict in graded["verdicts"]]
+        renamed = {} if "loss" in names else _own_gradients(names, answers, known)
         for name, answer in zip(names, answers, strict=True):
             for text, line in answer:
-                line = _renamed(text, renamed) or line
+                line = _renamed(text, renamed, known) or line
                 gradient = line.target[1:] if line.target[1:] in names else name
                 answered.add((exercise, gradient))
                 if line.form not in seen:
@@ -98,37 +102,41 @@ def lines_of(submissions: Sequence[Mapping[str, Any]]) -> Lines:
     return Lines(texts, frozenset(answered))
 
 
-def _own_gradients(names: Sequence[str], answers: Sequence[Sequence[tuple[str, Line]]]) -> dict[str, str]:
+def _own_gradients(
+    names: Sequence[str], answers: Sequence[Sequence[tuple[str, Line]]], known: frozenset[str]
+) -> dict[str, str]:
     """The learner's own names for gradients, and what the exercise calls them: what an answer writes last."""
     last = {answer[-1][1].target: f"d{name}" for name, answer in zip(names, answers, strict=True) if answer}
-    return {target: name for target, name in last.items() if target and target not in vocabulary()}
+    return {target: name for target, name in last.items() if target and target not in known}
 
 
-def _renamed(text: str, names: Mapping[str, str]) -> Line | None:
+def _renamed(text: str, names: Mapping[str, str], known: frozenset[str]) -> Line | None:
     """The line with the exercise's names for gradients; None where it has them already."""
     if not any(name in text for name in names):
         return None
     pattern = r"\b(" + "|".join(map(re.escape, names)) + r")\b"
-    return normal_line(re.sub(pattern, lambda match: names[match[1]], text), vocabulary())
+    return normal_line(re.sub(pattern, lambda match: names[match[1]], text), known)
 
 
-def _answer(verdict: Mapping[str, Any]) -> list[tuple[str, Line]]:
+def _answer(verdict: Mapping[str, Any], known: frozenset[str]) -> list[tuple[str, Line]]:
     texts = [text for statement in verdict.get("answer") or () for text in simple_statements(str(statement))]
-    return [(text, line) for text in texts if (line := normal_line(text, vocabulary())) is not None]
+    return [(text, line) for text in texts if (line := normal_line(text, known)) is not None]
 
 
 @lru_cache
-def vocabulary() -> frozenset[str]:
-    """The names that mean the same in every submission."""
-    tensors = {name for e in all_exercises() for name in (*e.forward_names, *e.network_names, *e.setup_names)}
+def vocabulary(track: str) -> frozenset[str]:
+    """The names that mean the same in every submission to a track."""
+    exercises = [exercise for exercise in all_exercises() if exercise.track == track]
+    tensors = {name for e in exercises for name in (*e.forward_names, *e.network_names, *e.setup_names)}
     return frozenset({*tensors, *(f"d{name}" for name in tensors), *dir(builtins), *PROVIDED_MODULES})
 
 
 @lru_cache
-def _lesson_forms() -> frozenset[str]:
-    """Lines of the lessons, their solutions included where these are there: everyone may have them."""
-    cells = (cell for exercise in all_exercises() for cell in exercise.cells if cell.kind == "code")
-    found = (normal_line(text, vocabulary()) for cell in cells for text in simple_statements(cell.text))
+def _lesson_forms(track: str) -> frozenset[str]:
+    """Lines of a track's lessons, their solutions included where these are there: everyone may have them."""
+    lessons = [exercise for exercise in all_exercises() if exercise.track == track]
+    cells = (cell for exercise in lessons for cell in exercise.cells if cell.kind == "code")
+    found = (normal_line(text, vocabulary(track)) for cell in cells for text in simple_statements(cell.text))
     return frozenset(line.form for line in found if line is not None)
 
 

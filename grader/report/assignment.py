@@ -2,7 +2,7 @@
 
 [tool.dojo.assignment]
 title = "Homework 3"
-exercises = ["ex1", "ex2"]
+exercises = ["makemore/ex1", "makemore/ex2"]
 points = 10                      # full marks; left out, the sum of what the gradients are worth
 due = 2026-10-14T23:59:00
 time-zone = "Europe/Berlin"
@@ -222,7 +222,7 @@ class _Reader:
     def _exercises(self) -> tuple[str, ...]:
         listed = self._get("exercises", list)
         if not listed:
-            raise DojoError(f'{self.file}: {TABLE} has no exercises; list them, such as exercises = ["ex1", "ex2"]')
+            raise DojoError(f'{self.file}: {TABLE} has no exercises; list them, such as exercises = ["makemore/ex1"]')
         try:
             return tuple(dict.fromkeys(find_exercise(str(name)).id for name in listed))
         except DojoError as error:
