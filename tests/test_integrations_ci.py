@@ -136,7 +136,8 @@ def test_the_step_grades_a_repository_and_believes_nothing_in_it(runner: tuple[P
     assert "Points 27/28" in lines
     assert "score=27\n" in (folder / "outputs").read_text()
     assert "27 of 28" in (folder / "summary.md").read_text()
-    assert sorted(path.name for path in (folder / "temp").iterdir()) == ["annotations.txt", "points.toml", "result.json"]
+    left = sorted(path.name for path in (folder / "temp").iterdir())
+    assert left == ["annotations.txt", "points.toml", "result.json"]
 
 
 def test_the_step_refuses_below_the_isolation_that_is_required(runner: tuple[Path, dict[str, str]]) -> None:

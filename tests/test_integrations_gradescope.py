@@ -217,7 +217,8 @@ def test_the_command_gives_the_same_without_the_zip(tmp_path: Path) -> None:
 
 def test_what_is_asked_for_is_in_the_zip(tmp_path: Path) -> None:
     index = "https://example.org/cpu"
-    ran = build("--out", tmp_path / "a.zip", "--exercise", "makemore/ex2", "--require-isolation", "full", "--torch-index", index)
+    asked = ("--exercise", "makemore/ex2", "--require-isolation", "full", "--torch-index", index)
+    ran = build("--out", tmp_path / "a.zip", *asked)
     assert (ran.returncode, ran.stdout) == (0, f"written: {tmp_path / 'a.zip'}\n")
     with ZipFile(tmp_path / "a.zip") as file:
         options = file.read("options.txt").decode().split("\n")
