@@ -14,7 +14,7 @@ from grader.classroom.overrides import FILE as OVERRIDES
 from grader.classroom.overrides import Override, read_overrides
 from grader.classroom.similar import Answers, Group, Lines, lines_of
 from grader.lesson.exercise import find_exercise, short_id_of
-from grader.report.assignment import Assignment, Lateness, of_majority, unstated
+from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
 from grader.report.points import PointsTable
 from grader.report.records import Points, Verdict, whole
 
@@ -209,6 +209,10 @@ def summarise(
         own_due = [override.due for override in student.overrides if override.due]
         due = own_due[-1] if own_due else None
         student.late = summary.assignment.lateness(student.handed_in, student.marked_late, due)
+    untold = [one for one in summary.students if one.graded and read_time(one.handed_in) is None]
+    if summary.assignment.due and untold and not str(results.parameters.get("layout", "")).startswith("Canvas"):
+        count = f"{len(untold)} of {len(summary.students)}"
+        summary.problems.append(f"when {count} were handed in is not known, so they count as in time")
     for override in overrides:
         if override not in used:
             summary.problems.append(f"{OVERRIDES}: nobody of these results is called {override.person!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, TextIO, cast
 
@@ -69,8 +70,9 @@ def draw_report(report: Report, console: Console, *, everything: bool = False) -
         if len(submissions) > 1 and not everything and _is_one_line(submissions, first):
             _draw_track(track, submissions, console)
         else:
+            held = Counter(submission.exercise for submission in submissions)
             for submission in submissions:
-                draw_summary(submission, console)
+                draw_summary(submission, console, of_file=held[submission.exercise] > 1)
     if first is not None:
         draw_first_thing(*first, console)
     elif report.all_passed:
@@ -196,8 +198,10 @@ def _figure(value: bool | float | None) -> Text:
     return Text(str(value) if isinstance(value, bool) else f"{value:.2g}")
 
 
-def draw_summary(submission: SubmissionReport, console: Console) -> None:
-    _draw_line(score_words(submission), submission.title, console, submission.all_passed, submission.attempted)
+def draw_summary(submission: SubmissionReport, console: Console, *, of_file: bool = False) -> None:
+    """One line for an exercise, and its notes; with `of_file` it says in which file, for another holds it too."""
+    title = f"{submission.title}, {visible(submission.path, keep='')}" if of_file else submission.title
+    _draw_line(score_words(submission), title, console, submission.all_passed, submission.attempted)
     for note in submission.notes:
         console.print(Padding(Text(visible(note)), (0, 0, 0, 11)))
     for verdict in submission.verdicts:
