@@ -86,7 +86,8 @@ def test_a_right_answer_is_graded_beside_any_file(kind: str, folder: Path) -> No
     assert "Traceback" not in ran.stderr
     assert "ex2_e.py: the file is empty" in ran.stderr
     assert "ex2_a.py: the grader itself broke on this file (ValueError" in ran.stderr
-    assert {"nbgrader": ",ann,", "github": "Points 1/", "classroom50": '"score": 1,'}.get(kind, "ex2_z.py") in ran.stdout.replace("\n", "")
+    told = {"nbgrader": ",ann,", "github": "Points 1/", "classroom50": '"score": 1,'}
+    assert told.get(kind, "ex2_z.py") in ran.stdout.replace("\n", "")
     if kind == "json":
         report = json.loads(ran.stdout)
         assert {entry["path"].split("/")[-1]: entry["score"] for entry in report["submissions"]}["ex2_z.py"] == 1

@@ -126,7 +126,8 @@ def test_the_step_grades_a_repository_and_believes_nothing_in_it(runner: tuple[P
     (answers / "ex1 $(touch x)\n::add-mask::1.py").write_text(with_lines({"dh": "dh = -dlogits @ W2.T"}))
     (folder / "workspace" / "pyproject.toml").write_text("[tool.dojo.points]\nlogits = 1000\n")
     (folder / "workspace" / "torch.py").write_text("raise SystemExit('run')\n")
-    ran = run_step(runner, points='"makemore/ex1.W2" = 3\nshape-share = 0.5', isolation="basic", exercise="makemore/ex1")
+    called = {"isolation": "basic", "exercise": "makemore/ex1"}
+    ran = run_step(runner, points='"makemore/ex1.W2" = 3\nshape-share = 0.5', **called)
     assert ran.returncode == 1, ran.stderr
     lines = ran.stdout.rstrip("\n").split("\n")
     token = lines[0].removeprefix("::stop-commands::")
