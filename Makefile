@@ -50,8 +50,9 @@ train: $(INSTALLED) ## run your own training loop (exercise 4) in full, and samp
 
 # jupytext's extension takes the newer of two files when a notebook is opened. So `dojo sync` goes first, and no
 # lab starts where both have changed; afterwards it notes what both agreed on. Ctrl-C ends the lab, not the recipe.
-lab: $(LAB) ## open notebooks/ in JupyterLab, in step with exercises/
-	@$(BIN)/dojo sync && { trap : INT; $(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/notebooks $(ARGS); \
+lab: $(LAB) ## open the map of the lessons in JupyterLab; notebooks/ and exercises/ are kept in step
+	@$(BIN)/dojo sync && $(BIN)/dojo welcome >/dev/null && { trap : INT; \
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/welcome.ipynb $(ARGS); \
 	$(BIN)/dojo sync; }
 
 # ---- For authors and developers ----

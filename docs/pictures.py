@@ -1,16 +1,28 @@
-"""Draw the README's pictures into docs/img/: `make pictures`. Those of pages need JupyterLab and a Chromium."""
+"""Draw the README's pictures into docs/img/ from what the commands really show: `make pictures`.
+
+Those of pages need JupyterLab and a Chromium.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
+import pty
 import re
+import select
+import struct
+import subprocess
+import sys
 import tempfile
+import termios
+import time
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from rich.console import Console
+from rich.text import Text
 
 from grader.judging.grade import grade_parts, settings
 from grader.lesson.exercise import find_exercise
@@ -22,6 +34,7 @@ from grader.syntax.source import read_source
 from tests.answers.build import LINES
 from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.browser.lab import Notebook, expect, open_notebook, running_lab
+from tests.dojo import dojo, environment
 
 FOLDER = Path(__file__).resolve().parent / "img"
 SUBMISSION = Path("exercises/makemore/ex1_atoms.py")
@@ -68,8 +81,8 @@ def with_local_font(svg: str) -> str:
     return svg.replace("Fira Code, monospace", "ui-monospace, Menlo, Consolas, monospace")
 
 
-def draw_terminal(report: Report) -> None:
-    console = Console(
+def terminal() -> Console:
+    return Console(
         record=True,
         width=80,
         file=io.StringIO(),
@@ -77,11 +90,65 @@ def draw_terminal(report: Report) -> None:
         color_system="truecolor",
         highlight=False,
     )
-    draw_report(report, console)
-    svg = console.export_svg(title=f"dojo grade {SUBMISSION}", unique_id="grade")
+
+
+def keep_terminal(console: Console, name: str, title: str) -> None:
+    svg = console.export_svg(title=title, unique_id=name)
     FOLDER.mkdir(exist_ok=True)
-    (FOLDER / "grade.svg").write_text(with_local_font(svg), encoding="utf-8")
-    print("written: docs/img/grade.svg")
+    (FOLDER / f"{name}.svg").write_text(with_local_font(svg), encoding="utf-8")
+    print(f"written: docs/img/{name}.svg")
+
+
+def draw_grade(report: Report) -> None:
+    console = terminal()
+    draw_report(report, console)
+    keep_terminal(console, "grade", f"dojo grade {SUBMISSION}")
+
+
+def draw_watch() -> None:
+    """`dojo watch` in a terminal of its own, right after a save that mends one gradient."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / SUBMISSION
+        file.parent.mkdir(parents=True)
+        file.write_text(submission_text(), encoding="utf-8")
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+        command = [sys.executable, "-m", "grader", "watch", str(SUBMISSION), "--seed", str(SEED)]
+        surroundings = environment(TERM="xterm-256color", XDG_CACHE_HOME=folder, COLUMNS="80")
+        with subprocess.Popen(command, cwd=folder, env=surroundings, stdin=theirs, stdout=theirs) as running:
+            os.close(theirs)
+            read_until(ours, "Watching 1 file")
+            mended = submission_text().replace("dbnmeani = -dbndiff.sum(0)", "dbnmeani = -dbndiff.sum(0, keepdim=True)")
+            file.write_text(mended, encoding="utf-8")
+            shown = read_until(ours, "q quit")
+            os.write(ours, b"q")
+            running.wait(timeout=60)
+        os.close(ours)
+    console = terminal()
+    console.print(Text.from_ansi(shown.rpartition("\x1b[2J")[2].removeprefix("\x1b[H").replace("\r\n", "\n").strip()))
+    keep_terminal(console, "watch", "dojo watch")
+
+
+def read_until(terminal: int, words: str, seconds: float = 120.0) -> str:
+    """What a terminal shows, until `words` are among it."""
+    shown, deadline = b"", time.monotonic() + seconds
+    while words.encode() not in shown:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError(f"{words!r} was not shown: {shown!r}")
+        shown += os.read(terminal, 65536)
+    return shown.decode(errors="replace")
+
+
+def draw_losses() -> None:
+    """The curve that `dojo train` draws, of the first 20,000 steps of the solution's loop."""
+    from grader.learner.train import train_in_full
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "losses.png"
+        (part,) = find_parts(read_source(find_exercise("makemore/ex4").path))
+        train_in_full(part, 20_000, picture)
+        keep("losses.png", picture.read_bytes())
 
 
 def draw_html(report: Report, browser: Any, folder: Path) -> None:
@@ -94,8 +161,15 @@ def draw_html(report: Report, browser: Any, folder: Path) -> None:
 
 
 def draw_notebook(browser: Any, folder: Path) -> None:
-    """Exercise 1 in JupyterLab: a right and a wrong answer, and `progress()` further on."""
+    """JupyterLab: the welcome page; in exercise 1 a right and a wrong answer, and `progress()` further on."""
     with running_lab(folder) as lab:
+        dojo(lab.folder, "welcome")
+        page = browser.new_context(viewport={"width": 1000, "height": 700}, color_scheme="light").new_page()
+        page.goto(lab.url("welcome").replace("/notebooks/", "/"))
+        expect(page.locator(".jp-RenderedMarkdown h1")).to_be_visible()
+        page.keyboard.press("Control+b")
+        page.wait_for_timeout(1000)  # the panel slides away
+        keep("welcome.png", page.screenshot())
         notebook = open_notebook(browser, lab, "makemore/ex1_atoms", width=1000, height=890)
         notebook.page.keyboard.press("Control+b")  # folds the list of files away
         notebook.run_all()
@@ -106,7 +180,7 @@ def draw_notebook(browser: Any, folder: Path) -> None:
         keep("notebook.png", notebook.page.screenshot())
         notebook.answer("bnvar_inv", LINES["dbnvar_inv"])
         picture = notebook.page.locator(".dojo-progress")
-        expect(picture).to_contain_text("upstream is wrong (1)")
+        expect(picture).to_contain_text("upstream is wrong: 1")
         place(notebook, picture)
         keep("progress.png", picture.screenshot())
 
@@ -126,7 +200,9 @@ def keep(name: str, png: bytes) -> None:
 
 def main() -> None:
     report = graded_submission()
-    draw_terminal(report)
+    draw_grade(report)
+    draw_watch()
+    draw_losses()
     if CHROMIUM is None:
         print("left as they are: the pictures of pages; there is no chromium here (Debian: apt install chromium)")
         return

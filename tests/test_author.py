@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import jupytext
 import nbformat
@@ -86,19 +87,37 @@ def test_the_cell_for_colab_stands_below_the_title_and_does_nothing_elsewhere(ex
     assert without_colab(rest) == rest
     names: dict[str, object] = {}
     exec(colab.text, names)
-    assert names.keys() - {"__builtins__"} == {"sys"}
-    assert colab.text.count("%pip install -q --no-deps backprop-dojo ") == 1
+    assert names.keys() - {"__builtins__"} == {"sys", "cmp"}
+    assert colab.text.count("%pip install -q --no-deps backprop-dojo\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [(None, "import of grader halted"), (ModuleType("grader"), "cannot import name 'cmp' from 'grader'")],
+)
+def test_the_cell_for_colab_says_in_one_sentence_what_is_missing(
+    found: ModuleType | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "grader", found)  # type: ignore[arg-type]
+    with pytest.raises(SystemExit) as stopped:
+        exec(setup_cell(), {})
+    assert re.fullmatch(rf"Backprop Dojo is not here \({said}.*\)\. Run: pip install backprop-dojo", str(stopped.value))
+
+
+def test_the_repository_is_what_colab_installs_where_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOJO_REPO", "ada/dojo")
+    assert "%pip install -q --no-deps git+https://github.com/ada/dojo\n" in setup_cell()
 
 
 def test_colab_gets_every_light_dependency_and_never_torch() -> None:
-    (light,) = re.findall(r'light = "(.*)"\.split', setup_cell())
+    (light,) = re.findall(r'light = "(.*)"$', setup_cell(), re.MULTILINE)
     (listed,) = re.findall(
         r"^dependencies = \[\n(.*?)^\]", (REPOSITORY / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL
     )
     names = set(re.findall(r'^ +"([\w-]+)', listed, re.MULTILINE))
     assert {"torch", "numpy", "matplotlib"} < names
     expected = names - {"torch", "numpy", "matplotlib"}
-    assert {name.replace("_", "-") for name in light.split()} == expected | {"mdit-py-plugins"}
+    assert {name.replace("_", "-") for name in light.split()} == expected
 
 
 @each_exercise
@@ -177,7 +196,7 @@ def test_an_exercise_asks_what_its_solution_asks(exercise: Exercise, tmp_path: P
 def test_a_notebook_is_valid_and_the_same_each_time(exercise: Exercise) -> None:
     text = exercise_text(exercise)
     written = notebook_text(text)
-    assert jupytext.reads(written, fmt="ipynb").cells[1].source.count("\n    %pip ") == 1
+    assert jupytext.reads(written, fmt="ipynb").cells[1].source.count("\n    %pip ") == 2
     assert written == notebook_text(text)
     notebook = nbformat.reads(written, as_version=4)
     nbformat.validate(notebook)

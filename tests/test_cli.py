@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
+import nbformat
 import pytest
 import torch
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
@@ -328,3 +329,22 @@ def test_without_a_command_the_map_says_where_you_stand(tmp_path: Path) -> None:
     assert re.search(r"ex2 +all right", said)
     assert "dojo --help" in said
     assert dojo(tmp_path, "--version").stdout.startswith("dojo ")
+
+
+def test_the_welcome_page_leads_to_every_lesson_and_says_where_you_stand(tmp_path: Path) -> None:
+    dojo(tmp_path, "init")
+    path = tmp_path / "exercises/makemore/ex2_cross_entropy.py"
+    path.write_text(path.read_text().replace("dlogits = ...", SOFTMAX_MINUS_ONE))
+    dojo(tmp_path, "grade", str(path))
+    assert dojo(tmp_path, "welcome").stdout == "written: welcome.ipynb\n"
+    page = tmp_path / "welcome.ipynb"
+    before = page.read_bytes()
+    nbformat.validate(nbformat.reads(before.decode(), as_version=4))
+    said = "".join(json.loads(before)["cells"][0]["source"])
+    links = re.findall(r"\]\((.*?)\)", said)
+    assert set(links) == {f"notebooks/{exercise.id}.ipynb" for exercise in all_exercises()}
+    assert all((tmp_path / link).is_file() for link in links)
+    assert links[0] == "notebooks/makemore/ex1_atoms.ipynb"
+    assert re.search(r"ex2_cross_entropy\.ipynb\) \| 40 minutes \| all right \|", said)
+    dojo(tmp_path, "welcome")
+    assert page.read_bytes() == before

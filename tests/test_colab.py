@@ -90,9 +90,9 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colab]:
     constraints = ("-c", REPOSITORY / "constraints.txt")
     pip = (sys.executable, "-m", "pip")
     run([*pip, "--version"], made.folder, "there is no pip here")
-    (light,) = re.findall(r'light = "(.*)"\.split', setup_cell())
+    (light,) = re.findall(r'light = "(.*)"$', setup_cell(), re.MULTILINE)
     run(
-        [*pip, "download", "-q", "--no-deps", "-d", made.wheels, *constraints, *light.split()],
+        [*pip, "download", "-q", "-d", made.wheels, *constraints, *light.split()],
         made.folder,
         "pip cannot download the light packages",
     )

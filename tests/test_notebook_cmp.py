@@ -411,7 +411,7 @@ def test_progress_outside_of_a_notebook_is_a_list(
     assert capsys.readouterr().out == (
         "ex3: 1 of 1 right\n  ✓ dhprebn  right\n"
         "The gradient is right. Save the notebook, then grade() tries your lines with other data and other sizes.\n"
-        "Next lesson: makemore/ex4, Exercise 4: the training loop by hand\n"
+        "Next lesson: makemore/ex4_training, Exercise 4: the training loop by hand\n"
     )
     eval("progress()", {"progress": progress})
     assert "run the cells" in capsys.readouterr().out

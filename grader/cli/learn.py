@@ -219,6 +219,15 @@ def sync(context: click.Context, folder: Path, keep: tuple[Path, ...]) -> None:
     context.exit(sync_pairs(folder, list(keep), click.echo))
 
 
+@click.command()
+@click.argument("folder", required=False, type=FILE, default=Path(), metavar="[DIR]")
+def welcome(folder: Path) -> None:
+    """Write welcome.ipynb: the map of the lessons, where you stand, and a link to each notebook."""
+    from grader.cli.overview import write_welcome
+
+    click.echo(f"written: {write_welcome(folder)}")
+
+
 @click.group(no_args_is_help=True)
 def data() -> None:
     """The list of names."""
@@ -233,7 +242,7 @@ def fetch() -> None:
     click.echo(f"{path}\nUse it with: dojo grade --names {path}")
 
 
-COMMANDS = (grade, hint, solution, watch, train, init, reset, sync, data)
+COMMANDS = (grade, hint, solution, watch, train, init, reset, sync, welcome, data)
 
 
 def say(line: str) -> None:

@@ -1,12 +1,23 @@
-"""`dojo` without arguments: the map of tracks, and where you stand."""
+"""The map of tracks and where you stand: for `dojo` without arguments, and as the first page of `make lab`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from grader.learner.memory import Progress, load_progress
+from grader.base.files import write_atomically
+from grader.learner.memory import Progress, folder_of, load_progress
 from grader.lesson.exercise import Exercise
-from grader.lesson.tracks import Track, all_tracks, duration
+from grader.lesson.tracks import Track, all_tracks, duration, minutes_of
+
+WELCOME = "welcome.ipynb"
+
+_ABOUT = (
+    "You write the backward pass by hand, and each gradient is graded on its own. Run a notebook from the top; the "
+    "`cmp` line below an answer compares it at once. `progress()` says where you stand in the notebook, `hint()` "
+    "helps, and `grade()` judges the saved notebook as `make grade` does."
+)
 
 
 def overview() -> str:
@@ -49,12 +60,54 @@ def _state(right: int, total: int) -> str:
 
 
 def _next_step(progress: Progress) -> str:
+    following = _following(progress)
+    if following is None:
+        return "Every gradient of every track is right."
+    word = "Go on with" if standing(following, progress)[0] else "Begin with"
+    return f"{word} exercises/{following.id}.py, then run: dojo grade exercises/{following.track}"
+
+
+def _following(progress: Progress) -> Exercise | None:
+    """The lesson to work on now: of the track that is begun, else of the one to begin with; None at the end."""
     tracks = sorted(all_tracks(), key=lambda track: not track.begin_here)
     begun = [t for t in tracks if any(standing(e, progress)[0] for e in t.exercises)]
-    for track in [*begun, *tracks]:
+    lessons = (exercise for track in [*begun, *tracks] for exercise in track.exercises)
+    return next((e for e in lessons if standing(e, progress)[0] < standing(e, progress)[1]), None)
+
+
+# ---- The welcome page of JupyterLab ----
+
+
+def write_welcome(folder: Path) -> Path:
+    """Write `folder`/welcome.ipynb: the map as a notebook whose links open the lessons beside it."""
+    import nbformat  # costs 80 ms: only this page pays for it
+
+    path = folder / WELCOME
+    page = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell(_welcome(load_progress(folder_of(folder))), metadata={"editable": False})],
+        metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+    )
+    page.cells[0]["id"] = "map"  # the same file each time, where nothing has changed
+    write_atomically(path, nbformat.writes(page) + "\n")
+    return path
+
+
+def _welcome(progress: Progress) -> str:
+    following = _following(progress)
+    lines = ["# Backprop Dojo", "", _ABOUT, ""]
+    if following is None:
+        lines += ["**Every gradient of every track is right.**", ""]
+    else:
+        word = "Go on with" if standing(following, progress)[0] else "Begin here:"
+        lines += [f"### {word} [{following.title}](notebooks/{following.id}.ipynb)", ""]
+    for track in all_tracks():
+        time = f" (about {duration(track.minutes)})" if track.minutes else ""
+        lines += [f"## {track.title}{time}", "", track.about, ""]
+        lines += ["| lesson | time | where you stand |", "|:--|:--|:--|"]
         for exercise in track.exercises:
-            right, total = standing(exercise, progress)
-            if right < total:
-                word = "Go on with" if right else "Begin with"
-                return f"{word} exercises/{exercise.id}.py, then run: dojo grade exercises/{track.name}"
-    return "Every gradient of every track is right."
+            minutes = minutes_of(exercise)
+            facts = duration(minutes) if minutes else "", _state(*standing(exercise, progress))
+            lines.append(f"| [{exercise.title}](notebooks/{exercise.id}.ipynb) | {' | '.join(facts)} |")
+        lines.append("")
+    lines += ["*Where you stand is by the last grading: run `make grade`, then `make lab` again.*"]
+    return "\n".join(lines)

@@ -15,7 +15,6 @@ BRANCH = "main"
 KEPT = frozenset({"torch", "numpy", "matplotlib"})
 """Colab's own builds of these are never touched."""
 
-_NEEDED_BY_JUPYTEXT = "mdit_py_plugins"  # all else that jupytext needs is on Colab
 _GITHUB = re.compile(r"(?:https?://(?:www\.)?github\.com/|git@github\.com:)([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 _SHORT = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -23,12 +22,14 @@ _SETUP = """\
 # %% tags=["colab"]
 import sys
 
-if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
-    from importlib.util import find_spec
-
-    light = "{light}".split()
-    missing = " ".join(name for name in light if find_spec(name) is None)
-    # %pip install -q --no-deps {package} {{missing}}
+if "google.colab" in sys.modules:  # Colab brings torch; elsewhere nothing is installed here
+    light = "{light}"
+    # %pip install -q {{light}}
+    # %pip install -q --no-deps {package}
+try:
+    from grader import cmp
+except ImportError as problem:  # not installed, or another package has this name
+    raise SystemExit(f"Backprop Dojo is not here ({{problem}}). Run: pip install {package}") from None
 """
 
 
@@ -48,11 +49,13 @@ def badge(exercise_id: str) -> str | None:
 def setup_cell() -> str:
     """The set-up cell as it stands in a script, where jupytext keeps `%pip` in a comment.
 
-    pip gets --no-deps: it would otherwise see to what torch itself asks for, gigabytes of it.
+    What the dojo needs is installed with all that it needs itself, and the dojo with --no-deps: pip would otherwise see
+    to what torch asks for, gigabytes of it. Until there is a release, the repository is what is installed.
     """
     names = {re.split(r"[^\w.-]", line)[0].lower().replace("-", "_") for line in _project()["dependencies"]}
-    light = sorted((names - KEPT) | {_NEEDED_BY_JUPYTEXT})
-    return _SETUP.format(light=" ".join(light), package=PACKAGE)
+    found = repository()
+    package = PACKAGE if found is None else f"git+https://github.com/{found}"
+    return _SETUP.format(light=" ".join(sorted(names - KEPT)), package=package)
 
 
 def repository() -> str | None:

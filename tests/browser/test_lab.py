@@ -144,3 +144,18 @@ def test_an_edit_of_the_script_arrives_in_the_browser(browser: Any, lab: Lab) ->
     opened.cell("dhprebn = 3 * dhpreact")
     assert opened.noise == []
     opened.page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_welcome_page_opens_a_lesson_by_one_click(browser: Any, lab: Lab, scheme: str) -> None:
+    assert dojo(lab.folder, "welcome").returncode == 0
+    page = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme).new_page()
+    page.goto(lab.url("welcome").replace("/notebooks/", "/"))
+    shown = page.locator(".jp-RenderedMarkdown")
+    expect(shown.get_by_role("heading", name="Backprop Dojo")).to_be_visible()
+    assert serious_findings(page, ".jp-RenderedMarkdown") == []
+    begin = shown.get_by_role("link").first
+    expect(begin).to_be_in_viewport()
+    begin.click()
+    expect(page.get_by_role("heading", name="Why do by hand what PyTorch does?")).to_be_visible()
+    page.context.close()
