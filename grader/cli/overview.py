@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -80,15 +81,12 @@ def _following(progress: Progress) -> Exercise | None:
 
 def write_welcome(folder: Path) -> Path:
     """Write `folder`/welcome.ipynb: the map as a notebook whose links open the lessons beside it."""
-    import nbformat  # costs 80 ms: only this page pays for it
-
     path = folder / WELCOME
-    page = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_markdown_cell(_welcome(load_progress(folder_of(folder))), metadata={"editable": False})],
-        metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
-    )
-    page.cells[0]["id"] = "map"  # the same file each time, where nothing has changed
-    write_atomically(path, nbformat.writes(page) + "\n")
+    lines = _welcome(load_progress(folder_of(folder))).splitlines(keepends=True)
+    cell = {"cell_type": "markdown", "id": "map", "metadata": {"editable": False}, "source": lines}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    page = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    write_atomically(path, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
     return path
 
 

@@ -46,6 +46,21 @@ def notebook(browser: Any, lab: Lab, request: pytest.FixtureRequest) -> Iterator
     opened.page.context.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_welcome_page_opens_a_lesson_by_one_click(browser: Any, lab: Lab, scheme: str) -> None:
+    assert dojo(lab.folder, "welcome").returncode == 0
+    page = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme).new_page()
+    page.goto(lab.url("welcome").replace("/notebooks/", "/"))
+    shown = page.locator(".jp-RenderedMarkdown")
+    expect(shown.get_by_role("heading", name="Backprop Dojo")).to_be_visible()
+    assert serious_findings(page, ".jp-RenderedMarkdown") == []
+    begin = shown.get_by_role("link").first
+    expect(begin).to_be_in_viewport()
+    begin.click()
+    expect(page.get_by_role("heading", name="Why do by hand what PyTorch does?")).to_be_visible()
+    page.context.close()
+
+
 def test_an_untouched_notebook_runs_and_says_what_is_open(notebook: Notebook) -> None:
     errors = notebook.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
     expect(errors).to_have_count(0)
@@ -56,7 +71,7 @@ def test_an_untouched_notebook_runs_and_says_what_is_open(notebook: Notebook) ->
 def test_verdicts_appear_and_progress_follows(notebook: Notebook) -> None:
     picture = notebook.page.locator(".dojo-progress")
     expect(picture).to_have_count(1)
-    headline, probs = picture.locator("b"), picture.locator("[data-tensor='probs']")
+    headline, probs = picture.locator("div b"), picture.locator("[data-tensor='probs']")
 
     right = notebook.answer("logprobs", LINES["dlogprobs"])
     expect(right.locator(".dojo-cmp")).to_contain_text("✓ dlogprobs right")
@@ -84,7 +99,7 @@ def test_verdicts_appear_and_progress_follows(notebook: Notebook) -> None:
 def test_a_click_in_the_graph_leads_to_the_section(notebook: Notebook) -> None:
     section = notebook.page.get_by_role("heading", name="dprobs", exact=True)
     links = notebook.page.locator(".jp-OutputArea-output a[href='#dprobs']")
-    expect(links).to_have_count(2)  # of show_graph() and of progress()
+    expect(links).to_have_count(3)  # of show_graph(), of progress(), and of the graph of part 1
     assert notebook.page.locator(".dojo-progress").bounding_box()["height"] < 250  # docked, it leaves room to work
     for link in links.all():
         link.scroll_into_view_if_needed()
@@ -144,18 +159,3 @@ def test_an_edit_of_the_script_arrives_in_the_browser(browser: Any, lab: Lab) ->
     opened.cell("dhprebn = 3 * dhpreact")
     assert opened.noise == []
     opened.page.context.close()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_welcome_page_opens_a_lesson_by_one_click(browser: Any, lab: Lab, scheme: str) -> None:
-    assert dojo(lab.folder, "welcome").returncode == 0
-    page = browser.new_context(viewport={"width": 1366, "height": 768}, color_scheme=scheme).new_page()
-    page.goto(lab.url("welcome").replace("/notebooks/", "/"))
-    shown = page.locator(".jp-RenderedMarkdown")
-    expect(shown.get_by_role("heading", name="Backprop Dojo")).to_be_visible()
-    assert serious_findings(page, ".jp-RenderedMarkdown") == []
-    begin = shown.get_by_role("link").first
-    expect(begin).to_be_in_viewport()
-    begin.click()
-    expect(page.get_by_role("heading", name="Why do by hand what PyTorch does?")).to_be_visible()
-    page.context.close()
