@@ -42,12 +42,14 @@
 # %% tags=["colab"]
 import sys
 
-if "google.colab" in sys.modules:  # only on Google Colab, which brings torch
-    from importlib.util import find_spec
-
-    light = "click jinja2 jupytext mdit_py_plugins msgspec nbformat platformdirs pyyaml restrictedpython rich safetensors tqdm watchfiles".split()
-    missing = " ".join(name for name in light if find_spec(name) is None)
-    # %pip install -q --no-deps backprop-dojo {missing}
+if "google.colab" in sys.modules:  # Colab brings torch; elsewhere nothing is installed here
+    light = "click jinja2 jupytext msgspec nbformat platformdirs pyyaml restrictedpython rich safetensors tqdm watchfiles"
+    # %pip install -q {light}
+    # %pip install -q --no-deps backprop-dojo
+try:
+    from grader import cmp
+except ImportError as problem:  # not installed, or another package has this name
+    raise SystemExit(f"Backprop Dojo is not here ({problem}). Run: pip install backprop-dojo") from None
 
 # %% tags=["setup"]
 import math
