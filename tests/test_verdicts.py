@@ -70,7 +70,7 @@ def test_each_status_costs_its_own_gradient(ex1: Any, gradient: str, line: str, 
 
 
 @pytest.fixture(scope="module")
-def no_static_check(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Verdicts]]:
+def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Verdicts]]:
     """`ex1` where the static check is switched off, so that what it refuses runs."""
     path = tmp_path_factory.mktemp("second-wall") / "answers.py"
 
@@ -79,13 +79,13 @@ def no_static_check(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callab
         (report,) = warm.grade_file(path, "ex1")
         return named(report)
 
-    with Grader(dataclasses.replace(settings(seed=20, device="cpu"), static_check=False)) as warm:
+    with Grader(dataclasses.replace(settings(seed=20, device="cpu"), guarded=False)) as warm:
         yield grade
 
 
 @pytest.mark.parametrize("call", ["exit()", "quit()", "__import__('sys').exit(0)", "__import__('os')._exit(0)"])
-def test_ending_the_process_costs_one_gradient(no_static_check: Any, call: str) -> None:
-    verdicts = no_static_check(dbnvar=f"dbnvar = {call}")
+def test_ending_the_process_costs_one_gradient(unguarded: Any, call: str) -> None:
+    verdicts = unguarded(dbnvar=f"dbnvar = {call}")
     assert verdicts["bnvar"].status == "error"
     assert verdicts["bnvar"].line is not None
     assert others_pass(verdicts, "bnvar")
@@ -242,9 +242,9 @@ def test_a_worker_that_dies_at_once_is_never_a_pass(exercise: Any) -> None:
     assert not report.all_passed
 
 
-def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(no_static_check: Any, tmp_path: Any) -> None:
+def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(unguarded: Any, tmp_path: Any) -> None:
     kept = str(tmp_path / "kept.npy")
-    verdicts = no_static_check(
+    verdicts = unguarded(
         dh=f"import os\ndh = torch.from_numpy(np.load({kept!r})) if os.path.exists({kept!r}) else torch.zeros_like(h)",
         dW2=f"saved = os.path.exists({kept!r}) or np.save({kept!r}, dh.numpy())\ndW2 = h.T @ dlogits + 0 * bool(saved)",
         db2="db2 = os._exit(1)",

@@ -1,7 +1,7 @@
-"""What an answer may name: functions and fields by the module or the kind of value that they belong to.
+"""What an answer may reach: the members of each module, and the fields and methods of each kind of value.
 
-The lists are frozen here, so that checking a text needs no torch, and a new release of torch opens no door.
-A test holds them against what is installed: each name exists, and none leads to a module or a known door.
+The lists are frozen here, so that a new release of torch opens no door. A test holds them against what is
+installed: each name exists, and none leads to a module or to a known door.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ELEMENTWISE = _words(
 """Each also in place, as `exp_`."""
 
 ELEMENTWISE_FRESH = _words(
-    "positive maximum minimum fmax fmin logaddexp logaddexp2 signbit where real imag conj angle",
+    "positive maximum minimum fmax fmin logaddexp logaddexp2 signbit where",
     "equal isclose allclose isnan isinf isfinite isneginf isposinf isreal is_floating_point is_complex is_nonzero",
 )
 REDUCTIONS = _words(
@@ -69,72 +69,60 @@ CREATION = _words(
     "tril_indices triu_indices meshgrid cartesian_prod combinations block_diag cat concat concatenate stack",
     "hstack vstack dstack column_stack row_stack atleast_1d atleast_2d atleast_3d broadcast_tensors broadcast_shapes",
     "einsum tensordot chain_matmul cdist cosine_similarity embedding batch_norm layer_norm var_mean std_mean",
-    "isin searchsorted bucketize is_tensor get_default_dtype result_type promote_types finfo iinfo dropout",
+    "isin searchsorted bucketize is_tensor get_default_dtype result_type promote_types finfo iinfo dropout vmap",
 )
 DTYPES = _words(
     "float float16 float32 float64 bfloat16 half double int int8 int16 int32 int64 uint8 short long bool",
-    "complex64 complex128 cfloat cdouble strided contiguous_format preserve_format pi e inf nan newaxis",
+    "strided contiguous_format preserve_format pi e inf nan newaxis",
 )
 TYPES = _words("Tensor Generator Size device dtype FloatTensor DoubleTensor LongTensor IntTensor BoolTensor")
-GRADIENTS_OFF = _words("no_grad inference_mode set_grad_enabled")
+GRADIENTS_OFF = _words("no_grad inference_mode set_grad_enabled is_grad_enabled")
 TORCH = _BOTH | CREATION | DTYPES | TYPES | GRADIENTS_OFF
 
-# ---- Methods and fields of a value whose type the text does not tell ----
+# ---- Fields and methods, by the kind of value ----
 
-TENSOR_ONLY = _words(
-    "view view_as expand expand_as reshape_as repeat type_as to type float double half bfloat16 int long short byte",
-    "bool cpu numpy tolist item dim ndim ndimension size shape dtype device data T mT H mH nelement stride",
-    "contiguous is_contiguous new_zeros new_ones new_full new_empty new_tensor sum_to_size element_size itemsize",
-    "nbytes unfold indices values is_cuda is_leaf copy_ fill_ zero_ detach_ normal_ uniform_ random_ bernoulli_",
-    "fill_diagonal_",
-)
-GENERATOR = _words("manual_seed seed initial_seed get_state")
-NDARRAY = _words(
-    "astype copy fill flat flatten repeat item itemsize tolist conjugate nonzero take clip compress choose",
-    "searchsorted partition argpartition at reduce reduceat accumulate outer",
-    "randn randint standard_normal integers shuffle permutation choice",
-)
-"""Of arrays, of ufuncs (`np.add.at`) and of numpy's generators of random numbers."""
-
-CONTAINERS = _words(
-    "append extend insert pop popitem remove clear index count sort reverse copy keys values items get setdefault",
-    "update add discard union intersection difference symmetric_difference issubset issuperset isdisjoint",
-    "fromkeys move_to_end most_common elements appendleft popleft extendleft rotate default_factory _asdict _replace",
-)
-PLAIN_VALUES = _words(
-    "join strip lstrip rstrip split rsplit splitlines partition replace upper lower title capitalize startswith",
-    "endswith removeprefix removesuffix find rfind zfill ljust rjust center isdigit isalpha isidentifier",
-    "bit_length is_integer conjugate hex args name start stop step",
-)
-"""Of text, numbers, ranges and exceptions."""
-
-PLOTTING = _words(
-    "plot scatter hist bar imshow matshow legend grid axhline axvline set_title set_xlabel set_ylabel set_xlim",
-    "set_ylim set_xticks set_yticks set_yscale set_xscale suptitle tight_layout savefig colorbar text axis",
-    "fill_between set_description set_postfix set_postfix_str update write close refresh",
-)
-"""Of figures, axes and progress bars, which are all stand-ins that draw nothing."""
-
-METHODS = (
+TENSOR = (
     _BOTH
     | _in_place(ELEMENTWISE | SHAPES | SCATTERING)
-    | TENSOR_ONLY
-    | GENERATOR
-    | NDARRAY
-    | CONTAINERS
-    | PLAIN_VALUES
-    | PLOTTING
+    | _words(
+        "view view_as expand expand_as reshape_as repeat type_as to type float double half bfloat16 int long short",
+        "byte bool cpu numpy tolist item dim ndim ndimension size shape dtype device data T mT H mH nelement stride",
+        "contiguous is_contiguous new_zeros new_ones new_full new_empty new_tensor sum_to_size element_size itemsize",
+        "nbytes unfold is_cuda is_leaf copy_ fill_ zero_ detach_ normal_ uniform_ random_ bernoulli_ fill_diagonal_",
+        "requires_grad requires_grad_ grad",
+    )
 )
+"""`grad` is what a submission stored there itself, and `requires_grad_` takes False; see `guards`."""
+
+GENERATOR = _words("manual_seed seed initial_seed get_state device")
+ARRAY = _words(
+    "all any argmax argmin argsort astype clip compress choose copy cumprod cumsum diagonal dot dtype fill flat",
+    "flatten",
+    "item itemsize max mean min nbytes ndim nonzero partition argpartition prod put ravel repeat reshape round",
+    "searchsorted shape size sort squeeze std sum swapaxes T take tolist trace transpose var is_integer",
+)
+UFUNC = _words("at reduce reduceat accumulate outer")
+DRAWS = _words(
+    "choice integers normal permutation permuted rand randint randn random shuffle standard_normal uniform poisson",
+    "exponential binomial seed",
+)
+MODULE = _words(
+    "forward parameters named_parameters buffers named_buffers children named_children modules named_modules",
+    "train eval training to float double half zero_grad state_dict register_buffer append extend insert",
+)
+"""Of `torch.nn.Module`; each layer adds its own parameters and the sizes that it was made with."""
 
 # ---- Modules ----
 
 FUNCTIONAL = _words(
     "softmax log_softmax softmin one_hot cross_entropy nll_loss linear relu relu6 tanh sigmoid logsigmoid softplus",
     "softsign gelu silu elu selu leaky_relu hardtanh embedding batch_norm layer_norm normalize pad dropout",
-    "mse_loss l1_loss kl_div binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity",
+    "mse_loss l1_loss kl_div binary_cross_entropy binary_cross_entropy_with_logits cosine_similarity unfold",
+    "scaled_dot_product_attention conv1d conv2d avg_pool2d max_pool2d",
 )
 NEURAL = _words(
-    "Module Parameter Softmax LogSoftmax Tanh Sigmoid ReLU GELU Identity Flatten CrossEntropyLoss NLLLoss MSELoss"
+    "Module Parameter Softmax LogSoftmax Tanh Sigmoid ReLU GELU SiLU Identity Flatten CrossEntropyLoss NLLLoss MSELoss",
+    "Sequential ModuleList Linear Embedding Dropout BatchNorm1d LayerNorm LeakyReLU Softplus Conv1d Conv2d",
 )
 NUMPY = _words(
     "abs absolute negative positive exp exp2 expm1 log log2 log10 log1p sqrt square power float_power reciprocal",
@@ -150,6 +138,7 @@ NUMPY = _words(
     "atleast_2d tile repeat flip fliplr flipud roll take put take_along_axis put_along_axis choose nonzero argwhere",
     "flatnonzero ix_ copyto place putmask fill_diagonal add isin searchsorted shape ndim size append delete",
     "ndarray float16 float32 float64 int8 int16 int32 int64 uint8 bool_ double single newaxis pi e inf nan",
+    "errstate finfo iinfo apply_along_axis histogram cov corrcoef cbrt interp invert floating integer",
 )
 MATH = _words(
     "acos acosh asin asinh atan atan2 atanh ceil comb copysign cos cosh degrees dist e erf erfc exp expm1 fabs",
@@ -175,79 +164,88 @@ MODULES: Mapping[str, frozenset[str]] = {
     "itertools": _words(
         "accumulate chain combinations count cycle islice pairwise permutations product repeat starmap zip_longest"
     ),
-    "functools": _words("partial reduce lru_cache cache"),
-    "operator": _words("add sub mul truediv floordiv matmul neg pow mod itemgetter eq lt gt"),
+    "abc": _words("ABC abstractmethod"),
+    "contextlib": _words("contextmanager suppress nullcontext"),
+    "functools": _words("partial reduce lru_cache cache cached_property wraps"),
+    "operator": _words(
+        "add sub mul truediv floordiv matmul neg pow mod itemgetter getitem eq ne lt le gt ge iadd imul"
+    ),
     "collections": _words("Counter OrderedDict defaultdict deque namedtuple"),
     "collections.abc": _words("Callable Iterable Iterator Mapping Sequence"),
-    "dataclasses": _words("dataclass field asdict astuple replace"),
+    "dataclasses": _words("dataclass field asdict astuple replace is_dataclass"),
     "types": _words("SimpleNamespace"),
     "typing": _words(
-        "Any Callable Dict Final Iterable Iterator List Literal Mapping NamedTuple Optional Sequence Set Tuple Type",
-        "TypeVar Union",
+        "Any Callable ClassVar Dict Final Generator Iterable Iterator List Literal Mapping NamedTuple Optional",
+        "Sequence",
+        "Set Tuple Type TypeVar Union cast",
     ),
     "copy": _words("copy deepcopy"),
     "time": _words("time perf_counter monotonic process_time"),
     "string": _words("ascii_letters ascii_lowercase ascii_uppercase digits"),
     "__future__": _words("annotations"),
 }
-"""What may be taken from each module. A module that is not listed here may not be imported where it is used."""
+"""What each module gives to an answer. It may import no others."""
 
-STAND_INS = _words(
-    "matplotlib seaborn plotly IPython ipywidgets tqdm wandb",
-    "grader.cmp grader.hint grader.live_losses grader.showing.plots grader.progress grader.show_graph",
-)
+SILENT = _words("matplotlib seaborn plotly IPython ipywidgets tqdm wandb warnings logging")
 """What draws or reports. A stand-in takes its place, so everything of it may be written."""
 
-
-def is_stand_in(path: str) -> bool:
-    """True for what a stand-in takes the place of, and for everything in it: `matplotlib.pyplot.plot`."""
-    first, _, rest = path.partition(".")
-    return first in STAND_INS or f"{first}.{rest.partition('.')[0]}" in STAND_INS
-
-
-# ---- Doors ----
-
-AUTOGRAD_DOORS = _words(
-    "autograd functorch vjp jvp jacrev jacfwd hessian enable_grad requires_grad requires_grad_ grad_fn grad_dtype",
-    "retain_grad retains_grad register_hook register_post_accumulate_grad_hook",
-)
-DOORS = AUTOGRAD_DOORS | _words(
-    # memory that belongs to others, and files
-    "data_ptr const_data_ptr storage untyped_storage storage_type set_ resize resize_ resize_as resize_as_",
-    "resize_as_sparse_ sparse_resize_ sparse_resize_and_clear_ as_subclass as_strided as_strided_ share_memory",
-    "share_memory_ pin_memory module_load from_file from_dlpack to_dlpack frombuffer fromfile ctypes tofile dump dumps",
-    "setfield getfield setflags strides base load save memmap DataSource apply_ map_ map2_",
-    # frames, code and what functions hold
-    "gi_frame gi_code gi_yieldfrom cr_frame cr_code cr_await cr_origin ag_frame ag_code ag_await tb_frame tb_next",
-    "f_back f_globals f_locals f_builtins f_code co_code co_consts co_names func_globals func_code with_traceback",
-    # other objects and modules
-    "obj mro modules builtins importlib sys os jit utils hub compile multiprocessing distributed ctypeslib f2py",
-    "bit_generator capsule cffi attrgetter methodcaller format format_map make_dataclass",
-    # what torch keeps under one underscore
-    "_C _VF _backward_hooks _base _cdata _dtensor__new__ _fix_weakref _grad _grad_fn _make_subclass",
-    "_make_wrapper_subclass _post_accumulate_grad_hooks _python_dispatch _reduce_ex_internal _rev_view_func_unsafe",
-    "_typed_storage _view_func _view_func_unsafe",
-)
-"""Names that stay shut even where a submission has a field or method of its own by that name."""
+SILENT_HERE = _words("cmp hint live_losses progress show_graph plots")
+"""The same of this package: `from grader import cmp`."""
 
 # ---- Python's own ----
 
 BUILTINS = _words(
-    "abs all any bin bool callable chr complex dict divmod enumerate filter float format frozenset hash hex id int",
-    "isinstance issubclass iter len list map max min next oct ord pow print property classmethod staticmethod range",
-    "repr reversed round set slice sorted str sum tuple zip True False None Ellipsis NotImplemented",
-    "Exception ArithmeticError AssertionError AttributeError ImportError IndexError KeyError LookupError",
-    "ModuleNotFoundError NameError NotImplementedError OverflowError RuntimeError StopIteration TypeError",
-    "UnboundLocalError UserWarning ValueError Warning ZeroDivisionError",
+    "abs all any ascii bin bool bytes callable chr classmethod dict divmod enumerate filter float format",
+    "frozenset hash",
+    "hex id int isinstance issubclass iter len list map max min next object oct ord property range repr reversed round",
+    "set slice sorted staticmethod str sum super tuple zip Ellipsis NotImplemented",
 )
-SHUT_BUILTINS = _words(
-    "getattr setattr delattr hasattr eval exec compile open globals locals vars breakpoint memoryview bytearray object",
-    "super type load_names",
-)
-"""Refused wherever they stand for Python's own, also where the file gives them another value somewhere."""
+"""With every exception; for some others `guards` has a form that asks first."""
 
 MAGIC_METHODS = _words(
-    "__init__ __call__ __post_init__ __neg__ __pos__ __abs__",
-    *(f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow", "matmul") for side in ("", "r")),
+    "__init__ __call__ __post_init__ __repr__ __str__ __format__ __len__ __bool__ __int__ __float__ __index__ __hash__",
+    "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __getitem__ __setitem__ __delitem__ __contains__ __iter__ __next__",
+    "__reversed__ __missing__ __enter__ __exit__ __neg__ __pos__ __abs__ __invert__ __round__",
+    *(
+        f"__{side}{name}__"
+        for name in "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift".split()
+        for side in ("", "r", "i")
+    ),
 )
-"""What a class of a submission may define."""
+"""What a class of a submission may define. `__getattr__` and its like are asked by libraries for what they trust."""
+
+AUTOGRAD = _words(
+    "autograd functorch func vjp jvp jacrev jacfwd hessian linearize enable_grad set_grad_enabled requires_grad",
+    "requires_grad_ backward grad grad_fn grad_dtype retain_grad retains_grad register_hook",
+    "register_post_accumulate_grad_hook forward_ad ops",
+)
+"""Names that lead to gradients by torch, for the sentence that a learner reads: what is admitted stands above."""
+
+KEYWORDS = _words(
+    # sizes, places and kinds
+    "dim dims dim0 dim1 dim2 axis axes axis1 axis2 keepdim keepdims dtype device shape size sizes layout memory_format",
+    "start end step steps stop num n m N M k K k1 k2 offset diagonal start_dim end_dim ndim ndmin order copy",
+    "base endpoint",
+    "retstep indexing fill_value low high mean std loc scale generator out where initial casting",
+    # operands
+    "input self other x x1 x2 y a b A a1 a2 v tensor tensors tensor1 tensor2 mat1 mat2 vec1 vec2 vec batch1 batch2",
+    "mat src index indices mask condition value values exponent operands equation weights object data arr ar",
+    "array arrays",
+    "alpha beta min max a_min a_max decimals rounding_mode nan posinf neginf eps rtol atol equal_nan",
+    # reductions, sorting, drawing
+    "correction unbiased ddof descending stable largest sorted return_inverse return_counts return_index q",
+    "interpolation p ord minlength bins range density side sorter right left unique assume_unique invert",
+    "optimize prepend",
+    "append replacement replace num_samples shuffle reduce include_self accumulate return_scale",
+    # changes of shape
+    "repeats reps shifts shift sections split_size split_size_or_sections split_sizes chunks",
+    "indices_or_sections source",
+    "destination dimension newshape output_size pad pad_width mode constant_values fill",
+    # layers
+    "weight bias target num_classes reduction ignore_index label_smoothing training inplace momentum running_mean",
+    "running_var normalized_shape negative_slope threshold approximate padding_idx log_target pos_weight full delta",
+    "attn_mask dropout_p is_causal stride padding dilation groups kernel_size ceil_mode upper lower r with_replacement",
+    # functions of functions
+    "func in_dims out_dims randomness chunk_size func1d args all divide over under invalid",
+)
+"""What functions of torch and numpy may be given by name, beside `requires_grad=False`."""

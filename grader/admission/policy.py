@@ -1,28 +1,212 @@
-"""Compiles what a worker runs of a submission: statements, the places of gradients, and edits of them."""
+"""Compiles what a worker runs of a submission, so that each attribute, class and import is asked for when it runs.
+
+What may be had is decided there, by the object (`guards`): what a text will do cannot be told from the text.
+Items, calls and loops stay Python's own, for no object that an answer can hold does harm by them.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any, Literal
+
+from RestrictedPython.transformer import RestrictingNodeTransformer
+
+from grader.admission.admitted_names import MAGIC_METHODS, MODULES
+from grader.admission.sentences import Refused, an_inner_name, not_syntax
+from grader.syntax.scopes import nodes_below
+
+SUBMISSION = "<submission>"
+"""The file name of all code of a submission."""
+
+LOAD, STORE, CLASS, MODULE = "__load__", "__store__", "__class_of__", "__module_of__"
+POWER, IPOWER, PATTERN = "__pow__", "__ipow__", "__case__"
+"""What compiled code calls. A learner can spell no such name, so none can be given another meaning."""
 
 
 def compile_answer(
     text: str,
-    filename: str,
+    filename: str = SUBMISSION,
     mode: Literal["exec", "eval"] = "exec",
     line: int = 1,
     rewrite: Callable[[ast.Module], None] | None = None,
+    *,
+    guarded: bool = True,
 ) -> CodeType:
-    """Code of `text`, whose first line is `line` of its file, as `rewrite` leaves its tree.
+    """Code of `text`, whose first line is `line` of its file, as `rewrite` leaves its tree. It runs where
+    `guards.BUILTINS` are its builtins; not `guarded` it is plain Python.
 
     Raises:
+        Refused: it has syntax or names that are not admitted.
         SyntaxError: it is no Python.
     """
     tree: Any = ast.parse(text, mode=mode)
     ast.increment_lineno(tree, line - 1)
+    if guarded:
+        _refuse_inner_names(tree)
     if rewrite is not None:
         rewrite(tree)
+    if guarded:
+        tree = ast.fix_missing_locations(_Policy().visit(tree))
     code: CodeType = compile(tree, filename, mode)
     return code
+
+
+def is_inner(name: str) -> bool:
+    """Python's own names, such as `__class__`; `__x` is one too where it is not a field of a class."""
+    return name.startswith("__") and name.strip("_") != ""
+
+
+def _refuse_inner_names(tree: ast.AST) -> None:
+    for node in nodes_below(tree):
+        for name in _names_in(node):
+            method = isinstance(node, ast.FunctionDef) and name in MAGIC_METHODS
+            if is_inner(name) and not method and name != "__name__":
+                raise an_inner_name(name, getattr(node, "lineno", None))
+
+
+def _names_in(node: ast.AST) -> Iterator[str]:
+    """The names that a node binds, reads or passes on; fields are asked for when it runs."""
+    for attribute in _NAMES.get(type(node), ()):
+        said = getattr(node, attribute)
+        yield from said if isinstance(said, list) else [said] if said is not None else []
+
+
+_NAMES: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Name: ("id",),
+    ast.arg: ("arg",),
+    ast.keyword: ("arg",),
+    ast.alias: ("name", "asname"),
+    ast.MatchMapping: ("rest",),
+    **dict.fromkeys((ast.FunctionDef, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar), ("name",)),
+    **dict.fromkeys((ast.Global, ast.Nonlocal), ("names",)),
+}
+
+
+class _Policy(RestrictingNodeTransformer):
+    """What RestrictedPython knows as syntax is admitted, what it does not know is refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes: list[str] = []
+        self.patterns = 0
+
+    def error(self, node: ast.AST, info: str) -> None:  # noqa: ARG002
+        raise not_syntax(type(node).__name__, getattr(node, "lineno", 1))
+
+    def check_name(self, *_: object, **__: object) -> None:
+        """Names were checked before hooks were put in."""
+
+    def _parts(self, node: ast.AST) -> ast.AST:
+        if getattr(node, "type_params", None):
+            raise not_syntax("TypeVar", getattr(node, "lineno", 1))
+        result: ast.AST = self.node_contents_visit(node)
+        return result
+
+    visit_Name = visit_Subscript = visit_Call = visit_For = visit_comprehension = visit_Assign = _parts
+    visit_AnnAssign = visit_With = visit_ExceptHandler = visit_FunctionDef = visit_Lambda = visit_Module = _parts
+    visit_Nonlocal = visit_match_case = _parts
+    visit_MatchSingleton = visit_MatchSequence = visit_MatchMapping = visit_MatchStar = visit_MatchAs = _parts
+    visit_MatchOr = _parts
+
+    def visit_TemplateStr(self, node: ast.AST) -> None:
+        self.not_allowed(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, complex):
+            raise Refused("An answer may not use complex numbers: gradients are real.", line=node.lineno)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        value, name = self.visit(node.value), self._mangled(node.attr)
+        if isinstance(node.ctx, ast.Load):
+            return _call(node, LOAD, value, ast.Constant(name))
+        holder = _call(node, STORE, value, ast.Constant(name))
+        return ast.copy_location(ast.Attribute(holder, name, node.ctx), node)
+
+    def visit_Import(self, node: ast.Import) -> list[ast.stmt]:
+        """Python's own `__import__` is left to libraries, which call it from C in the frame of an answer."""
+        return [
+            _bind(node, alias.asname or first, _module(node, alias.name if alias.asname else first, alias.name))
+            for alias in node.names
+            for first in [alias.name.partition(".")[0]]
+        ]
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> list[ast.stmt]:
+        path = "." * node.level + (node.module or "")
+        module = _module(node, path, path)
+        taken = [(alias.name, alias.asname or alias.name) for alias in node.names if alias.name != "*"]
+        if not taken:
+            taken = [(name, name) for name in sorted(MODULES.get(path, ()))]
+        return [_bind(node, bound, _call(node, LOAD, module, ast.Constant(name))) for name, bound in taken]
+
+    def _mangled(self, name: str) -> str:
+        """`self.__x` in class A is `self._A__x`."""
+        private = self.classes and name.startswith("__") and not name.endswith("__")
+        return f"_{self.classes[-1].lstrip('_')}{name}" if private else name
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self._parts(node)
+        return _call(node, POWER, node.left, node.right) if isinstance(node.op, ast.Pow) else node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        if isinstance(node.op, ast.Pow):
+            now = ast.parse(ast.unparse(node.target), mode="eval").body
+            power = _call(node, IPOWER, now, node.value)
+            return self._parts(ast.copy_location(ast.Assign([node.target], power), node))
+        return self._parts(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if node.keywords:
+            raise Refused("A class of an answer takes no keywords, such as metaclass.", line=node.lineno)
+        self.classes.append(node.name)
+        self._parts(node)
+        self.classes.pop()
+        node.keywords = [ast.keyword("metaclass", ast.Name(CLASS, ast.Load()))]
+        return node
+
+    def visit_Match(self, node: ast.Match) -> list[ast.stmt]:
+        """A pattern asks for fields on its own, so its classes and values are made ready before."""
+        ready: list[ast.stmt] = []
+        for case in node.cases:
+            for pattern in nodes_below(case.pattern):
+                if isinstance(pattern, (ast.MatchClass, ast.MatchValue)):
+                    self._make_ready(pattern, ready)
+        self._parts(node)
+        return [*ready, node]
+
+    def _make_ready(self, pattern: ast.MatchClass | ast.MatchValue, ready: list[ast.stmt]) -> None:
+        of_class = isinstance(pattern, ast.MatchClass)
+        asked = pattern.cls if isinstance(pattern, ast.MatchClass) else pattern.value
+        if not of_class and not isinstance(asked, ast.Attribute):
+            return  # a number or a text
+        self.patterns += 1
+        name = f"__case_{self.patterns}__"
+        fields = ast.Tuple([ast.Constant(field) for field in getattr(pattern, "kwd_attrs", ())], ast.Load())
+        made = _call(asked, PATTERN, self.visit(asked), *([fields] if of_class else []))
+        ready.append(ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], made), asked))
+        held = ast.copy_location(ast.Attribute(ast.Name(name, ast.Load()), "value", ast.Load()), asked)
+        setattr(pattern, "cls" if of_class else "value", held)
+
+    def visit_MatchClass(self, node: ast.MatchClass) -> ast.AST:
+        for pattern in (*node.patterns, *node.kwd_patterns):
+            self.visit(pattern)
+        return node
+
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
+        if not isinstance(node.value, ast.Attribute):
+            self.visit(node.value)
+        return node
+
+
+def _module(node: ast.AST, path: str, asked: str) -> ast.Call:
+    return _call(node, MODULE, ast.Constant(path), ast.Constant(asked))
+
+
+def _bind(node: ast.AST, name: str, value: ast.expr) -> ast.stmt:
+    return ast.copy_location(ast.Assign([ast.Name(name, ast.Store())], value), node)
+
+
+def _call(node: ast.AST, function: str, *arguments: ast.expr) -> ast.Call:
+    return ast.copy_location(ast.Call(ast.Name(function, ast.Load()), list(arguments), []), node)

@@ -1,14 +1,12 @@
-"""What a learner is told where a statement is not admitted: what it is, and what to write instead."""
+"""What a learner is told where something is not admitted: what it is, and what to write instead."""
 
 from __future__ import annotations
 
-import ast
+from grader.admission.admitted_names import AUTOGRAD
+
+IS_AUTOGRAD, NOT_ADMITTED = "autograd", "not-admitted"
 
 _INSTEAD = {
-    "getattr": "Write the attribute itself, as in x.shape.",
-    "hasattr": "Write the attribute itself, as in x.shape.",
-    "setattr": "Write the assignment itself, as in x.out = y.",
-    "delattr": "Write the assignment itself, as in x.out = None.",
     "eval": "Write the expression itself.",
     "exec": "Write the statements themselves.",
     "open": "An answer reads and writes no files.",
@@ -17,63 +15,85 @@ _INSTEAD = {
     "locals": "Collect the values in a dictionary of your own.",
     "vars": "Collect the values in a dictionary of your own.",
     "input": "Write the value itself.",
-    "type": "Ask with isinstance(x, torch.Tensor).",
-    "super": "Write super().name(...) in a method.",
-    "format": "Write an f-string.",
-    "format_map": "Write an f-string.",
+    "type": "Write a class statement.",
     "cuda": "Write .to(device).",
     "resize_": "Write .view(...) or .reshape(...).",
     "set_grad_enabled": "Gradients stay off: write `with torch.no_grad():`.",
     "enable_grad": "Gradients stay off: write `with torch.no_grad():`.",
 }
 _SYNTAX = {
-    "Match": ("match", "Write if and elif."),
     "AsyncFunctionDef": ("async", "Write a plain function."),
     "AsyncFor": ("async", "Write a plain loop."),
     "AsyncWith": ("async", "Write plain statements."),
     "Await": ("await", "Write a plain call."),
     "TryStar": ("except*", "Write a plain except."),
     "TypeAlias": ("type", "Leave the type away."),
+    "TypeVar": ("type parameters", "Leave them away."),
     "TemplateStr": ("a t-string", "Write an f-string."),
 }
 
 
 class Refused(Exception):
-    """A part of a tree that is not admitted: the node, what it names, and a sentence for the learner."""
+    """An answer asked for what it may not have: the mistake's id, and a sentence for the learner.
 
-    def __init__(self, node: ast.AST, name: str, said: str) -> None:
+    `line` is where it stands, for what is refused before it runs.
+    """
+
+    def __init__(self, said: str, mistake: str = NOT_ADMITTED, line: int | None = None) -> None:
         super().__init__(said)
-        self.node = node
-        self.name = name
-        self.said = said
+        self.mistake = mistake
+        self.line = line
 
 
-def not_a_builtin(name: str) -> str:
-    return _with_instead(f"An answer may not use `{name}`.", name)
+class RefusedImport(ImportError, Refused):
+    """The same for a module, so that `except ImportError` sees a module that is not there."""
+
+    def __init__(self, said: str, mistake: str = NOT_ADMITTED) -> None:
+        Refused.__init__(self, said, mistake)
 
 
-def not_a_field(name: str) -> str:
-    return _with_instead(f"An answer may not use `.{name}`.", name)
+def leads_to_autograd(path: str) -> bool:
+    """Whether one of the names of `torch.autograd.grad` or `.backward` is a way to gradients by torch."""
+    return any(name in AUTOGRAD or name.endswith(("_backward", "_backward_data")) for name in path.split("."))
 
 
-def not_a_member(path: str) -> str:
-    return _with_instead(f"An answer may not use `{path}`.", path.rpartition(".")[2])
+def autograd(door: str) -> Refused:
+    said = f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
+    return Refused(said, IS_AUTOGRAD)
 
 
-def not_a_module(path: str, *, alone: bool = False) -> str:
-    if alone:
-        return f"`{path}` is a module. Take from it what you need where you need it, as in {path}.name."
-    return f"An answer may not use the module `{path}`. torch, numpy and math have what it needs."
+def not_a_builtin(name: str) -> Refused:
+    return Refused(_with_instead(f"An answer may not use `{name}`.", name))
 
 
-def not_syntax(node: ast.AST) -> tuple[str, str]:
-    """The name of a piece of syntax that is not admitted, and the sentence."""
-    kind = type(node).__name__
+def not_a_field(name: str) -> Refused:
+    return autograd(f".{name}") if leads_to_autograd(name) else not_a_builtin(f".{name}")
+
+
+def not_a_member(path: str) -> Refused:
+    return autograd(path) if leads_to_autograd(path) else not_a_builtin(path)
+
+
+def not_changed(what: str) -> Refused:
+    return Refused(f"An answer may not change `{what}`.")
+
+
+def not_a_module(path: str) -> RefusedImport:
+    if path.startswith(("torch.", "functorch")) and leads_to_autograd(path):
+        return RefusedImport(str(autograd(path)), IS_AUTOGRAD)
+    return RefusedImport(f"An answer may not use the module `{path}`. torch, numpy and math have what it needs.")
+
+
+def not_syntax(kind: str, line: int) -> Refused:
+    """A piece of syntax, by the name of its node."""
     name, instead = _SYNTAX.get(kind, (kind, ""))
-    if getattr(node, "type_params", None):
-        name, instead = "type parameters", "Leave them away."
-    return name, f"An answer may not use {name}. {instead}".strip()
+    return Refused(f"An answer may not use {name}. {instead}".strip(), line=line)
+
+
+def an_inner_name(name: str, line: int | None = None) -> Refused:
+    return Refused(f"`{name}` is one of Python's inner names. An answer needs none of them.", line=line)
 
 
 def _with_instead(said: str, name: str) -> str:
-    return f"{said} {_INSTEAD[name]}" if name in _INSTEAD else said
+    instead = _INSTEAD.get(name.rpartition(".")[2])
+    return said if instead is None else f"{said} {instead}"

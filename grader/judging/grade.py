@@ -23,6 +23,7 @@ from grader.judging.verdicts import (
     Place,
     Seen,
     TriedCase,
+    blamed,
     seen_in_trial,
     verdict_of,
 )
@@ -105,11 +106,11 @@ class Grader:
         if part.exercise.code_cells("training"):
             self._grade_loop(part, report, limits)
             return report
-        plan = make_plan(part.analysis, part.exercise, part.attempts, self.settings.static_check)
+        plan = make_plan(part.analysis, part.exercise, part.attempts)
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
         report.attempted = bool(plan.attempts)
         if plan.steps or plan.definitions:
-            judge = Judge(self.launcher, plan, self.truths, limits.seconds)
+            judge = Judge(self.launcher, plan, self.truths, limits.seconds, guarded=self.settings.guarded)
             try:
                 if plan.steps:
                     self._run(judge, known)
@@ -142,10 +143,6 @@ class Grader:
             handed=frozenset({*exercise.graded_gradients, *exercise.given}),
             strict_sizes=self.settings.strict_sizes,
         )
-        if name in plan.forbidden:
-            statement, refusal = plan.forbidden[name]
-            place = Place.of(statement, refusal.line)
-            return replace(evidence, found=Finding("forbidden", refusal.message, refusal.mistake, place))
         if (attempt := plan.attempts.get(name)) is None:
             return replace(evidence, found=_no_attempt(name, source))
         luck = None
@@ -167,8 +164,10 @@ class Grader:
             holds = probed.right
             if seen.right and not holds:
                 holds = self._right_from_further_up(judge, name)
+            statement = evidence.statement and blamed(seen.answer.failure, evidence.statement, plan.statements)
             known[name] = replace(
                 evidence,
+                statement=statement,
                 decisive=seen,
                 shown=lecture,
                 probe=probed,
@@ -200,7 +199,10 @@ class Grader:
             answers = judge.run_cases(steps, [case.program for case in cases], trial)
             tolerance = exercise.grading.tolerance_of(name)
             tried = [TriedCase.of(*pair, tolerance) for pair in zip(cases, answers, strict=False)]
-            known[name] = replace(known[name], cases=tried)
+            failure = next((answer.failure for answer in answers if answer.failure), None)
+            first = known[name].statement
+            statement = first and blamed(failure, first, judge.plan.statements)
+            known[name] = replace(known[name], cases=tried, statement=statement)
 
     def _explain_by_repair(
         self, judge: Judge, verdicts: Sequence[Verdict]

@@ -66,8 +66,11 @@ class StepFailed(Exception):
 class Judge:
     """Runs one plan in several trials. Loses a statement, never the run, to a worker that hangs or dies."""
 
-    def __init__(self, launcher: Launcher, plan: Plan, truths: KnownTruths, seconds: float) -> None:
-        """`seconds` is what all runs of the submission may take together."""
+    def __init__(
+        self, launcher: Launcher, plan: Plan, truths: KnownTruths, seconds: float, *, guarded: bool = True
+    ) -> None:
+        """`seconds` is what all runs of the submission may take together; `guarded` as in `Settings`."""
+        self.guarded = guarded
         self.known = truths
         self.launcher = launcher
         self.plan = plan
@@ -117,6 +120,7 @@ class Judge:
             tuple(name for name, held in self.plan.aliases.items() if held == tensor),
             self.plan.aliases,
             self._names,
+            self.guarded,
         )
         words = set(_WORD.findall("\n".join([*(step.text for step in steps), *(t for text in texts for t in text)])))
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
@@ -181,6 +185,7 @@ class Judge:
             tuple(map(self._step, steps)),
             tuple(programs),
             self._names,
+            self.guarded,
         )
         self.worker = self.worker or self.launcher.start()
         try:
@@ -210,7 +215,7 @@ class Judge:
             worker.channel.send(self._request(trials), deadline=self._until(SETUP_SECONDS))
             truths = [self.known.find(self.plan.exercise, trial, chained) for trial in trials]
             self._next(worker, SETUP_SECONDS, None)
-            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.plan.forbidden})
+            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost})
             given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
             worker.channel.send(Truths(), given, self._until(SETUP_SECONDS))
             return list(zip(self._collect(worker, truths), truths, strict=True))
@@ -269,6 +274,7 @@ class Judge:
             self.plan.places_inside,
             self._names,
             tuple(checks) if trials[0].decides else (),
+            self.guarded,
         )
 
     @property
@@ -283,6 +289,7 @@ class Judge:
             line=step.statement.line,
             text_line=step.statement.text_line,
             writes=step.writes,
+            needed_by=tuple(tensor for tensor, kept in self.plan.slices.items() if step.index in kept),
             hand_over={t: place for t, place in step.hand_over.items() if t not in self.lost},
             hooks=tuple(sorted(step.hooks - self.lost.keys())),
             loops=step.loops,

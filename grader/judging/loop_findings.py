@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from grader.admission.sentences import IS_AUTOGRAD
 from grader.diagnosing import Diagnosis, Mismatch, diagnose
 from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, same_gradient, wrong_record
-from grader.judging.verdicts import MOST_LINES, Finding, Place, failed
+from grader.judging.verdicts import MOST_LINES, Finding, Place, blamed, failed
 from grader.lesson.exercise import Exercise
 from grader.reading.loop_lines import LoopLines, Spot
 from grader.reading.loop_plan import LoopPlan
-from grader.running.protocol import Failure
+from grader.running.protocol import REFUSED, Failure
 
 AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
@@ -63,6 +64,9 @@ def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
 
 def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     plan, trial = evidence.plan, evidence.decisive
+    if trial.failure is not None and trial.failure.type == REFUSED:
+        found = failed(trial.failure, blamed(trial.failure, plan.statement, plan.statements))
+        return replace(found, mistake="autograd-update") if found.mistake == IS_AUTOGRAD else found
     if trial.first(name) is not None:
         return _departure(name, trial, evidence)
     if trial.failure is not None:

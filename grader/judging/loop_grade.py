@@ -6,7 +6,6 @@ import ast
 import math
 from dataclasses import replace
 
-from grader.admission.static_check import AUTOGRAD
 from grader.diagnosing import UNEXPLAINED
 from grader.judging.judge import Judge
 from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, findings_of, first_departure
@@ -34,10 +33,10 @@ def evidence_of_loop(
     if plan is None:
         return [Evidence(name, exercise.label(name)) for name in exercise.graded], None, False
     at = Place.of(plan.loop_statement, plan.loop_line())
-    refused = _unreadable(part, plan) or (_forbidden(plan) if chosen.static_check else None) or _not_stepwise(plan, at)
+    refused = _unreadable(part, plan) or _not_stepwise(plan, at)
     if refused is not None:
         return [_evidence(name, plan, refused) for name in exercise.graded], None, True
-    judge = Judge(launcher, plan.plan(), KnownTruths(), chosen.limits.seconds)
+    judge = Judge(launcher, plan.plan(), KnownTruths(), chosen.limits.seconds, guarded=chosen.guarded)
     written, apart = plan.whole_numbers(), plan.gradients_apart()
     decisive = LoopTrial(exercise, other_data(seed, device), written)
     shown = LoopTrial(exercise, as_written(device), few=True)
@@ -87,19 +86,6 @@ def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
                 place = Place(bad.line, bad.cell, bad.text.strip())
                 return Finding("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
     return None
-
-
-def _forbidden(plan: LoopPlan) -> Finding | None:
-    """What the static check does not admit, where there is such a statement."""
-    found = plan.refusal()
-    if found is None:
-        return None
-    statement, refusal = found
-    place = Place.of(statement, refusal.line)
-    if refusal.mistake == AUTOGRAD:
-        said = f"line {refusal.line}: the loop takes gradients from autograd ({refusal.name})."
-        return Finding("forbidden", said, "autograd-update", place)
-    return Finding("forbidden", refusal.message, refusal.mistake, place)
 
 
 def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:

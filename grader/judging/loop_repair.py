@@ -35,7 +35,7 @@ def repair_lines(
 
     Where edits of several lines would do, there is no telling which line is to blame.
     """
-    statements = _statements(plan, spots)
+    statements = _statements(spots)
     if not statements:
         return None, None
     tensor, exercise = gradient[1:], plan.exercise
@@ -65,13 +65,13 @@ def repair_lines(
     return found, places.pop() if len(places) == 1 else None
 
 
-def _statements(plan: LoopPlan, spots: Sequence[Spot]) -> list[Statement]:
+def _statements(spots: Sequence[Spot]) -> list[Statement]:
     """Statements of the loop, each by itself; none where one would mean something else."""
     found = []
     for spot in spots:
         text = ast.unparse(spot.node)
         (node,) = ast.parse(text).body
-        if ast.dump(node) != ast.dump(spot.node) or not plan.check.admits(text):
+        if ast.dump(node) != ast.dump(spot.node):
             return []  # a name that is local to a function, for one
         found.append(Statement(node, Cell("code", text)))
     return found

@@ -16,8 +16,8 @@ from grader.running.limits import Limits
 class Settings:
     """How to grade. `seed` draws every trial's data; `strict_sizes` fails answers with sizes written in.
 
-    `isolation` is one of `grader.running.confine.ISOLATION_LEVELS`. Without `static_check` statements run that the
-    small language does not admit: for tests of the sandbox alone.
+    `isolation` is one of `grader.running.confine.ISOLATION_LEVELS`. Where it is not `guarded`, statements may do
+    all that Python can: for tests of the sandbox alone.
     """
 
     seed: int
@@ -25,7 +25,7 @@ class Settings:
     strict_sizes: bool = False
     isolation: str = "basic"
     limits: Limits = field(default_factory=Limits)
-    static_check: bool = True
+    guarded: bool = True
 
 
 def settings(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grader.admission.sentences import IS_AUTOGRAD, NOT_ADMITTED
 from grader.diagnosing import (
     UNEXPLAINED,
     Diagnosis,
@@ -23,7 +24,7 @@ from grader.diagnosing import (
 )
 from grader.judging.details import details_of
 from grader.report.records import ShownData, Status, Verdict
-from grader.running.protocol import Description, Failure
+from grader.running.protocol import REFUSED, Description, Failure
 from grader.syntax.source import Statement
 from grader.truth.autograd import Forward, Gradients
 from grader.truth.cases import Case
@@ -384,12 +385,23 @@ def _only_these_sizes(name: str) -> str:
     )
 
 
+def blamed(failure: Failure | None, statement: Statement, others: Sequence[Statement]) -> Statement:
+    """`statement`, or the one of the `others` in which something is refused that it needs."""
+    if failure is None or failure.type != REFUSED or failure.line is None:
+        return statement
+    above = [other for other in others if other.line <= (failure.line or 0)]
+    return max(above, key=lambda other: other.line, default=statement)
+
+
 def failed(failure: Failure, statement: Statement | None) -> Finding:
     """An exception, a timeout or a lost worker in words."""
     place = None if failure.line is None or statement is None else Place.of(statement, failure.line)
     if failure.type in _PLAIN_WORDS:
         status: Status = "timeout" if failure.type == "timeout" else "error"
         return Finding(status, _PLAIN_WORDS[failure.type], failure.type, place)
+    if failure.type == REFUSED:
+        mistake = IS_AUTOGRAD if failure.name == IS_AUTOGRAD else NOT_ADMITTED
+        return Finding("forbidden", failure.text, mistake, place)
     if failure.type in ("NameError", "UnboundLocalError"):
         known = failure.name or failure.text
         said = f"The name {known!r} is not defined at this point. Is it misspelt, or defined further down?"

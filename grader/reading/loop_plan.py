@@ -6,7 +6,6 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from grader.admission.static_check import Refusal, StaticCheck
 from grader.lesson.exercise import Exercise
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names
@@ -25,7 +24,6 @@ class LoopPlan:
     indexes: list[int]
     loops: dict[int, list[ast.For | ast.While]]
     names: Names
-    check: StaticCheck
     all_statements: Sequence[Statement] = ()
 
     @property
@@ -77,13 +75,6 @@ class LoopPlan:
                         return True
         return False
 
-    def refusal(self) -> tuple[Statement, Refusal] | None:
-        """The first statement that the static check does not admit, with the reason."""
-        for index, statement in sorted(zip(self.indexes, self.statements, strict=True), key=lambda pair: pair[0]):
-            if (refusal := self.check.refusal(index)) is not None:
-                return statement, refusal
-        return None
-
     @property
     def loop_statement(self) -> Statement:
         """The statement in whose text the loop stands: a function, where the last statement calls it."""
@@ -125,5 +116,4 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
     statements = [analysis.statements[index] for index in kept]
-    check = StaticCheck(analysis.statements, analysis.effects, kept, analysis.names.own_functions)
-    return LoopPlan(exercise, statements, kept, loops, analysis.names, check, analysis.statements)
+    return LoopPlan(exercise, statements, kept, loops, analysis.names, analysis.statements)

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from grader.admission.static_check import Refusal, StaticCheck
 from grader.lesson.exercise import DTYPE, Exercise
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names
@@ -51,7 +50,6 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     attempts: dict[str, Attempt] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    forbidden: dict[str, tuple[Statement, Refusal]] = field(default_factory=dict)
     places_inside: dict[str, str] = field(default_factory=dict)
     names: Names = field(default_factory=lambda: Names({}))
     slices: dict[str, set[int]] = field(default_factory=dict)
@@ -90,25 +88,17 @@ def short_texts(statements: Iterable[Statement]) -> list[str]:
     return texts
 
 
-def make_plan(
-    analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], static_check: bool = True
-) -> Plan:
+def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> Plan:
     """Slice the submission to what feeds the graded gradients, and order it so that each is judged on truth.
-
-    A gradient is forbidden that needs a statement which the static check does not admit, and none of its
-    statements run for it. Without `static_check` all is admitted.
 
     A statement that reads a gradient runs after that gradient was judged, except where the submission reads
     it between two of its writes: there it sees the unfinished value, as it would in a plain run.
     """
-    return _Planner(analysis, exercise, dict(attempts), static_check).plan()
+    return _Planner(analysis, exercise, dict(attempts)).plan()
 
 
 class _Planner:
-    def __init__(
-        self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt], static_check: bool
-    ) -> None:
-        self.static_check = static_check
+    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt]) -> None:
         self.analysis = analysis
         self.exercise = exercise
         self.attempts = attempts
@@ -133,27 +123,19 @@ class _Planner:
         slices = {tensor: self.slicer.slice(attempt.writers) for tensor, attempt in self.attempts.items()}
         running = set().union(*slices.values())
         forward_lines = self._own_forward_lines(running)
-        forbidden: dict[str, tuple[Statement, Refusal]] = {}
-        if self.static_check:
-            check = StaticCheck(
-                self.analysis.statements, self.analysis.effects, running, self.analysis.names.own_functions
-            )
-            forbidden = self._forbidden(check, slices)
-            forward_lines = [line for line in forward_lines if check.admits(self.analysis.statements[line[0]].text)]
         apart = {name: kept for name, kept in slices.items() if name in self.exercise.definitions}
-        kept = set().union(*(own for t, own in slices.items() if t not in forbidden and t not in apart))
+        kept = set().union(*(own for t, own in slices.items() if t not in apart))
         aliases = {
             name: tensor
             for name, tensor in self.cut_names.items()
             if name == "d" + tensor or any(name in e.writes for e in self.analysis.effects)
         }
-        hooked = {t: a.place for t, a in self.attempts.items() if a.inside and t not in forbidden}
+        hooked = {t: a.place for t, a in self.attempts.items() if a.inside}
         return Plan(
             exercise=self.exercise,
-            steps=self._steps(kept, slices, forbidden),
+            steps=self._steps(kept, slices),
             attempts=self.attempts,
             aliases=aliases,
-            forbidden=forbidden,
             places_inside=hooked,
             names=self.analysis.names,
             slices=slices,
@@ -164,24 +146,8 @@ class _Planner:
             definitions={
                 name: [self._step(index, {}) for index in self._order(sorted(own)) or sorted(own)]
                 for name, own in apart.items()
-                if name not in forbidden
             },
         )
-
-    def _forbidden(self, check: StaticCheck, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, Refusal]]:
-        """The gradients whose statements, or the expression that holds their value, the check does not admit."""
-        found = {}
-        for tensor, kept in slices.items():
-            refusals = ((index, check.refusal(index)) for index in sorted(kept))
-            first = next(((index, refusal) for index, refusal in refusals if refusal is not None), None)
-            attempt = self.attempts[tensor]
-            if first is None and not attempt.inside:
-                index = attempt.writers[-1]
-                refusal = check.refusal_of_place(index, attempt.place)
-                first = (index, refusal) if refusal is not None else None
-            if first is not None:
-                found[tensor] = (self.analysis.statements[first[0]], first[1])
-        return found
 
     def _reads(self, kept: Iterable[int]) -> frozenset[str]:
         indexes = list(kept)
@@ -224,9 +190,8 @@ class _Planner:
                 found.append((index, tuple(sorted(names))))
         return found
 
-    def _steps(self, kept: set[int], slices: Mapping[str, set[int]], forbidden: Mapping[str, object]) -> list[Step]:
-        judged = {tensor: attempt for tensor, attempt in self.attempts.items() if tensor not in forbidden}
-        judged = {tensor: attempt for tensor, attempt in judged.items() if tensor in self.graded}
+    def _steps(self, kept: set[int], slices: Mapping[str, set[int]]) -> list[Step]:
+        judged = {tensor: attempt for tensor, attempt in self.attempts.items() if tensor in self.graded}
         order = self._order(sorted(kept))
         if order is not None:
             return [self._step(index, judged) for index in order]

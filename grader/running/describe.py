@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.running.protocol import MAX_DIMENSIONS, MAX_NAME, MAX_TEXT, Description, Failure
+from grader.admission.policy import SUBMISSION
+from grader.admission.sentences import Refused
+from grader.running.protocol import MAX_DIMENSIONS, MAX_NAME, MAX_TEXT, REFUSED, Description, Failure
 
-SUBMISSION = "<submission>"
 MAX_ELEMENTS = 2_000_000
 
 
@@ -45,6 +46,8 @@ def describe_exception(error: BaseException) -> Failure:
         text = str(error)
     except Exception:
         text = ""
+    if isinstance(error, Refused):
+        return Failure(REFUSED, _short(text, MAX_TEXT), error.line or line, error.mistake)
     name = getattr(error, "name", None) if isinstance(error, NameError) else None
     known = _short(name, MAX_TEXT) if isinstance(name, str) else None
     return Failure(_short(type(error).__name__), _short(text, MAX_TEXT), line, known)

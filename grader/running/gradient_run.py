@@ -19,6 +19,7 @@ from grader.running.describe import describe_exception, describe_value
 from grader.running.instrument import HAND_OVER, RAISED, STEPS, hook_gradients, hook_loops
 from grader.running.loop_run import LoopRun, generators_in
 from grader.running.protocol import (
+    REFUSED,
     CaseResult,
     Cases,
     Channel,
@@ -36,7 +37,7 @@ from grader.running.protocol import (
     Variants,
     VariantValues,
 )
-from grader.running.stand_ins import stand_ins
+from grader.running.stand_ins import provided, stand_ins
 from grader.running.statements import arithmetic_of, assign, evaluate, run_alone, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
@@ -53,7 +54,7 @@ def make(program: Program, parameters: Mapping[str, Any]) -> None:
 def _only_set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What a loop finds defined: the setup, for it runs the forward pass itself."""
     with arithmetic_of(parameters):
-        return set_up(program, parameters) | stand_ins() | {"__name__": "__main__"}
+        return set_up(program, parameters)
 
 
 def _setting(program: Program, parameters: Mapping[str, Any]) -> tuple[Program, str]:
@@ -72,7 +73,7 @@ def _provided(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]
     namespace = {name: value.detach() if isinstance(value, Tensor) else value for name, value in namespace.items()}
     if isinstance(namespace.get("parameters"), list):
         namespace["parameters"] = [namespace[name] for name in program.trained if name in namespace]
-    return namespace | stand_ins() | {"__name__": "__main__"}
+    return namespace
 
 
 def names_of(rules: NameRules) -> Names:
@@ -84,21 +85,29 @@ class TrialRun:
     """The statements of a submission in one trial: its namespace, and what is put right in it between statements."""
 
     def __init__(
-        self, program: Program, parameters: Mapping[str, Any], aliases: Mapping[str, str], *, loop: bool = False
+        self,
+        program: Program,
+        parameters: Mapping[str, Any],
+        aliases: Mapping[str, str],
+        *,
+        guarded: bool,
+        loop: bool = False,
     ) -> None:
         self.program = program
         self.parameters = parameters
         self.aliases = aliases
+        self.guarded = guarded
         self.done: set[str] = set()
         self.failures: dict[str, Failure] = {}
         self.given: Mapping[str, Tensor] = {}
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
         if loop:
-            self.namespace = _only_set_up(program, parameters)
+            found = _only_set_up(program, parameters)
         else:
             if (setting := _setting(program, parameters)) not in _made:
                 make(program, parameters)
-            self.namespace = _made.pop(setting)
+            found = _made.pop(setting)
+        self.namespace = provided(found, guarded=guarded)
         for name in {*program.kept, *stand_ins()} & self.namespace.keys():
             self._protect(name, self.namespace[name])
 
@@ -117,11 +126,17 @@ class TrialRun:
             self.namespace[name] = value
 
     def execute(self, step: StepRequest, hook: Callable[[Any], None]) -> Failure | None:
-        """Run one statement; an exception is kept for every gradient that the statement writes."""
+        """Run one statement; an exception is kept for every gradient that the statement writes.
+
+        What admission refuses is kept for all whose answer the statement belongs to: they do not run any more.
+        """
+        before = [self.failures.get(tensor) for tensor in step.writes]
+        if before and all(failure is not None and failure.type == REFUSED for failure in before):
+            return before[0]
         with arithmetic_of(self.parameters):
-            failure = run_statement(step.text, step.text_line, self.namespace, hook)
+            failure = run_statement(step.text, step.text_line, self.namespace, hook, guarded=self.guarded)
         if failure is not None:
-            for tensor in step.writes:
+            for tensor in step.needed_by if failure.type == REFUSED else step.writes:
                 self.failures.setdefault(tensor, failure)
         for tensor in self.given.keys() & set(step.writes):
             self.put_back(tensor, self.given[tensor])
@@ -141,13 +156,14 @@ class TrialRun:
     def evaluate(self, place: str) -> Any:
         """What the expression `place` holds."""
         with arithmetic_of(self.parameters):
-            return evaluate(place, self.namespace)
+            return evaluate(place, self.namespace, guarded=self.guarded)
 
     def assign(self, tensor: str, place: str, truth: Tensor) -> None:
         """Put the true gradient where the submission holds its own."""
         try:
             with arithmetic_of(self.parameters):
-                assign(place, in_the_kind_of(self.namespace.get(tensor), truth.clone()), self.namespace)
+                kind = in_the_kind_of(self.namespace.get(tensor), truth.clone())
+                assign(place, kind, self.namespace, guarded=self.guarded)
         except Exception:
             return  # an expression that cannot be assigned to keeps the learner's value
 
@@ -169,7 +185,7 @@ class TrialRun:
             scope = dict(self.namespace)
             try:
                 with arithmetic_of(self.parameters):
-                    run_alone(check.text, scope)
+                    run_alone(check.text, scope, guarded=self.guarded)
                 tensors = [name for name in check.names if isinstance(scope[name], Tensor)]
                 same = all(self._same(name, scope[name]) for name in tensors)
             except BaseException:
@@ -199,7 +215,8 @@ class GradientRun:
         self.announced: int | None = None
         self.has_loop = any(step.loops for step in request.steps)
         self.trials = [
-            TrialRun(request.program, parameters, request.aliases, loop=self.has_loop) for parameters in request.trials
+            TrialRun(request.program, parameters, request.aliases, guarded=request.guarded, loop=self.has_loop)
+            for parameters in request.trials
         ]
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
@@ -283,7 +300,7 @@ class CaseRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
-        self.trial = TrialRun(request.program, request.trial, {})
+        self.trial = TrialRun(request.program, request.trial, {}, guarded=request.guarded)
 
     def run(self, _: Mapping[str, Tensor]) -> None:
         """Run the definitions, then each program; an exception in a definition ends the run."""
@@ -292,7 +309,7 @@ class CaseRun:
         with arithmetic_of(self.request.trial):
             for step in self.request.steps:
                 self.channel.send(Running(step.index))
-                failure = run_statement(step.text, step.text_line, namespace, rewrite)
+                failure = run_statement(step.text, step.text_line, namespace, rewrite, guarded=self.request.guarded)
                 if failure is not None:
                     self.channel.send(Done(failure=failure))
                     return
@@ -302,7 +319,7 @@ class CaseRun:
         self.channel.send(Done())
 
     def _result(self, text: str, scope: dict[str, Any]) -> tuple[Said, Tensor | None]:
-        failure = run_statement(text, 1, scope, lambda _: None, "case")
+        failure = run_statement(text, 1, scope, lambda _: None, "case", guarded=self.request.guarded)
         if failure is not None:
             return Said(failure=failure), None
         try:
@@ -321,7 +338,7 @@ class VariantRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
-        self.trial = TrialRun(request.program, request.trial, request.aliases)
+        self.trial = TrialRun(request.program, request.trial, request.aliases, guarded=request.guarded)
         self.rewrite = partial(drop_inert_calls, own_functions=names_of(request.names).own_functions)
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
@@ -345,7 +362,8 @@ class VariantRun:
         self.channel.send(VariantValues(), values)
 
     def _succeeds(self, text: str, line: int) -> bool:
-        return run_statement(text, line, self.trial.namespace, self.rewrite, "variant") is None
+        guarded = self.request.guarded
+        return run_statement(text, line, self.trial.namespace, self.rewrite, "variant", guarded=guarded) is None
 
 
 def _note_failure(trial: TrialRun, tensors: tuple[str, ...], error: Exception) -> None:

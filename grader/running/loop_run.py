@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grader.admission.silent import ProgressStandIn
 from grader.lesson.program import Program
 from grader.running.protocol import (
     MAX_NAME,
@@ -21,7 +22,6 @@ from grader.running.protocol import (
     Record,
     Request,
 )
-from grader.running.stand_ins import ProgressStandIn
 
 _MOST_ELEMENTS = 1_000_000
 GENERATOR, UPSTREAM = "generator", "upstream:"

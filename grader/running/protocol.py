@@ -26,6 +26,9 @@ MAX_TEXT, MAX_NAME, MAX_DIMENSIONS, MAX_RECORDS = 300, 60, 64, 20
 _HEADER = struct.Struct("!II")
 _AT_ONCE, _SHORTEST = 1 << 16, 0.001
 
+REFUSED = "Refused"
+"""The type of a failure that admission is the cause of; its name is then the mistake's id."""
+
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Name = Annotated[str, Meta(max_length=MAX_NAME)]
 Number = Annotated[int, Meta(ge=0, le=10**9)]
@@ -51,6 +54,7 @@ class StepRequest(Part):
     """A statement to run, and the gradients (tensor -> expression) to hand over after it.
 
     The loops that begin on the lines `loops` take their steps from the judge; `runs_loop` where they run here.
+    `needed_by` are all whose answer it belongs to.
     """
 
     index: int
@@ -58,6 +62,7 @@ class StepRequest(Part):
     line: int
     text_line: int
     writes: tuple[str, ...] = ()
+    needed_by: tuple[str, ...] = ()
     hand_over: dict[str, str] = {}
     hooks: tuple[str, ...] = ()
     loops: tuple[int, ...] = ()
@@ -91,6 +96,7 @@ class Run(Message, tag="run"):
     places: dict[str, str] = {}
     names: NameRules = msgspec.field(default_factory=NameRules)
     checks: tuple[ForwardCheck, ...] = ()
+    guarded: bool = True
 
 
 class Variants(Message, tag="variants"):
@@ -104,6 +110,7 @@ class Variants(Message, tag="variants"):
     fresh: tuple[str, ...] = ()
     aliases: dict[str, str] = {}
     names: NameRules = msgspec.field(default_factory=NameRules)
+    guarded: bool = True
 
 
 class Cases(Message, tag="cases"):
@@ -114,6 +121,7 @@ class Cases(Message, tag="cases"):
     steps: tuple[StepRequest, ...]
     programs: tuple[str, ...]
     names: NameRules = msgspec.field(default_factory=NameRules)
+    guarded: bool = True
 
 
 class Truths(Message, tag="truths"):

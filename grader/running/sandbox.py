@@ -192,7 +192,9 @@ def main() -> None:
 def _serve_forks(requests: socket.socket, terms: Terms) -> None:
     try:
         import grader.running.worker  # loaded here once, so that every worker is forked with torch warm
+        from grader.running.no_autograd import take_out_autograd
 
+        take_out_autograd()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         confinement = _Confinement(terms)

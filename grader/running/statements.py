@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from grader.admission.policy import compile_answer
-from grader.running.describe import SUBMISSION, describe_exception
+from grader.admission.policy import SUBMISSION, compile_answer
+from grader.admission.sentences import Refused
+from grader.running.describe import describe_exception
 from grader.running.protocol import Failure
 
 CASE = "<case>"
@@ -34,8 +35,11 @@ class Float64Islands(TorchFunctionMode):
         if any(value is torch.float32 for value in args):
             args = tuple(torch.float64 if value is torch.float32 else value for value in args)
         result = func(*args, **kwargs)
-        if isinstance(result, Tensor) and result.dtype is torch.float32 and func in _FROM_OUTSIDE:
-            return result.double()
+        if isinstance(result, Tensor):
+            if result.is_complex():
+                raise Refused("An answer may not use complex numbers: gradients are real.")
+            if result.dtype is torch.float32 and func in _FROM_OUTSIDE:
+                return result.double()
         return result
 
 
@@ -68,35 +72,44 @@ def run_statement(
     namespace: dict[str, Any],
     rewrite: Callable[[ast.Module], None],
     purpose: str = "graded",
+    *,
+    guarded: bool = True,
 ) -> Failure | None:
     """Run one statement as `rewrite` leaves it; whatever it raises comes back as a description.
 
-    `purpose` tells rewritings of one text apart.
+    `purpose` tells rewritings of one text apart. Not `guarded`, it may do all that Python can.
     """
     key = text, text_line, purpose
     filename = CASE if purpose == "case" else SUBMISSION
     try:
         if key not in _codes:
-            _codes[key] = compile_answer(text, filename, line=text_line, rewrite=rewrite)
+            _codes[key] = compile_answer(text, filename, line=text_line, rewrite=rewrite, guarded=guarded)
         exec(_codes[key], namespace)
     except BaseException as error:
         return describe_exception(error)
     return None
 
 
-def evaluate(place: str, namespace: dict[str, Any]) -> Any:
+def evaluate(place: str, namespace: dict[str, Any], *, guarded: bool = True) -> Any:
     """What the expression `place` of a submission holds."""
-    return eval(compile_answer(place, "<place>", "eval"), namespace)
+    return eval(compile_answer(place, mode="eval", guarded=guarded), namespace)
 
 
-def assign(place: str, value: Any, namespace: dict[str, Any]) -> None:
+def assign(place: str, value: Any, namespace: dict[str, Any], *, guarded: bool = True) -> None:
     """Store `value` where a submission keeps it: at a name, or in a field or an item."""
     if place.isidentifier():
         namespace[place] = value
     else:
-        exec(compile_answer(f"{place} = {TRUTH}", "<place>"), {**namespace, TRUTH: value})
+        code = compile_answer(place, rewrite=_store, guarded=guarded)
+        exec(code, {**namespace, TRUTH: value})
 
 
-def run_alone(text: str, namespace: dict[str, Any]) -> None:
+def _store(tree: ast.Module) -> None:
+    """Make `place = truth` of `place`."""
+    place = ast.unparse(tree)
+    tree.body = ast.parse(f"{place} = {TRUTH}").body
+
+
+def run_alone(text: str, namespace: dict[str, Any], *, guarded: bool = True) -> None:
     """Run a statement as it stands, and let it raise."""
-    exec(compile_answer(text, SUBMISSION), namespace)
+    exec(compile_answer(text, guarded=guarded), namespace)

@@ -11,7 +11,6 @@ from grader.lesson.program import Program
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
 from grader.running.protocol import Cases, Channel, Ready, Request, Run, Variants
-from grader.running.stand_ins import stand_in_for_packages
 
 _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
     Run: GradientRun,
@@ -32,7 +31,6 @@ def serve(channel: Channel[Request]) -> None:
     """Answer run requests until the judge closes the channel."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
-    stand_in_for_packages()
     while True:
         try:
             request, _ = channel.receive()

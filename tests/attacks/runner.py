@@ -99,7 +99,7 @@ class Range:
         earlier = KnownTruths().find(exercise, other_data(EARLIER_SEED, "cpu")).gradients.total["h"].tolist()
         self.places = dataclasses.replace(places, values=places.values | {"EARLIER": json.dumps(earlier)})
         self.mode = mode
-        self.settings = Settings(seed=SEED, isolation=level, limits=Limits(seconds=30), static_check=mode != "second")
+        self.settings = Settings(seed=SEED, isolation=level, limits=Limits(seconds=30), guarded=mode != "second")
         self.control = places.folder / "submissions" / "control.py"
         self.control.write_text(SOFTMAX_MINUS_ONE)
         self.grader = self._open()

@@ -1,0 +1,64 @@
+"""Quiet stand-ins for what an answer may mention but a grader does not need: plots, checks, progress bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+
+class Silent:
+    """Accepts every attribute, call, index and iteration, and does nothing."""
+
+    def __getattr__(self, name: str) -> Silent:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_: object, **__: object) -> Silent:
+        return self
+
+    def __getitem__(self, key: object) -> Silent:
+        return self
+
+    def __setitem__(self, key: object, value: object) -> None:
+        return None
+
+    def __iter__(self) -> Iterator[Silent]:
+        return iter((self, self))
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def __bool__(self) -> bool:
+        return True
+
+
+class ProgressStandIn:
+    """Iterates like tqdm and draws nothing."""
+
+    def __init__(self, iterable: Iterable[Any] = (), *_: object, **__: object) -> None:
+        self.iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.iterable)
+
+    def __getattr__(self, name: str) -> Silent:
+        return Silent()
+
+    @staticmethod
+    def tqdm(*given: Any, **options: Any) -> ProgressStandIn:
+        """`tqdm.tqdm(...)`, for those who import the package."""
+        return ProgressStandIn(*given, **options)
+
+    @staticmethod
+    def trange(*sizes: int, **options: Any) -> ProgressStandIn:
+        return ProgressStandIn(range(*sizes), **options)
+
+    def __enter__(self) -> ProgressStandIn:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
