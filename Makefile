@@ -83,7 +83,7 @@ bench: $(DEV) ## measure speed, as ratios within one run, and batches
 mutants: $(DEV) ## prove the grader on wrong answers by the hundred (some minutes)
 	@$(BIN)/python -m tests.mutation.report $(ARGS)
 
-security: $(DEV) ## meet every hostile submission on every isolation level, and write the tables of SECURITY.md (some minutes)
+security: $(DEV) ## meet every hostile submission on every isolation level, and write docs/attacks.md (some minutes)
 	@$(BIN)/python -m tests.attacks.report $(ARGS)
 
 pictures: $(DEV) ## draw the README's pictures: a graded run, a notebook, progress(), the HTML report

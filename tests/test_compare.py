@@ -167,7 +167,7 @@ def test_judged_in_order(
     mistake: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # the static check refuses what makes a sparse or a complex tensor before it is judged
+    # guards refuse what makes a sparse or a complex tensor before it is judged
     monkeypatch.setattr(grader, "settings", dataclasses.replace(grader.settings, guarded=False))
     (report,) = grade_text(f"dbnbias = {value}\n", exercise="ex1")
     (verdict,) = [verdict for verdict in report.verdicts if verdict.name == "bnbias"]

@@ -71,7 +71,7 @@ def launcher(request: pytest.FixtureRequest) -> Iterator[Launcher]:
 
 
 def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
-    """The verdicts on a text that the static check would not let through."""
+    """The verdicts on a text that guards would not let through."""
     path.write_text(text)
     with Grader(Settings(seed=3, guarded=False), launcher) as grader:
         (report,) = grader.grade_file(path, "ex1")

@@ -71,7 +71,7 @@ def test_each_status_costs_its_own_gradient(ex1: Any, gradient: str, line: str, 
 
 @pytest.fixture(scope="module")
 def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Verdicts]]:
-    """`ex1` where the static check is switched off, so that what it refuses runs."""
+    """`ex1` without guards, so that what they refuse runs."""
     path = tmp_path_factory.mktemp("second-wall") / "answers.py"
 
     def grade(**replaced: str) -> Verdicts:

@@ -138,7 +138,7 @@ NUMPY = _words(
     "atleast_2d tile repeat flip fliplr flipud roll take put take_along_axis put_along_axis choose nonzero argwhere",
     "flatnonzero ix_ copyto place putmask fill_diagonal add isin searchsorted shape ndim size append delete",
     "ndarray float16 float32 float64 int8 int16 int32 int64 uint8 bool_ double single newaxis pi e inf nan",
-    "errstate finfo iinfo apply_along_axis histogram cov corrcoef cbrt interp invert floating integer",
+    "errstate finfo iinfo vectorize apply_along_axis histogram cov corrcoef cbrt interp invert floating integer",
 )
 MATH = _words(
     "acos acosh asin asinh atan atan2 atanh ceil comb copysign cos cosh degrees dist e erf erfc exp expm1 fabs",
@@ -156,6 +156,9 @@ MODULES: Mapping[str, frozenset[str]] = {
     "torch.backends.mps": _words("is_available is_built"),
     "torch.nn": NEURAL,
     "torch.nn.functional": FUNCTIONAL,
+    "torch.nn.init": _words(
+        "zeros_ ones_ constant_ eye_ normal_ uniform_ xavier_normal_ xavier_uniform_ kaiming_normal_"
+    ),
     "numpy": NUMPY,
     "numpy.linalg": _words("norm inv solve det matrix_power"),
     "numpy.random": _words("seed rand randn randint random normal uniform permutation shuffle choice default_rng"),

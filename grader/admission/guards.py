@@ -65,6 +65,7 @@ _LISTED: Mapping[type, frozenset[str]] = {
     BaseException: frozenset({"args", "value", "name"}),
 }
 _COMPLEX = "An answer may not use complex numbers: gradients are real."
+_OBJECTS = "An array of an answer holds numbers or texts, and no other objects. A list can hold them."
 _SAID_OF_CODE = frozenset({"__name__", "__qualname__", "__doc__"})
 _INNER_OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
 _STORED: Mapping[type, tuple[str, ...]] = {Tensor: ("data", "grad"), nn.Parameter: ("data", "grad")}
@@ -234,7 +235,10 @@ def store(value: Any, name: str) -> Any:
         raise an_inner_name(name)
     if name in _STORED.get(kind, ()) or kind is SimpleNamespace or isinstance(value, Silent):
         return value
-    if kind in own_classes and not (isinstance(value, nn.Module) and name in _INNER_OF_MODULES):
+    if isinstance(value, nn.Module):
+        if name not in _INNER_OF_MODULES:
+            return value
+    elif kind in own_classes:
         return value
     if _is_own_function(value) or (isinstance(value, type) and value in own_classes):
         return value
@@ -308,8 +312,8 @@ def checked(function: Callable[..., Any], path: str) -> Callable[..., Any]:
                 _refuse_keyword(name, said[name], path)
         said.pop("requires_grad", None)
         made = function(*given, **said)
-        if isinstance(made, (np.ndarray, np.generic)) and made.dtype.kind in "cV":
-            raise Refused(_COMPLEX)
+        if isinstance(made, (np.ndarray, np.generic)) and made.dtype.kind in "cOV":
+            raise Refused(_COMPLEX if made.dtype.kind == "c" else _OBJECTS)
         return made
 
     if isinstance(function, np.ufunc):

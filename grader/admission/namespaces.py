@@ -58,7 +58,9 @@ def _switched(off: bool, decorated: Any) -> Any:
 def _plain_call(real: Callable[..., Any]) -> Callable[..., Any]:
     """A type that is called with sizes or numbers: `torch.Tensor(3, 4)`. Its keywords are addresses."""
 
-    def make(*given: Any) -> Any:
+    def make(*given: Any, **said: Any) -> Any:
+        if said:
+            raise not_a_builtin(f"{real.__name__}({next(iter(said))!s}=...)")
         return real(*given)
 
     return make
@@ -122,7 +124,10 @@ _OTHERWISE: Mapping[str, Mapping[str, Any]] = {
         "set_grad_enabled": _set_grad_enabled,
     },
     "torch.nn": {"Parameter": stand_in("Parameter", nn.Parameter, _parameter)},
-    "numpy": {"ndarray": stand_in("ndarray", np.ndarray, _no_array)},
+    "numpy": {
+        "ndarray": stand_in("ndarray", np.ndarray, _no_array),
+        "vectorize": lambda function: checked(np.vectorize(function), "numpy.vectorize"),
+    },
     "types": {"SimpleNamespace": _simple_namespace},
     "collections": {"namedtuple": _namedtuple},
     "functools": {"wraps": _wraps},

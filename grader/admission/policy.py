@@ -62,7 +62,7 @@ def _refuse_inner_names(tree: ast.AST) -> None:
     for node in nodes_below(tree):
         for name in _names_in(node):
             method = isinstance(node, ast.FunctionDef) and name in MAGIC_METHODS
-            if is_inner(name) and not method and name != "__name__":
+            if is_inner(name) and not method and name not in ("__name__", "__slots__"):
                 raise an_inner_name(name, getattr(node, "lineno", None))
 
 

@@ -31,10 +31,11 @@ def take_out_autograd() -> None:
         for name in (*_SWITCHES, *_TRANSFORMS):
             if hasattr(module, name):
                 setattr(module, name, _gone)
-    for holder in (torch, torch._C._nn):
-        for name in [name for name in dir(holder) if name.endswith(_KERNELS)]:
-            delattr(holder, name)
     kinds: Any = torch._ops._OpNamespace
+    spaces = [space for space in vars(torch.ops).values() if isinstance(space, kinds)]
+    for holder in (torch, torch._C._nn, *spaces):
+        for name in [name for name in vars(holder) if name.endswith(_KERNELS)]:
+            delattr(holder, name)
     kinds.__getattr__ = _for_torch_alone(kinds.__getattr__)
     torch._C._jit_get_operation = _for_torch_alone(torch._C._jit_get_operation)
 

@@ -373,10 +373,7 @@ for place in range(3):
 # do not sum to zero, look at the dimension of your sums and at the brackets: one factor multiplies all three terms.
 
 # %% tags=["backward"]
-dhprebn = (
-    bngain * bnvar_inv / n
-    * (n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))
-)
+dhprebn = bngain * bnvar_inv / n * (n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))
 
 # %%
 cmp("hprebn", dhprebn, hprebn)

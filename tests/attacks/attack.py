@@ -11,7 +11,7 @@ from tests.answers.build import LINES
 
 Result = Literal["stopped", "harmless", "not stopped"]
 """`stopped`: refused, cut off or failed. `harmless`: it ran to its end and gained nothing. `not stopped`: it reached
-its goal, or the static check alone let it through to where it would."""
+its goal."""
 
 STOPPED: Result = "stopped"
 HARMLESS: Result = "harmless"
@@ -42,8 +42,8 @@ class Attack:
     hands over the right gradient, so that credit shows it. `before` is graded first, by the same grader: an
     accomplice. `seconds` is the submission's limit; `exercise` None leaves it to the file.
 
-    `first` is what the static check does alone. `second` is what the sandbox does where the first is switched
-    off, on each level: basic, partial, full. With both layers nothing may be `not stopped`, on any level.
+    `guards` is what becomes of it where its statements run guarded, on every level. `sandbox` is what the sandbox
+    does where they do not, on each level: basic, partial, full. Guarded, nothing may be `not stopped`.
 
     `varies` says that a machine may stop more than is written here (a user without root's powers, a library that
     needs a temporary folder). `hole` says in a sentence what is still to be mended; until then the attack ends
@@ -53,10 +53,10 @@ class Attack:
     id: str
     title: str
     lines: str = ""
-    first: Result = STOPPED
-    second: tuple[Result, Result, Result] = (STOPPED, STOPPED, STOPPED)
+    guards: Result = STOPPED
+    sandbox: tuple[Result, Result, Result] = (STOPPED, STOPPED, STOPPED)
     tensor: str = "h"
-    exercise: str | None = "ex1"
+    exercise: str | None = "makemore/ex1"
     before: str = ""
     make: Callable[[Path, Places], Path] | None = None
     seconds: float = 5.0
@@ -69,19 +69,19 @@ class Attack:
             return self.make(folder, places)
         path = folder / "submission.py"
         # one honest answer beside the hostile one, where the exercise has room for it
-        honest = f"\n{LINES['db2']}\n" if self.exercise == "ex1" else "\n"
+        honest = f"\n{LINES['db2']}\n" if self.exercise == "makemore/ex1" else "\n"
         path.write_text(places.fill(self.lines.strip("\n") + honest), encoding="utf-8")
         return path
 
 
 def fits(attack: Attack, mode: str, level: str, result: Result) -> bool:
-    """Is this what must become of the attack? `mode` is `first` or `second` wall alone, or `both`."""
-    if mode == "both":
-        return (result == OPEN) == (bool(attack.hole) and attack.first != STOPPED)
+    """Is this what must become of the attack? `mode` is `guarded`, or `free` where only the sandbox holds it."""
     wanted = expected(attack, mode, level)
     return result == wanted or (attack.varies and RANKS.index(result) > RANKS.index(wanted))
 
 
 def expected(attack: Attack, mode: str, level: str) -> Result:
-    """What the data say of one layer alone."""
-    return attack.first if mode == "first" else attack.second[("basic", "partial", "full").index(level)]
+    """What the data say of the attack on one level."""
+    if mode == "guarded":
+        return OPEN if attack.hole else attack.guards
+    return attack.sandbox[("basic", "partial", "full").index(level)]

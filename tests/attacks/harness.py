@@ -50,7 +50,7 @@ class Outcome:
 class Range:
     """Everything that an attack may harm, and the process that grades. A context manager.
 
-    `mode` is `both` walls, the `first` alone (nothing runs), or the `second` with the first switched off.
+    `mode` is `guarded`, as people's answers run, or `free`, where only the sandbox holds them.
     """
 
     def __init__(self, mode: str, level: str = "basic") -> None:

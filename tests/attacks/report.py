@@ -1,4 +1,4 @@
-"""`make security`: run every attack against each layer and each level, and write the tables of SECURITY.md."""
+"""`make security`: run every attack guarded and free, on each isolation level, and write docs/attacks.md."""
 
 from __future__ import annotations
 
@@ -10,20 +10,34 @@ from collections.abc import Iterator
 
 from grader.base.files import write_atomically
 from grader.running.sandbox import ISOLATION_LEVELS, highest_isolation
-from tests.attacks.attack import OPEN, Attack, Result, expected, fits
+from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, Result, expected, fits
 from tests.attacks.corpus import ATTACKS, TOPICS
 from tests.attacks.harness import REPOSITORY, Outcome, Range
 
-PAGE = REPOSITORY / "SECURITY.md"
-BEGIN, END = "<!-- tables: written by make security -->", "<!-- end of tables -->"
-_FIRST: dict[Result, str] = {"stopped": "stopped", "harmless": "let through", "not stopped": "**not stopped**"}
+PAGE = REPOSITORY / "docs" / "attacks.md"
 _MARKS: dict[Result, str] = {"stopped": "stopped", "harmless": "harmless", "not stopped": "**not stopped**"}
+
+_INTRODUCTION = """\
+# Attacks
+
+Written by `make security` from `tests/attacks/corpus/`, never by hand. [SECURITY.md](../SECURITY.md) says what the
+layers are; this page says what became of every attack that was tried.
+
+Each attack is graded as a submission, once guarded, as people's answers run, and once with the guards taken away, so
+that the sandbox has to hold it alone. Afterwards it is looked up whether a gradient passed that was not derived,
+whether a secret stands in the report, a file was changed, a listening socket was reached, a process was left or another
+one killed, whether the limit was kept, whether the report carries control characters or markup, and whether the next
+submission gets the same report as ever, byte for byte.
+
+*stopped*: refused, cut off or failed. *harmless*: it ran to its end and gained nothing. *not stopped*: it reached its
+goal. The table is for Linux and a grader that runs as root, the worst case; `partial` is Landlock alone.
+"""
 
 
 def main() -> None:
     """Run all modes that this machine offers; exit 1 where an attack does not end as its data say."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mode", choices=("first", "second", "both"), help="one of them; all by default")
+    parser.add_argument("--mode", choices=("guarded", "free"), help="one of them; all by default")
     parser.add_argument("--level", choices=ISOLATION_LEVELS, help="one level; all that the machine has by default")
     parser.add_argument("--only", default="", help="attacks whose id contains this; writes no tables")
     asked = parser.parse_args()
@@ -33,23 +47,21 @@ def main() -> None:
         if asked.mode in (None, mode) and asked.level in (None, level):
             wrong += run(mode, level, chosen)
     if not asked.only:
-        write_atomically(PAGE, with_tables(PAGE.read_text(encoding="utf-8")))
+        write_atomically(PAGE, page())
         print(f"written: {PAGE.name}")
     sys.exit(1 if wrong else 0)
 
 
 def configurations() -> list[tuple[str, str]]:
-    """The layers and the levels that can be tried here."""
+    """The ways and the levels that can be tried here."""
     levels = ISOLATION_LEVELS[: ISOLATION_LEVELS.index(highest_isolation()) + 1]
-    return [("first", "basic"), *(("both", level) for level in levels), *(("second", level) for level in levels)]
+    return [(mode, level) for mode in ("guarded", "free") for level in levels]
 
 
 def run(mode: str, level: str, attacks: list[Attack]) -> int:
     """Meet the attacks and print what is not as it must be; how many that are."""
     start, wrong, counted = time.monotonic(), 0, Counter[str]()
-    words = (
-        "static check alone" if mode == "first" else f"{mode} walls, {level}" if mode == "both" else f"sandbox, {level}"
-    )
+    words = f"{mode}, {level}"
     with Range(mode, level) as place:
         for attack, outcome in zip(attacks, place.meet(attacks), strict=True):
             counted[outcome.result] += 1
@@ -63,66 +75,46 @@ def run(mode: str, level: str, attacks: list[Attack]) -> int:
 
 def described(attack: Attack, mode: str, level: str, outcome: Outcome) -> str:
     """One line on an attack that did not end as it must."""
-    wanted = (
-        ("not stopped, a known hole" if attack.hole else "no harm") if mode == "both" else expected(attack, mode, level)
-    )
+    wanted = expected(attack, mode, level)
     seen = "; ".join(outcome.harm) or outcome.said
     return f"{attack.id}: {outcome.result}, expected {wanted} ({seen[:300]!r}, {outcome.seconds} s)"
 
 
-def with_tables(page: str) -> str:
-    """The page with its tables written anew from the data."""
-    head, rest = page.split(BEGIN)
-    _, foot = rest.split(END)
-    return f"{head}{BEGIN}\n\n{tables()}\n{END}{foot}"
+def page() -> str:
+    """The whole of docs/attacks.md, made from the corpus."""
+    return "\n".join([*_head(), *_holes(), *_table(), ""])
 
 
-def tables() -> str:
-    """Both tables, and the counts above each."""
-    return "\n".join([*_holes(), *_static_check(), "", *_sandbox(), ""])
+def _head() -> Iterator[str]:
+    yield _INTRODUCTION
+    yield f"- {len(ATTACKS)} attacks, guarded: {_figures('guarded', 'basic')}."
+    yield from (f"- The sandbox alone on `{level}`: {_figures('free', level)}." for level in ISOLATION_LEVELS)
+    yield ""
+
+
+def _figures(mode: str, level: str) -> str:
+    found = Counter(expected(attack, mode, level) for attack in ATTACKS)
+    return ", ".join(f"{found[result]} {result}" for result in (STOPPED, HARMLESS, OPEN))
 
 
 def _holes() -> Iterator[str]:
     holes = [attack for attack in ATTACKS if attack.hole]
     if not holes:
         return
-    yield f"**Known holes, {len(holes)}.** With both layers up these still reach their goal, on every level:"
+    yield f"**Known holes, {len(holes)}.** Guarded, these still reach their goal:"
     yield ""
     yield from (f"- `{attack.id}`: {attack.title} ({attack.hole})" for attack in holes)
     yield ""
 
 
-def _static_check() -> Iterator[str]:
-    stopped = Counter(attack.first for attack in ATTACKS)
-    yield "### The static check alone"
-    yield ""
-    yield (
-        f"Of {len(ATTACKS)} attacks it stops {stopped['stopped']}. The other {stopped['harmless']} hold nothing that "
-        "an honest answer could not contain, such as a loop that never ends: it lets them through, and they must do "
-        "no harm where they run."
-    )
-    yield ""
-    yield "| attack | | static check |"
-    yield "|---|---|---|"
+def _table() -> Iterator[str]:
+    yield "| attack | | guarded | free: basic | partial | full |"
+    yield "|---|---|---|---|---|---|"
     for topic, attacks in TOPICS.items():
-        yield f"| **{topic}** | | |"
+        yield f"| **{topic}** | | | | | |"
         for attack in attacks:
-            yield f"| `{attack.id}` | {attack.title} | {_FIRST[attack.first]} |"
-
-
-def _sandbox() -> Iterator[str]:
-    yield "### The sandbox with the first switched off"
-    yield ""
-    for level in ISOLATION_LEVELS:
-        found = Counter(expected(attack, "second", level) for attack in ATTACKS)
-        yield f"- `{level}`: {found['stopped']} stopped, {found['harmless']} harmless, {found[OPEN]} not stopped"
-    yield ""
-    yield "| attack | basic | partial | full |"
-    yield "|---|---|---|---|"
-    for topic, attacks in TOPICS.items():
-        yield f"| **{topic}** | | | |"
-        for attack in attacks:
-            yield f"| `{attack.id}` | " + " | ".join(_MARKS[result] for result in attack.second) + " |"
+            marks = (_MARKS[expected(attack, "guarded", "basic")], *(_MARKS[result] for result in attack.sandbox))
+            yield f"| `{attack.id}` | {attack.title} | " + " | ".join(marks) + " |"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -27,7 +26,6 @@ from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import other_data
 from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.limits import Limits
-from grader.running.sandbox import Worker
 from grader.truth.truths import KnownTruths
 from tests.answers.build import SOFTMAX_MINUS_ONE
 from tests.attacks.attack import Attack, Places
@@ -42,30 +40,11 @@ MOST_MEMORY = 6_000_000_000
 """Bytes that this process may take: an attack that floods the judge must not flood the machine."""
 
 _PR_SET_CHILD_SUBREAPER = 36
-_FORBIDDEN, _CUT_OFF = ("forbidden",), ("forbidden", "error", "timeout")
+_CUT_OFF = ("forbidden", "error", "timeout")
 
 
 class Slow(BaseException):
     """The grader took longer than it may."""
-
-
-class Deaf:
-    """A launcher whose workers hear all and say nothing: what the judge forbids is forbidden before they run."""
-
-    isolation = "basic"
-
-    def __init__(self) -> None:
-        self.requests: list[str] = []
-        self._ends: list[Any] = []
-
-    def start(self) -> Worker:
-        ours, theirs = socket.socketpair()
-        theirs.shutdown(socket.SHUT_WR)
-        self._ends = [theirs]
-        return Worker(ours, 2**22 + 1)
-
-    def close(self) -> None:
-        self._ends = []
 
 
 def main() -> None:
@@ -99,16 +78,16 @@ class Range:
         earlier = KnownTruths().find(exercise, other_data(EARLIER_SEED, "cpu")).gradients.total["h"].tolist()
         self.places = dataclasses.replace(places, values=places.values | {"EARLIER": json.dumps(earlier)})
         self.mode = mode
-        self.settings = Settings(seed=SEED, isolation=level, limits=Limits(seconds=30), guarded=mode != "second")
+        self.settings = Settings(seed=SEED, isolation=level, limits=Limits(seconds=30), guarded=mode == "guarded")
         self.control = places.folder / "submissions" / "control.py"
         self.control.write_text(SOFTMAX_MINUS_ONE)
         self.grader = self._open()
         self.expected = self._grade_control()
-        if mode != "first" and '"score": 1,' not in self.expected:
+        if '"score": 1,' not in self.expected:
             raise RuntimeError(f"a right answer does not pass before any attack: {self.expected[:1000]}")
 
     def _open(self) -> Grader:
-        return Grader(self.settings, Deaf() if self.mode == "first" else None)  # type: ignore[arg-type]
+        return Grader(self.settings)
 
     def close(self) -> None:
         self.grader.launcher.close()
@@ -119,8 +98,8 @@ class Range:
         folder.mkdir()
         before = descendants()
         said = self._attack(attack, folder)
-        said["harm"] += [] if self.mode == "first" else self._left_over(before)
-        if self.mode != "first" and self._grade_control() != self.expected:
+        said["harm"] += self._left_over(before)
+        if self._grade_control() != self.expected:
             said["harm"].append("others: the next submission is graded otherwise")
             self.close()
             self.grader = self._open()
@@ -163,14 +142,13 @@ class Range:
         harm += [f"text: {reason}" for reason in faults(shown, reports)]
         if any(self.places.secret in text for text in shown.values()):
             harm.append("secret: the report tells it")
-        if verdict.passed and self.mode != "first":
+        if verdict.passed:
             harm.append("credit: the gradient passed")
-        cut_off = _FORBIDDEN if self.mode == "first" else _CUT_OFF
         return {
             "id": attack.id,
             "harm": harm,
             "said": (refused or f"{verdict.status}, {verdict.mistake}: {verdict.message}").strip()[:300],
-            "cut_off": bool(refused) or verdict.status in cut_off,
+            "cut_off": bool(refused) or verdict.status in _CUT_OFF,
             "seconds": round(time.monotonic() - start, 2),
         }
 
@@ -180,9 +158,9 @@ class Range:
         Raises:
             RuntimeError: Anna's right answer did not pass.
         """
-        terms = Terms(seed=SEED, exercise="ex1")
+        terms = Terms(seed=SEED, exercise="makemore/ex1")
         verdict, refused, told = Verdict("h"), "", []
-        anna = self.mode == "first"
+        anna = False
         with collect(path) as submissions:
             for submission in submissions:
                 files, problems = [], list(submission.problems)
@@ -219,11 +197,9 @@ class Range:
         return [f"process: {len(left)} left"]
 
     def _grade_control(self) -> str:
-        if self.mode == "first":
-            return ""
         self.grader.settings = self.settings
         try:
-            return FORMATS["json"](Report(self.grader.grade_file(self.control, "ex2")))
+            return FORMATS["json"](Report(self.grader.grade_file(self.control, "makemore/ex2")))
         except DojoError as error:
             return str(error)
 

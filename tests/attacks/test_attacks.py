@@ -10,9 +10,8 @@ import pytest
 from grader.running.sandbox import ISOLATION_LEVELS, highest_isolation
 from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, fits
 from tests.attacks.corpus import ATTACKS, TOPICS
-from tests.attacks.corpus.autograd import INSIDE
 from tests.attacks.harness import HARMS, Range
-from tests.attacks.report import PAGE, described, with_tables
+from tests.attacks.report import PAGE, described, page
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for harm in /proc, which Linux has")
 
@@ -26,11 +25,11 @@ LOUD = {
     "output": "forge-stdout",
     "grader": "end-kill-judge",
 }
-"""For each harm that the harness looks for, an attack that does it on the lowest level without the static check."""
+"""For each harm that the harness looks for, an attack that does it on the lowest level without guards."""
 
-STOPPED_BY_FIRST = [attack for attack in ATTACKS if attack.first == STOPPED]
+STOPPED_BY_GUARDS = [attack for attack in ATTACKS if attack.guards == STOPPED]
 EVERY_ONE_OF = 8
-"""Of those that the static check stops, `make test` tries so many against the second; `make security` tries all."""
+"""Of those that the guards stop, `make test` tries so many; `make security` tries all, on every level."""
 
 
 def deviations(mode: str, level: str, attacks: list[Attack]) -> list[str]:
@@ -51,25 +50,23 @@ def test_the_corpus_is_as_large_as_promised_and_names_each_attack_once() -> None
     assert [title for title, number in titles.items() if number > 1] == []
 
 
-def test_what_the_static_check_lets_through_is_no_danger_to_the_second() -> None:
-    passed = [attack for attack in ATTACKS if attack.first != STOPPED and not attack.hole]
-    assert [attack.id for attack in passed if OPEN in attack.second] == []
-    assert {attack.first for attack in passed} == {HARMLESS}
+def test_what_the_guards_let_through_is_no_danger_to_the_sandbox() -> None:
+    passed = [attack for attack in ATTACKS if attack.guards != STOPPED and not attack.hole]
+    assert [attack.id for attack in passed if OPEN in attack.sandbox] == []
+    assert {attack.guards for attack in passed} == {HARMLESS}
 
 
-def test_on_the_highest_level_only_autograd_is_left_to_the_static_check() -> None:
-    left = {attack.id for attack in ATTACKS if attack.second[-1] == OPEN and not attack.hole}
-    assert left == {attack.id for attack in ATTACKS if attack.second == INSIDE and not attack.hole}
+def test_the_highest_level_stops_all_by_itself() -> None:
+    assert [attack.id for attack in ATTACKS if attack.sandbox[-1] == OPEN and not attack.hole] == []
 
 
 def test_a_higher_level_stops_no_less() -> None:
-    worse = [a.id for a in ATTACKS for low, high in zip(a.second, a.second[1:], strict=False) if high == OPEN != low]
+    worse = [a.id for a in ATTACKS for low, high in zip(a.sandbox, a.sandbox[1:], strict=False) if high == OPEN != low]
     assert worse == []
 
 
-def test_the_page_names_these_attacks_and_what_becomes_of_them() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert page == with_tables(page), "SECURITY.md is older than the attacks: run `make security`"
+def test_the_page_of_attacks_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "docs/attacks.md is older than the attacks: run `make security`"
 
 
 # ---- The layers ----
@@ -78,20 +75,17 @@ def test_the_page_names_these_attacks_and_what_becomes_of_them() -> None:
 def test_each_harm_is_seen_where_nothing_stops_it() -> None:
     assert LOUD.keys() == set(HARMS) - {"slow", "others", "text"}
     attacks = {attack.id: attack for attack in ATTACKS}
-    with Range("second", "basic") as place:
+    with Range("free", "basic") as place:
         for harm, outcome in zip(LOUD, place.meet(attacks[loud] for loud in LOUD.values()), strict=True):
             assert any(seen.startswith(harm) for seen in outcome.harm), (harm, outcome)
 
 
-def test_the_static_check_alone() -> None:
-    assert deviations("first", "basic", list(ATTACKS)) == []
-
-
 @pytest.mark.parametrize("half", [0, 1])
-def test_both_walls_let_no_attack_through(half: int) -> None:
-    # What the static check stops does not reach the second, so a few of those are enough here.
-    passed = [attack for attack in ATTACKS if attack.first != STOPPED]
-    assert deviations("both", highest_isolation(), (passed + STOPPED_BY_FIRST[::EVERY_ONE_OF])[half::2]) == []
+@pytest.mark.parametrize("level", sorted({"basic", highest_isolation()}))
+def test_guarded_no_attack_reaches_its_goal(level: str, half: int) -> None:
+    passed = [attack for attack in ATTACKS if attack.guards != STOPPED]
+    tried = passed if level != "basic" else []
+    assert deviations("guarded", level, (tried + STOPPED_BY_GUARDS[::EVERY_ONE_OF])[half::2]) == []
 
 
 @pytest.mark.parametrize("level", ISOLATION_LEVELS)
@@ -99,4 +93,4 @@ def test_the_sandbox_alone(level: str) -> None:
     if ISOLATION_LEVELS.index(level) > ISOLATION_LEVELS.index(highest_isolation()):
         pytest.skip(f"this machine offers {highest_isolation()}, not {level}")
     every = EVERY_ONE_OF if level == highest_isolation() else 4 * EVERY_ONE_OF
-    assert deviations("second", level, STOPPED_BY_FIRST[ISOLATION_LEVELS.index(level) :: every]) == []
+    assert deviations("free", level, STOPPED_BY_GUARDS[ISOLATION_LEVELS.index(level) :: every]) == []

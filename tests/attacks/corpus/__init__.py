@@ -24,7 +24,7 @@ from tests.attacks.corpus import (
 
 TOPICS: dict[str, tuple[Attack, ...]] = {
     "Autograd": autograd.ATTACKS + doors.ATTACKS,
-    "Round the static check": tunnels.ATTACKS,
+    "Round the guards": tunnels.ATTACKS,
     "Reading solutions, truth and secrets": reading.ATTACKS,
     "Forging messages and reports": forging.ATTACKS,
     "Patching torch and Python": patching.ATTACKS,

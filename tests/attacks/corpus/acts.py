@@ -10,4 +10,4 @@ ZERO = "    return torch.zeros_like(h)\ndh = act()"
 
 def act(name: str, title: str, lines: str, **more: object) -> Attack:
     """An attack that only the ladder's upper levels stop, unless `more` says otherwise."""
-    return Attack(name, title, lines, **{"second": SECOND, **more})  # type: ignore[arg-type]
+    return Attack(name, title, lines, **{"sandbox": SECOND, **more})  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ def _archive(name: str, title: str, lay: Lay, result: Result = HARMLESS, seconds
             lay(archive, places)
         return path
 
-    return Attack(f"zip-{name}", title, make=make, first=result, second=(result,) * 3, seconds=seconds)
+    return Attack(f"zip-{name}", title, make=make, guards=result, sandbox=(result,) * 3, seconds=seconds)
 
 
 def _folder(name: str, title: str, lay: Callable[[Path, Places], None], result: Result = HARMLESS) -> Attack:
@@ -42,7 +42,7 @@ def _folder(name: str, title: str, lay: Callable[[Path, Places], None], result: 
         lay(path, places)
         return path
 
-    return Attack(f"folder-{name}", title, make=make, first=result, second=(result,) * 3)
+    return Attack(f"folder-{name}", title, make=make, guards=result, sandbox=(result,) * 3)
 
 
 def _member(name: str, text: str | bytes = WRONG, *, mode: int = 0) -> Lay:

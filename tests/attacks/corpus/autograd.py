@@ -1,11 +1,14 @@
-"""Gradients taken from autograd. It runs inside the worker, so only the static check can see it."""
+"""Gradients taken from autograd, which is taken out of the worker."""
 
 from __future__ import annotations
 
-from tests.attacks.attack import OPEN, STOPPED, Attack
+from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack
 
-INSIDE = (OPEN, OPEN, OPEN)
-"""A confined process can still compute, and autograd is computing."""
+INSIDE = (HARMLESS, HARMLESS, HARMLESS)
+"""Autograd finds nothing to differentiate, and gives zeros."""
+
+NOT_THERE = (STOPPED, STOPPED, STOPPED)
+"""What would give a gradient is not there."""
 
 TAKE = """
 with torch.enable_grad():
@@ -25,7 +28,7 @@ def take():
         return hidden.grad
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-getattr",
@@ -37,7 +40,7 @@ def take():
         return getattr(torch, "auto" + "grad").grad(hidden @ W2 + b2, hidden, dlogits)[0]
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-exec",
@@ -53,7 +56,7 @@ with torch.enable_grad():
     return found["taken"]
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-eval",
@@ -62,7 +65,7 @@ dh = take()
 import torch.nn.functional as F
 dh = eval("torch.func.v" + "jp(lambda hidden: hidden @ W2 + b2, h)[1](dlogits)[0]")
 """,
-        second=INSIDE,
+        sandbox=INSIDE,
         varies=True,
     ),
     Attack(
@@ -76,13 +79,13 @@ def take():
         return engine.grad(hidden @ W2 + b2, hidden, dlogits)[0]
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-func",
         "`torch.func.vjp`",
         "from torch.func import vjp as pull\ndh = pull(lambda hidden: hidden @ W2 + b2, h)[1](dlogits)[0]",
-        second=INSIDE,
+        sandbox=INSIDE,
         varies=True,
     ),
     Attack(
@@ -93,7 +96,7 @@ import torch.func as tools
 jacobian = tools.jacrev(lambda hidden: (hidden @ W2 + b2).mul(dlogits).sum())
 dh = jacobian(h)
 """,
-        second=INSIDE,
+        sandbox=INSIDE,
         varies=True,
     ),
     Attack(
@@ -112,7 +115,7 @@ def take():
     return dlogits @ found.T
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=INSIDE,
         varies=True,
     ),
     Attack(
@@ -120,21 +123,21 @@ dh = take()
         "the kernel that autograd calls for tanh",
         "dhpreact = torch.ops.aten.tanh_backward(dh, h)",
         tensor="hpreact",
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-kernel-by-name",
         "the same kernel, found by name in `torch.ops`",
         "dhpreact = torch.ops.__getattr__('aten').__getattr__('tanh_back' + 'ward')(dh, h)",
         tensor="hpreact",
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-c-module",
         "the C module under `torch`",
         "dhpreact = torch._C._jit_get_operation('aten::tanh_backward')[0](dh, h)",
         tensor="hpreact",
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-child",
@@ -155,7 +158,7 @@ print(json.dumps(h.grad.tolist()))
     return torch.tensor(json.loads(ran.stdout), dtype=h.dtype)
 dh = take()
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
         seconds=20,
     ),
     Attack(
@@ -175,7 +178,7 @@ def pull(h, W, b, d):
     return unit.pull(h.clone().requires_grad_(), W2, b2, dlogits)
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "autograd-training",
@@ -207,7 +210,7 @@ for step in range(max_steps):
         p.data.sub_(d, alpha=lr)
 """,
         tensor="W2",
-        exercise="ex4",
-        second=INSIDE,
+        exercise="makemore/ex4",
+        sandbox=NOT_THERE,
     ),
 )

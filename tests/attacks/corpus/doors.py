@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.attacks.attack import Attack
-from tests.attacks.corpus.autograd import INSIDE
+from tests.attacks.corpus.autograd import INSIDE, NOT_THERE
 
 _USE = "dh = engine.functional.vjp(lambda hidden: hidden @ W2 + b2, h, dlogits)[1]"
 
 
 def _door(name: str, title: str, way: str, use: str = _USE, **more: object) -> Attack:
-    return Attack(f"door-{name}", title, f"{way.strip()}\n{use}", second=INSIDE, **more)  # type: ignore[arg-type]
+    return Attack(f"door-{name}", title, f"{way.strip()}\n{use}", **{"sandbox": INSIDE, **more})  # type: ignore[arg-type]
 
 
 ATTACKS = (
@@ -59,7 +59,12 @@ def engine():
     pass
 """,
     ),
-    _door("globals", "`globals()` of a stand-in's function", "engine = trange.__globals__['torch'].autograd"),
+    _door(
+        "globals",
+        "`globals()` of a stand-in's function",
+        "engine = trange.__globals__['torch'].autograd",
+        sandbox=NOT_THERE,
+    ),
     _door("builtins", "`__builtins__`", "engine = __builtins__['getattr'](torch, 'autograd')"),
     _door(
         "subclasses",
@@ -98,6 +103,7 @@ def take():
     return torch.Tensor.__mro__[1].__dict__['gr' + 'ad'].__get__(hidden)
 """,
         "dh = take()",
+        sandbox=NOT_THERE,
     ),
     _door("property", "`__getattribute__` called by name", "engine = torch.__getattribute__('autograd')"),
     _door(

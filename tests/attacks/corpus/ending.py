@@ -8,7 +8,7 @@ CUT = (STOPPED, STOPPED, STOPPED)
 
 
 def _end(name: str, title: str, lines: str, **more: object) -> Attack:
-    return Attack(f"end-{name}", title, lines, **{"second": CUT, **more})  # type: ignore[arg-type]
+    return Attack(f"end-{name}", title, lines, **{"sandbox": CUT, **more})  # type: ignore[arg-type]
 
 
 ATTACKS = (
@@ -17,7 +17,7 @@ ATTACKS = (
     _end("os-exit", "`os._exit(0)`", "import os\ndh = os._exit(0)"),
     _end("system-exit", "`raise SystemExit`", "def end():\n    raise SystemExit(0)\ndh = end()"),
     _end(
-        "interrupt", "`raise KeyboardInterrupt`", "def end():\n    raise KeyboardInterrupt\ndh = end()", first=STOPPED
+        "interrupt", "`raise KeyboardInterrupt`", "def end():\n    raise KeyboardInterrupt\ndh = end()", guards=STOPPED
     ),
     _end(
         "base-exception",
@@ -34,9 +34,7 @@ dh = end()
     ),
     _end("abort", "`os.abort()`", "import os\ndh = os.abort()"),
     _end("segfault", "a null pointer read through ctypes", "import ctypes\ndh = ctypes.string_at(0)"),
-    _end(
-        "recursion", "recursion without end", "def down(n):\n    return down(n + 1) + 1\ndh = down(0)", first=HARMLESS
-    ),
+    _end("recursion", "recursion without end", "def down(n):\n    return down(n + 1) + 1\ndh = down(0)"),
     _end(
         "recursion-limit",
         "the same with Python's limit lifted: the stack runs over",
@@ -63,7 +61,6 @@ def spin():
     return t
 dh = spin()
 """,
-        first=HARMLESS,
         seconds=1.5,
     ),
     _end(
@@ -79,11 +76,10 @@ def spin():
             pass
 dh = spin()
 """,
-        first=HARMLESS,
         seconds=1.5,
     ),
     _end("sleep", "sleeping, which uses no processor time", "import time\ndh = time.sleep(60)", seconds=1.5),
-    _end("slow-call", "one call into C that takes minutes", "dh = pow(7, 10**9)", first=HARMLESS, seconds=1.5),
+    _end("slow-call", "one call into C that takes minutes", "dh = pow(7, 10**9)", seconds=1.5),
     _end(
         "slow-tensor",
         "one call into torch that takes minutes",
@@ -95,14 +91,13 @@ def slow():
     return t
 dh = slow()
 """,
-        first=STOPPED,
+        guards=STOPPED,
         seconds=1.5,
     ),
     _end(
         "slow-compile",
         "a constant that takes Python minutes to fold",
         "dh = 7 ** 7 ** 7 ** 7",
-        first=HARMLESS,
         seconds=1.5,
     ),
     _end(
@@ -151,28 +146,28 @@ def last():
     return torch.zeros_like(h)
 dh = last()
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
         varies=True,
     ),
     _end(
         "kill-parent",
         "killing the process that starts workers",
         "import os\ndh = os.kill(os.getppid(), 9)",
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
         varies=True,
     ),
-    _end("kill-judge", "killing the judge", "import os\ndh = os.kill(@JUDGE@, 15)", second=(OPEN, STOPPED, STOPPED)),
+    _end("kill-judge", "killing the judge", "import os\ndh = os.kill(@JUDGE@, 15)", sandbox=(OPEN, STOPPED, STOPPED)),
     _end(
         "kill-other",
         "killing a process that has nothing to do with it",
         "import os\ndh = os.kill(@VICTIM@, 9)",
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     _end(
         "stop-judge",
         "stopping the judge, so that no limit is kept",
         "import os\ndh = os.kill(@JUDGE@, 19)",
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
         seconds=2,
     ),
     _end("stop-self", "stopping itself, which is not ending", "import os\ndh = os.kill(os.getpid(), 19)", seconds=1.5),
@@ -186,7 +181,7 @@ def take():
     return dlogits @ W2.T
 dh = take()
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
         varies=True,
     ),
     _end(
@@ -203,7 +198,7 @@ def lift():
             return dlogits @ W2.T
 dh = lift()
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
         varies=True,
     ),
 )

@@ -16,7 +16,7 @@ ATTACKS = (
         "memory",
         "3 GB in one piece",
         f"def flood():\n    block = bytearray(b'x') * 3_000_000_000\n{_RIGHT}",
-        first=STOPPED,
+        guards=STOPPED,
         seconds=8,
     ),
     _flood(
@@ -27,7 +27,6 @@ def flood():
     kept = [torch.ones(3_750_000, dtype=torch.float64) for _ in range(100)]
 {_RIGHT}
 """,
-        first=HARMLESS,
         seconds=8,
     ),
     _flood(
@@ -40,7 +39,6 @@ def flood():
         grown = grown + grown
 dh = flood()
 """,
-        first=HARMLESS,
         seconds=8,
     ),
     _flood(
@@ -66,7 +64,7 @@ def flood():
         threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
 {_RIGHT}
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
         varies=True,
     ),
     _flood(
@@ -81,7 +79,7 @@ def flood():
 {_RIGHT}
 """,
         seconds=2,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
         varies=True,
     ),
     _flood(
@@ -96,7 +94,7 @@ def flood():
             os._exit(0)
 {_RIGHT}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
         varies=True,
     ),
     _flood(
@@ -113,7 +111,7 @@ def flood():
         os._exit(0)
 {_RIGHT}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
         varies=True,
     ),
     _flood(
@@ -127,8 +125,8 @@ def flood():
     return torch.zeros_like(h)
 dh = flood()
 """,
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     _flood(
         "output-descriptor",
@@ -142,13 +140,12 @@ def flood():
     return torch.zeros_like(h)
 dh = flood()
 """,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     _flood(
         "exception",
         "an exception with a text of 300 MB",
         "def flood():\n    raise ValueError('x' * 300_000_000)\ndh = flood()",
-        first=HARMLESS,
     ),
     _flood(
         "exception-tree",
@@ -161,7 +158,6 @@ def flood():
     raise error
 dh = flood()
 """,
-        first=HARMLESS,
     ),
     _flood(
         "disk",
@@ -173,7 +169,7 @@ def flood():
             file.write(bytes(1_000_000))
 {_RIGHT}
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     _flood(
         "files",
@@ -184,7 +180,7 @@ def flood():
         open(f"@FOLDER@/{{number}}", "w").close()
 {_RIGHT}
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     _flood(
         "descriptors",
@@ -199,7 +195,7 @@ def flood():
         "statements",
         "20,000 statements that all feed one gradient",
         "\n".join(["dh = dlogits @ W2.T * 0", *("dh = dh + h * 0",) * 20_000]),
-        first=STOPPED,
+        guards=STOPPED,
         seconds=10,
     ),
     _flood(

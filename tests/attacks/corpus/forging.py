@@ -34,9 +34,9 @@ for step in range(max_steps):
 """
 
 
-def _forge(name: str, title: str, body: str, *, second: tuple = (STOPPED,) * 3, **more: object) -> Attack:
+def _forge(name: str, title: str, body: str, *, sandbox: tuple = (STOPPED,) * 3, **more: object) -> Attack:
     lines = f"{FIND}def forge():\n" + "\n".join(f"    {line}" for line in body.strip("\n").split("\n"))
-    return Attack(f"forge-{name}", title, f"{lines}\ndh = forge()", second=second, **more)  # type: ignore[arg-type]
+    return Attack(f"forge-{name}", title, f"{lines}\ndh = forge()", sandbox=sandbox, **more)  # type: ignore[arg-type]
 
 
 def _wait(name: str, title: str, body: str, **more: object) -> Attack:
@@ -48,7 +48,7 @@ ATTACKS = (
         "done",
         "saying that all is done before anything was handed over",
         "send({'op': 'done'})",
-        second=(HARMLESS,) * 3,
+        sandbox=(HARMLESS,) * 3,
     ),
     _forge(
         "two-values",
@@ -62,7 +62,7 @@ send(words, safetensors.torch.save({"0": told}))
 receive()
 return told
 """,
-        second=(HARMLESS,) * 3,
+        sandbox=(HARMLESS,) * 3,
     ),
     _forge(
         "other-truth",
@@ -74,7 +74,7 @@ for tensor in ("b2", "b2", "h"):
     told = safetensors.torch.load(receive())["0"]
 return told
 """,
-        second=(HARMLESS,) * 3,
+        sandbox=(HARMLESS,) * 3,
     ),
     _forge(
         "tensor-name",
@@ -146,7 +146,7 @@ while True:
 for _ in range(100_000):
     send({"op": "value", "tensor": "b2", "trials": {"0": {"value": {"kind": "stub"}}}})
 """,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _wait("bad-json", "bytes that are no JSON", "send(b'\\xff\\xfe{')"),
     _wait("deep-json", "JSON nested 100,000 deep", "send(b'[' * 100_000 + b']' * 100_000)"),
@@ -194,7 +194,7 @@ send({"op": "value", "tensor": "h", "line": -(10**12), "trials": {"0": {"value":
         """
 send({"op": "done", "forward_differs": ["x", None, [1], {"a": 2}, -5, 10**30]})
 """,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "forge-all-descriptors",
@@ -211,7 +211,7 @@ def forge():
     return torch.zeros_like(h)
 dh = forge()
 """,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
         seconds=2,
     ),
     Attack(
@@ -224,7 +224,7 @@ def forge():
     return torch.zeros_like(h)
 dh = forge()
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "forge-launcher",
@@ -243,14 +243,14 @@ def forge():
     return torch.zeros_like(h)
 dh = forge()
 """,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
         seconds=2,
     ),
     Attack(
         "forge-training-done",
         "a training loop that says it is done after one step without a change",
         FIND + LOOP + "    send({'op': 'done'})\n",
-        exercise="ex4",
+        exercise="makemore/ex4",
         tensor="W2",
         seconds=2,
     ),
@@ -258,7 +258,7 @@ dh = forge()
         "forge-training-running",
         "a training loop that says for ever that it runs",
         FIND + LOOP + "    while True:\n        send({'op': 'running'})\n",
-        exercise="ex4",
+        exercise="makemore/ex4",
         tensor="W2",
         seconds=1.5,
     ),
@@ -266,9 +266,9 @@ dh = forge()
         "forge-training-position",
         "a training loop that claims a step far beyond its end",
         FIND + LOOP + "    send({'op': 'step', 'position': 10**400})\n",
-        exercise="ex4",
+        exercise="makemore/ex4",
         tensor="W2",
         seconds=1.5,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
 )

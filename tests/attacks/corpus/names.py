@@ -10,8 +10,8 @@ from tests.attacks.attack import HARMLESS, STOPPED, Attack, Places
 from tests.attacks.corpus.shown import BIDI, ESCAPES, MARKUP
 
 WRONG = "dh = h * 0\n"
-READ = {"first": HARMLESS, "second": (HARMLESS, HARMLESS, HARMLESS)}
-REFUSED = {"first": STOPPED, "second": (STOPPED, STOPPED, STOPPED)}
+READ = {"guards": HARMLESS, "sandbox": (HARMLESS, HARMLESS, HARMLESS)}
+REFUSED = {"guards": STOPPED, "sandbox": (STOPPED, STOPPED, STOPPED)}
 
 
 def _name(name: str, title: str, file: str) -> Attack:
@@ -58,15 +58,15 @@ ATTACKS = (
         "passwd",
         "a link to /etc/passwd",
         lambda path, _: path.symlink_to("/etc/passwd"),
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     _link(
         "secret",
         "a link to a secret file",
         lambda path, places: path.symlink_to(places.values["SECRET"]),
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     _link("loop", "links in a circle", _loop),
     _link("dangling", "a link to nothing", lambda path, _: path.symlink_to("nothing")),

@@ -15,7 +15,7 @@ def act():
     socket.create_connection(("127.0.0.1", @PORT@), 2).sendall(b"hello")
 {ZERO}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act(
         "net-udp",
@@ -26,7 +26,7 @@ def act():
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"hello", ("127.0.0.1", @UDP@))
 {ZERO}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act(
         "net-unix",
@@ -37,7 +37,7 @@ def act():
     socket.socket(socket.AF_UNIX).connect("@UNIX@")
 {ZERO}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act(
         "net-abstract",
@@ -58,7 +58,7 @@ def act():
     urlopen("http://127.0.0.1:@PORT@/", timeout=2).read()
 {ZERO}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act(
         "net-numpy",
@@ -87,7 +87,7 @@ def act():
     torch.distributed.TCPStore("127.0.0.1", @PORT@, 2, False, timeout=datetime.timedelta(seconds=1))
 {ZERO}
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act(
         "net-bash",
@@ -98,7 +98,7 @@ def act():
     os.system("bash -c 'echo hello > /dev/tcp/127.0.0.1/@PORT@'")
 {ZERO}
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     act(
         "net-ctypes",
@@ -112,7 +112,7 @@ def act():
     c.connect(number, where, 16)
 {ZERO}
 """,
-        second=(OPEN, OPEN, HARMLESS),
+        sandbox=(OPEN, OPEN, HARMLESS),
     ),
     act(
         "net-listen",
@@ -126,6 +126,6 @@ def act():
     return dlogits @ W2.T
 dh = act()
 """,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
 )

@@ -8,8 +8,8 @@ NO_GAIN = (HARMLESS, HARMLESS, HARMLESS)
 
 
 def _patch(name: str, title: str, lines: str, **more: object) -> Attack:
-    second = more.pop("second", NO_GAIN)
-    return Attack(f"patch-{name}", title, lines, second=second, **more)  # type: ignore[arg-type]
+    sandbox = more.pop("sandbox", NO_GAIN)
+    return Attack(f"patch-{name}", title, lines, sandbox=sandbox, **more)  # type: ignore[arg-type]
 
 
 _ZERO = "    return torch.zeros_like(h)\ndh = patch()"
@@ -47,7 +47,7 @@ def patch():
     builtins.abs = lambda _: 0
 {_ZERO}
 """,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _patch(
         "json",
@@ -102,7 +102,7 @@ def patch():
     sys.modules["grader.judging.judge"] = sys.modules["torch"]
 {_ZERO}
 """,
-        second=(STOPPED,) * 3,
+        sandbox=(STOPPED,) * 3,
     ),
     _patch(
         "save",
@@ -149,7 +149,7 @@ class Yes(torch.Tensor):
         return True
 dh = torch.zeros_like(h).as_subclass(Yes)
 """,
-        second=NO_GAIN,
+        sandbox=NO_GAIN,
     ),
     _patch(
         "subclass-detach",
@@ -163,7 +163,7 @@ class Other(torch.Tensor):
         return super().__torch_function__(function, types, args, kwargs)
 dh = torch.zeros_like(h).as_subclass(Other)
 """,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _patch(
         "class-lies",
@@ -218,7 +218,7 @@ def patch():
     return h
 dh = patch()
 """,
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _patch(
         "namespace",
@@ -231,7 +231,7 @@ def patch():
     return torch.zeros_like(h)
 dh = patch()
 """,
-        first=HARMLESS,
+        guards=HARMLESS,
     ),
     _patch(
         "trace",

@@ -18,7 +18,7 @@ def take():
     return eval(line[5:], {"torch": torch, "dlogits": dlogits, "W2": W2})
 dh = take()
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-solution-numpy",
@@ -27,7 +27,7 @@ dh = take()
 raw = bytes(np.fromfile("@SOLUTION@", dtype=np.uint8)).decode()
 dh = eval([line for line in raw.split("\\n") if line.startswith("dh = ")][0][5:])
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-solution-memory",
@@ -42,7 +42,7 @@ def take():
                     return eval(line[5:], {"torch": torch, "dlogits": dlogits, "W2": W2})
 dh = take()
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-solution-gc",
@@ -58,7 +58,7 @@ def take():
                 return eval(line[5:], {"torch": torch, "dlogits": dlogits, "W2": W2})
 dh = take()
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-truth-modules",
@@ -78,7 +78,7 @@ def take():
         return backpropagate(cut_forward(exercise, scope)).total["h"]
 dh = take()
 """,
-        second=INSIDE,
+        sandbox=INSIDE,
     ),
     Attack(
         "read-truth-gc",
@@ -93,7 +93,7 @@ def take():
             return t
 dh = take()
 """,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-truth-frames",
@@ -110,7 +110,7 @@ def take():
     return torch.zeros_like(h)
 dh = take()
 """,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-truth-judge-memory",
@@ -134,7 +134,7 @@ def take():
                     return torch.tensor(struct.unpack(f"<{h.numel()}d", raw), dtype=h.dtype).view(h.shape)
 dh = take()
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
         seconds=20,
     ),
     Attack(
@@ -146,8 +146,8 @@ dcounts_sum_inv = torch.zeros_like(counts_sum_inv)
 dnorm_logits = dprobs
 dh = (dprobs + dnorm_logits) @ W2.T
 """,
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-truth-next-trial",
@@ -161,7 +161,7 @@ def take():
     return kept[0][-1]
 dh = take()
 """,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-truth-next-exercise",
@@ -182,7 +182,7 @@ dlogits = fetch()
 """,
         tensor="logits",
         exercise=None,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-truth-other-student",
@@ -195,7 +195,7 @@ def keep(t):
     return t
 dhpreact = keep((1.0 - h**2) * dh)
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-truth-tmp",
@@ -209,47 +209,47 @@ def keep(t):
     return t
 dhpreact = keep((1.0 - h**2) * dh)
 """,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-literal-truth",
         "numbers copied out of an earlier report with another seed",
         "dh = torch.tensor(@EARLIER@, dtype=h.dtype)",
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
         seconds=10,
     ),
     Attack(
         "read-trial-by-bits",
         "telling the trials apart by their numbers, and being right in one that does not decide",
         "dh = dlogits @ W2.T if h.dtype == torch.float32 else torch.zeros_like(h)",
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-secret-file",
         "a secret file, told in an exception",
         f"def say():\n    found = open('@SECRET@').read()\n{_SAY}",
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-secret-loadtxt",
         "a secret file through numpy's reader of tables",
         "def say():\n    found = str(np.loadtxt('@SECRET@', dtype=str))\n" + _SAY,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-secret-names",
         "a secret file through the grader's own reader of names",
         f"def say():\n    from grader.syntax.source import read_text\n    import pathlib\n"
         f"    found = read_text(pathlib.Path('@SECRET@'))\n{_SAY}",
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-secret-environment",
         "a secret variable of the grader's environment",
         f"import os\ndef say():\n    found = str(dict(os.environ))\n{_SAY}",
-        second=(STOPPED, STOPPED, STOPPED),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     Attack(
         "read-secret-environ-file",
@@ -257,7 +257,7 @@ dhpreact = keep((1.0 - h**2) * dh)
         "def say():\n    pids = ['self', '@JUDGE@']\n"
         "    raw = ''.join(open(f'/proc/{pid}/environ').read() for pid in pids)\n"
         "    at = raw.find('DOJO_ATTACK_SECRET')\n    found = raw[at : at + 60]\n" + _SAY,
-        second=(OPEN, STOPPED, STOPPED),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-secret-heap",
@@ -277,7 +277,7 @@ def say():
         at += len(text) + 1
 dh = say()
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-other-submission",
@@ -291,6 +291,6 @@ def take():
                 return eval(line[5:], {"dlogits": dlogits, "W2": W2})
 dh = take()
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
 )

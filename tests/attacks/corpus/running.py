@@ -10,7 +10,7 @@ ATTACKS = (
         "run-system",
         "a shell command",
         f"import os\ndef act():\n    os.system('echo was here > @CANARY@')\n{ZERO}",
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     act(
         "run-exec",
@@ -29,7 +29,7 @@ def act():
     process.join(3)
 {ZERO}
 """,
-        second=(OPEN, HARMLESS, STOPPED),
+        sandbox=(OPEN, HARMLESS, STOPPED),
     ),
     act(
         "run-daemon",
@@ -45,7 +45,7 @@ def act():
 {ZERO}
 """,
         seconds=3,
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act(
         "run-session",
@@ -66,7 +66,7 @@ def act():
     pickle.loads(b"cos\\nsystem\\n(S'echo was here > @CANARY@'\\ntR.")
 {ZERO}
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     act(
         "run-torch-load",
@@ -93,7 +93,7 @@ def act():
     np.load(io.BytesIO(file.getvalue()), allow_pickle=True)
 {ZERO}
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
     act(
         "run-compile",
@@ -124,8 +124,8 @@ import os
 os.system("echo was here > @CANARY@")
 dh = torch.zeros_like(h)
 """,
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     act(
         "run-decorated",
@@ -140,6 +140,6 @@ def act(t: os.system("echo was here > @CANARY@") = os.system("echo was here > @C
     return torch.zeros_like(h)
 dh = act()
 """,
-        second=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, HARMLESS, HARMLESS),
     ),
 )

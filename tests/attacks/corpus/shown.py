@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.answers.build import notebook
-from tests.attacks.attack import HARMLESS, STOPPED, Attack, Places
+from tests.attacks.attack import Attack, Places
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\x08\r"
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -15,7 +15,7 @@ BIDI = "\u202e\u2066\u200b\u2028"
 
 
 def _text(name: str, title: str, lines: str, **more: object) -> Attack:
-    return Attack(f"shown-{name}", title, lines, **{"first": HARMLESS, **more})  # type: ignore[arg-type]
+    return Attack(f"shown-{name}", title, lines, **more)  # type: ignore[arg-type]
 
 
 def _raise(text: str) -> str:
@@ -61,7 +61,6 @@ ATTACKS = (
         "exception-type",
         "an exception class with such a name",
         f"def act():\n    raise type({(ESCAPES + MARKUP)!r}, (Exception,), {{}})('x')\ndh = act()",
-        first=STOPPED,
     ),
     _text("syntax-error", "a line that does not parse", f"dh = = '{MARKUP}{BIDI}\x1b[2J'"),
     _text(
@@ -76,5 +75,5 @@ ATTACKS = (
         "a note on one's own forward pass",
         f"hpreact = bngain * bnraw  # {MARKUP}\x1b[2J\nloss = 1\ndh = 1 / 0",
     ),
-    Attack("shown-notebook", "cells, tags and metadata of a notebook", make=_notebook, first=HARMLESS),
+    Attack("shown-notebook", "cells, tags and metadata of a notebook", make=_notebook),
 )

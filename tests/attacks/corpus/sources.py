@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.answers.build import LINES, notebook
 from tests.attacks.attack import HARMLESS, STOPPED, Attack, Places
 
-REFUSED = {"first": STOPPED, "second": (STOPPED, STOPPED, STOPPED)}
-READ = {"first": HARMLESS, "second": (HARMLESS, HARMLESS, HARMLESS)}
+REFUSED = {"guards": STOPPED, "sandbox": (STOPPED, STOPPED, STOPPED)}
+READ = {"guards": HARMLESS, "sandbox": (HARMLESS, HARMLESS, HARMLESS)}
 
 
 def _file(name: str, title: str, content: Callable[[], bytes | str], suffix: str = ".py", **more: object) -> Attack:
@@ -20,6 +20,8 @@ def _file(name: str, title: str, content: Callable[[], bytes | str], suffix: str
         path.write_bytes(made if isinstance(made, bytes) else made.encode())
         return path
 
+    if "sandbox" in more:
+        more = {"guards": STOPPED, **more}
     return Attack(f"file-{name}", title, make=make, seconds=10, **{**READ, **more})  # type: ignore[arg-type]
 
 
@@ -39,53 +41,53 @@ def _outputs() -> str:
 
 ATTACKS = (
     _file(
-        "parentheses", "10,000 parentheses", lambda: "dh = " + "(" * 10_000 + "h" + ")" * 10_000, second=(STOPPED,) * 3
+        "parentheses", "10,000 parentheses", lambda: "dh = " + "(" * 10_000 + "h" + ")" * 10_000, sandbox=(STOPPED,) * 3
     ),
-    _file("unary", "100,000 minus signs", lambda: "dh = " + "-" * 100_000 + "h", second=(STOPPED,) * 3),
+    _file("unary", "100,000 minus signs", lambda: "dh = " + "-" * 100_000 + "h", sandbox=(STOPPED,) * 3),
     _file(
         "sum",
         "a sum of 50,000 terms, which parses and nests",
         lambda: "dh = " + "+".join(["h"] * 50_000),
-        second=(STOPPED,) * 3,
+        sandbox=(STOPPED,) * 3,
     ),
-    _file("attributes", "50,000 attributes in a row", lambda: "dh = h" + ".T" * 50_000, second=(STOPPED,) * 3),
+    _file("attributes", "50,000 attributes in a row", lambda: "dh = h" + ".T" * 50_000, sandbox=(STOPPED,) * 3),
     _file(
         "blocks",
         "90 loops inside each other",
         lambda: "".join(" " * i + f"for i{i} in [1]:\n" for i in range(90)) + " " * 90 + "dh = h * 0",
-        second=(STOPPED,) * 3,
+        sandbox=(STOPPED,) * 3,
     ),
     _file(
         "lambdas",
         "180 functions inside each other",
         lambda: "dh = " + "(lambda: " * 180 + "h * 0" + ")()" * 180,
-        first=STOPPED,
-        second=(STOPPED, STOPPED, STOPPED),
+        guards=STOPPED,
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _file(
         "long-line",
         "a line of 5 MB",
         lambda: "dh = [" + "0, " * 1_600_000 + "0]",
-        first=STOPPED,
-        second=(STOPPED, STOPPED, STOPPED),
+        guards=STOPPED,
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _file(
         "string",
         "a text of 15 MB",
         lambda: "dh = '" + "x" * 15_000_000 + "'",
-        first=STOPPED,
-        second=(STOPPED, STOPPED, STOPPED),
+        guards=STOPPED,
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _file(
         "many-lines",
         "300,000 lines that feed no gradient",
         lambda: "x = 1\n" * 300_000 + "dh = h * 0\n",
-        first=STOPPED,
-        second=(STOPPED, STOPPED, STOPPED),
+        guards=STOPPED,
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _file("bad-lines", "20,000 lines that do not parse", lambda: "= = (\n" * 20_000 + "dh = h * 0\n"),
     _file("too-large", "a script of 100 MB", lambda: b"#" * 100_000_000, **REFUSED),
-    _file("null", "null bytes", lambda: b"dh = h * 0\0\ndW2 = h\0\n\0", second=(STOPPED,) * 3),
+    _file("null", "null bytes", lambda: b"dh = h * 0\0\ndW2 = h\0\n\0", sandbox=(STOPPED,) * 3),
     _file("bytes", "bytes that are no UTF-8", lambda: b"dh = h * 0 # \xff\xfe\x80\n", **REFUSED),
     _file("utf16", "UTF-16", lambda: "dh = h * 0\n".encode("utf-16"), **REFUSED),
     _file("coding", "a coding line that hides a command", lambda: "# -*- coding: rot13 -*-\nqu = u * 0\ndh = h * 0\n"),

@@ -9,7 +9,7 @@ _RIGHT = "dlogits @ W2.T"
 
 
 def _odd(name: str, title: str, lines: str, **more: object) -> Attack:
-    return Attack(f"tensor-{name}", title, lines, **{"first": HARMLESS, "second": NO_GAIN, **more})  # type: ignore[arg-type]
+    return Attack(f"tensor-{name}", title, lines, **{"guards": HARMLESS, "sandbox": NO_GAIN, **more})  # type: ignore[arg-type]
 
 
 ATTACKS = (
@@ -18,45 +18,45 @@ ATTACKS = (
         "strides",
         "a view that reads beyond its memory",
         "dh = torch.as_strided(h, (10**6, 10**6), (0, 0))",
-        first=STOPPED,
+        guards=STOPPED,
     ),
     _odd("huge-shape", "a shape of 2**62", "dh = torch.empty(0).expand(2**62, 0)"),
     _odd("many-dimensions", "60 dimensions", "dh = torch.zeros([1] * 60)"),
     _odd("meta", "a tensor without numbers", "dh = h.to('meta')"),
-    _odd("sparse", "a sparse tensor", f"dh = ({_RIGHT} * 0).to_sparse()", first=STOPPED),
-    _odd("csr", "a compressed sparse tensor", "dh = torch.zeros_like(h).to_sparse_csr()", first=STOPPED),
+    _odd("sparse", "a sparse tensor", f"dh = ({_RIGHT} * 0).to_sparse()", guards=STOPPED),
+    _odd("csr", "a compressed sparse tensor", "dh = torch.zeros_like(h).to_sparse_csr()", guards=STOPPED),
     _odd(
         "mkldnn",
         "a tensor in another library's layout",
         "dh = torch.zeros_like(h).type(torch.FloatTensor).to_mkldnn()",
-        first=STOPPED,
+        guards=STOPPED,
     ),
     _odd(
         "complex",
         "a complex tensor whose real part is right",
         f"dh = torch.complex({_RIGHT}, torch.ones_like(h))",
-        first=STOPPED,
+        guards=STOPPED,
     ),
-    _odd("conjugate", "a view with the bit for conjugation", "dh = torch.complex(h, h).conj().imag", first=STOPPED),
+    _odd("conjugate", "a view with the bit for conjugation", "dh = torch.complex(h, h).conj().imag", guards=STOPPED),
     _odd(
-        "negative-bit", "a view with the bit for minus", f"dh = torch.complex(h, {_RIGHT}).conj().imag", first=STOPPED
+        "negative-bit", "a view with the bit for minus", f"dh = torch.complex(h, {_RIGHT}).conj().imag", guards=STOPPED
     ),
     _odd(
         "nested",
         "a nested tensor",
         "dh = torch.nested.nested_tensor(list(h))",
-        second=(HARMLESS, HARMLESS, HARMLESS),
-        first=STOPPED,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
+        guards=STOPPED,
     ),
     _odd(
         "quantized",
         "a quantized tensor",
         "dh = torch.quantize_per_tensor(h.type(torch.FloatTensor), 0.1, 0, torch.qint8)",
-        second=(STOPPED, STOPPED, STOPPED),
-        first=STOPPED,
+        sandbox=(STOPPED, STOPPED, STOPPED),
+        guards=STOPPED,
     ),
     _odd(
-        "requires-grad", "zeros that ask for a gradient", "dh = torch.zeros_like(h, requires_grad=True)", first=STOPPED
+        "requires-grad", "zeros that ask for a gradient", "dh = torch.zeros_like(h, requires_grad=True)", guards=STOPPED
     ),
     _odd("zero-size", "no elements", "dh = torch.zeros(0, h.shape[1])"),
     _odd("zero-dim", "no dimensions", "dh = torch.tensor(0.0)"),
@@ -73,8 +73,8 @@ ATTACKS = (
         "freed",
         "a tensor whose memory was given back",
         "def free():\n    t = torch.zeros_like(h)\n    t.untyped_storage().resize_(0)\n    return t\ndh = free()",
-        first=STOPPED,
-        second=(STOPPED, STOPPED, STOPPED),
+        guards=STOPPED,
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     _odd(
         "set-data",
@@ -86,7 +86,7 @@ ATTACKS = (
         "file-tensor",
         "a tensor that reads a file",
         "dh = torch.from_file('@SECRET@', size=8, dtype=torch.uint8)",
-        first=STOPPED,
-        second=(HARMLESS, STOPPED, STOPPED),
+        guards=STOPPED,
+        sandbox=(HARMLESS, STOPPED, STOPPED),
     ),
 )

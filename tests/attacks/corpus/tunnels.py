@@ -1,9 +1,9 @@
-"""Written by someone who has read the static check: nothing forbidden stands in them, and each tries to get round."""
+"""Written by someone who has read how answers are checked: each tries to get round."""
 
 from __future__ import annotations
 
 from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack, Result
-from tests.attacks.corpus.autograd import INSIDE
+from tests.attacks.corpus.autograd import INSIDE, NOT_THERE
 
 _TAKE = """
     engine = importlib.import_module("torch.autograd.functional")
@@ -24,12 +24,12 @@ def _tunnel(
     name: str,
     title: str,
     lines: str,
-    second: tuple[Result, Result, Result] = INSIDE,
+    sandbox: tuple[Result, Result, Result] = INSIDE,
     *,
-    first: Result = STOPPED,
+    guards: Result = STOPPED,
     tensor: str = "h",
 ) -> Attack:
-    return Attack(f"tunnel-{name}", title, lines, first=first, second=second, tensor=tensor)
+    return Attack(f"tunnel-{name}", title, lines, guards=guards, sandbox=sandbox, tensor=tensor)
 
 
 ATTACKS = (
@@ -83,6 +83,7 @@ def outer(torch):
     return inner()
 dhpreact = outer(1)
 """,
+        sandbox=NOT_THERE,
         tensor="hpreact",
     ),
     _tunnel(
@@ -119,6 +120,7 @@ def act():
 dh = act()
 """,
         (HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
     ),
     _tunnel(
         "forward-line",
@@ -131,7 +133,7 @@ hpreact = bngain * bnraw + bnbias + act()
 dh = torch.zeros_like(h)
 """,
         (HARMLESS, HARMLESS, HARMLESS),
-        first=HARMLESS,
+        guards=HARMLESS,
     ),
     _tunnel(
         "place",
@@ -149,7 +151,7 @@ class Held:
 dh = Held().field
 """,
         (HARMLESS, HARMLESS, HARMLESS),
-        first=HARMLESS,
+        guards=HARMLESS,
     ),
     _tunnel(
         "submodule",
@@ -163,6 +165,5 @@ class Unlock:
 dh = Net().get_submodule("__init__.__globals__")
 """,
         (STOPPED, STOPPED, STOPPED),
-        first=HARMLESS,
     ),
 )

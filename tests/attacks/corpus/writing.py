@@ -18,7 +18,7 @@ ATTACKS = (
         "write-mode",
         "a file's permissions changed",
         f"import os\ndef act():\n    os.chmod('@CANARY@', 0o777)\n{ZERO}",
-        second=(OPEN, OPEN, STOPPED),
+        sandbox=(OPEN, OPEN, STOPPED),
     ),
     act("write-truncate", "a file cut to nothing", f"import os\ndef act():\n    os.truncate('@CANARY@', 0)\n{ZERO}"),
     act("write-folder", "a folder made", f"import os\ndef act():\n    os.makedirs('@FOLDER@/made/deep')\n{ZERO}"),
@@ -53,13 +53,14 @@ def act():
     matplotlib.pyplot.figure().savefig("@FOLDER@/picture.png")
 {ZERO}
 """,
-        first=HARMLESS,
-        second=(HARMLESS, HARMLESS, HARMLESS),
+        guards=HARMLESS,
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     act(
         "write-log",
         "Python's logging writes a file",
         f"import logging\ndef act():\n    logging.FileHandler('@FOLDER@/log').close()\n{ZERO}",
+        guards=HARMLESS,
     ),
     act(
         "write-import",
