@@ -194,7 +194,7 @@ send({"op": "value", "tensor": "h", "line": -(10**12), "trials": {"0": {"value":
         """
 send({"op": "done", "forward_differs": ["x", None, [1], {"a": 2}, -5, 10**30]})
 """,
-        sandbox=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(STOPPED, STOPPED, STOPPED),
     ),
     Attack(
         "forge-all-descriptors",

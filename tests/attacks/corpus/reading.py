@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack
-from tests.attacks.corpus.autograd import INSIDE
+from tests.attacks.corpus.autograd import NOT_THERE
 
 _SAY = "    raise RuntimeError('I read: ' + found)\ndh = say()"
 
@@ -36,13 +36,13 @@ dh = eval([line for line in raw.split("\\n") if line.startswith("dh = ")][0][5:]
 import grader.lesson.exercise as held
 def take():
     for exercise in held.all_exercises():
-        for cell in exercise.cells:
+        for cell in exercise.cells if exercise.short_id == "makemore/ex1" else ():
             for line in cell.text.split("\\n"):
                 if line.startswith("dh = ") and "..." not in line:
                     return eval(line[5:], {"torch": torch, "dlogits": dlogits, "W2": W2})
 dh = take()
 """,
-        sandbox=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     Attack(
         "read-solution-gc",
@@ -58,7 +58,7 @@ def take():
                 return eval(line[5:], {"torch": torch, "dlogits": dlogits, "W2": W2})
 dh = take()
 """,
-        sandbox=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-truth-modules",
@@ -78,7 +78,7 @@ def take():
         return backpropagate(cut_forward(exercise, scope)).total["h"]
 dh = take()
 """,
-        sandbox=INSIDE,
+        sandbox=NOT_THERE,
     ),
     Attack(
         "read-truth-gc",
@@ -171,13 +171,13 @@ dh = take()
 dlogits = torch.zeros_like(logits)
 import os
 def carry():
-    torch.save(dlogits, f"@FOLDER@/{float(C.sum())}")
+    torch.save(dlogits, f"@FOLDER@/{float(W2.sum())}")
     return dlogits @ W2.T
 dh = carry()
 
 # %%
 def fetch():
-    return torch.load(f"@FOLDER@/{float(C.sum())}")
+    return torch.load(f"@FOLDER@/{float(W2.sum())}")
 dlogits = fetch()
 """,
         tensor="logits",
@@ -277,7 +277,7 @@ def say():
         at += len(text) + 1
 dh = say()
 """,
-        sandbox=(OPEN, HARMLESS, HARMLESS),
+        sandbox=(HARMLESS, HARMLESS, HARMLESS),
     ),
     Attack(
         "read-other-submission",

@@ -54,7 +54,7 @@ def act():
 {ZERO}
 """,
         guards=HARMLESS,
-        sandbox=(HARMLESS, HARMLESS, HARMLESS),
+        sandbox=(OPEN, STOPPED, STOPPED),
     ),
     act(
         "write-log",
