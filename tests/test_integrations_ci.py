@@ -77,7 +77,7 @@ def test_gitlab_s_example_keeps_the_tests_as_its_report() -> None:
     (job,) = read(GITLAB).values()
     assert job["artifacts"]["when"] == "always"
     assert job["artifacts"]["reports"] == {"junit": "report.xml"}
-    assert "--junitxml report.xml" in job["script"][-1]
+    assert "-o junit_family=xunit1 --junitxml report.xml" in job["script"][-1]
 
 
 # ---- The scripts themselves ----
@@ -141,6 +141,15 @@ def test_the_step_grades_a_repository_and_believes_nothing_in_it(runner: tuple[P
     assert left == ["annotations.txt", "points.toml", "result.json"]
 
 
+def test_the_step_goes_by_the_assignment_that_is_stated(runner: tuple[Path, dict[str, str]]) -> None:
+    (runner[0] / "workspace" / "exercises").mkdir()
+    (runner[0] / "workspace" / "exercises" / "ex1.py").write_text(with_lines({}))
+    stated = 'exercises = ["makemore/ex1", "makemore/ex2"]\npoints = 10'
+    ran = run_step(runner, assignment=stated, isolation="basic")
+    assert "Points 9.63/10" in ran.stdout
+    assert "makemore/ex2_cross_entropy%3A not handed in" in ran.stdout
+
+
 def test_the_step_refuses_below_the_isolation_that_is_required(runner: tuple[Path, dict[str, str]]) -> None:
     (runner[0] / "workspace" / "exercises").mkdir()
     ran = run_step(runner, require_isolation="bomb-proof")
@@ -165,4 +174,7 @@ def test_gitlab_s_script_writes_its_report(runner: tuple[Path, dict[str, str]]) 
     )
     assert ran.returncode == 1, ran.stderr
     assert f"{sum(len(exercise.graded) for exercise in all_exercises())} failed" in ran.stdout
-    assert 'classname="exercises.makemore.ex1_atoms" name="dlogits"' in (repository / "report.xml").read_text()
+    assert (
+        'classname="exercises.makemore.ex1_atoms" name="dlogits" file="exercises/makemore/ex1_atoms.py"'
+        in (repository / "report.xml").read_text()
+    )

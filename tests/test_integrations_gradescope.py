@@ -217,12 +217,16 @@ def test_the_command_gives_the_same_without_the_zip(tmp_path: Path) -> None:
 
 def test_what_is_asked_for_is_in_the_zip(tmp_path: Path) -> None:
     index = "https://example.org/cpu"
+    (tmp_path / "hw.toml").write_text('[tool.dojo.assignment]\nexercises = ["makemore/ex2"]\n')
     asked = ("--exercise", "makemore/ex2", "--require-isolation", "full", "--torch-index", index)
+    asked += ("--seed", "11", "--assignment", str(tmp_path / "hw.toml"))
     ran = build("--out", tmp_path / "a.zip", *asked)
     assert (ran.returncode, ran.stdout) == (0, f"written: {tmp_path / 'a.zip'}\n")
     with ZipFile(tmp_path / "a.zip") as file:
         options = file.read("options.txt").decode().split("\n")
-        assert options[2:-1] == ["--exercise", "makemore/ex2_cross_entropy", "--require-isolation", "full"]
+        asked = ["--exercise", "makemore/ex2_cross_entropy", "--require-isolation", "full", "--seed", "11"]
+        assert options[2:-1] == [*asked, "--assignment", "assignment.toml"]
+        assert file.read("assignment.toml") == (tmp_path / "hw.toml").read_bytes()
         assert file.read("torch-index.txt").decode() == f"{index}\n"
 
 

@@ -7,6 +7,7 @@ carries the exercises and never the solutions.
 from __future__ import annotations
 
 import argparse
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from grader.base.errors import DojoError
 from grader.lesson.exercise import find_exercise
+from grader.report.assignment import read_assignment
 from grader.report.points import read_points
 from grader.running.confine import ISOLATION_LEVELS
 
@@ -38,19 +40,28 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
-def write_zip(target: Path, options: Sequence[str], points: Path | None, torch_index: str | None) -> None:
+def write_zip(
+    target: Path,
+    options: Sequence[str],
+    points: Path | None,
+    torch_index: str | None,
+    assignment: Path | None = None,
+) -> None:
     """Write the autograder.
 
-    `options` go to `dojo grade`, `points` is a TOML file with [tool.dojo.points], and `torch_index` the address of an
-    index of PyTorch builds for the CPU.
+    `options` go to `dojo grade`, `points` is a TOML file with [tool.dojo.points], `assignment` one with
+    [tool.dojo.assignment], and `torch_index` the address of an index of PyTorch builds for the CPU.
 
     Raises:
-        DojoError: `points` is not such a file, or the wheel cannot be built.
+        DojoError: `points` or `assignment` is not such a file, or the wheel cannot be built.
     """
     given = ["--isolation", "highest", *options]
     if points is not None:
         read_points(points)
         given += ["--points", "points.toml"]
+    if assignment is not None:
+        read_assignment(assignment)
+        given += ["--assignment", "assignment.toml"]
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, ZipFile(target, "w", ZIP_DEFLATED) as file:
         wheel = build_wheel(Path(folder))
@@ -59,6 +70,8 @@ def write_zip(target: Path, options: Sequence[str], points: Path | None, torch_i
         file.writestr("options.txt", "".join(f"{option}\n" for option in given))
         if points is not None:
             file.write(points, "points.toml")
+        if assignment is not None:
+            file.write(assignment, "assignment.toml")
         if torch_index is not None:
             file.writestr("torch-index.txt", f"{torch_index}\n")
         for name in SCRIPTS:
@@ -69,7 +82,9 @@ def write_zip(target: Path, options: Sequence[str], points: Path | None, torch_i
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make gradescope", description="Build the zip of the autograder.")
-    parser.add_argument("--exercise", metavar="ID", help="which exercise it is; left out, each file tells")
+    parser.add_argument("--exercise", metavar="ID", help="grade this one only; left out, each file tells")
+    parser.add_argument("--assignment", type=Path, metavar="FILE", help="a TOML file with [tool.dojo.assignment]")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same for everybody; drawn now if left out")
     parser.add_argument("--points", type=Path, metavar="FILE", help="a TOML file with [tool.dojo.points]")
     parser.add_argument(
         "--require-isolation", choices=ISOLATION_LEVELS, metavar="LEVEL", help=" or ".join(ISOLATION_LEVELS)
@@ -86,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options += ["--require-isolation", asked.require_isolation]
         if asked.strict_sizes:
             options.append("--strict-sizes")
-        write_zip(asked.out, options, asked.points, asked.torch_index)
+        seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+        write_zip(asked.out, [*options, "--seed", str(seed)], asked.points, asked.torch_index, asked.assignment)
     except DojoError as error:
         print(f"make gradescope: {error}", file=sys.stderr)
         return 2
