@@ -280,7 +280,8 @@ class Judge:
     @property
     def _names(self) -> NameRules:
         names = self.plan.names
-        return NameRules(names.by_name, names.by_place, tuple(sorted(names.caches)), tuple(sorted(names.own_functions)))
+        caches, own_functions = tuple(sorted(names.caches)), tuple(sorted(names.own_functions))
+        return NameRules(names.by_name, names.by_place, caches, own_functions, dict(names.given))
 
     def _step(self, step: Step) -> StepRequest:
         return StepRequest(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from grader.lesson.exercise import Exercise
+from grader.reading.alignment import align
 from grader.reading.gradient_names import Names, add_aliases, find_names
 from grader.syntax.effects import Effects, mutated_arguments, statement_effects
 from grader.syntax.loops import Loop
@@ -64,7 +65,9 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     body = [statement.node for statement in source.statements]
     mutated = mutated_arguments(body)
     effects = [statement_effects(node, mutated) for node in body]
-    names = find_names(source, effects, tensors)
+    alignment = align(body, exercises)
+    names = find_names(source, effects, tensors, alignment)
+    forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
     add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names)
     trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from grader.reading.alignment import Alignment
 from grader.syntax.effects import Effects
 from grader.syntax.scopes import assigned_names, field_name, functions_in, root_name
 from grader.syntax.source import Source, Statement
@@ -20,7 +21,7 @@ class Names:
     """`by_name` maps names, attributes and keys (`dlogits`) to tensors; `by_place` the fields (`['h']` of
     `grads['h']`) that `cmp` calls name, except those of `caches`, which hold forward tensors under such keys.
     `own_functions` are the functions and methods of the submission. `compared` lists what `cmp` calls compare:
-    statement, value, tensor.
+    statement, value, tensor. `given` are the submission's names for tensors of the lesson, which get their values.
     """
 
     by_name: dict[str, str]
@@ -28,6 +29,7 @@ class Names:
     caches: frozenset[str] = frozenset()
     own_functions: frozenset[str] = frozenset()
     compared: list[tuple[int, ast.expr, str]] = field(default_factory=list)
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, node: ast.AST) -> tuple[str, str] | None:
         """(tensor, expression) of the gradient that `node` is or is a part of, such as `dC[ix]` of `dC`."""
@@ -72,8 +74,9 @@ class Names:
         return found
 
 
-def find_names(source: Source, effects: list[Effects], tensors: set[str]) -> Names:
-    """The gradient names of a submission: `dlogits`, what `cmp` calls name, and loose spellings."""
+def find_names(source: Source, effects: list[Effects], tensors: set[str], alignment: Alignment) -> Names:
+    """The gradient names of a submission: `dlogits`, what `cmp` calls name, what its own names for the tensors give,
+    and loose spellings."""
     own = frozenset(function.name for function in functions_in(statement.node for statement in source.statements))
     names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source), own_functions=own)
     written = {name for e in effects for name in e.writes | e.fields}
@@ -91,6 +94,10 @@ def find_names(source: Source, effects: list[Effects], tensors: set[str]) -> Nam
     for name, compared in compared_with.items():
         if len(compared) == 1 and _CONVENTIONAL.search(name):
             names.by_name.setdefault(name, next(iter(compared)))
+    for mine, theirs in alignment.names.items():
+        if theirs in tensors and f"d{theirs}" not in written and f"d{mine}" in written:
+            names.by_name.setdefault(f"d{mine}", theirs)
+    names.given = alignment.given
     _add_loose_spellings(names.by_name, written, tensors)
     return names
 

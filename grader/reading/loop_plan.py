@@ -96,6 +96,19 @@ def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
+def _is_untouched(loops: Sequence[ast.For | ast.While], names: Names) -> bool:
+    """True for a loop in which every gradient is still None or `...`: a starter that nobody has filled in."""
+    assigned = [leaf for loop in loops for leaf in ast.walk(loop) if isinstance(leaf, ast.Assign)]
+    gradients = [leaf for leaf in assigned if names.written(ast.walk(leaf))]
+    return bool(gradients) and all(_is_open(leaf.value) for leaf in gradients)
+
+
+def _is_open(value: ast.expr) -> bool:
+    if isinstance(value, (ast.Tuple, ast.List)):
+        return all(map(_is_open, value.elts))
+    return isinstance(value, ast.Constant) and value.value in (None, ...)
+
+
 def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     """The last loop of steps of the submission with what it needs; None where there is none."""
     loops = dict(analysis.loops)
@@ -109,9 +122,10 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
             ]
             if found:
                 training, loops[index] = [index], found[:1]
-    if not training:
+    if not training or _is_untouched(loops.get(training[-1], []), analysis.names):
         return None
     protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
+    protected |= {own for own, name in analysis.names.given.items() if name in exercise.setup_names}
     kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))

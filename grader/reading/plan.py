@@ -104,9 +104,9 @@ class _Planner:
         self.attempts = attempts
         self.graded = set(exercise.graded_gradients)
         given = {"d" + name for name in exercise.given}
-        self.protected = (
-            PROVIDED_MODULES | set(exercise.forward_names) | exercise.network_names | exercise.fixed_parameters | given
-        )
+        tensors = set(exercise.forward_names) | exercise.network_names
+        self.protected = PROVIDED_MODULES | tensors | exercise.fixed_parameters | given
+        self.protected |= {own for own, name in analysis.names.given.items() if name in tensors | exercise.setup_names}
         self.cut_names = {name: tensor for name, tensor in analysis.names.by_name.items() if tensor in self.graded}
         self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
         self.slicer = Slicer(

@@ -89,10 +89,12 @@ class TrialRun:
         program: Program,
         parameters: Mapping[str, Any],
         aliases: Mapping[str, str],
+        given_names: Mapping[str, str],
         *,
         guarded: bool,
         loop: bool = False,
     ) -> None:
+        """`aliases` are the submission's names for gradients, `given_names` those for tensors of the lesson."""
         self.program = program
         self.parameters = parameters
         self.aliases = aliases
@@ -107,8 +109,10 @@ class TrialRun:
             if (setting := _setting(program, parameters)) not in _made:
                 make(program, parameters)
             found = _made.pop(setting)
+        renamed = {own: name for own, name in given_names.items() if name in found}
+        found |= {own: found[name] for own, name in renamed.items()}
         self.namespace = provided(found, guarded=guarded)
-        for name in {*program.kept, *stand_ins()} & self.namespace.keys():
+        for name in {*program.kept, *stand_ins(), *renamed} & self.namespace.keys():
             self._protect(name, self.namespace[name])
 
     def start(self, given: Mapping[str, Tensor]) -> None:
@@ -215,7 +219,14 @@ class GradientRun:
         self.announced: int | None = None
         self.has_loop = any(step.loops for step in request.steps)
         self.trials = [
-            TrialRun(request.program, parameters, request.aliases, guarded=request.guarded, loop=self.has_loop)
+            TrialRun(
+                request.program,
+                parameters,
+                request.aliases,
+                request.names.given,
+                guarded=request.guarded,
+                loop=self.has_loop,
+            )
             for parameters in request.trials
         ]
 
@@ -227,7 +238,7 @@ class GradientRun:
             trial.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
             if self.has_loop:
                 states = [generator.get_state() for generator in generators_in(trial.namespace)]
-                loop = LoopRun(self.channel, number, self.request.program, trial.namespace, states)
+                loop = LoopRun(self.channel, number, self.request.program, trial.namespace, states, self.request.names)
                 trial.namespace |= {STEPS: loop.steps, HAND_OVER: loop.replace}
             trial.namespace[RAISED] = partial(_note_failure, trial)
         steps = self.request.steps
@@ -300,7 +311,7 @@ class CaseRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
-        self.trial = TrialRun(request.program, request.trial, {}, guarded=request.guarded)
+        self.trial = TrialRun(request.program, request.trial, {}, request.names.given, guarded=request.guarded)
 
     def run(self, _: Mapping[str, Tensor]) -> None:
         """Run the definitions, then each program; an exception in a definition ends the run."""
@@ -338,7 +349,9 @@ class VariantRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
-        self.trial = TrialRun(request.program, request.trial, request.aliases, guarded=request.guarded)
+        self.trial = TrialRun(
+            request.program, request.trial, request.aliases, request.names.given, guarded=request.guarded
+        )
         self.rewrite = partial(drop_inert_calls, own_functions=names_of(request.names).own_functions)
 
     def run(self, truths: Mapping[str, Tensor]) -> None:

@@ -18,6 +18,7 @@ from grader.running.protocol import (
     Channel,
     LoopBegins,
     LoopStep,
+    NameRules,
     NextStep,
     Record,
     Request,
@@ -32,10 +33,17 @@ class LoopRun:
     """One loop in one trial. After each step that runs it hands over what it holds, and gets the true parameters."""
 
     def __init__(
-        self, channel: Channel[Request], number: int, program: Program, namespace: dict[str, Any], states: Sequence[Any]
+        self,
+        channel: Channel[Request],
+        number: int,
+        program: Program,
+        namespace: dict[str, Any],
+        states: Sequence[Any],
+        names: NameRules,
     ) -> None:
         """`states` are those of the generators right after the setup: there the loop begins."""
         self.channel = channel
+        self.names = names
         self.number = number
         self.program = program
         self.namespace = namespace
@@ -65,7 +73,7 @@ class LoopRun:
                 left = False
             finally:  # a break closes this generator here, with the loop's frame still around it
                 loop = frame.f_back if frame is not None else None
-                seen = {**self.namespace, **(loop.f_locals if loop is not None else {})}
+                seen = self._renamed({**self.namespace, **(loop.f_locals if loop is not None else {})})
                 self._hand_over(position, seen, left)
                 if left:
                     self._next()
@@ -89,6 +97,11 @@ class LoopRun:
                 if isinstance(holder, Tensor) and holder.shape == truth.shape:
                     holder.data.copy_(truth)
         return message.position
+
+    def _renamed(self, seen: dict[str, Any]) -> dict[str, Any]:
+        """With what the submission calls otherwise under the lesson's names too."""
+        gradients = {own: f"d{tensor}" for own, tensor in self.names.by_name.items() if f"d{tensor}" not in seen}
+        return seen | {name: seen[own] for own, name in {**gradients, **self.names.given}.items() if own in seen}
 
     def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}

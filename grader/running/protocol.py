@@ -84,6 +84,7 @@ class NameRules(Part):
     by_place: dict[str, str] = {}
     caches: tuple[str, ...] = ()
     own_functions: tuple[str, ...] = ()
+    given: dict[str, str] = {}
 
 
 class Run(Message, tag="run"):

@@ -1,0 +1,222 @@
+"""What a learner calls the tensors of the lesson: the two forward passes, read side by side.
+
+People who bring a notebook of their own write `yb` for `Yb`, `X_batch` for `Xb`, `gamma` for `bngain`. No list of
+spellings knows them all. But their forward lines do what the lesson's do, so a line of theirs laid on the lesson's
+line shows which name stands where.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from grader.lesson.exercise import Exercise
+from grader.syntax.scopes import assigned_names
+
+_PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous"})
+_MODULES = frozenset({"torch", "F", "np", "nn", "numpy", "math"})
+_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """`names` are the learner's names for tensors of the lesson. Of these, `given` stand for nothing else in the file,
+    so that they may be given the lesson's values."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Fit:
+    """How well two expressions agree, and which names stand in each other's place."""
+
+    same: int = 0
+    other: int = 0
+    pairs: list[tuple[str, str]] = field(default_factory=list)
+
+    def __add__(self, more: _Fit) -> _Fit:
+        return _Fit(self.same + more.same, self.other + more.other, self.pairs + more.pairs)
+
+    @property
+    def worth(self) -> int:
+        return self.same - 2 * self.other
+
+
+def align(body: Sequence[ast.stmt], exercises: Iterable[Exercise]) -> Alignment:
+    """The learner's names for what the lessons of a track name otherwise."""
+    exercises = tuple(exercises)
+    lesson, known, taken = _of_track(exercises)
+    bound = {name for node in body for name in assigned_names(node)}
+    wanted, strange = known - bound, bound - taken
+    if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):
+        return Alignment()
+    lines = _lines(node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Assign))
+    own = [(target, value) for target, value in lines if target in strange or not strange.isdisjoint(_names(value))]
+    found: dict[str, str] = {}
+    for _ in range(_ROUNDS):
+        votes: Counter[tuple[str, str]] = Counter()
+        for target, value in own:
+            votes.update(_votes(target, value, lesson, found))
+        before = dict(found)
+        for (mine, theirs), _count in votes.most_common():
+            free = mine not in taken and theirs in wanted and mine not in found and theirs not in found.values()
+            if free and mine in bound:
+                found[mine] = theirs
+        if found == before:
+            break
+    once = {mine: theirs for mine, theirs in found.items() if _has_one_meaning(mine, theirs, body, lesson, found)}
+    return Alignment(found, once)
+
+
+def _binds_all(exercise: Exercise, bound: Collection[str]) -> bool:
+    """True for a file with a whole lesson's network, data and forward pass under the lesson's names."""
+    return bool(exercise.atoms) and {*exercise.forward_names, *exercise.network_names} <= set(bound)
+
+
+@lru_cache(maxsize=16)
+def _of_track(
+    exercises: tuple[Exercise, ...],
+) -> tuple[tuple[tuple[str, ast.expr], ...], frozenset[str], frozenset[str]]:
+    """The lines of the lessons, the names of their tensors, and all names that have a meaning in them."""
+    lines = tuple(_lines(node for e in exercises for node in _nodes_of(e)))
+    known = {name for e in exercises for name in (*e.forward_names, *e.network_names)}
+    in_lines = {name for target, value in lines for name in _names(value) | {target}}
+    known |= in_lines & {name for e in exercises for name in e.setup_names}
+    taken = known.union(*(e.parameter_values.keys() for e in exercises), _MODULES)
+    return lines, frozenset(known), frozenset(taken)
+
+
+def _nodes_of(exercise: Exercise) -> Iterator[ast.AST]:
+    yield from ast.parse("\n".join(atom.text for atom in exercise.atoms)).body
+    for cell in exercise.code_cells("setup"):
+        yield from (node for node in ast.parse(cell.text).body if isinstance(node, ast.Assign))
+
+
+def _lines(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    """Name and expression of each assignment; `a, b = x, y` is two."""
+    for node in nodes:
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            continue
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Name):
+            yield target.id, value
+        elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            pairs = zip(target.elts, value.elts, strict=True)
+            yield from ((name.id, part) for name, part in pairs if isinstance(name, ast.Name))
+
+
+def _votes(
+    target: str, value: ast.expr, lesson: Sequence[tuple[str, ast.expr]], found: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    """What one of the learner's lines says: its best fit among the lines of the same name, or a perfect fit."""
+    meant = found.get(target, target)
+    fits = [(_fit(value, theirs, found), name) for name, theirs in lesson if name == meant]
+    if fits:
+        best, _ = max(fits, key=lambda fit: fit[0].worth)
+        if best.worth > 0 or not best.other:
+            yield from best.pairs
+        return
+    kind = _kind(value)
+    for name, theirs in lesson:
+        if _kind(theirs) != kind:
+            continue
+        fit = _fit(value, theirs, found)
+        if fit.same and not fit.other and not fit.pairs and not isinstance(value, (ast.Name, ast.Constant)):
+            yield target, name
+
+
+def _fit(mine: ast.expr, theirs: ast.expr, found: Mapping[str, str]) -> _Fit:
+    mine, theirs = _bare(mine), _bare(theirs)
+    if isinstance(mine, ast.Name) and isinstance(theirs, ast.Name):
+        same = found.get(mine.id, mine.id) == theirs.id
+        return _Fit(1) if same else _Fit(pairs=[(mine.id, theirs.id)])
+    if isinstance(mine, ast.BinOp) and isinstance(theirs, ast.BinOp):
+        if type(mine.op) is not type(theirs.op):
+            return _Fit(other=1)
+        straight = _fit(mine.left, theirs.left, found) + _fit(mine.right, theirs.right, found)
+        if not isinstance(mine.op, (ast.Add, ast.Mult)):
+            return straight
+        crossed = _fit(mine.left, theirs.right, found) + _fit(mine.right, theirs.left, found)
+        return max(straight, crossed, key=lambda fit: fit.worth)
+    if isinstance(mine, ast.UnaryOp) and isinstance(theirs, ast.UnaryOp) and type(mine.op) is type(theirs.op):
+        return _fit(mine.operand, theirs.operand, found)
+    if isinstance(mine, ast.Call) and isinstance(theirs, ast.Call):
+        (ours, given), (called, asked) = _call(mine), _call(theirs)
+        if ours != called:
+            return _Fit(other=1)
+        return sum((_fit(a, b, found) for a, b in zip(given, asked, strict=False)), _Fit(1))
+    if isinstance(mine, ast.Subscript) and isinstance(theirs, ast.Subscript):
+        return _fit(mine.value, theirs.value, found) + _fit(mine.slice, theirs.slice, found)
+    if isinstance(mine, ast.Attribute) and isinstance(theirs, ast.Attribute) and mine.attr == theirs.attr:
+        return _fit(mine.value, theirs.value, found)
+    if isinstance(mine, ast.Tuple) and isinstance(theirs, ast.Tuple) and len(mine.elts) == len(theirs.elts):
+        return sum((_fit(a, b, found) for a, b in zip(mine.elts, theirs.elts, strict=True)), _Fit())
+    if isinstance(mine, ast.Constant) and isinstance(theirs, ast.Constant):
+        return _Fit(int(mine.value == theirs.value))
+    return _Fit(other=1)
+
+
+def _kind(node: ast.expr) -> tuple[type, object]:
+    """What an expression is on the outside: two that differ in it cannot fit."""
+    node = _bare(node)
+    if isinstance(node, ast.Call):
+        return ast.Call, _call(node)[0]
+    return type(node), type(getattr(node, "op", None))
+
+
+def _bare(node: ast.expr) -> ast.expr:
+    """An expression without what changes no number: `x` for `x.to(device)`."""
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PASSED_THROUGH:
+        node = node.func.value
+    return node
+
+
+def _call(node: ast.Call) -> tuple[str, list[ast.expr]]:
+    """What is called, and on what: `torch.tanh(x)` and `x.tanh()` are the same."""
+    if isinstance(node.func, ast.Attribute):
+        root = node.func.value
+        inner = root.attr if isinstance(root, ast.Attribute) else root.id if isinstance(root, ast.Name) else ""
+        own = [] if inner in _MODULES | {"functional"} else [root]
+        return node.func.attr, [*own, *node.args]
+    return (node.func.id if isinstance(node.func, ast.Name) else ""), list(node.args)
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+
+
+def _has_one_meaning(
+    mine: str,
+    theirs: str,
+    body: Sequence[ast.stmt],
+    lesson: Collection[tuple[str, ast.expr]],
+    found: Mapping[str, str],
+) -> bool:
+    """True where every assignment of the name is the one that the lesson has, or it is assigned once."""
+    places = [node for statement in body for node in ast.walk(statement) if _stores(node, mine)]
+    if len(places) <= 1:
+        return True
+    lines = [value for node in places if isinstance(node, ast.Assign) for name, value in _lines([node]) if name == mine]
+    there = [value for name, value in lesson if name == theirs]
+    fits = [
+        max((_fit(value, other, found) for other in there), key=lambda f: f.worth, default=_Fit(other=1))
+        for value in lines
+    ]
+    return len(lines) == len(places) and all(not fit.other for fit in fits)
+
+
+def _stores(node: ast.AST, name: str) -> bool:
+    """True for a statement or a comprehension that binds the name itself."""
+    if isinstance(node, ast.Assign):
+        return any(name in _stored(target) for target in node.targets)
+    if isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.For, ast.comprehension, ast.NamedExpr)):
+        return name in _stored(node.target)
+    return isinstance(node, ast.withitem) and node.optional_vars is not None and name in _stored(node.optional_vars)
+
+
+def _stored(target: ast.AST) -> set[str]:
+    return {leaf.id for leaf in ast.walk(target) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}

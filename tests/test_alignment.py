@@ -1,0 +1,136 @@
+"""A notebook of one's own: other names for the lesson's tensors are found by the learner's own forward lines."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from grader.lesson.exercise import Exercise, find_exercise, track_of
+from grader.reading.alignment import align
+from grader.report.records import SubmissionReport
+
+EX1, EX4 = find_exercise("makemore/ex1"), find_exercise("makemore/ex4")
+Grade = Callable[..., list[SubmissionReport]]
+
+SETUP = """\
+import torch
+import torch.nn.functional as F
+
+words = open("names.txt", "r").read().splitlines()
+Xtr, Ytr = build(words[: int(0.8 * len(words))])
+g = torch.Generator().manual_seed(2147483647)
+C = torch.randn((27, 10), generator=g)
+W1 = torch.randn((30, n_hidden), generator=g) * 0.3
+b1 = torch.randn(n_hidden, generator=g) * 0.1
+W2 = torch.randn((n_hidden, 27), generator=g) * 0.1
+b2 = torch.randn(27, generator=g) * 0.1
+bngain = torch.randn((1, n_hidden)) * 0.1 + 1.0
+bnbias = torch.randn((1, n_hidden)) * 0.1
+parameters = [C, W1, b1, W2, b2, bngain, bnbias]
+for p in parameters:
+    p.requires_grad = True
+n = 32
+"""
+BATCH = "ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)\nXb, Yb = Xtr[ix], Ytr[ix]\n"
+
+
+def cells(exercise: Exercise, tag: str) -> str:
+    return "\n".join(cell.text for cell in exercise.code_cells(tag))
+
+
+def notebook(exercise: Exercise, renamed: Mapping[str, str]) -> str:
+    """A script with a data set and a network of its own, and the lesson's answers, under other names."""
+    if exercise.is_training:
+        text = SETUP + cells(exercise, "training").replace(".to(device)", "").replace("vocab_size", "27")
+    else:
+        text = SETUP + BATCH + cells(exercise, "forward") + "\n" + cells(exercise, "backward")
+    for name, other in renamed.items():
+        text = re.sub(rf"(?<![\w.])(d?){name}\b", rf"\g<1>{other}", text)
+    return text
+
+
+RENAMED = {
+    "the batch": {"Xb": "xb", "Yb": "yb"},
+    "batch and data": {"Xb": "X_batch", "Yb": "Y_batch", "Xtr": "X_train", "Ytr": "Y_train"},
+    "gain and bias": {"bngain": "gamma", "bnbias": "beta"},
+    "forward tensors": {"hprebn": "z1", "h": "a1", "logits": "z2", "loss": "cost"},
+    "a name that a loop uses too": {"bnraw": "p"},
+    "nearly all": {
+        "Xb": "inputs",
+        "Yb": "targets",
+        "Xtr": "Xs",
+        "Ytr": "Ys",
+        "C": "table",
+        "W1": "first",
+        "W2": "second",
+        "bngain": "gamma",
+        "hpreact": "pre",
+    },
+}
+
+
+@pytest.mark.parametrize("renamed", RENAMED.values(), ids=RENAMED)
+@pytest.mark.parametrize("exercise", [EX1, EX4], ids=lambda e: e.number)
+def test_right_answers_under_other_names_are_right(
+    exercise: Exercise, renamed: Mapping[str, str], grade_text: Grade
+) -> None:
+    (report,) = grade_text(notebook(exercise, renamed), exercise=exercise.id)
+    assert report.all_passed, [(v.name, v.mistake, v.message) for v in report.verdicts if not v.passed]
+
+
+def test_a_wrong_answer_under_other_names_is_wrong(grade_text: Grade) -> None:
+    text = notebook(EX1, RENAMED["nearly all"])
+    assert text.count("dfirst = embcat.T @ dhprebn") == 1
+    (report,) = grade_text(text.replace("dfirst = embcat.T", "dfirst = -embcat.T"), exercise=EX1.id)
+    (wrong,) = (verdict for verdict in report.verdicts if not verdict.passed)
+    assert (wrong.name, wrong.mistake, wrong.code) == ("W1", "sign", "dfirst = -embcat.T @ dhprebn")
+
+
+def aligned(text: str) -> Any:
+    return align(ast.parse(text).body, track_of(EX1))
+
+
+def test_the_lessons_own_names_keep_their_meaning() -> None:
+    assert not aligned(notebook(EX1, {})).given
+    assert not aligned("emb = C[Yb]\n").names
+
+
+def test_a_notebook_that_keeps_all_names_of_a_lesson_needs_no_alignment() -> None:
+    assert not aligned(notebook(EX1, {}) + "yb = Ytr[ix]\nloss = -logprobs[range(n), yb].mean()\n").names
+
+
+def test_a_name_with_two_meanings_is_given_no_value() -> None:
+    found = aligned("yb = Ytr[ix]\nloss = -logprobs[range(n), yb].mean()\nyb = 3\n")
+    assert (found.names, found.given) == ({"yb": "Yb"}, {})
+
+
+def test_a_line_that_fits_badly_says_nothing() -> None:
+    assert not aligned("other = embcat @ V + c\nhprebn = torch.relu(other - 1)\n").names
+
+
+STARTER = """\
+for i in range(max_steps):
+    ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)
+    Xb, Yb = Xtr[ix], Ytr[ix]
+    emb = C[Xb]
+    hprebn = emb.view(n, -1) @ W1 + b1
+    h = torch.tanh(hprebn)
+    logits = h @ W2 + b2
+    loss = F.cross_entropy(logits, Yb)
+    loss.backward()
+    dC, dW1, db1, dW2, db2, dbngain, dbnbias = None, None, None, None, None, None, None
+    grads = [dC, dW1, db1, dW2, db2, dbngain, dbnbias]
+    for p, grad in zip(parameters, grads):
+        p.data += -0.1 * {}
+"""
+
+
+@pytest.mark.parametrize("update", ["p.grad", "grad"])
+def test_a_starter_loop_that_nobody_has_filled_in_is_not_attempted(update: str, grade_text: Grade) -> None:
+    (report,) = grade_text(SETUP + STARTER.format(update), exercise=EX4.id)
+    assert {(verdict.status, verdict.message) for verdict in report.verdicts} == {("missing", "not attempted")}
+    assert not report.attempted
