@@ -100,7 +100,7 @@ def test_the_lessons_own_names_keep_their_meaning() -> None:
 
 
 def test_a_notebook_that_keeps_all_names_of_a_lesson_needs_no_alignment() -> None:
-    assert not aligned(notebook(EX1, {}) + "yb = Ytr[ix]\nloss = -logprobs[range(n), yb].mean()\n").names
+    assert not aligned(notebook(EX1, {}) + "\nyb = Ytr[ix]\nloss = -logprobs[range(n), yb].mean()\n").names
 
 
 def test_a_name_with_two_meanings_is_given_no_value() -> None:
