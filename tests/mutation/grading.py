@@ -12,7 +12,7 @@ import torch
 
 from grader.judging.grade import Grader, settings
 from grader.report.records import SubmissionReport
-from tests.mutation.equivalence import Outcome, Standing, weigh
+from tests.mutation.equivalence import VANISHING, Outcome, Standing, weigh
 from tests.mutation.kinds import ALSO_TRUE, NEUTRAL
 from tests.mutation.mutate import TRAINING, Mutant
 
@@ -49,7 +49,10 @@ class Graded:
     @property
     def expected(self) -> frozenset[str]:
         """In a training loop an edit shows in every parameter that it reaches; else in its own gradient."""
-        return self.outcome.wrong if self.mutant.exercise == TRAINING else self.mutant.blamed
+        if self.mutant.exercise != TRAINING:
+            return self.mutant.blamed
+        unseen = VANISHING & self.blamed if len(self.outcome.wrong) > 1 else frozenset()  # plain steps do not show it
+        return self.outcome.wrong | unseen
 
     @property
     def raised(self) -> bool:
