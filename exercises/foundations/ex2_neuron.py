@@ -314,6 +314,8 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 #
 # def cases(generator):
 #     def case(values, labels):
+#         values = torch.tensor(values, dtype=torch.float64).round(decimals=2).tolist()
+#         labels = torch.tensor(labels, dtype=torch.float64).round(decimals=2).tolist()
 #         lines = [f"z = torch.tensor({values}, dtype=torch.float64)", f"y = torch.tensor({labels}, dtype=torch.float64)"]
 #         return "\n".join([*lines, "result = dz_in_one_step(z, y)"])
 #

@@ -31,6 +31,7 @@ from grader.truth.cases import Case
 from grader.truth.compare import LIMITS, Comparison, compare
 from grader.truth.truths import Truth
 
+_LONGEST_CASE = 180
 NOT_ATTEMPTED = "not attempted"
 _PLAIN_WORDS = {
     "timeout": "It did not finish within the time limit; look for a loop that never ends.",
@@ -291,9 +292,14 @@ def _decided_by_cases(evidence: Evidence, cases: Sequence[TriedCase]) -> Finding
     wrong = next((tried for tried in cases if not tried.right), None)
     if wrong is None:
         return Finding("pass") if cases else Finding("error", "No case of it ran.", "exception")
+    found = _of_case(wrong, evidence.statement)
+    return replace(found, message=found.message + _to_try(wrong.case.program))
+
+
+def _of_case(wrong: TriedCase, statement: Statement | None) -> Finding:
     label, answer = _quoted(wrong.case.label), wrong.answer
     if answer.failure is not None:
-        found = failed(answer.failure, evidence.statement)
+        found = failed(answer.failure, statement)
         return replace(found, message=f"{label}: {found.message}")
     true = wrong.case.expected
     if answer.value is None or answer.value.shape != true.shape:
@@ -313,6 +319,13 @@ def _decided_by_cases(evidence: Evidence, cases: Sequence[TriedCase]) -> Finding
     if ours == wanted:
         ours, wanted = (f"{float(value.flatten()[at]):.17g}" for value in (answer.value, true))
     return Finding("wrong", f"{label} gives {where}{ours}, not {wanted}.", "case")
+
+
+def _to_try(program: str) -> str:
+    """A short case as a line that can be copied into a cell; nothing where it is long or holds a block."""
+    lines = program.strip().splitlines()
+    line = "; ".join(lines)
+    return "" if len(line) > _LONGEST_CASE or any(text.startswith(" ") for text in lines) else f" Try it: `{line}`"
 
 
 def _quoted(label: str) -> str:

@@ -445,9 +445,9 @@ descend_with_shrinking = descend_with_penalty
 def cases(generator):
     for name in ("descend_with_penalty", "descend_with_shrinking"):
         for label, steps in (("one step", 1), ("three steps", 3), ("twenty steps", 20)):
-            W, target = torch.randn(2, 4, generator=generator).tolist()
-            b = torch.randn(3, generator=generator).tolist()
-            decay = 0.2 + torch.rand((), generator=generator).item()
+            W, target = torch.randn(2, 2, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
+            b = torch.randn(2, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
+            decay = round(0.2 + torch.rand((), generator=generator).item(), 2)
             lines = [
                 f"W, b = torch.tensor({W}, dtype=torch.float64), torch.tensor({b}, dtype=torch.float64)",
                 f"goal = torch.tensor({target}, dtype=torch.float64)",

@@ -382,8 +382,8 @@ def cases(generator):
             (0.5, False, "not training"),
             (1.0, False, "not training, p = 1"),
         ):
-            values = torch.randn(3, 4, generator=generator).tolist()
-            drawn = (torch.rand(3, 4, generator=generator) >= chance).double().tolist()
+            values = torch.randn(2, 3, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
+            drawn = (torch.rand(2, 3, generator=generator) >= chance).double().tolist()
             lines = [
                 f"values = torch.tensor({values}, dtype=torch.float64)",
                 f"drawn = torch.tensor({drawn}, dtype=torch.float64)",

@@ -471,13 +471,13 @@ def numerical_gradient(f, t, _eps):
 
 
 def cases(generator):
-    place = 1.0 + torch.rand((), generator=generator).item()
+    place = round(1.0 + torch.rand((), generator=generator).item(), 3)
     for name in ("forward_difference", "central_difference"):
         yield f"{name} of a line", f"result = {name}(lambda x: 3 * x + 1, {place}, 0.01)"
         yield f"{name} of a square", f"result = {name}(lambda x: x**2, {place}, 0.1)"
         yield f"{name} of a cube", f"result = {name}(lambda x: x**3, {place}, 0.25)"
         yield f"{name} with a small step", f"result = {name}(lambda x: 1 / x, {place}, 1e-4)"
-    numbers = torch.rand(6, generator=generator).tolist()
+    numbers = [round(number, 3) for number in torch.rand(6, generator=generator).tolist()]
     begin = f"t = torch.tensor({numbers}, dtype=torch.float64)"
     yield "a sum of squares of (6,)", f"{begin}\nresult = numerical_gradient(lambda t: (t**2).sum(), t, 1e-4)"
     yield "numbers that meet, (6,)", f"{begin}\nresult = numerical_gradient(lambda t: t[0] * t[1] + t[2], t, 1e-4)"

@@ -559,7 +559,8 @@ def linear_backward(x, w, dy):
 
 def cases(generator):
     for said, rows, inputs, outputs in (("one example", 1, 3, 2), ("five examples", 5, 3, 2), ("a square layer", 4, 4, 4)):
-        drawn = [torch.randn(shape, generator=generator).tolist() for shape in ((rows, inputs), (inputs, outputs), (rows, outputs))]
+        shapes = ((rows, inputs), (inputs, outputs), (rows, outputs))
+        drawn = [torch.randn(shape, generator=generator, dtype=torch.float64).round(decimals=1).tolist() for shape in shapes]
         made = [f"{name} = torch.tensor({numbers}, dtype=torch.float64)" for name, numbers in zip(("x", "w", "dy"), drawn, strict=True)]
         for place, name in enumerate(("dx", "dw", "db")):
             yield f"{name} of {said}", "\n".join([*made, f"result = linear_backward(x, w, dy)[{place}]"])

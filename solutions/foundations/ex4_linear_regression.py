@@ -291,8 +291,8 @@ def cases(generator):
     import torch
 
     def case(count, start, steps, rate, result):
-        points = torch.rand(count, 1, generator=generator)
-        values = 3 * points - 1 + torch.rand(count, 1, generator=generator)
+        points = torch.rand(count, 1, generator=generator, dtype=torch.float64).round(decimals=2)
+        values = (3 * points - 1 + torch.rand(count, 1, generator=generator)).round(decimals=2)
         return "\n".join(
             [
                 f"x = np.array({points.tolist()})",
