@@ -27,7 +27,7 @@ _FOUNDATIONS = [
         ("v1", "missing-local-derivative", "dv1 = dv2 * v2", "dv1 = dv2"),
         ("v1", "missing-upstream", "dv1 = dv2 * v2", "dv1 = v2"),
         ("v1", "wrong-forward-value", "dv1 = dv2 * v2", "dv1 = dv2 * v1"),
-        ("v1", "wrong-values", "dv1 = dv2 * v2", "dv1 = dv2 * v1.exp().exp()"),
+        ("v1", "wrong-forward-value", "dv1 = dv2 * v2", "dv1 = dv2 * v1.exp().exp()"),
         ("x", "hardcoded-values", "dx = dv1 * 2 * x", "dx = dv1"),
         ("x", "scale", "dx = dv1 * 2 * x", "dx = dv1 * x"),
         ("x", "missing-upstream", "dx = dv1 * 2 * x", "dx = 2 * x"),
