@@ -109,7 +109,13 @@ def test_right_definitions_pass(graded: Graded) -> None:
     [
         ("slope", "(2 * eps)", "eps", "wrong", "`x * x` gives "),
         ("slope", "f(x + eps) - f(x - eps)", "f(x - eps) - f(x + eps)", "wrong", "`x * x` gives -"),
-        ("Total", "self.parts.append(x)", "self.parts.append(2 * x)", "wrong", "gives t.add(3).result() 8, not 5. Try it: `t = Total(2); result"),
+        (
+            "Total",
+            "self.parts.append(x)",
+            "self.parts.append(2 * x)",
+            "wrong",
+            "gives t.add(3).result() 8, not 5. Try it: `t = Total(2); result = [",
+        ),
         ("Total", "return sum(self.parts)", "return sum(self.parts)[0]", "error", 'The case "one number": '),
         ("Total", "return sum(self.parts)", "pass", "wrong", 'The case "one number" gives '),
         (
