@@ -25,7 +25,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
 .NOTPARALLEL:
 MAKEOVERRIDES = # what is set for this make is not for one that a test calls
-.PHONY: help setup grade watch hint train lab test lint types check exercises notebooks bench mutants security pictures gradescope clean FORCE
+.PHONY: help setup grade watch hint train lab test floors lint types check exercises notebooks bench mutants security pictures gradescope clean FORCE
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ lab: $(LAB) ## open the map of the lessons in JupyterLab; notebooks/ and exercis
 
 test: $(DEV) ## run the tests (ARGS='-k cmp'); those marked slow only where CI=true, or with ARGS='-m slow'
 	@$(BIN)/python -m pytest -n 2 -q $(if $(filter-out 0 false,$(CI)),,-m 'not slow') $(ARGS)
+
+floors: $(DEV) ## grade every solution with the lowest versions that pyproject.toml allows, and with the newest (gigabytes)
+	@DOJO_FLOORS=1 $(BIN)/python -m pytest -q -m floors tests/test_floors.py $(ARGS)
 
 lint: $(DEV) ## ruff; which room of grader/ may import which
 	@$(BIN)/ruff check $(ARGS) .
