@@ -17,10 +17,12 @@ from answers.build import with_lines
 
 from grader.diagnosing.core import size_words
 from grader.judging.details import MAX_SIDE, picture_of
+from grader.lesson.exercise import find_exercise
 from grader.report.records import INFINITE, LEVELS, NOT_A_NUMBER, Picture, Report
 from grader.showing.error_picture import as_svg, as_text, in_words, panels
 from grader.showing.explain import draw_explanation
-from grader.showing.terminal import console_for
+from grader.showing.html import render_html
+from grader.showing.terminal import console_for, draw_report
 
 
 def made(yours: list[list[float]], true: list[list[float]]) -> Picture:
@@ -191,3 +193,15 @@ def test_where_the_true_gradient_is_zero_a_random_upstream_is_shown(
     assert verdict.details.data == "random upstream"
     assert max(abs(error.true) for error in verdict.details.largest_errors) > 0.01
     assert "random upstream gradient, because the true gradient is zero here" in " ".join(said.split())
+
+
+def test_a_single_number_gets_no_table_of_one_row(grade_text: Any) -> None:
+    text = find_exercise("foundations/ex2").path.read_text().replace("dz = da * a * (1 - a)", "dz = da * a")
+    (report,) = grade_text(text)
+    verdict = next(v for v in report.verdicts if v.name == "z")
+    assert [error.index for error in verdict.details.largest_errors] == [[]]
+    drawn = io.StringIO()
+    draw_report(Report([report]), console_for(drawn))
+    for said in (drawn.getvalue(), render_html(Report([report]))):
+        assert "the true one is -0.0" in said
+        assert "[]" not in said

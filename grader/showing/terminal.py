@@ -227,8 +227,8 @@ def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Co
 
 
 def draw_errors(verdict: Verdict, console: Console) -> None:
-    """The largest errors, one a row: index, yours, true."""
-    if verdict.details is None or not verdict.details.largest_errors:
+    """The largest errors, one a row: index, yours, true. Of a single number the message says all that."""
+    if verdict.details is None or not any(error.index for error in verdict.details.largest_errors):
         return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for column in ("index", "yours", "true"):
