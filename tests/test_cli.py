@@ -77,6 +77,7 @@ BAD: list[tuple[str, Make, str, str]] = [
     ("UTF-16", lambda f: (f / "a.py").write_text("dh = 1", "utf-16"), "grade a.py", "a.py:1: not UTF-8 text"),
     ("empty file", lambda f: (f / "a.py").touch(), "grade a.py", "a.py: the file is empty"),
     ("blank file", lambda f: (f / "a.py").write_bytes(b"\xef\xbb\xbf\r\n  "), "grade a.py", "a.py: the file is empty"),
+    ("no Python", lambda f: (f / "ex1.py").write_text("def\n(\n"), "grade ex1.py", "ex1.py:1: not a line of it"),
     ("100 MB", lambda f: sparse(f / "a.py"), "grade a.py", "a.py: 100 MB is too large"),
     ("100 MB notebook", lambda f: sparse(f / "a.ipynb"), "grade a.ipynb", "a.ipynb: 100 MB is too large"),
     ("no gradient", lambda f: (f / "a.py").write_text("x = 1\n"), "grade a.py", "a.py: assigns no gradient"),

@@ -366,6 +366,16 @@ def test_nothing_unescaped_reaches_a_card() -> None:
     ElementTree.fromstring(html)
 
 
+def test_a_script_says_what_the_card_says(capsys: pytest.CaptureFixture[str]) -> None:
+    namespace = prepared("makemore/ex1") | {"cmp": cmp}
+    right_lines(namespace, "dlogprobs")
+    capsys.readouterr()
+    exec('dprobs = dlogprobs\ncmp("probs", dprobs, probs)', namespace)
+    line, said = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert line.startswith("probs           | exact: False")
+    assert said.startswith("  dprobs: wrong [missing-local-derivative]. dlogprobs is passed on unchanged.")
+
+
 def test_progress_changes_in_place(shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
     namespace = prepared("makemore/ex1") | {"cmp": cmp, "progress": progress}
     right_lines(namespace, "dlogprobs")

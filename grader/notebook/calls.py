@@ -96,9 +96,14 @@ def _exercise_here(namespace: Mapping[str, Any]) -> Exercise | None:
 
 
 def _show(judged: Judgement) -> None:
-    """The lecture's line; in a notebook a right one is one line, and a wrong one is followed by a card."""
-    if not screen.in_notebook() or judged.verdict.status == "missing":
+    """The lecture's line. A wrong one is followed by what is wrong: a card in a notebook, its sentences in a script."""
+    if judged.verdict.status == "missing":
         print(judged.line)
+    elif not screen.in_notebook():
+        print(judged.line)
+        if not judged.verdict.passed:
+            kind = f" [{judged.verdict.mistake}]" if judged.verdict.mistake else ""
+            print(textwrap.indent(f"d{judged.verdict.name}: {judged.words}{kind}. {judged.verdict.message}", "  "))
     elif judged.verdict.passed:
         screen.show(judged.line, html=cards.one_line(judged))
     else:
