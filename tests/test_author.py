@@ -370,3 +370,12 @@ def test_work_in_a_notebook_reaches_the_exercise_beside_it(tree: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "dlogits = 5" in exercise.read_text(encoding="utf-8"), ran.stdout
     assert jupytext.read(exercise).cells[0].source == jupytext.read(notebook).cells[0].source
+
+
+@each_exercise
+def test_links_to_other_lessons_lead_to_their_notebooks(exercise: Exercise) -> None:
+    links = re.findall(r"\]\(((?:\.\./\w+/)?ex\d[\w.]*)\)", exercise_text(exercise))
+    there = {f"{other.id}.ipynb" for other in EXERCISES}
+    for link in links:
+        track, name = (link.split("/")[1:] if link.startswith("../") else (exercise.track, link))
+        assert f"{track}/{name}" in there, link

@@ -320,7 +320,7 @@ else:
 # - Keep the dimension of a sum, and divide by `m` once.
 # - Right shapes are not enough where a matrix is square.
 #
-# Go on with [Classifier 2](ex2_digits_training.py): you put the seven lines into a loop, and the network learns
+# Go on with [Classifier 2](ex2_digits_training.ipynb): you put the seven lines into a loop, and the network learns
 # to read.
 
 # %% [markdown]

@@ -363,7 +363,7 @@ if measure:
 # - For Adam it is not. Use AdamW, where the shrinking stands outside of the averages.
 # - Leave biases and the gains of normalisation layers out.
 #
-# Go on with [Classifier 4](ex4_dropout.py): another cure, one that throws away half of the network.
+# Go on with [Classifier 4](ex4_dropout.ipynb): another cure, one that throws away half of the network.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.

@@ -231,7 +231,7 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # - The learning rate decides: too small is slow, too large flies off.
 # - A gradient of zero can be a bottom or a saddle.
 #
-# Go on with [Foundations 5](ex5_autograd_engine.py): you build the machine that finds all these gradients by
+# Go on with [Foundations 5](ex5_autograd_engine.ipynb): you build the machine that finds all these gradients by
 # itself.
 
 # %% [markdown]

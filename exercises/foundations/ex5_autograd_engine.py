@@ -346,7 +346,7 @@ if losses:
 #   before each step.
 # - PyTorch does the same with tensors. Then a slope becomes a rule such as `dx = dy @ w.T`, as in foundations 3.
 #
-# Go on with [Foundations 6](ex6_gradient_flow.py): what happens to a gradient on its way through many layers.
+# Go on with [Foundations 6](ex6_gradient_flow.ipynb): what happens to a gradient on its way through many layers.
 
 # %% [markdown]
 # The next cell is for the grader: it holds the expressions on which your class is compared with PyTorch.

@@ -307,8 +307,8 @@ if isinstance(dW, torch.Tensor):
 # - Look at histograms of activations and gradients, and at the ratio of update to weight. A loss curve does not
 #   show a dead layer.
 #
-# These were the foundations. From here two ways go on: [the classifier](../classifier/ex1_digits.py), which reads
-# handwritten digits, and [makemore](../makemore/ex1_atoms.py), which makes up names.
+# These were the foundations. From here two ways go on: [the classifier](../classifier/ex1_digits.ipynb), which reads
+# handwritten digits, and [makemore](../makemore/ex1_atoms.ipynb), which makes up names.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.

@@ -269,7 +269,7 @@ plots.show(figure)
 # - Only pictures that training never saw tell how good a network is.
 # - Train on the cross-entropy, report the accuracy.
 #
-# Go on with [Classifier 3](ex3_weight_decay.py): how to keep the weights small, and where that belongs.
+# Go on with [Classifier 3](ex3_weight_decay.ipynb): how to keep the weights small, and where that belongs.
 
 # %% [markdown]
 # The next cell is for the grader: it says by which rule the loop updates.

@@ -345,7 +345,7 @@ for probability, switch in ((0.5, True), (0.0, True), (1.0, True), (0.5, False))
 # - The gradient of a weight needs what the layer really read: `D1`, not `A1`.
 # - It is off in use: `model.eval()`, and back with `model.train()`.
 #
-# This was the classifier. Go on with [makemore](../makemore/ex1_atoms.py), where a network makes up names, and
+# This was the classifier. Go on with [makemore](../makemore/ex1_atoms.ipynb), where a network makes up names, and
 # every one of its gradients is yours to find.
 
 # %% [markdown]

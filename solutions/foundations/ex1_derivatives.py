@@ -445,7 +445,7 @@ if measured is not None:
 # - Backpropagation is upstream times local, from the end to the start.
 # - Test at numbers that hide nothing: not 0, not 1, and here not 0.5.
 #
-# Go on with [Foundations 2](ex2_neuron.py): a neuron, where two paths of numbers meet.
+# Go on with [Foundations 2](ex2_neuron.ipynb): a neuron, where two paths of numbers meet.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, and on which examples.

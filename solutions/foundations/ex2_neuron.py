@@ -340,7 +340,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # - Sigmoid and cross-entropy together have the gradient $a - y$. So compute them together, from `z`.
 # - A label of exactly 1 hides half of the formula. Test with a label in between.
 #
-# Go on with [Foundations 3](ex3_linear_relu_mse.py): a whole layer of neurons, and a batch of examples.
+# Go on with [Foundations 3](ex3_linear_relu_mse.ipynb): a whole layer of neurons, and a batch of examples.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, and on which examples.

@@ -536,7 +536,7 @@ else:
 # - For `y = x @ w`: `dx = dy @ w.T` and `dw = x.T @ dy`. The index that is summed away stands in the middle.
 # - A check of two tensors needs `.abs()` and a look at the shapes.
 #
-# Go on with [Foundations 4](ex4_linear_regression.py), where gradients are put to use for the first time.
+# Go on with [Foundations 4](ex4_linear_regression.ipynb), where gradients are put to use for the first time.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.
