@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -409,3 +410,26 @@ def test_a_new_exercise_is_graded_by_the_unchanged_grader(tmp_path: Path) -> Non
     statuses = {v["name"]: (v["status"], v["mistake"]) for v in found[1]["verdicts"]}
     assert statuses["y"][0] == "wrong"
     assert statuses["b"] == ("pass", "hardcoded-size")
+
+
+def test_the_lesson_in_contributing_is_one_file_and_all_that_it_takes(tmp_path: Path) -> None:
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```python\n(# %% \[markdown\]\n.*?)^```", page, re.MULTILINE | re.DOTALL)
+    for folder in ("grader", "data"):
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    read_text_as_exercise(tmp_path / "solutions", text, "lines/ex1_line.py")
+
+    def dojo(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "grader", *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+
+    assert dojo("author", "build").returncode == 0
+    checked = dojo("author", "check")
+    assert checked.stdout.strip() == "1 exercises, 3 graded variables, 0 problems", checked.stdout + checked.stderr
+    exercise = tmp_path / "exercises/lines/ex1_line.py"
+    assert [part for part in ("dy = ...", "dw = ...", "db = ...") if part not in exercise.read_text()] == []
+    (tmp_path / "wrong.py").write_text(text.replace("db = dy.sum(0)", "db = dy"))
+    found = json.loads(dojo("grade", "wrong.py", "--format", "json").stdout)["submissions"]
+    assert {v["name"]: v["mistake"] for v in found[0]["verdicts"]} == {"y": None, "w": None, "b": "missing-sum"}
