@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from grader.base.errors import DojoError
 from grader.classroom.gradebook import canvas_gradebook, moodle_gradebook
 from grader.classroom.roster import Matches, match, read_roster
 from grader.classroom.statistics import CourseSummary, ExerciseSummary, Student
-from grader.report.assignment import Assignment, Lateness
+from grader.report.assignment import Assignment, Lateness, LatePolicy
 
 CANVAS = """\
 Student,ID,SIS User ID,SIS Login ID,Section,Homework 3 (1234),Final Score
@@ -304,3 +305,14 @@ def test_a_roster_of_the_other_kind(tmp_path: Path, roster_file: Path) -> None:
 def test_without_a_grade_there_is_no_gradebook(roster_file: Path) -> None:
     with pytest.raises(DojoError, match="nothing for a gradebook"):
         canvas_gradebook(course_of(title="Homework 3"), read_roster(roster_file))
+
+
+def test_a_mark_of_lateness_costs_what_the_policy_says_and_no_more() -> None:
+    asked = Assignment(("makemore/ex2_cross_entropy",))
+    marked = asked.lateness("", marked=True)
+    assert marked is not None
+    assert (marked.words, marked.taken) == ("marked late", 0)
+    marked = replace(asked, late=LatePolicy(per_day=0.1)).lateness("", marked=True)
+    assert marked is not None
+    assert marked.words == "marked late, counted as one day, which takes 10 %"
+    assert asked.lateness("", marked=False) is None

@@ -15,7 +15,7 @@ from grader.base.errors import DojoError
 from grader.judging.grade import Grader, settings
 from grader.lesson import exercise as exercise_module
 from grader.lesson.exercise import all_exercises
-from grader.reading.submission import find_parts
+from grader.reading.submission import HoldsNoneError, find_parts, select_parts
 from grader.report.points import read_points
 from grader.report.records import SubmissionReport
 from grader.syntax.source import Source, read_source
@@ -126,3 +126,14 @@ def test_the_same_names_in_another_network_are_graded_there(tmp_path: Path, ever
     assert report.exercise == TWIN
     assert report.all_passed
     assert {verdict.mistake for verdict in report.verdicts} == {None}
+
+
+@pytest.mark.parametrize("text", [b"def (", b"x = 1\n"])
+def test_a_file_that_tells_nothing_but_its_name_is_of_the_track_that_is_asked_for(text: bytes) -> None:
+    source = read_source(Path("ex2.py"), text)
+    for wanted in ("makemore/ex2_cross_entropy", "transformer/ex2_layernorm"):
+        (part,) = select_parts(source, [wanted])
+        assert part.exercise.id == wanted
+    about_another = read_source(Path("ex2.py"), (REPOSITORY / "solutions/transformer/ex2_layernorm.py").read_bytes())
+    with pytest.raises(HoldsNoneError, match="holds transformer/ex2_layernorm"):
+        select_parts(about_another, ["makemore/ex2_cross_entropy"])

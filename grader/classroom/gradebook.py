@@ -195,7 +195,7 @@ def _said(summary: CourseSummary) -> list[str]:
     zero = [f"{one.submission} ({one.reason or one.status})" for one in refused if _counts(summary, one)]
     rest = [f"{one.submission} ({one.status})" for one in refused if not _counts(summary, one)]
     late = [
-        f"{one.submission}: {grade.after} in place of {grade.before} ({one.late.words})"
+        f"{one.submission}: {grade.words()} ({one.late.words})"
         for one in summary.students
         if one.late and _counts(summary, one) and (grade := summary.grade(one))
     ]

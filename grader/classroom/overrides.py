@@ -2,7 +2,7 @@
 
 [[override]]
 person = "leeann_1001"          # as the submission, the student or the id is called
-gradient = "ex1.logits"         # or exercise = "ex1"; without either the whole grade
+gradient = "makemore/ex1.logits"  # or exercise = "makemore/ex1"; without either the whole grade
 points = 1
 comment = "Right, but for the file's encoding."
 
@@ -44,7 +44,8 @@ class Override:
         """What it changes, for people."""
         where = "the grade" if self.exercise is None else self.exercise.split("/")[-1]
         where += f", {self.gradient}" if self.gradient else ""
-        changed = [f"{where}: {self.points} points by hand"] if self.points is not None else []
+        unit = "point" if self.points == 1 else "points"
+        changed = [f"{where}: {self.points} {unit} by hand"] if self.points is not None else []
         changed += [f"due {self.due:%Y-%m-%d %H:%M %Z}"] if self.due else []
         return "; ".join([*changed, *([self.comment] if self.comment else [])])
 
@@ -87,7 +88,7 @@ def _checked(entry: Mapping[str, Any], where: str) -> Override:
         raise DojoError(f"{where}: {error}") from None
     if gradient is not None:
         if found is None:
-            raise DojoError(f"{where}: say of which exercise {gradient!r} is, such as gradient = 'ex1.{gradient}'")
+            raise DojoError(f"{where}: of which exercise is {gradient!r}? Write gradient = 'makemore/ex1.{gradient}'")
         gradient = gradient if gradient in found.graded else str(gradient).removeprefix("d")
         if gradient not in found.graded:
             raise DojoError(f"{where}: {found.id} grades no {gradient!r}; it grades {', '.join(found.graded)}")

@@ -18,7 +18,7 @@ IDS = ("id", "sis user id", "identifier", "id number", "user id", "student id", 
 LOGINS = ("sis login id", "username", "login", "email address", "email")
 NAMES = ("student", "full name", "name")
 FIRST, LAST = ("first name", "firstname"), ("last name", "surname", "lastname")
-_NOT_PEOPLE = ("points possible", "student, test", "test student")
+_NOT_PEOPLE = ("points possible", "manual posting", "student, test", "test student")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 

@@ -70,6 +70,10 @@ class Grade:
     before: Points
     after: Points
 
+    def words(self) -> str:
+        """Both, where they differ."""
+        return f"{self.after} in place of {self.before}" if self.after != self.before else f"{self.after}"
+
 
 @dataclass
 class MistakeCount:

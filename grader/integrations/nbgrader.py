@@ -54,7 +54,7 @@ class Work:
     @property
     def reason(self) -> str:
         said = [refusal.sentence for refusal in self.report.refused]
-        said += [f"{name} was not handed in" for name in self.report.missing]
+        said += [f"{name} counts 0" + ("" if said else ": not handed in") for name in self.report.missing]
         return "; ".join([*said, *([self.late.words] if self.late else [])])
 
 

@@ -111,7 +111,7 @@ class Assignment:
             days = math.ceil(late / timedelta(days=1))
             return self._late(days, f"{_duration(moment - until)} late")
         if marked and due is None:
-            return self._late(1, "marked late, by how much is not known: taken for one day")
+            return self._late(1, "marked late" + (", counted as one day" if self.late.taken(1) else ""))
         return None
 
     def _late(self, days: int, words: str) -> Lateness:
