@@ -107,7 +107,7 @@ def test_swapped_tensors_are_named_and_a_hint_needs_no_quotes() -> None:
         assert eval('cmp("probs", probs, dprobs)', namespace) is False
         eval("hint(dprobs)", namespace)
     assert "swapped: write cmp('probs', dprobs, probs)" in said.getvalue()
-    assert "dprobs in ex1, hint 1" in said.getvalue()
+    assert "dprobs in makemore/ex1, hint 1" in said.getvalue()
 
 
 def test_a_saved_notebook_is_graded_by_the_real_judge(tmp_path: Path) -> None:

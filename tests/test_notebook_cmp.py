@@ -289,6 +289,7 @@ def test_a_tensor_that_no_exercise_knows_is_compared_all_the_same(capsys: pytest
     assert capsys.readouterr().out.splitlines() == [
         "x               | exact: True  | approximate: True  | maxdiff: 0.0",
         "x               | exact: False | approximate: False | maxdiff: 2.0",
+        "  dx: wrong [wrong-values]. Off by 50% of the largest element of the true gradient.",
         "x               | not attempted",
     ]
 
@@ -409,6 +410,20 @@ def test_progress_at_the_end_leads_to_the_next_lesson(
     eval("progress()", namespace)
     assert 'href="../makemore/ex4_training.ipynb"' in shown[-1]["text/html"]
     ElementTree.fromstring(shown[-1]["text/html"])
+
+
+def test_progress_lists_what_cmp_can_compare_and_leaves_functions_to_grade(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(TRACKER, "states", {})
+    namespace = prepared("foundations/ex2") | {"progress": progress}
+    run(find_exercise("foundations/ex2").path.read_text(encoding="utf-8"), namespace)
+    capsys.readouterr()
+    eval("progress()", namespace)
+    said = capsys.readouterr().out
+    assert said.startswith("ex2: 5 of 5 right\n")
+    assert "not attempted" not in said
+    assert "It also grades dz_in_one_step, which no cmp can compare." in said
 
 
 def test_progress_outside_of_a_notebook_is_a_list(

@@ -46,7 +46,7 @@ def show_progress(namespace: Mapping[str, Any], graph: bool) -> None:
         print("Nothing to show yet: run the cells of the setup and of the forward pass first.")
         return
     earlier = TRACKER.earlier.get(exercise.id)
-    for name in exercise.graded:
+    for name in exercise.graded_gradients:
         value = namespace.get(f"d{name}")
         if value is not None and f"d{name}" not in CELLS.unfinished:
             stub = LENDING.is_lent(name, value)
@@ -74,7 +74,7 @@ def _as_name(variable: Any, exercise: Exercise | None, namespace: Mapping[str, A
     """The name of a gradient that was handed over itself, as in `hint(dprobs)`."""
     if variable is None or isinstance(variable, str):
         return variable
-    names = [f"d{name}" for name in exercise.graded] if exercise is not None else []
+    names = [f"d{name}" for name in exercise.graded_gradients] if exercise is not None else []
     return next((name for name in names if namespace.get(name) is variable), None)
 
 

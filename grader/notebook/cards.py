@@ -44,7 +44,7 @@ def card(judged: Judgement) -> str:
     parts.append(f'<div style="max-width:60em">{_text(verdict.message)}</div>')
     parts += [f'<div style="max-width:60em;opacity:.85">{_text(note)}</div>' for note in judged.notes]
     parts.append(_picture(judged))
-    if judged.survey is not None and verdict.name in judged.survey.exercise.graded:
+    if judged.survey is not None and verdict.name in judged.survey.exercise.graded_gradients:
         call = escape(f'hint("d{verdict.name}")')
         parts.append(f'<div>Next hint: run <code style="color:inherit">{call}</code> in any cell.</div>')
     return _frame(judged, state, "".join(parts))

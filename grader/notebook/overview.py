@@ -15,7 +15,7 @@ from grader.showing.graph import graph_svg, headings
 from grader.showing.graph_marks import STATES, state_of
 
 States = Mapping[str, str]
-"""For each graded tensor its state, the loss's neighbours first."""
+"""For each graded gradient its state, the loss's neighbours first."""
 
 _BOX = (
     "display:block;color:inherit;text-decoration:none;padding:0 .5em;border-radius:4px;line-height:1.6;"
@@ -35,6 +35,9 @@ def at_the_end(exercise: Exercise, states: States) -> list[str]:
     many = "The gradient is" if len(states) == 1 else f"All {len(states)} gradients are"
     said = [f"{many} right. Save the notebook, then grade() tries your lines with other data and other sizes."]
     following = next_lesson({exercise.id})
+    if exercise.definitions:
+        names = ", ".join(sorted(exercise.definitions))
+        said.append(f"It also grades {names}, which no cmp can compare.")
     return [*said, f"Next lesson: {following.id}, {following.title}"] if following is not None else said
 
 
@@ -79,4 +82,4 @@ def _ending(exercise: Exercise, states: States) -> str:
     if following is None:
         return "".join(f"<div>{escape(line)}</div>" for line in lines)
     link = f'<a href="../{escape(following.id)}.ipynb">{escape(f"{following.id}, {following.title}")}</a>'
-    return f"<div>{escape(lines[0])}</div><div>Next lesson: {link}</div>"
+    return "".join(f"<div>{escape(line)}</div>" for line in lines[:-1]) + f"<div>Next lesson: {link}</div>"

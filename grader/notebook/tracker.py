@@ -42,7 +42,7 @@ class Tracker:
             return
         exercise, name = judged.survey.exercise, judged.verdict.name
         self.latest = exercise
-        if name not in exercise.graded:
+        if name not in exercise.graded_gradients:
             return
         if judged.yours is not None and not judged.verdict.passed:
             values = self.earlier.setdefault(exercise.id, {}).setdefault(name, [])
@@ -79,7 +79,7 @@ class Tracker:
 
     def all_states(self, exercise: Exercise) -> dict[str, str]:
         known = self.states.get(exercise.id, {})
-        return {name: known.get(name, "missing") for name in exercise.graded}
+        return {name: known.get(name, "missing") for name in exercise.graded_gradients}
 
     def as_text(self, exercise: Exercise) -> str:
         states = self.all_states(exercise)
@@ -105,7 +105,7 @@ def _after_cell() -> None:
         LENDING.fill_all(here.user_ns, CELLS.overwritten)
     exercise = TRACKER.latest
     if exercise is not None:
-        for name in exercise.graded:
+        for name in exercise.graded_gradients:
             if f"d{name}" in CELLS.unfinished and TRACKER.forget(exercise, name):
                 TRACKER.redraw(exercise)
 
