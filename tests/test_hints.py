@@ -483,3 +483,8 @@ def test_a_hint_costs_less_than_a_third_of_a_second(exercises: Path) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(costs) < 0.33
+
+
+@pytest.mark.parametrize("exercise", all_exercises(), ids=lambda e: e.short_id)
+def test_no_hint_shows_what_is_for_authors(exercise) -> None:
+    assert not [hint for hints in exercise.hints.values() for hint in hints if "<!--" in hint]

@@ -336,8 +336,9 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
     where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
     return Diagnosis(
         "wrong-values",
-        f"Off by {size_words(float(difference.max()) / mismatch.scale)} the largest gradient; {right:.0%} of the "
-        f"elements are right. The largest error is at d{mismatch.name}{where}: "
+        f"Off by {size_words(float(difference.max()) / mismatch.scale)} the largest gradient"
+        f"{f'; {right:.0%} of the elements are right' if right else ''}. The largest error is at "
+        f"d{mismatch.name}{where}: "
         f"yours {float(candidate.flatten()[flat]):.6g}, true {float(truth.flatten()[flat]):.6g}.",
     )
 

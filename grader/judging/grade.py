@@ -108,7 +108,8 @@ class Grader:
             return report
         plan = make_plan(part.analysis, part.exercise, part.attempts)
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
-        report.attempted = bool(plan.attempts)
+        unreadable = any(e.found is not None and e.found.status == "error" for e in known.values())
+        report.attempted = bool(plan.attempts) or unreadable
         if plan.steps or plan.definitions:
             judge = Judge(self.launcher, plan, self.truths, limits.seconds, guarded=self.settings.guarded)
             try:

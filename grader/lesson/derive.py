@@ -12,14 +12,19 @@ from grader.base.errors import DojoError
 from grader.base.files import write_atomically
 from grader.lesson import grading
 from grader.lesson.colab import badge, setup_cell
-from grader.lesson.exercise import ANSWER_TAGS, Exercise, all_exercises, bound_names_in_order, exercise_folder
+from grader.lesson.exercise import (
+    ANSWER_TAGS,
+    FIGURE_MARK,
+    Exercise,
+    all_exercises,
+    bound_names_in_order,
+    exercise_folder,
+)
 from grader.lesson.hint_cells import fold, hints_above_answers
 from grader.lesson.tracks import FILE as TRACK_FILE
 from grader.syntax.source import Cell, percent_cells
 
 _MARK = re.compile(r"^# %%.*$", re.MULTILINE)
-_FIGURE = re.compile(r"<!-- (?:slow )?= .*? -->")
-"""How a solution says where a figure of its text comes from: `1.65<!-- = y -->`. A test recomputes it."""
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -32,7 +37,7 @@ def exercise_text(exercise: Exercise) -> str:
     The grading cell goes to the end as a raw cell, which neither a script nor a notebook runs: it may hold a
     reference under the name of the learner's own class. Folded hints come after it.
     """
-    text = _FIGURE.sub("", exercise.path.read_text(encoding="utf-8"))
+    text = FIGURE_MARK.sub("", exercise.path.read_text(encoding="utf-8"))
     starts = [found.start() for found in _MARK.finditer(text)]
     if not starts:
         raise DojoError(f"{exercise.path}: holds no cell; a cell begins with `# %%`")

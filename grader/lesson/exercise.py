@@ -249,10 +249,14 @@ class Exercise:
         return name[1:] if known else None
 
 
+FIGURE_MARK = re.compile(r"<!-- (?:slow )?= .*? -->")
+"""How a solution says where a figure of its text comes from: `1.65<!-- = y -->`. A test recomputes it."""
+
+
 def hint_text(text: str) -> str:
-    """A hint without the element that folds it away in a notebook."""
+    """A hint without the element that folds it away in a notebook, and without what is for authors."""
     inner = re.sub(r"</?details>|<summary>.*?</summary>", "", text, flags=re.DOTALL)
-    return inner.strip()
+    return FIGURE_MARK.sub("", inner).strip()
 
 
 def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
