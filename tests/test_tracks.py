@@ -128,7 +128,7 @@ def test_the_same_names_in_another_network_are_graded_there(tmp_path: Path, ever
     assert {verdict.mistake for verdict in report.verdicts} == {None}
 
 
-@pytest.mark.parametrize("text", [b"def (", b"x = 1\n"])
+@pytest.mark.parametrize("text", [b"x = 1\ndlogits = (\n", b"x = 1\n"])
 def test_a_file_that_tells_nothing_but_its_name_is_of_the_track_that_is_asked_for(text: bytes) -> None:
     source = read_source(Path("ex2.py"), text)
     for wanted in ("makemore/ex2_cross_entropy", "transformer/ex2_layernorm"):
