@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from answers.right import RIGHT
 from dojo import REPOSITORY
+from test_slips import check
 
 from grader.base.errors import DojoError
 from grader.judging.grade import Grader, settings
@@ -19,6 +21,8 @@ from grader.reading.submission import HoldsNoneError, find_parts, select_parts
 from grader.report.points import read_points
 from grader.report.records import SubmissionReport
 from grader.syntax.source import Source, read_source
+from tests.mutation.grading import SEED, Figures, grade_here
+from tests.mutation.mutate import typical
 
 TRACKS = Path(__file__).parent / "tracks"
 TWIN = "twin/ex1_mlp"
@@ -137,3 +141,20 @@ def test_a_file_that_tells_nothing_but_its_name_is_of_the_track_that_is_asked_fo
     about_another = read_source(Path("ex2.py"), (REPOSITORY / "solutions/transformer/ex2_layernorm.py").read_bytes())
     with pytest.raises(HoldsNoneError, match="holds transformer/ex2_layernorm"):
         select_parts(about_another, ["makemore/ex2_cross_entropy"])
+
+
+# ---- Lessons of every kind ----
+
+KINDS = sorted(path.stem for path in (TRACKS / "kinds").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_right_answers_of_every_kind_pass(name: str, tmp_path: Path, everywhere: Grader) -> None:
+    report = graded(everywhere, tmp_path / "mine.py", (TRACKS / "kinds" / f"{name}.py").read_text())
+    assert report.exercise == f"kinds/{name}"
+    assert [(v.name, v.status, v.mistake, v.message) for v in report.verdicts if not v.passed or v.mistake] == []
+
+
+@pytest.mark.parametrize("name", [TWIN, *(f"kinds/{name}" for name in KINDS)])
+def test_slips_in_every_kind_are_refused_blamed_and_named(name: str, everywhere: Grader) -> None:
+    check(Figures.of(grade_here(typical(name, 40, random.Random(SEED)), everywhere)))

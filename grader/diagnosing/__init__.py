@@ -7,12 +7,13 @@ function, one entry in a tuple, and one test.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from grader.diagnosing.core import Diagnosis, Mismatch, Path, combined, shape_text
 from grader.diagnosing.exceptions import explain_exception
 from grader.diagnosing.losses import cross_entropy
-from grader.diagnosing.paths import PATH_DETECTORS
-from grader.diagnosing.shapes import SHAPE_DETECTORS, wrong_shape
+from grader.diagnosing.paths import PATH_DETECTORS, missing_local_derivative, missing_path, missing_upstream
+from grader.diagnosing.shapes import SHAPE_DETECTORS, both_shapes, only_these_sizes, wrong_shape
 from grader.diagnosing.values import FIRST_DETECTORS, LAST_DETECTORS, wrong_values
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "combined",
     "diagnose",
     "explain_exception",
+    "only_these_sizes",
     "shape_text",
     "wrong_shape",
     "wrong_values",
@@ -44,9 +46,24 @@ def diagnose(mismatch: Mismatch) -> Diagnosis:
     return wrong_values(mismatch)
 
 
+def _of_spread(mismatch: Mismatch) -> Iterator[Diagnosis]:
+    """What is wrong beside the shape with a candidate that is to be spread over the tensor."""
+    if mismatch.candidate.numel() == 1:
+        return  # a single number is a multiple of every other one
+    try:
+        spread = replace(mismatch, candidate=mismatch.candidate.expand(mismatch.truth.shape))
+    except RuntimeError:
+        return
+    for detector in (missing_path, missing_local_derivative, missing_upstream):
+        for path in spread.paths:
+            if (found := detector(spread, path)) is not None:
+                yield Diagnosis(found.mistake, f"{found.message} And it is not spread out: {both_shapes(mismatch)}.")
+
+
 def _explanations(mismatch: Mismatch) -> Iterator[Diagnosis]:
     if mismatch.candidate.shape != mismatch.truth.shape:
         yield from (found for detector in SHAPE_DETECTORS if (found := detector(mismatch)) is not None)
+        yield from _of_spread(mismatch)
         return
     yield from (found for detector in FIRST_DETECTORS if (found := detector(mismatch)) is not None)
     if (slip := cross_entropy(mismatch)) is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,7 +86,7 @@ class Mismatch:
         """Every path, each with the candidate less all the others. Empty where the shapes differ."""
         if self.candidate.shape != self.truth.shape:
             return ()
-        shares = self.gradients.shares[self.name]
+        shares = self.gradients.shares.get(self.name, {})
         return tuple(Path(through, share, self.candidate - (self.truth - share)) for through, share in shares.items())
 
     @cached_property
@@ -96,6 +97,26 @@ class Mismatch:
             for name, value in self.forward.values.items()
             if isinstance(value, Tensor) and value.is_floating_point() and not name.startswith("_")
         }
+
+    @cached_property
+    def sizes(self) -> dict[int, str]:
+        """The lesson's sizes from 2 up, and what each is called: the batch first, then what the forward lines read,
+        then counts of elements such as `h.numel()`, then bare numbers."""
+        values, named = self.forward.values, dict[int, str]()
+        read = (self.forward.batch, *(name for atom in self.forward.atoms for name in atom.reads))
+        for name in dict.fromkeys((*read, *values)):
+            if type(values.get(name)) is int and 1 < values[name] <= _LARGEST_SIZE:
+                named.setdefault(values[name], name)
+        tensors = [(name, value) for name, value in self.forward_tensors.items() if value.dim()]
+        tensors.sort(key=lambda named: (named[0] != self.name, named[0] not in self.atoms))
+        for name, value in tensors:
+            for at, size in enumerate(value.shape):
+                if size > 1:
+                    named.setdefault(int(size), f"{name}.shape[{at}]")
+        for name, value in tensors:
+            if value.numel() > 1:
+                named.setdefault(value.numel(), f"{name}.numel()")
+        return named
 
     def may_read(self, name: str) -> bool:
         """False where it is known that the learner's lines do not read `name`."""
@@ -132,6 +153,11 @@ class Mismatch:
         """True where a factor that was found is `value` up to rounding."""
         limit = self.limit if self.limit <= SAME_FACTOR else _LOOSE * self.limit
         return abs(factor - value) <= limit * abs(value)
+
+    def evaluate(self, expression: ast.expr) -> Any:
+        """What an expression of a forward line gives."""
+        line = ast.Module([ast.Assign([ast.Name("_", ast.Store())], expression)], [])
+        return self.forward.run(compile(ast.fix_missing_locations(line), "<atom>", "exec"), {})["_"]
 
     def pull_back(self, atom: str, above: Tensor) -> Tensor | None:
         """What an upstream gradient `above` of `atom` gives for this tensor; None where shapes do not fit."""
@@ -178,6 +204,9 @@ def without_small_constants(text: str) -> ast.Module | None:
     return tree if small else None
 
 
+_LARGEST_SIZE = 1_000_000  # a seed is larger
+
+
 def common_factor(value: Tensor, other: Tensor, limit: float = SAME_FACTOR, noise: float = 0.0) -> float | None:
     """k where value = k * other up to rounding; None where there is no such k or `other` is zero.
 
@@ -194,49 +223,92 @@ def common_factor(value: Tensor, other: Tensor, limit: float = SAME_FACTOR, nois
     return factor if spread <= max(limit * largest, noise) else None
 
 
-def named_factor(factor: float, mismatch: Mismatch) -> str | None:
-    """What a constant is in this network: `n`, `1/n`, `(n-1)/n`, `2`, `the number of columns` ...; or None."""
-    n = int(mismatch.forward.values.get("n", 0))
-    known = {"2": 2.0, "1/2": 0.5, "3": 3.0, "1/3": 1 / 3, "-1": -1.0, "4": 4.0, "1/4": 0.25}
-    if n > 1:
-        known |= {"n": n, "1/n": 1 / n, "(n-1)/n": (n - 1) / n, "n/(n-1)": n / (n - 1), "n-1": n - 1.0}
-        known |= {"1/(n-1)": 1 / (n - 1), "n*n": n * n, "2/n": 2 / n, "(n-1)/2": (n - 1) / 2}
-    sizes = {int(size) for tensor in mismatch.forward_tensors.values() for size in tensor.shape if size > 1}
-    for size in sorted(sizes - {n, 2, 3, 4}):
-        known |= {f"{size} (a size)": float(size), f"1/{size} (one over a size)": 1 / size}
-    for name, value in known.items():
-        if mismatch.is_factor(factor, value):
-            return name
-        if mismatch.is_factor(-factor, value):
-            return f"-{name}"
+@dataclass(frozen=True)
+class NamedFactor:
+    """A constant in the names of the lesson, such as `1/n`, and what probably went wrong; "" where that is open."""
+
+    name: str
+    cause: str = ""
+    negative: bool = False
+
+
+def named_factor(factor: float, mismatch: Mismatch) -> NamedFactor | None:
+    """What a constant is in this network: `n`, `1/n`, `(n-1)/n`, `2`, `E/(E-1)`, a ratio of two counts; or None."""
+    for known, value in _known_factors(mismatch):
+        for negative in (False, True):
+            if mismatch.is_factor(-factor if negative else factor, value):
+                return replace(known, negative=negative)
     return None
 
 
-_CAUSES = {
-    "n": "The mean's 1/n is missing.",
-    "1/n": "It is divided by n once too often.",
-    "(n-1)/n": "n and n-1 are mixed up: the variance divides by n-1.",
-    "n/(n-1)": "n and n-1 are mixed up: the variance divides by n-1.",
-    "n-1": "A 1/(n-1) is missing.",
-    "1/(n-1)": "It is divided by n-1 once too often.",
-    "2": "Is it counted twice?",
-    "1/2": "A factor 2 is missing: the derivative of a square has one.",
-}
+def _known_factors(mismatch: Mismatch) -> Iterator[tuple[NamedFactor, float]]:
+    yield from _own_constants(mismatch)
+    squared = any("**" in atom.text for atom in mismatch.forward.atoms if mismatch.name in atom.reads)
+    for name, value, cause in (
+        ("2", 2.0, "Is it counted twice?"),
+        ("1/2", 0.5, "A factor 2 is missing: the derivative of a square has one." if squared else ""),
+        ("3", 3.0, ""),
+        ("1/3", 1 / 3, ""),
+        ("1", 1.0, ""),
+        ("4", 4.0, ""),
+        ("1/4", 0.25, ""),
+    ):
+        yield NamedFactor(name, cause), value
+    sizes = mismatch.sizes
+    for value, n in sizes.items():
+        yield NamedFactor(n, f"The mean's 1/{n} is missing."), float(value)
+        yield NamedFactor(f"1/{n}", f"It is divided by {n} once too often."), 1 / value
+    for value, n in sizes.items():
+        if value > 2:
+            mixed = f"{n} and {n}-1 are mixed up: is it the mean, or a variance that divides by {n}-1?"
+            yield NamedFactor(f"({n}-1)/{n}", mixed), (value - 1) / value
+            yield NamedFactor(f"{n}/({n}-1)", mixed), value / (value - 1)
+            yield NamedFactor(f"{n}-1", f"A 1/({n}-1) is missing."), value - 1.0
+            yield NamedFactor(f"1/({n}-1)", f"It is divided by {n}-1 once too often."), 1 / (value - 1)
+            yield NamedFactor(f"{n}*{n}"), float(value * value)
+            yield NamedFactor(f"2/{n}"), 2 / value
+            yield NamedFactor(f"({n}-1)/2"), (value - 1) / 2
+    for one, first in sizes.items():
+        for other, second in sizes.items():
+            if one != other:
+                yield (
+                    NamedFactor(f"{first}/{second}", f"{WRONG_COUNT}: {first} and {second} are mixed up."),
+                    one / other,
+                )
+    for value, n in sizes.items():
+        yield NamedFactor(f"sqrt({n})", f"A factor {n}**-0.5 is missing."), value**0.5
+        yield NamedFactor(f"1/sqrt({n})", f"{n}**-0.5 is in it once too often."), value**-0.5
+        yield NamedFactor(f"{n}*sqrt({n})"), value**1.5
 
 
-def cause_of(name: str | None) -> str:
-    """What probably went wrong where something has a constant too much, in words; "" where that is open."""
-    return _CAUSES.get((name or "").lstrip("-"), "")
+def _own_constants(mismatch: Mismatch) -> Iterator[tuple[NamedFactor, float]]:
+    """The numbers by name, such as a rate or a share that is kept, in the lines that read this tensor."""
+    for atom in mismatch.forward.atoms:
+        for c in atom.reads if mismatch.name in atom.reads else ():
+            value = mismatch.forward.values.get(c)
+            if type(value) is not float or value in (0.0, 1.0):
+                continue
+            known = {c: value} if f"1 - {c}" not in atom.text else {f"(1-{c})": 1 - value}
+            for name, number in known.items():
+                divides = f"/ {c}" in atom.text or f"/ (1 - {c})" in atom.text
+                less, more = f"{name} is in it once too often.", f"The factor {name} is missing."
+                if divides:
+                    less, more = f"The division by {name} is missing.", f"It is divided by {name} once too often."
+                yield NamedFactor(name, less), number
+                yield NamedFactor(f"1/{name}", more), 1 / number
 
 
 def times(factor: float, mismatch: Mismatch) -> str:
     """The rest of a sentence about something that comes back with a factor."""
-    name = named_factor(factor, mismatch)
-    if name == "-1":
+    known = named_factor(factor, mismatch)
+    if known is not None and known.name == "1":
         return "has the wrong sign."
-    size = name or f"{factor:.6g}"
+    size = f"{'-' if factor < 0 else ''}{known.name}" if known else f"{factor:.6g}"
     how = f"{size} of" if "/" in size else f"{size} times"
-    return f"is {how} what it should be. {cause_of(name)}".strip()
+    return f"is {how} what it should be. {known.cause if known else ''}".strip()
+
+
+WRONG_COUNT = "It is a mean over the wrong count"
 
 
 def combined(found: Sequence[Diagnosis], figures: str) -> Diagnosis | None:

@@ -12,45 +12,47 @@ from grader.diagnosing.core import Diagnosis, Mismatch
 
 
 def cross_entropy(mismatch: Mismatch) -> Diagnosis | None:
-    """Slips in "softmax minus one at the label, over n"."""
-    labels = _labels(mismatch)
-    if labels is None or mismatch.candidate.dim() != 2:
+    """Slips in "softmax minus one at the label", which each row's upstream gradient and the mean's 1/n multiply."""
+    found = _call(mismatch)
+    if found is None:
         return None
-    logits = mismatch.forward.values[mismatch.name]
-    for value, diagnosis in _slips(mismatch.name, logits, labels):
-        factor = mismatch.factor(mismatch.candidate, value)
+    through, logits, labels, named = found
+    if mismatch.candidate.numel() != logits.numel():
+        return None
+    candidate, softmax = mismatch.candidate.reshape(logits.shape), logits.softmax(1)
+    rows, at_labels = torch.arange(len(labels), device=labels.device), torch.zeros_like(logits)
+    at_labels[rows, labels] = 1.0
+    share = mismatch.gradients.shares[mismatch.name][through].reshape(logits.shape)
+    weights = (share[rows, labels] / (softmax[rows, labels] - 1))[:, None]
+    if mismatch.candidate.shape == mismatch.truth.shape:
+        candidate = candidate - (mismatch.truth.reshape(logits.shape) - share)
+    for value, diagnosis in _slips(mismatch.name, logits, at_labels):
+        factor = mismatch.factor(candidate, weights * value)
         if factor is not None and factor > 0:
             return diagnosis
-    return _wrong_label_term(mismatch, logits.softmax(1), labels)
+    return _wrong_label_term(mismatch, softmax - candidate / weights, at_labels > 0, named)
 
 
-def _wrong_label_term(mismatch: Mismatch, softmax: Tensor, labels: Tensor) -> Diagnosis | None:
-    """The softmax is right; what is taken away from it is not one at each label."""
-    n = softmax.shape[0]
-    taken = softmax - n * mismatch.candidate
-    at_labels = torch.zeros_like(softmax, dtype=torch.bool)
-    at_labels[torch.arange(n, device=labels.device), labels] = True
+def _wrong_label_term(mismatch: Mismatch, taken: Tensor, at_labels: Tensor, named: str) -> Diagnosis | None:
+    """The softmax is right; what is `taken` away from it is not one at each label."""
     elsewhere = taken[~at_labels]
     if float(elsewhere.abs().max()) <= mismatch.limit:
         return Diagnosis(
             "wrong-label-term",
             "Right but at the labels. From the softmax of each row, one is taken away at the label, once, before "
-            "the division by n.",
+            "the row's upstream gradient and the 1/n of a mean multiply it.",
         )
     rounded = elsewhere.round()
     if float((elsewhere - rounded).abs().max()) <= mismatch.limit:
         return Diagnosis(
             "wrong-row-or-column",
             "The one is taken away at other places than the labels. Each row has one label: pair the row numbers "
-            "with Yb.",
+            f"with {named}.",
         )
     return None
 
 
-def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Diagnosis]]:
-    rows = torch.arange(logits.shape[0], device=logits.device)
-    hot = torch.zeros_like(logits)
-    hot[rows, labels] = 1.0
+def _slips(name: str, logits: Tensor, hot: Tensor) -> Iterator[tuple[Tensor, Diagnosis]]:
     softmax = logits.softmax(1)
     yield (
         softmax,
@@ -60,10 +62,11 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
         softmax + hot,
         Diagnosis("missing-label", "The one at each row's label is added; it is to be taken away."),
     )
-    yield (
-        hot,
-        Diagnosis("missing-softmax", f"Only the labels come back: the softmax of {name} is missing."),
-    )
+    for labels in (hot, -hot):
+        yield (
+            labels,
+            Diagnosis("missing-softmax", f"Only the labels come back: the softmax of {name} is missing."),
+        )
     yield (
         logits.softmax(0) - hot,
         Diagnosis(
@@ -100,13 +103,21 @@ def _slips(name: str, logits: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, 
         )
 
 
-def _labels(mismatch: Mismatch) -> Tensor | None:
-    """The labels of an atom such as `loss = F.cross_entropy(logits, Yb)` that reads this tensor."""
+def _call(mismatch: Mismatch) -> tuple[str, Tensor, Tensor, str] | None:
+    """The name of an atom such as `loss = F.cross_entropy(logits, y)` that reads this tensor, as it is or as rows
+    (`logits.view(-1, V)`), with the rows of logits, their labels, and the labels' name."""
     for through in mismatch.gradients.shares.get(mismatch.name, {}):
         for leaf in ast.walk(ast.parse(mismatch.atoms[through].text)):
-            if not (isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)):
+            if not (isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute) and len(leaf.args) > 1):
                 continue
-            if leaf.func.attr == "cross_entropy" and isinstance(leaf.args[1], ast.Name):
-                found = mismatch.forward.values.get(leaf.args[1].id)
-                return found if isinstance(found, Tensor) else None
+            if leaf.func.attr == "cross_entropy":
+                logits, labels = mismatch.evaluate(leaf.args[0]), mismatch.evaluate(leaf.args[1])
+                own = mismatch.forward.values[mismatch.name]
+                rows = isinstance(logits, Tensor) and logits.dim() == 2 and logits.numel() == own.numel()
+                if rows and torch.equal(own.reshape(logits.shape), logits) and _are_labels(labels, len(logits)):
+                    return through, logits, labels, ast.unparse(leaf.args[1])
     return None
+
+
+def _are_labels(labels: object, rows: int) -> bool:
+    return isinstance(labels, Tensor) and not labels.is_floating_point() and labels.shape == (rows,)

@@ -6,6 +6,7 @@ Each looks at what the candidate leaves for that path when all other paths are r
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 import torch
@@ -20,6 +21,7 @@ from grader.diagnosing.core import (
     times,
     without_small_constants,
 )
+from grader.diagnosing.layers import one_part_of_a_sum, wrong_gate, wrong_mask, wrong_softmax
 from grader.diagnosing.routing import misplaced, overwritten_rows, wrong_route
 from grader.truth.autograd import vector_jacobian_product
 
@@ -91,41 +93,6 @@ def _sums_to(large: torch.Size, small: torch.Size) -> bool:
     return all(b in (1, a) for a, b in zip(tail, small, strict=True))
 
 
-def wrong_mask(mismatch: Mismatch, path: Path) -> Diagnosis | None:
-    """A gate, such as a ReLU or a mask of zeros and ones, left out or open at other places than forward."""
-    above = mismatch.gradients.upstream[path.through]
-    if above.shape != path.share.shape or above.numel() == 1:
-        return None
-    seen = above != 0
-    true, ours = path.share[seen] / above[seen], path.found[seen] / above[seen]
-    open_, through = true != 0, ours.abs() > mismatch.limit
-    if not bool((~open_).any() and open_.any() and through.any()):
-        return None
-    for factors in (true[open_], ours[through]):
-        if float((factors - factors[0]).abs().max()) > max(mismatch.limit, SAME_FACTOR) * float(factors[0].abs()):
-            return None
-    masks = [
-        name
-        for name, value in mismatch.forward.inputs[path.through].items()
-        if name != mismatch.name and value.shape == above.shape and bool(((value == 0) | (value == 1)).all())
-    ]
-    if bool(through.all()):
-        if not masks:
-            return None
-        return Diagnosis(
-            "missing-mask",
-            f"{masks[0]} is forgotten{mismatch.on_path(path)}: where {mismatch.line_of(path)} multiplied by 0, the "
-            "gradient is 0 too.",
-        )
-    if bool((through == open_).all()):
-        return None
-    cause = f"Use {masks[0]}, the one of the forward pass." if masks else "Which tensor decided it in the forward pass?"
-    return Diagnosis(
-        "wrong-mask",
-        f"Other elements come through than in {mismatch.line_of(path)}{mismatch.on_path(path)}. {cause}",
-    )
-
-
 def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative alone."""
     above = mismatch.gradients.upstream[path.through]
@@ -137,6 +104,27 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         f"This is the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
         f"multiplies it by the upstream gradient, d{path.through} {shape_text(above.shape)}.",
     )
+
+
+def missing_term(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+    """The local derivative as it were if a tensor that the atom reads, such as a target, were all zeros."""
+    above = mismatch.gradients.upstream[path.through]
+    text = mismatch.atoms[path.through].text
+    for name, leaf in mismatch.forward.inputs[path.through].items():
+        if not re.search(rf"\b{name} [-+] |[-+] {name}\b", text):
+            continue  # as a factor, or in a function, it cannot be left out alone
+        try:
+            output, leaves = mismatch.forward.rerun(mismatch.atoms[path.through], {name: torch.zeros_like(leaf)})
+        except RuntimeError:
+            continue
+        there = vector_jacobian_product(output, leaves, above).get(mismatch.name) if output.requires_grad else None
+        if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+            return Diagnosis(
+                "missing-term",
+                f"{name} is left out{mismatch.on_path(path)}: the local derivative of {mismatch.line_of(path)} "
+                f"depends on {name} too.",
+            )
+    return None
 
 
 def stale_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
@@ -181,7 +169,10 @@ def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     above = mismatch.gradients.upstream[path.through]
     for base in _power_bases(mismatch, path):
         for power in _POWERS:
-            local = base**power * above
+            try:
+                local = base**power * above
+            except RuntimeError:
+                break
             if local.shape != path.share.shape or not bool(torch.isfinite(local).all()):
                 continue
             if mismatch.factor(local, path.share) is None and mismatch.factor(path.found, local) is not None:
@@ -204,9 +195,7 @@ def _power_bases(mismatch: Mismatch, path: Path) -> list[Tensor]:
     bases = [mismatch.forward.values[mismatch.name], mismatch.forward.values[path.through]]
     for leaf in ast.walk(ast.parse(mismatch.atoms[path.through].text)):
         if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
-            raised = ast.Assign([ast.Name("_", ast.Store())], leaf.left, lineno=1)
-            tree = ast.fix_missing_locations(ast.Module([raised], []))
-            value = mismatch.forward.run(compile(tree, "<atom>", "exec"), {})["_"]
+            value = mismatch.evaluate(leaf.left)
             if isinstance(value, Tensor):
                 bases.insert(0, value)
     return bases
@@ -245,12 +234,22 @@ def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | 
             and mismatch.same(path.found, rule(value) * above)
         ):
             return _other_tensor(mismatch, path, other, path.through)
-    result = mismatch.forward.values[path.through]
-    if any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
+    result, function = mismatch.forward.values[path.through], _function_of(mismatch, path.through)
+    if function == "sigmoid":
+        return _part_of_sigmoid(mismatch, path, result, above)
+    if function == "tanh" and any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
         return Diagnosis(
             "wrong-power",
             f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again.",
         )
+    return None
+
+
+def _part_of_sigmoid(mismatch: Mismatch, path: Path, result: Tensor, above: Tensor) -> Diagnosis | None:
+    for part, missing in ((result, f"1 - {path.through}"), (1 - result, path.through)):
+        if mismatch.same(path.found, part * above):
+            said = f"A factor is missing{mismatch.on_path(path)}: {missing}. The slope of {mismatch.line_of(path)} is "
+            return Diagnosis("missing-factor", f"{said}{path.through} * (1 - {path.through}).")
     return None
 
 
@@ -302,11 +301,15 @@ PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (
     missing_path,
     path_twice,
     missing_epsilon,
+    wrong_softmax,
     wrong_mask,
+    wrong_gate,
+    one_part_of_a_sum,
     missing_local_derivative,
     missing_upstream,
     stale_upstream,
     path_scaled,
+    missing_term,
     wrong_power,
     wrong_forward_value,
     wrong_upstream,

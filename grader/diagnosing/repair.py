@@ -9,7 +9,7 @@ import ast
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
@@ -22,6 +22,11 @@ from grader.truth.autograd import Forward
 
 _CONSTANTS = (0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2, 1e-5, 0)
 _COARSE_CASTS = frozenset({"half", "bfloat16", "float"})
+_EXCHANGES = frozenset({"transpose", "swapaxes", "permute"})
+_BY_DIMENSION = frozenset(
+    "sum mean max amax softmax log_softmax transpose swapaxes permute unsqueeze squeeze flatten flip view reshape "
+    "expand cat stack split chunk index_add_".split()
+)
 _REDUCTIONS = frozenset({"sum", "mean", "max", "softmax", "log_softmax", "one_hot", "amax"})
 
 
@@ -31,19 +36,30 @@ class Variant:
 
     statements: tuple[str, ...]
     diagnosis: Diagnosis
+    rank: int = 0
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names that may stand for each other: tensors by shape, and which of them are gradients."""
+    """Names that may stand for each other: tensors by shape, and which of them are gradients.
+
+    `sizes` are the names of sizes that lines of the lesson read, the batch first, and `numbers` the numbers there.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
     gradients: frozenset[str]
     own: frozenset[str] = frozenset()
+    sizes: tuple[str, ...] = ()
+    numbers: tuple[float, ...] = ()
+
+    @property
+    def dimensions(self) -> range:
+        """Every dimension that a tensor of the lesson has."""
+        return range(max((len(shape) for shape in self.shapes.values()), default=0))
 
     def also(self, own: Mapping[str, tuple[int, ...]]) -> Vocabulary:
         """With the learner's own names, taken to have the shape of their result."""
-        return Vocabulary({**own, **self.shapes}, self.gradients, frozenset(own.keys() - self.shapes.keys()))
+        return replace(self, shapes={**own, **self.shapes}, own=frozenset(own.keys() - self.shapes.keys()))
 
     def alternatives(self, name: str) -> list[str]:
         """The other names whose tensors have the shape of this one's."""
@@ -51,7 +67,12 @@ class Vocabulary:
         if shape is None:
             return []
         others = self.own if name in self.own else self.shapes.keys()
-        return [other for other in sorted(others) if self.shapes[other] == shape and other != name]
+        return [other for other in self.shapes if other in others and self.shapes[other] == shape and other != name]
+
+    def nearest_first(self, read: Collection[str]) -> Vocabulary:
+        """With the names that a line reads before all others."""
+        near = {name: self.shapes[name] for name in sorted(read) if name in self.shapes}
+        return replace(self, shapes=near | dict(self.shapes))
 
 
 def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str]) -> Vocabulary:
@@ -63,12 +84,17 @@ def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str])
         if name in named and isinstance(value, Tensor) and value.is_floating_point()
     }
     gradients = {f"d{name}": shapes[name] for name in graded if name in shapes}
-    return Vocabulary(shapes | gradients, frozenset(gradients))
+    read = (forward.batch, *(name for atom in exercise.atoms for name in atom.reads))
+    sizes = [name for name in dict.fromkeys(read) if type(forward.values.get(name)) is int]
+    written = (leaf for atom in exercise.atoms for leaf in ast.walk(ast.parse(atom.text)))
+    found = (leaf.value for leaf in written if isinstance(leaf, ast.Constant))
+    numbers = dict.fromkeys(value for value in found if isinstance(value, (int, float)) and value is not True)
+    return Vocabulary(shapes | gradients, frozenset(gradients), sizes=tuple(sizes), numbers=tuple(numbers))
 
 
 def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Variant]:
     """Edits of one token in one of `statements`, most telling first, at most `most` of them."""
-    return list(itertools.islice(_variants(statements, words), most))
+    return sorted(itertools.islice(_variants(statements, words), most), key=lambda variant: variant.rank)
 
 
 def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]:
@@ -80,7 +106,7 @@ def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]
         for position, found in enumerate(round_of_edits):
             if found is not None:
                 changed = (*statements[:position], found[0], *statements[position + 1 :])
-                yield Variant(changed, found[1])
+                yield Variant(changed, found[1], found[2])
 
 
 def edited_statement(statements: Sequence[str], variant: Variant) -> int:
@@ -88,10 +114,11 @@ def edited_statement(statements: Sequence[str], variant: Variant) -> int:
     return next(i for i, (old, new) in enumerate(itertools.zip_longest(statements, variant.statements)) if old != new)
 
 
+_Edited = tuple[str, Diagnosis, int]
 _Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
 
 
-def _edits(text: str, words: Vocabulary) -> Iterator[tuple[str, Diagnosis]]:
+def _edits(text: str, words: Vocabulary) -> Iterator[_Edited]:
     try:
         tree = ast.parse(text)
         drop_inert_calls(tree, ())  # what a worker leaves out is not admitted, and an edit may make it run
@@ -99,14 +126,39 @@ def _edits(text: str, words: Vocabulary) -> Iterator[tuple[str, Diagnosis]]:
             return  # Python writes it back as something else, which nobody has admitted
     except SyntaxError:
         return
-    yield from edits_of_several_tokens(tree)
-    places = list(_places(tree))
-    for edit in _EDITS:
-        for node, put in places:
-            for replacement, diagnosis in edit(node, words):
-                put(replacement)
-                yield ast.unparse(ast.fix_missing_locations(tree)), diagnosis
-                put(node)
+    places, dimensions = list(_places(tree)), _dimensions_in(tree)
+    words = words.nearest_first({leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)})
+
+    def at(edit: _Edit, node: ast.AST, put: Callable[[ast.AST], None]) -> Iterator[_Edited]:
+        for replacement, diagnosis in edit(node, words):
+            put(replacement)
+            text = ast.unparse(ast.fix_missing_locations(tree))
+            put(node)
+            yield text, diagnosis, _EDITS.index(edit)
+
+    def by(edit: _Edit) -> Iterator[_Edited]:
+        passed_over = dimensions if edit in (_sign, _constant) else set()
+        return _in_turns([at(edit, *place) for place in places if id(place[0]) not in passed_over])
+
+    several = ((text, diagnosis, -1) for text, diagnosis in edits_of_several_tokens(tree))
+    yield from _in_turns([several, *map(by, _EDITS)])
+
+
+def _in_turns(several: Sequence[Iterator[_Edited]]) -> Iterator[_Edited]:
+    """One of each, then the next of each: so that what has many leaves room for the others."""
+    return (found for turn in itertools.zip_longest(*several) for found in turn if found is not None)
+
+
+def _dimensions_in(tree: ast.AST) -> set[int]:
+    """The arguments that say over which dimensions a call works: whole numbers, but no numbers of a formula."""
+    return {
+        id(leaf)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _BY_DIMENSION
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for leaf in ast.walk(argument)
+        if _whole_number(leaf) is not None
+    }
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
@@ -161,44 +213,66 @@ def _exponent(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis
         yield ast.BinOp(inner, ast.Pow(), node.right), Diagnosis("missing-epsilon", said)
 
 
-def _dimension(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _whole_number(node: ast.AST) -> int | None:
+    """1 for `1`, -1 for `-1`; None for anything else."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and (found := _whole_number(node.operand)):
+        return -found
+    return node.value if isinstance(node, ast.Constant) and type(node.value) is int else None
+
+
+def _dimension(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _REDUCTIONS:
         for position, argument in enumerate(node.args):
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, int):
-                for other in {0, 1} - {argument.value}:
+            if (asked := _whole_number(argument)) is not None:
+                for other in sorted({*words.dimensions, -1} - {asked}):
                     args = [*node.args[:position], ast.Constant(other), *node.args[position + 1 :]]
-                    said = f"{node.func.attr} runs over dimension {argument.value:d}. Which dimension is meant?"
+                    said = f"{node.func.attr} runs over dimension {asked}. Which dimension is meant?"
                     changed = ast.Call(node.func, args, node.keywords)
                     yield changed, Diagnosis("wrong-dimension", said)
         if node.func.attr == "sum" and not node.args and not node.keywords:
-            for other in (0, 1):
-                keywords = [ast.keyword("keepdim", ast.Constant(True))]
-                changed = ast.Call(node.func, [ast.Constant(other)], keywords)
+            for other in words.dimensions:
                 said = f"`{_short(ast.unparse(node))}` sums over everything. Over which dimension is the sum meant?"
-                yield changed, Diagnosis("wrong-dimension", said)
+                for keywords in ([ast.keyword("keepdim", ast.Constant(True))], []):
+                    changed = ast.Call(node.func, [ast.Constant(other)], keywords)
+                    yield changed, Diagnosis("wrong-dimension", said)
         if node.func.attr == "mean":
             summed = ast.Attribute(node.func.value, "sum", ast.Load())
             said = "A mean stands where the broadcast calls for a sum."
             yield ast.Call(summed, node.args, node.keywords), Diagnosis("scale", said)
-    if isinstance(node, ast.keyword) and node.arg == "dim" and isinstance(node.value, ast.Constant):
-        for other in {0, 1} - {node.value.value}:
+        if node.func.attr == "sum" and node.args:
+            divided = ast.Attribute(node.func.value, "mean", ast.Load())
+            said = f"`{_short(ast.unparse(node))}`: a sum stands where a mean belongs, so a division is missing."
+            yield ast.Call(divided, node.args, node.keywords), Diagnosis("scale", said)
+    if isinstance(node, ast.keyword) and node.arg in ("dim", "axis") and _whole_number(node.value) is not None:
+        for other in sorted({*words.dimensions, -1} - {_whole_number(node.value)}):
             said = f"{ast.unparse(node)}: which dimension is meant?"
-            yield ast.keyword("dim", ast.Constant(other)), Diagnosis("wrong-dimension", said)
+            yield ast.keyword(node.arg, ast.Constant(other)), Diagnosis("wrong-dimension", said)
 
 
-def _constant(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
-    n_less_one = ast.BinOp(ast.Name("n", ast.Load()), ast.Sub(), ast.Constant(1))
-    mixed = Diagnosis("wrong-constant", "n and n-1 are mixed up: the mean divides by n, the variance by n-1.")
-    if (name := _loaded(node)) is not None and name.id in ("n", "batch_size"):
-        yield n_less_one, mixed
-    if isinstance(node, ast.BinOp) and ast.unparse(node) in ("n - 1", "batch_size - 1"):
-        yield ast.Name("n", ast.Load()), mixed
+def _constant(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if (name := _loaded(node)) is not None and name.id in words.sizes:
+        less_one = ast.BinOp(ast.Name(name.id, ast.Load()), ast.Sub(), ast.Constant(1))
+        yield less_one, _off_by_one(name.id)
+        for other in words.sizes:
+            if other != name.id:
+                said = f"It is a count of another thing: {name.id} stands where another size belongs."
+                yield ast.Name(other, ast.Load()), Diagnosis("wrong-count", said)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and _whole_number(node.right) == 1:
+        counted = _loaded(node.left)
+        if counted is not None and counted.id in words.sizes:
+            yield node.left, _off_by_one(counted.id)
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
         said = f"The constant {ast.unparse(node)} is wrong."
-        for value in _CONSTANTS:
+        for value in dict.fromkeys((*_CONSTANTS, *words.numbers)):
             if value != node.value:
                 yield ast.Constant(value), Diagnosis("wrong-constant", said)
-        yield ast.Name("n", ast.Load()), Diagnosis("wrong-constant", said)
+        for size in words.sizes:
+            yield ast.Name(size, ast.Load()), Diagnosis("wrong-constant", said)
+
+
+def _off_by_one(size: str) -> Diagnosis:
+    said = f"{size} and {size}-1 are mixed up: a mean divides by {size}, and so do some variances; others by {size}-1."
+    return Diagnosis("wrong-constant", said)
 
 
 def _sign(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
@@ -234,9 +308,18 @@ def _assignment(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnos
         yield ast.Assign([copy.deepcopy(node.target)], node.value), Diagnosis("path-twice", said)
 
 
-def _transpose(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
-    if isinstance(node, ast.Attribute) and node.attr == "T":
+def _turned(node: ast.expr, words: Vocabulary) -> ast.expr:
+    """An operand transposed: of a batch of matrices, each matrix."""
+    deep = max((len(words.shapes.get(leaf.id, ())) for leaf in ast.walk(node) if isinstance(leaf, ast.Name)), default=0)
+    return ast.Attribute(node, "mT" if deep > 2 else "T", ast.Load())
+
+
+def _transpose(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
         yield node.value, Diagnosis("transposed", f"{ast.unparse(node.value)} is not to be transposed.")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _EXCHANGES:
+        said = f"{ast.unparse(node.func.value)} is not to be transposed."
+        yield node.func.value, Diagnosis("transposed", said)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("view", "reshape"):
         turned = ast.Attribute(node.func.value, "T", ast.Load())
         said = f"{ast.unparse(node.func.value)}: view keeps the order of the numbers, a transpose does not."
@@ -247,8 +330,8 @@ def _transpose(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosi
             Diagnosis("transposed", "The operands of the matrix product are exchanged."),
         )
         for turn_left, turn_right in ((True, False), (False, True), (True, True)):
-            left = ast.Attribute(node.left, "T", ast.Load()) if turn_left else node.left
-            right = ast.Attribute(node.right, "T", ast.Load()) if turn_right else node.right
+            left = _turned(node.left, words) if turn_left else node.left
+            right = _turned(node.right, words) if turn_right else node.right
             said = "The product has the wrong operand transposed. Compare the shapes of both with the result's."
             yield ast.BinOp(left, ast.MatMult(), right), Diagnosis("transposed", said)
 
@@ -273,11 +356,11 @@ def _cast(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
         yield node.func.value, Diagnosis("precision", said)
 
 
-def _reduction(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _reduction(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
     if not isinstance(node, ast.expr) or not (product or _loaded(node)):
         return
-    for dimension in (0, 1):
+    for dimension in words.dimensions:
         method = ast.Attribute(node, "sum", ast.Load())
         keywords = [ast.keyword("keepdim", ast.Constant(True))]
         summed = ast.Call(method, [ast.Constant(dimension)], keywords)
@@ -285,23 +368,33 @@ def _reduction(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosi
         yield summed, Diagnosis("missing-sum", said)
 
 
-def _missing_factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _missing_term(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     name = _loaded(node)
     if name is None or name.id not in words.shapes:
         return
-    for other in ("n", *words.shapes):
+    for other in words.alternatives(name.id):
+        for operation in (ast.Sub(), ast.Add()):
+            changed = ast.BinOp(name, operation, ast.Name(other, ast.Load()))
+            yield changed, Diagnosis("missing-term", f"A term is missing beside {name.id}.")
+
+
+def _missing_factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    name = _loaded(node)
+    if name is None or not (name.id in words.shapes or name.id in words.sizes):
+        return
+    for other in (*words.shapes, *words.sizes):
         for operation in (ast.Mult(), ast.Div()):
             product = ast.BinOp(name, operation, ast.Name(other, ast.Load()))
             said = f"A factor is missing at {name.id}."
             yield product, Diagnosis("missing-factor", said)
 
 
-def _scaled(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+def _scaled(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     """A constant that a line lacks, or that it has too much."""
     if not isinstance(node, (ast.Assign, ast.AugAssign)):
         return
     for operation in (ast.Mult(), ast.Div()):
-        for constant in (ast.Constant(2), ast.Name("n", ast.Load())):
+        for constant in (ast.Constant(2), *(ast.Name(size, ast.Load()) for size in words.sizes)):
             changed = copy.copy(node)
             changed.value = ast.BinOp(node.value, operation, constant)
             said = f"`{_short(ast.unparse(node))}` is {ast.unparse(constant)} times too "
@@ -309,8 +402,8 @@ def _scaled(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]
 
 
 _EDITS: tuple[_Edit, ...] = (
-    _sign,
     _dimension,
+    _sign,
     _exponent,
     _constant,
     _transpose,
@@ -321,4 +414,5 @@ _EDITS: tuple[_Edit, ...] = (
     _other_name,
     _reduction,
     _missing_factor,
+    _missing_term,
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import itertools
 
 import torch
 from torch import Tensor
 
-from grader.diagnosing.core import Diagnosis, Mismatch, Path
+from grader.diagnosing.core import Diagnosis, Mismatch, Path, shape_text
 
 
 def overwritten_rows(mismatch: Mismatch, path: Path) -> Diagnosis | None:
@@ -59,6 +60,20 @@ def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             f"The right numbers in the wrong places{mismatch.on_path(path)}. {mismatch.line_of(path)} picks "
             "elements by index: the gradient goes back to exactly those.",
         )
+    pairs = itertools.combinations(range(path.found.dim()), 2)
+    turned = next((pair for pair in pairs if mismatch.same(path.found.transpose(*pair), path.share)), None)
+    if turned is not None and (path.found.dim() == 2 or not _moves_dimensions(mismatch, path.through)):
+        return Diagnosis(
+            "transposed",
+            f"The right numbers{mismatch.on_path(path)} with dimensions {turned[0]} and {turned[1]} exchanged. "
+            f"Exchange them again, or the factors of the product: {mismatch.name} is {shape_text(path.share.shape)}.",
+        )
+    if _moves_dimensions(mismatch, path.through):
+        return Diagnosis(
+            "unmoved-dimensions",
+            f"The right numbers in another order{mismatch.on_path(path)}. {mismatch.line_of(path)} exchanges "
+            "dimensions, so the way back exchanges them again; a view or reshape does not.",
+        )
     return Diagnosis(
         "wrong-reshape",
         f"The right numbers in another order{mismatch.on_path(path)}. {mismatch.line_of(path)} does not move "
@@ -71,8 +86,10 @@ def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     if not _selects(mismatch, path.through) or float(path.found.abs().max()) == 0.0:
         return None
     values, rounded = _distinct(path.share), _distinct(path.found)
-    same_sums = path.share.dim() == 2 and any(
-        mismatch.same(path.found.sum(dimension), path.share.sum(dimension)) for dimension in (0, 1)
+    same_sums = path.share.dim() > 1 and any(
+        mismatch.same(path.found.sum(dimension), summed)
+        for dimension in range(path.share.dim())
+        if not mismatch.same(summed := path.share.sum(dimension), torch.zeros_like(summed))
     )
     few = len(values) <= path.share.numel() // 2
     if not (same_sums or (few and all(any(_close(value, v, mismatch.limit) for v in values) for value in rounded))):
@@ -90,6 +107,13 @@ def _distinct(value: Tensor) -> list[float]:
 
 def _close(value: float, other: float, limit: float) -> bool:
     return abs(value - other) <= limit * max(abs(value), abs(other))
+
+
+def _moves_dimensions(mismatch: Mismatch, atom: str) -> bool:
+    """True for an atom that exchanges dimensions, as one that splits channels into heads does."""
+    text = ast.parse(mismatch.atoms[atom].text)
+    moves = {"transpose", "permute", "swapaxes", "movedim", "moveaxis", "T", "mT"}
+    return any(isinstance(leaf, ast.Attribute) and leaf.attr in moves for leaf in ast.walk(text))
 
 
 def _selects(mismatch: Mismatch, atom: str) -> bool:

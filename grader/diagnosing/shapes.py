@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
 from grader.diagnosing.core import Diagnosis, Mismatch, shape_text
-from grader.truth.autograd import vector_jacobian_product
+from grader.truth.autograd import Forward, vector_jacobian_product
 
 
-def _shapes(mismatch: Mismatch) -> str:
+def both_shapes(mismatch: Mismatch) -> str:
+    """The candidate's shape beside the tensor's."""
     return f"yours is {shape_text(mismatch.candidate.shape)}, {mismatch.name} is {shape_text(mismatch.truth.shape)}"
 
 
 def wrong_shape(name: str, ours: Sequence[int], true: Sequence[int]) -> str:
     """That the shapes differ, and what they are."""
     return f"A gradient has its tensor's shape: yours is {shape_text(ours)}, {name} is {shape_text(true)}."
+
+
+def only_these_sizes(name: str, texts: Iterable[str], forward: Forward) -> str:
+    """That an answer holds at the lesson's own sizes only: which number of its lines is one, and where it stands.
+
+    `texts` are the statements of the answer; `forward` ran at the lesson's own sizes.
+    """
+    tensors = {held: value for held, value in forward.values.items() if isinstance(value, Tensor)}
+    own = [name] if name in tensors else []
+    sizes: dict[int, str] = {}
+    for held in (*own, *(atom.name for atom in forward.atoms), *tensors):
+        for at, size in enumerate(tensors[held].shape):
+            sizes.setdefault(int(size), f"{held}.shape[{at}]")
+    written = [leaf.value for text in texts for leaf in ast.walk(ast.parse(text)) if isinstance(leaf, ast.Constant)]
+    number = next((value for value in written if type(value) is int and value > 2 and value in sizes), None)
+    if number is None:
+        return "Right, but only at these sizes: one of them is written into it. Take it from the shape of a tensor."
+    return f"Right, but only at these sizes: the number {number} is written into it. Take it from {sizes[number]}."
 
 
 def _reshaped(mismatch: Mismatch) -> Tensor | None:
@@ -37,7 +57,7 @@ def missing_keepdim(mismatch: Mismatch) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-keepdim",
-        f"Right numbers in the wrong shape: {_shapes(mismatch)}. Keep the summed dimension: write "
+        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. Keep the summed dimension: write "
         "keepdim=True in the sum.",
     )
 
@@ -50,18 +70,19 @@ def extra_keepdim(mismatch: Mismatch) -> Diagnosis | None:
         return None
     return Diagnosis(
         "extra-keepdim",
-        f"Right numbers in the wrong shape: {_shapes(mismatch)}. Leave keepdim=True out of the sum, or drop "
+        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. Leave keepdim=True out of the sum, or drop "
         "the extra dimension.",
     )
 
 
 def transposed(mismatch: Mismatch) -> Diagnosis | None:
     """The truth, transposed; where a matrix is square its shape does not tell."""
-    if mismatch.candidate.dim() < 2 or not mismatch.same(mismatch.candidate.mT):
+    pairs = itertools.combinations(range(mismatch.candidate.dim()), 2)
+    if not any(mismatch.same(mismatch.candidate.transpose(*pair)) for pair in pairs):
         return None
     return Diagnosis(
         "transposed",
-        f"Right numbers, transposed: {_shapes(mismatch)}. Look at the order of the operands and at which of "
+        f"Right numbers, transposed: {both_shapes(mismatch)}. Look at the order of the operands and at which of "
         "them is transposed.",
     )
 
@@ -72,7 +93,7 @@ def wrong_reshape(mismatch: Mismatch) -> Diagnosis | None:
         return None
     return Diagnosis(
         "wrong-reshape",
-        f"Right numbers in the wrong shape: {_shapes(mismatch)}. End with .view({mismatch.name}.shape).",
+        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. End with .view({mismatch.name}.shape).",
     )
 
 
@@ -89,7 +110,7 @@ def missing_broadcast(mismatch: Mismatch) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-broadcast",
-        f"Right numbers, not spread out: {_shapes(mismatch)}. A sum on the way forward is a broadcast on the "
+        f"Right numbers, not spread out: {both_shapes(mismatch)}. A sum on the way forward is a broadcast on the "
         f"way back: multiply by torch.ones_like({mismatch.name}).",
     )
 
@@ -105,7 +126,7 @@ def missing_sum(mismatch: Mismatch) -> Diagnosis | None:
                 listed = " and ".join(map(str, dimensions))
                 return Diagnosis(
                     "missing-sum",
-                    f"Not summed yet: {_shapes(mismatch)}. {mismatch.name} was broadcast over dimension "
+                    f"Not summed yet: {both_shapes(mismatch)}. {mismatch.name} was broadcast over dimension "
                     f"{listed} on the way forward, so its gradient is summed over dimension {listed} on the "
                     "way back.",
                 )
@@ -156,7 +177,7 @@ def unsummed(mismatch: Mismatch, through: str) -> Tensor | None:
 
 
 def _dimension_sets(dimensions: int) -> list[tuple[int, ...]]:
-    return [chosen for size in (1, 2) for chosen in itertools.combinations(range(dimensions), size)]
+    return [chosen for size in range(1, dimensions + 1) for chosen in itertools.combinations(range(dimensions), size)]
 
 
 SHAPE_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (

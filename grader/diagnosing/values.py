@@ -13,9 +13,9 @@ from torch import Tensor
 
 from grader.diagnosing.core import (
     SAME_FACTOR,
+    WRONG_COUNT,
     Diagnosis,
     Mismatch,
-    cause_of,
     common_factor,
     named_factor,
     size_words,
@@ -31,6 +31,7 @@ _HALF_PRECISION = 2.0**-6
 """A few roundings of bfloat16, the coarsest dtype that people use."""
 _ENOUGH_NOISE = 20
 _BALANCED = 0.3
+_MOST_PATHS = 6
 
 
 def not_finite(mismatch: Mismatch) -> Diagnosis | None:
@@ -118,12 +119,13 @@ def scale(mismatch: Mismatch) -> Diagnosis | None:
     factor = mismatch.factor(mismatch.candidate, mismatch.truth)
     if factor is None or abs(factor) < SAME_FACTOR or mismatch.is_factor(factor, 1):
         return None
-    name = named_factor(factor, mismatch)
-    cause = _lost_exponent(factor, mismatch) or cause_of(name) or "Which constant does the forward line multiply by?"
+    known = named_factor(factor, mismatch)
+    cause = _lost_exponent(factor, mismatch) or (known.cause if known else "")
+    cause = cause or "Which constant does the forward line multiply by?"
     minus = " and with the wrong sign" if factor < 0 else ""
-    size = (name or f"{factor:.6g}").lstrip("-")
     subject = "Every element is" if mismatch.truth.numel() > 1 else "It is"
-    return Diagnosis("scale", f"{subject} {size} times the true one{minus}. {cause}")
+    said = f"{subject} {known.name if known else f'{abs(factor):.6g}'} times the true one{minus}. {cause}"
+    return Diagnosis("wrong-count" if cause.startswith(WRONG_COUNT) else "scale", said)
 
 
 def _lost_exponent(factor: float, mismatch: Mismatch) -> str:
@@ -323,6 +325,19 @@ def missing_terms(mismatch: Mismatch) -> Diagnosis | None:
     return None
 
 
+def only_some_paths(mismatch: Mismatch) -> Diagnosis | None:
+    """Three or more paths left out, such as all through a line that gives several tensors."""
+    paths = mismatch.paths
+    for kept in range(1, len(paths) - 2) if len(paths) <= _MOST_PATHS else ():
+        for some in itertools.combinations(paths, kept):
+            if mismatch.same(mismatch.candidate, sum((path.share for path in some[1:]), some[0].share)):
+                lost = [path.through for path in paths if path not in some]
+                listed = ", ".join(lost[:-1]) + f" and {lost[-1]}"
+                said = f"The paths through {listed} are missing: {mismatch.name} is read for {len(paths)} tensors."
+                return Diagnosis("missing-path", f"{said} It gets the sum of {len(paths)} gradients.")
+    return None
+
+
 def wrong_values(mismatch: Mismatch) -> Diagnosis:
     """How far off, where the largest error sits, and what share of the elements is right."""
     truth, candidate = mismatch.truth.double(), mismatch.candidate
@@ -347,6 +362,7 @@ FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finit
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     unfinished_route,
     missing_terms,
+    only_some_paths,
     farther_upstream,
     other_factor,
     decayed,

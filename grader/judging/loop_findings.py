@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from grader.admission.sentences import IS_AUTOGRAD
-from grader.diagnosing import Diagnosis, Mismatch, diagnose
+from grader.diagnosing import Diagnosis, Mismatch, diagnose, only_these_sizes
 from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, same_gradient, wrong_record
 from grader.judging.verdicts import MOST_LINES, Finding, Place, blamed, failed
 from grader.lesson.exercise import Exercise
@@ -91,7 +91,7 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         )
         return Finding("wrong", said, "vanishing", _place(evidence.lines.of_gradient(name)))
     if evidence.sizes.failure is not None or evidence.sizes.first(name) is not None:
-        said_there = "Right, but only at these sizes: a number such as 32, 200 or 27 is written into the loop."
+        said_there = only_these_sizes(name, [s.text for s in plan.statements], trial.steps[0].truth.forward)
         return Finding("pass", said_there, "hardcoded-size")
     return Finding("pass")
 

@@ -18,6 +18,7 @@ from grader.diagnosing import (
     Mismatch,
     diagnose,
     explain_exception,
+    only_these_sizes,
     shape_text,
     wrong_shape,
     wrong_values,
@@ -260,8 +261,9 @@ def _weighed(evidence: Evidence) -> Finding:
         return replace(found, mistake="hardcoded-values", message=said + found.message)
     if found.passed and not evidence.probe_right and evidence.probe is not None:
         found = _from_above(evidence, evidence.decisive, evidence.probe)
-    if found.passed and evidence.sizes is not None and not evidence.sizes.right:
-        return Finding("wrong" if evidence.strict_sizes else "pass", _only_these_sizes(evidence.name), "hardcoded-size")
+    if found.passed and evidence.sizes is not None and not evidence.sizes.right and evidence.decisive.forward:
+        said = only_these_sizes(evidence.name, evidence.text, evidence.decisive.forward)
+        return Finding("wrong" if evidence.strict_sizes else "pass", said, "hardcoded-size")
     return replace(found, message=evidence.remark) if found.passed and not found.message else found
 
 
@@ -279,6 +281,10 @@ def _decided(evidence: Evidence, decisive: Seen) -> Finding:
     if value.shape != truth.shape:
         return _explained("shape", evidence, evidence.probe, decisive)
     if decisive.comparison is None:
+        if not value.is_floating_point():
+            found = _explained("wrong", evidence, evidence.probe, decisive)
+            if found.mistake not in UNEXPLAINED:
+                return found
         said = f"Its dtype is {answer.words.dtype}; a gradient has its tensor's dtype. Nothing here needs another one."
         return Finding("wrong", said, "precision")
     if decisive.comparison.right:
@@ -389,13 +395,6 @@ def _figures(name: str, shown: Seen) -> str:
         return ""
     limit = LIMITS[truth.dtype]
     return wrong_values(Mismatch(name, candidate.double(), shown.gradients, shown.forward, limit=limit)).message
-
-
-def _only_these_sizes(name: str) -> str:
-    return (
-        "Right, but only at these sizes: a number such as 32 or 27 is written into it. "
-        f"Take it from a shape, for example {name}.shape[0], or from n."
-    )
 
 
 def blamed(failure: Failure | None, statement: Statement, others: Sequence[Statement]) -> Statement:

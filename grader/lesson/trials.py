@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,9 @@ from grader.lesson.exercise import Exercise
 from grader.lesson.program import program_of, set_up
 
 _PRIMES = (5, 7, 11, 13, 17, 19, 23)
-_VOCABULARIES = (21, 22, 24)
-_FEW_CHARACTERS = (2, 4, 5)
+_FEW = (2, 4, 5)
+_SYMBOLS_LESS = (6, 5, 3)
+_FEWEST_SYMBOLS = 10
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,16 @@ class Trial:
             parameters["seed"] = draw_seed(int(parameters["seed"]), "again")
         probe = None if self.probe is None else draw_seed(self.probe, "again")
         return Trial(self.label, parameters, self.decides, probe)
+
+    @contextmanager
+    def default_dtype(self) -> Iterator[None]:
+        """What a lesson draws without naming a dtype has the trial's, as it has in a worker."""
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -76,9 +88,10 @@ def trials_of(exercise: Exercise, seed: int, device: str) -> tuple[Trial, Trial,
 
 
 def sizes_drawn(exercise: Exercise, seed: int) -> dict[str, Any]:
-    """Other sizes: one of those that the lesson names; else a new value for each, distinct primes.
+    """Other sizes: one of those that the lesson names; else a new value for each: distinct primes, few for a few.
 
-    Integers of the `parameters` cell are sizes, except `seed` and those that end in `_steps`.
+    Integers of the `parameters` cell are sizes, except `seed` and those that end in `_steps`. A long text without a
+    letter twice is an alphabet: it gets some letters fewer.
     """
     draw = random.Random(f"{seed}:sizes")
     if named := exercise.grading.draw_sizes(draw):
@@ -86,11 +99,11 @@ def sizes_drawn(exercise: Exercise, seed: int) -> dict[str, Any]:
     primes = draw.sample(_PRIMES, len(_PRIMES))
     drawn: dict[str, Any] = {}
     for name, value in exercise.parameter_values.items():
-        if name == "alphabet":
-            drawn[name] = str(value)[: draw.choice(_VOCABULARIES) - 1]
-        elif isinstance(value, int) and name != "seed" and not name.endswith("_steps"):
+        if isinstance(value, str) and len(set(value)) == len(value) >= _FEWEST_SYMBOLS:
+            drawn[name] = value[: -draw.choice(_SYMBOLS_LESS)]
+        elif type(value) is int and name != "seed" and not name.endswith("_steps"):
             taken = set(drawn.values()) | {value}
-            pool = _FEW_CHARACTERS if name == "block_size" else primes
+            pool = (*_FEW, *primes) if value < _PRIMES[0] else primes
             drawn[name] = next(size for size in pool if size not in taken)
     return drawn
 

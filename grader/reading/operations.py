@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from grader.lesson.exercise import Exercise
 from grader.reading.plan import Plan
 from grader.syntax.scopes import rebound_names
 
 
-def count_operations(statements: Iterable[ast.stmt]) -> int:
-    """Arithmetic, calls of methods and of functions such as F.softmax. Arithmetic on sizes alone does not count."""
+def count_operations(statements: Iterable[ast.stmt], sizes: Collection[str]) -> int:
+    """Arithmetic, calls of methods and of functions such as F.softmax. Arithmetic on `sizes` alone does not count."""
     found = 0
     for statement in statements:
         for leaf in ast.walk(statement):
             if isinstance(leaf, (ast.BinOp, ast.UnaryOp)):
-                found += not _is_size(leaf)
+                found += not {name.id for name in ast.walk(leaf) if isinstance(name, ast.Name)} <= set(sizes)
             elif isinstance(leaf, ast.AugAssign) or (
                 isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)
             ):
@@ -24,15 +24,15 @@ def count_operations(statements: Iterable[ast.stmt]) -> int:
     return found
 
 
-def _is_size(node: ast.AST) -> bool:
-    names = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
-    return names <= {"n", "batch_size"}
+def sizes_of(exercise: Exercise) -> set[str]:
+    """The names of the exercise's sizes, as far as its text tells."""
+    return {exercise.grading.batch, *exercise.parameter_values}
 
 
 def shortest(exercise: Exercise) -> int | None:
     """What the exercise's own formula takes; None where this installation has no solutions."""
     body = [node for cell in exercise.code_cells("backward") for node in ast.parse(cell.text).body]
-    return count_operations(body) or None
+    return count_operations(body, sizes_of(exercise)) or None
 
 
 def repeated_atoms(plan: Plan, tensor: str) -> str:
@@ -44,6 +44,6 @@ def repeated_atoms(plan: Plan, tensor: str) -> str:
     between = {f"d{name}" for name in exercise.forward_names if name not in known}
     if not between & {name for node in lines for name in rebound_names(node)}:
         return ""
-    own, least = count_operations(lines), shortest(exercise)
+    own, least = count_operations(lines, sizes_of(exercise)), shortest(exercise)
     said = f"Right, by way of the atoms: it takes {own} tensor operations."
     return f"{said} One formula takes {least}." if least else f"{said} One formula takes far fewer."

@@ -116,7 +116,7 @@ class _Planner:
             self.first_gradient,
             tensors={*exercise.forward_names, *exercise.network_names, *analysis.names.by_name}
             - PROVIDED_MODULES
-            - {"n"},
+            - {exercise.grading.batch},
         )
 
     def plan(self) -> Plan:

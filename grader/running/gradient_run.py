@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -124,7 +125,8 @@ class TrialRun:
     def restore(self) -> None:
         """Undo what a statement did to forward tensors, sizes and stand-ins."""
         for name, (value, copy, version) in self.pristine.items():
-            if copy is not None and value._version != version:
+            changed = value._version != version if isinstance(value, Tensor) else not _same_array(value, copy)
+            if copy is not None and changed:
                 self._protect(name, copy)
                 value = copy
             self.namespace[name] = value
@@ -179,7 +181,7 @@ class TrialRun:
                 self._protect(name, self.namespace[name])
 
     def _protect(self, name: str, value: Any) -> None:
-        copy = value.clone() if isinstance(value, Tensor) else None
+        copy = value.clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else None
         self.pristine[name] = (value, copy, value._version if isinstance(value, Tensor) else 0)
 
     def other_forward_lines(self, checks: Iterable[ForwardCheck]) -> tuple[int, ...]:
@@ -369,7 +371,7 @@ class VariantRun:
                     self.trial.put_back(tensor, truth)
                 if all(self._succeeds(text, 1) for text in statements):
                     with contextlib.suppress(Exception):
-                        _, numbers = describe_value(self.trial.evaluate(self.request.place))
+                        _, numbers = describe_value(as_numbers(self.trial.evaluate(self.request.place)))
                         if numbers is not None:
                             values[str(number)] = numbers.clone()
         self.channel.send(VariantValues(), values)
@@ -377,6 +379,10 @@ class VariantRun:
     def _succeeds(self, text: str, line: int) -> bool:
         guarded = self.request.guarded
         return run_statement(text, line, self.trial.namespace, self.rewrite, "variant", guarded=guarded) is None
+
+
+def _same_array(value: Any, copy: Any) -> bool:
+    return not isinstance(value, np.ndarray) or np.array_equal(value, copy, equal_nan=value.dtype.kind == "f")
 
 
 def _note_failure(trial: TrialRun, tensors: tuple[str, ...], error: Exception) -> None:

@@ -46,12 +46,8 @@ def cases_of(exercise: Exercise, trial_key: tuple[tuple[str, Any], ...]) -> dict
         DojoError: the grading cell has no `cases`, one gives no numbers, or a definition has no case.
     """
     trial = Trial("cases", dict(trial_key))
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(trial.dtype)
-    try:
+    with trial.default_dtype():
         found = list(_run(exercise, trial))
-    finally:
-        torch.set_default_dtype(default)
     cases = {name: tuple(case for case in found if name in case.names) for name in sorted(exercise.definitions)}
     if lonely := [name for name, own in cases.items() if not own]:
         raise DojoError(f"{exercise.path}: the grading cell has no case that uses {lonely[0]}")

@@ -78,8 +78,9 @@ class KnownTruths:
 
     def _with_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
         truth = self.find(exercise, trial)
-        namespace = namespace_of(exercise, trial.parameters)
-        total = truth.gradients.total | whole_backward(exercise, namespace, truth.put_back)
+        with trial.default_dtype():
+            namespace = namespace_of(exercise, trial.parameters)
+            total = truth.gradients.total | whole_backward(exercise, namespace, truth.put_back)
         gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
         return Truth(exercise, trial, gradients, truth.put_back, truth.forward)
 
@@ -98,7 +99,8 @@ def _key(exercise: Exercise, trial: Trial) -> tuple[object, ...]:
 
 
 def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
-    forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
+    with trial.default_dtype():
+        forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     named = [*exercise.graded_gradients, *exercise.given]
     if not named:  # functions and classes alone
         return Truth(exercise, trial, Gradients({}, {}, {}), {}, forward)

@@ -111,12 +111,21 @@ def numbers(node: ast.AST, at: Statement) -> Found:
 
 def counts(node: ast.AST, at: Statement) -> Found:
     parent = at.up.get(id(node))
-    if not (isinstance(node, ast.Name) and node.id == "n") or (parent is not None and is_operation(parent, ast.Sub)):
+    if parent is not None and is_operation(parent, ast.Sub):
         return
-    yield "count", expression("n - 1")
-    if not at.in_arguments(node):
-        for text in ("n * n", "n + 1", "n / 2", "1"):
-            yield "count", expression(text)
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in at.scope.sizes:
+        size = node.id
+        if size == "n" or not at.in_arguments(node):
+            yield "count", expression(f"{size} - 1")
+        if not at.in_arguments(node):
+            for text in (f"{size} * {size}", f"{size} + 1", f"{size} / 2", "1"):
+                yield "count", expression(text)
+            yield from (("other-count", expression(other)) for other in at.scope.sizes if other != size)
+    if isinstance(node, ast.Call) and called(node) == "numel" and isinstance(node.func, ast.Attribute):
+        whole = _text(node.func.value)
+        yield "other-count", expression(f"{whole}.shape[0]")
+        yield "other-count", expression(f"{whole}.shape[-1]")
+        yield "other-count", expression(f"({whole}.numel() / {whole}.shape[-1])")
 
 
 def names(node: ast.AST, at: Statement) -> Found:
@@ -146,14 +155,21 @@ def names(node: ast.AST, at: Statement) -> Found:
 def reductions(node: ast.AST, _: Statement) -> Found:
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return
-    called_on, keywords, name = node.func.value, {k.arg for k in node.keywords}, node.func.attr
+    called_on, name = node.func.value, node.func.attr
+    keywords = {keyword.arg for keyword in node.keywords}
     for index, argument in enumerate(node.args if name in _REDUCTIONS else ()):
-        if isinstance(argument, ast.Constant):
-            for kind, new in (("dimension", 1 - argument.value), ("dimension-alias", argument.value - 2)):
-                yield kind, _call(node, args=[*node.args[:index], expression(str(new)), *node.args[index + 1 :]])
+        for kind, new in _other_dimensions(argument):
+            yield kind, _call(node, args=[*node.args[:index], expression(str(new)), *node.args[index + 1 :]])
+    for keyword in node.keywords:
+        for kind, new in _other_dimensions(keyword.value) if keyword.arg in ("dim", "axis") else ():
+            others = [ast.keyword(k.arg, expression(str(new))) if k is keyword else k for k in node.keywords]
+            yield kind, _call(node, keywords=others)
+    if name == "mean":
+        yield "sum", _call(node, func=ast.Attribute(called_on, "sum", ast.Load()))
     if name == "sum":
-        if "keepdim" in keywords:
-            yield "drop-keepdim", _call(node, keywords=[])
+        if keywords & {"keepdim", "keepdims"}:
+            kept = [keyword for keyword in node.keywords if keyword.arg not in ("keepdim", "keepdims")]
+            yield "drop-keepdim", _call(node, keywords=kept)
         else:
             yield "add-keepdim", _call(node, keywords=[ast.keyword("keepdim", ast.Constant(True))])
         yield "dimension", _call(node, args=[], keywords=[])
@@ -162,6 +178,21 @@ def reductions(node: ast.AST, _: Statement) -> Found:
         yield "other-reduction", _call(node, func=ast.Attribute(called_on, "amax", ast.Load()))
     if name == "max":
         yield "minimum", _call(node, func=ast.Attribute(called_on, "min", ast.Load()))
+
+
+def _other_dimensions(argument: ast.expr) -> Iterator[tuple[str, object]]:
+    try:
+        value = ast.literal_eval(argument)
+    except ValueError:
+        return
+    if isinstance(value, tuple):
+        yield from (("fewer-dimensions", part) for part in value)
+    elif isinstance(value, int) and value in (0, 1):
+        yield "dimension", 1 - value
+        yield "dimension-alias", value - 2
+    elif value == -1:
+        yield "dimension", -2
+        yield "dimension", 0
 
 
 def _call(
@@ -180,6 +211,18 @@ def _call(
 def shapes(node: ast.AST, at: Statement) -> Found:
     if isinstance(node, ast.Attribute) and node.attr == "T":
         yield "transpose", node.value
+    exchanges = isinstance(node, ast.Call) and called(node) in ("transpose", "permute", "swapaxes")
+    if exchanges and isinstance(inside := node.func.value, ast.Call) and called(inside) == "view":
+        sizes = list(inside.args)
+        first, second = (ast.literal_eval(argument) for argument in node.args)
+        sizes[first], sizes[second] = sizes[second], sizes[first]
+        yield "unmoved", _call(inside, args=sizes)
+    if isinstance(node, ast.Call) and called(node) in ("view", "reshape") and isinstance(node.func, ast.Attribute):
+        moved = node.func.value
+        if isinstance(moved, ast.Call) and called(moved) in ("transpose", "permute", "swapaxes"):
+            yield "unmoved", _call(node, func=ast.Attribute(moved.func.value, "reshape", ast.Load()))
+    if exchanges and isinstance(node.func, ast.Attribute):
+        yield "transpose", node.func.value
     if is_operation(node, ast.MatMult):
         left, right = (ast.Attribute(side, "T", ast.Load()) for side in (node.left, node.right))
         yield "transpose", ast.BinOp(right, ast.MatMult(), left)
@@ -207,6 +250,9 @@ def calls(node: ast.AST, _: Statement) -> Found:
     if not isinstance(node, ast.Call):
         return
     text, name = _text(node), called(node)
+    if name == "masked_fill" and isinstance(node.func, ast.Attribute):
+        yield "drop-mask", node.func.value
+        yield "inverted-mask", expression(f"{_text(node.func.value)}.masked_fill(~{_text(node.args[0])}, 0.0)")
     if name == "clone":
         yield "clone", node.func.value
         yield "twice-the-path", ast.BinOp(ast.Constant(2), ast.Mult(), node)
@@ -250,14 +296,15 @@ def assignments(node: ast.AST, at: Statement) -> Found:
 
 def _grown(node: ast.Assign | ast.AugAssign, at: Statement) -> Found:
     target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-    yield "extra-constant", ast.BinOp(node.value, ast.Div(), ast.Name("n", ast.Load()))
-    yield "extra-constant", ast.BinOp(ast.Name("n", ast.Load()), ast.Mult(), node.value)
+    for size in at.scope.sizes[:1]:
+        yield "extra-constant", ast.BinOp(node.value, ast.Div(), ast.Name(size, ast.Load()))
+        yield "extra-constant", ast.BinOp(ast.Name(size, ast.Load()), ast.Mult(), node.value)
     shape = at.scope.shapes.get(_text(target))
     for other, theirs in at.scope.shapes.items():
         if shape is not None and theirs == shape and other not in at.scope.gradients:
             yield "extra-factor", ast.BinOp(node.value, ast.Mult(), ast.Name(other, ast.Load()))
     if shape is not None:
-        yield "coarse", expression(f"({_text(node.value)}).bfloat16().to(C.dtype)")
+        yield "coarse", expression(f"({_text(node.value)}).bfloat16().to({next(iter(at.scope.shapes))}.dtype)")
 
 
 def indexes(node: ast.AST, _: Statement) -> Found:

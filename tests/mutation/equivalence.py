@@ -12,12 +12,13 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from grader.lesson.exercise import find_exercise
 from tests.mutation.mutate import TRAINING, Mutant
-from tests.mutation.program import Edited, Program, forward_values, joined, ordered
+from tests.mutation.program import Edited, Program, copied, forward_values, is_numbers, joined, ordered
 
 SEEDS = (11, 12, 13)
 SAME = 1e-12
@@ -85,31 +86,32 @@ def _compiled(text: str) -> CodeType:
 
 
 @lru_cache
-def _drawn(program: Program, seed: int) -> Mapping[str, Tensor]:
+def _drawn(program: Program, seed: int) -> Mapping[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     values = forward_values(program.exercise, seed)
     names = sorted(program.gradients)
-    return {g: torch.randn(values[g[1:]].shape, generator=generator, dtype=torch.float64) for g in names}
+    drawn = {g: torch.randn(np.shape(values[g[1:]]), generator=generator, dtype=torch.float64) for g in names}
+    return {g: value if isinstance(values[g[1:]], Tensor) else value.numpy() for g, value in drawn.items()}
 
 
 def _scope(program: Program, seed: int) -> dict[str, Any]:
     """What the lines find: the forward pass, in copies that they may spoil, and the gradients that are given."""
     values = forward_values(program.exercise, seed)
-    scope = {name: value.clone() if isinstance(value, Tensor) else value for name, value in values.items()}
-    return scope | {gradient: _drawn(program, seed)[gradient].clone() for gradient in program.given}
+    scope = {name: copied(value) for name, value in values.items()}
+    return scope | {gradient: copied(_drawn(program, seed)[gradient]) for gradient in program.given}
 
 
 @lru_cache
-def _truth(program: Program, seed: int, probed: bool) -> Mapping[str, Tensor]:
+def _truth(program: Program, seed: int, probed: bool) -> Mapping[str, Any]:
     """What the solution's lines give, each gradient from the true or from the random ones above."""
     scope, drawn = _scope(program, seed), _drawn(program, seed)
-    found: dict[str, Tensor] = {}
+    found: dict[str, Any] = {}
     for at, line in enumerate(program.lines):
         exec(_compiled(line.text), scope)
         if at == program.writers(line.tensor)[-1]:
             gradient = "d" + line.tensor
-            found[gradient] = scope[gradient].clone()
-            scope[gradient] = (drawn[gradient] if probed else found[gradient]).clone()
+            found[gradient] = copied(scope[gradient])
+            scope[gradient] = copied(drawn[gradient] if probed else found[gradient])
     return found
 
 
@@ -117,17 +119,17 @@ def _truth(program: Program, seed: int, probed: bool) -> Mapping[str, Tensor]:
 def _vanishing(program: Program, seed: int) -> frozenset[str]:
     """The tensors whose gradient is zero by algebra, and not with random gradients from above."""
     true, random = _truth(program, seed, False), _truth(program, seed, True)
-    return frozenset(g[1:] for g in true if float(true[g].abs().max()) < SAME * float(random[g].abs().max()))
+    return frozenset(g[1:] for g in true if _largest(true[g]) < SAME * _largest(random[g]))
 
 
 def _run(program: Program, edited: list[Edited], seed: int, probed: bool) -> _Found:
     truth, drawn = _truth(program, seed, probed), _drawn(program, seed)
-    largest = max(float(value.abs().max()) for value in truth.values())
+    largest = max(map(_largest, truth.values()))
     scope = _scope(program, seed)
     statements = ordered(program, edited)
     last = {tensor: at for at, (tensor, _) in enumerate(statements)}
     found = _Found({g[1:] for g in truth} - last.keys())
-    scope |= {"d" + name: (drawn if probed else truth)["d" + name].clone() for name in found.wrong}
+    scope |= {"d" + name: copied((drawn if probed else truth)["d" + name]) for name in found.wrong}
     for at, (tensor, text) in enumerate(statements):
         gradient = "d" + tensor
         try:
@@ -138,8 +140,8 @@ def _run(program: Program, edited: list[Edited], seed: int, probed: bool) -> _Fo
         if at != last[tensor]:
             continue
         value, true = scope.get(gradient), truth[gradient]
-        scope[gradient] = (drawn[gradient] if probed else true).clone()
-        scale = float(true.abs().max())
+        scope[gradient] = copied(drawn[gradient] if probed else true)
+        scale = _largest(true)
         scale = largest if tensor in _vanishing(program, seed) else scale
         if not _same(value, true, scale):
             found.wrong.add(tensor)
@@ -147,10 +149,19 @@ def _run(program: Program, edited: list[Edited], seed: int, probed: bool) -> _Fo
                 found.facts.add("not-finite")
             if isinstance(value, Tensor) and not bool(value.any()):
                 found.facts.add("zero")
+            if value is not None and isinstance(true, Tensor) and not isinstance(value, Tensor):
+                found.facts.add("not-a-tensor")
     return found
 
 
-def _same(value: Any, true: Tensor, scale: float) -> bool:
+def _largest(value: Any) -> float:
+    return float(abs(value).max()) if np.size(value) else 0.0
+
+
+def _same(value: Any, true: Any, scale: float) -> bool:
+    if not isinstance(true, Tensor):
+        alike = is_numbers(value) and not isinstance(value, Tensor) and np.shape(value) == np.shape(true)
+        return alike and bool(np.max(abs(value - true)) <= SAME * scale)
     if not isinstance(value, Tensor) or value.shape != true.shape or value.dtype != true.dtype:
         return False
     return bool((value - true).abs().max() <= SAME * scale)

@@ -16,23 +16,28 @@ KINDS: dict[str, frozenset[str] | None] = {
     # signs
     "sign": _ids("sign path-scaled"),
     "term-sign": _ids("sign path-scaled"),  # of one term of a formula that has several
-    "inner-sign": _ids("sign"),  # 1 + h**2
+    "inner-sign": _ids("sign path-scaled missing-label scale"),  # 1 + h**2
     # constants, and n for n-1
-    "constant": _ids(_CONSTANT + " path-twice"),
+    "constant": _ids(_CONSTANT + " path-twice wrong-mask"),
     "constant-term": _ids("wrong-constant"),  # 2 - h**2
     "count": _ids(_CONSTANT + " path-twice"),
+    "other-count": _ids(_CONSTANT + " wrong-count path-twice"),
+    "sum": _ids("scale path-scaled wrong-constant"),
     "drop-constant": _ids(_CONSTANT + " path-twice"),
     "invert-constant": _ids(_CONSTANT + " wrong-power"),
     "extra-constant": _ids(_CONSTANT + " path-twice"),
     "mean": _ids("scale path-scaled wrong-constant"),
     "epsilon": _ids("missing-epsilon"),
-    "epsilon-value": _ids("missing-epsilon wrong-constant"),
+    "epsilon-value": _ids("missing-epsilon wrong-constant sign"),
     # factors and terms
-    "drop-upstream": _ids("missing-upstream missing-factor"),
-    "drop-local": _ids("missing-local-derivative missing-factor"),
+    "drop-upstream": _ids("missing-upstream missing-factor missing-path"),  # bnraw.sum(0) is 0
+    "drop-local": _ids("missing-local-derivative missing-factor missing-upstream missing-mask scale path-scaled"),
     "drop-ones": _ids("missing-broadcast " + _CONSTANT),  # with the 1/n before them
-    "drop-term": _ids("missing-path"),
-    "drop-inner-term": _ids("missing-local-derivative wrong-power wrong-constant"),
+    "drop-term": _ids("missing-path missing-term missing-softmax-sum missing-local-derivative missing-upstream"),
+    "drop-inner-term": _ids(
+        "missing-local-derivative wrong-power wrong-constant missing-path missing-term missing-softmax-sum "
+        "missing-label missing-softmax scale path-scaled"
+    ),
     "invert-local": _ids("wrong-power missing-factor extra-factor"),
     "invert-upstream": _ids("wrong-power"),
     "invert-ones": _ids(_CONSTANT),
@@ -40,7 +45,7 @@ KINDS: dict[str, frozenset[str] | None] = {
     "swap-power": None,
     "plus-for-times": None,
     "extra-factor": _ids("extra-factor wrong-power"),
-    "exponent": _ids("wrong-power missing-factor extra-factor"),
+    "exponent": _ids("wrong-power missing-factor extra-factor scale path-scaled"),
     # names
     "forward-for-forward": _ids("wrong-forward-value"),
     "forward-for-gradient": _ids("wrong-upstream wrong-forward-value"),
@@ -56,6 +61,10 @@ KINDS: dict[str, frozenset[str] | None] = {
     # dimensions, shapes, order
     "dimension": _ids("wrong-dimension"),
     "dimension-alias": None,
+    "fewer-dimensions": _ids("missing-sum wrong-dimension"),
+    "unmoved": _ids("unmoved-dimensions wrong-reshape transposed"),
+    "drop-mask": _ids("missing-mask missing-local-derivative"),
+    "inverted-mask": _ids("wrong-mask"),
     "drop-keepdim": _ids("missing-keepdim"),
     "add-keepdim": _ids("extra-keepdim"),
     "drop-sum": _ids("missing-sum"),
@@ -64,10 +73,10 @@ KINDS: dict[str, frozenset[str] | None] = {
     "other-function": _ids("wrong-function wrong-forward-value missing-softmax missing-factor"),
     "foreign-function": None,
     "transpose": _ids("transposed"),
-    "reshape": _ids("wrong-reshape wrong-row-or-column"),
+    "reshape": _ids("wrong-reshape wrong-row-or-column transposed unmoved-dimensions"),
     "index": _ids("wrong-row-or-column"),
     "shape-index": _ids("wrong-constant wrong-dimension hardcoded-size"),
-    "num-classes": _ids("hardcoded-size hardcoded-values"),
+    "num-classes": _ids("hardcoded-size hardcoded-values one-hot-classes"),
     # statements
     "drop-first": None,  # of several: Python says that the name is not defined
     "drop-whole": None,  # the only one: the gradient is then not attempted
@@ -108,6 +117,13 @@ KINDS: dict[str, frozenset[str] | None] = {
     "shadowed-counter": _ids("shadowed-counter learning-rate"),
 }
 """None where the kind has no id of its own: then any id that claims a mistake counts as wrong."""
+
+TYPICAL = _ids(
+    "sign term-sign inner-sign constant count other-count drop-constant mean sum epsilon drop-upstream drop-local "
+    "drop-term drop-inner-term exponent dimension fewer-dimensions drop-keepdim drop-sum transpose unmoved drop-mask "
+    "inverted-mask drop-path overwrite zeros stale rows label-missing label-or-softmax label-sign"
+)
+"""What people forget or mix up: in any network."""
 
 ALSO_TRUE: dict[str, frozenset[str]] = {
     "forward-for-forward": _ids("missing-factor extra-factor wrong-power"),  # bndiff for bnraw: bnvar_inv is missing

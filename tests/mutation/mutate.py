@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice, zip_longest
 
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from tests.mutation import training
 from tests.mutation.edits import edits
-from tests.mutation.kinds import KINDS
+from tests.mutation.kinds import KINDS, TYPICAL
 from tests.mutation.program import Line, Program, Shapes, joined, shapes_of
 from tests.mutation.statement import Scope
 
@@ -24,6 +25,15 @@ ATOMS, CROSS_ENTROPY, BATCHNORM, TRAINING = (
     "makemore/ex4_training",
 )
 EXERCISES = (ATOMS, CROSS_ENTROPY, BATCHNORM, TRAINING)
+
+
+def lessons() -> list[str]:
+    """Every lesson that grades gradients, of every track."""
+    gradients = [e for e in all_exercises() if e.graded_gradients and not e.code_cells("training")]
+    edited = [e.id for e in gradients if e.code_cells("backward")]
+    return [name for name in edited if any(not line.given for program in programs(name) for line in program.lines)]
+
+
 _LABEL_KINDS = {
     "sign": "label-sign",
     "constant": "label-constant",
@@ -34,7 +44,7 @@ _LABEL_KINDS = {
     "extra-constant": "label-constant",
 }
 _LABEL_TERM = {"inner-sign": "label-sign", "drop-inner-term": "label-or-softmax"}
-PER_LINE = 3
+PER_LINE, PER_GRADIENT = 3, 8
 _LONGHAND = """\
 shifted = logits - logits.max(1, keepdim=True).values
 exponentials = shifted.exp()
@@ -69,24 +79,58 @@ class Mutant:
 
 @lru_cache
 def programs(exercise: str) -> tuple[Program, ...]:
-    """The right answers that are edited. Of two answers to one gradient (dC) each makes a program."""
+    """The right answers that are edited. Of two answers to one gradient, such as dC, each makes a program."""
     if exercise == TRAINING:
         return (training.program(),)
     cells = find_exercise(exercise).code_cells("backward")
-    lines = [[Line(ast.unparse(node), _written(node)) for node in ast.parse(cell.text).body] for cell in cells]
-    first = next((cell for cell in lines if sum(cell[0].tensor == other[0].tensor for other in lines) > 1), None)
-    if first is None:
-        found = [Program(exercise, tuple(line for cell in lines for line in cell))]
-    else:
-        twice = [cell for cell in lines if cell[0].tensor == first[0].tensor]
-        kept = [cell for cell in lines if cell not in twice]
-        found = [
-            Program(exercise, tuple(line for cell in [*kept, cell] for line in cell), len(kept) and start)
-            for cell, start in ((twice[-1], 0), (twice[0], sum(map(len, kept))))
-        ]
+    lines = [_lines(find_exercise(exercise), cell.text) for cell in cells]
+    lines = [cell for cell in lines if cell]
+    cells_of = Counter(tensor for cell in lines for tensor in {line.tensor for line in cell})
+    last, before = _last_answers(lines), _last_answers(lines[::-1])[::-1]
+    found = [Program(exercise, tuple(line for cell in last for line in cell))]
+    if before != last:
+        once = [[replace(line, given=line.given or cells_of[line.tensor] == 1) for line in cell] for cell in before]
+        found.append(Program(exercise, tuple(line for cell in once for line in cell)))
     if exercise == CROSS_ENTROPY:
         found.append(Program(exercise, tuple(Line(text, "logits") for text in _LONGHAND.split("\n"))))
     return tuple(found)
+
+
+def _last_answers(cells: list[list[Line]]) -> list[list[Line]]:
+    """Of several cells that answer one gradient, the last."""
+    return [
+        cell
+        for at, cell in enumerate(cells)
+        if not {line.tensor for line in cell} & {line.tensor for later in cells[at + 1 :] for line in later}
+    ]
+
+
+def _lines(exercise: Exercise, text: str) -> list[Line]:
+    """The statements of a cell. A line for a name of its own, such as `d = dy * gain`, counts for the gradient that
+    is written next; where more than one reads it, it is not edited. Functions and classes are left out."""
+    found: list[Line] = []
+    helpers: list[ast.stmt] = []
+    body = [node for node in ast.parse(text).body if not isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    for node in body:
+        tensor = _written(node)
+        if tensor not in exercise.graded_gradients:
+            helpers.append(node)
+            continue
+        for helper in helpers:
+            own = {
+                leaf.id for leaf in ast.walk(helper) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)
+            }
+            readers = {_written(other) for other in body if own & _read(other)} & set(exercise.graded_gradients)
+            found.append(Line(ast.unparse(helper), tensor, given=len(readers) > 1))
+        helpers = []
+        inside = [leaf for part in getattr(node, "body", []) for leaf in ast.walk(part)]
+        several = any(isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store) for leaf in inside)
+        found.append(Line(ast.unparse(node), tensor, given=several))  # such a loop makes more than one gradient
+    return found
+
+
+def _read(node: ast.stmt) -> set[str]:
+    return {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Load)}
 
 
 def _written(node: ast.stmt) -> str:
@@ -97,7 +141,7 @@ def _written(node: ast.stmt) -> str:
         known = (leaf.id for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
     if isinstance(node, ast.For):
         known = (leaf.target.value.id for leaf in ast.walk(node) if isinstance(leaf, ast.AugAssign))
-    return next(known)[1:]
+    return next(known, "?")[1:]
 
 
 def single(exercise: str, draw: random.Random) -> list[Mutant]:
@@ -116,6 +160,22 @@ def single(exercise: str, draw: random.Random) -> list[Mutant]:
     chosen = list(found.values())
     draw.shuffle(chosen)
     return chosen
+
+
+def typical(exercise: str, most: int, draw: random.Random) -> list[Mutant]:
+    """Slips that people make, of each gradient of a lesson in turn: `most` of them, and `PER_GRADIENT` of each."""
+    by_gradient: dict[frozenset[str], list[Mutant]] = defaultdict(list)
+    for mutant in single(exercise, draw):
+        if mutant.kind in TYPICAL and _reads_a_tensor(mutant.program, mutant.changes[0]):
+            by_gradient[mutant.blamed].append(mutant)
+    rounds = zip_longest(*(mutants[:PER_GRADIENT] for mutants in by_gradient.values()))
+    return list(islice((mutant for of_each in rounds for mutant in of_each if mutant is not None), most))
+
+
+def _reads_a_tensor(program: Program, change: Change) -> bool:
+    """False for a line such as `dx = 1 / n`, of which nothing is left."""
+    read = set().union(*(_read(node) for line in change.lines for node in ast.parse(line).body))
+    return not change.lines or bool(read & shapes_of(program).tensors.keys())
 
 
 def double(singles: Sequence[Mutant], count: int, draw: random.Random) -> list[Mutant]:
@@ -152,10 +212,10 @@ def _said(program: Program, change: Change) -> str:
 
 def _changes(program: Program, shapes: Shapes) -> Iterator[Change]:
     for at, line in enumerate(program.lines):
-        if at < program.editable_from or line.given:
+        if line.given:
             continue
-        scope = Scope(shapes.tensors, shapes.gradients, program.finished(at), shapes.own)
-        label = program.exercise == CROSS_ENTROPY and line.text.startswith("dlogits[")
+        scope = Scope(shapes.tensors, shapes.gradients, program.finished(at), shapes.own, shapes.sizes)
+        label = line.text.startswith("dlogits[range(")
         special = _LABEL_KINDS if label else _LABEL_TERM if re.search(r"one_hot.Yb", line.text) else {}
         for kind, text in edits(line.text, scope):
             yield Change(special.get(kind, kind), at, (text,))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from grader.lesson.exercise import find_exercise
-from grader.lesson.trials import namespace_of
+from grader.lesson.trials import Trial, namespace_of
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,10 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """A right answer. Lines before `editable_from` are another program's to edit."""
+    """A right answer."""
 
     exercise: str
     lines: tuple[Line, ...]
-    editable_from: int = 0
     head: str = ""
     indent: str = ""
 
@@ -78,10 +79,24 @@ def joined(program: Program, edited: Iterable[Edited]) -> str:
 def forward_values(exercise: str, seed: int) -> Mapping[str, Any]:
     """Everything that the exercise's setup and forward pass bind, in float64."""
     found = find_exercise(exercise)
-    values = namespace_of(found, {"dtype": "float64", "seed": seed})
-    for atom in found.atoms:
-        exec(atom.code, values)
+    trial = Trial("float64", {"dtype": "float64", "seed": seed})
+    with trial.default_dtype():
+        values = namespace_of(found, trial.parameters)
+        for atom in found.atoms:
+            exec(atom.code, values)
     return {name: value.detach() if isinstance(value, Tensor) else value for name, value in values.items()}
+
+
+def is_numbers(value: object) -> bool:
+    """True for a tensor or an array of real numbers, and for a single real number."""
+    if isinstance(value, Tensor):
+        return value.is_floating_point()
+    return isinstance(value, (float, np.floating)) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+
+
+def copied(value: Any) -> Any:
+    """A tensor or an array of its own; any other value as it is."""
+    return value.clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else value
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,7 @@ class Shapes:
     tensors: Mapping[str, tuple[int, ...]]
     gradients: frozenset[str]
     own: frozenset[str]
+    sizes: tuple[str, ...] = ("n",)
 
 
 @lru_cache
@@ -99,7 +115,7 @@ def shapes_of(program: Program) -> Shapes:
     values = dict(forward_values(program.exercise, 1))
     before = set(values)
     for gradient in program.given:
-        values[gradient] = torch.zeros_like(values[gradient[1:]])
+        values[gradient] = 0 * values[gradient[1:]]
     with torch.no_grad():
         if program.head:
             values["tqdm"] = lambda _: [0]
@@ -112,9 +128,14 @@ def shapes_of(program: Program) -> Shapes:
         written & set(values)
     )
     tensors = {
-        name: tuple(value.shape)
+        name: tuple(np.shape(value))
         for name, value in values.items()
-        if name in known and isinstance(value, Tensor) and value.is_floating_point() and value.dim()
+        if name in known and is_numbers(value) and name != exercise.forward_names[-1]
     }
     own = (tensors.keys() - before) - program.gradients
-    return Shapes(tensors, program.gradients, frozenset(own))
+    counted = [name for atom in exercise.atoms for name in atom.reads]
+    counted += [
+        leaf.id for line in program.lines for leaf in ast.walk(ast.parse(line.text)) if isinstance(leaf, ast.Name)
+    ]
+    sizes = [name for name in dict.fromkeys(counted) if type(values.get(name)) is int and values[name] > 1]
+    return Shapes(tensors, program.gradients, frozenset(own), tuple(sizes) or ("n",))

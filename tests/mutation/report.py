@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterable
 from grader.lesson.exercise import find_exercise
 from tests.mutation.grading import SEED, Figures, Graded, grade_all
 from tests.mutation.kinds import WHY_EQUAL
-from tests.mutation.mutate import ATOMS, EXERCISES, double, single
+from tests.mutation.mutate import ATOMS, TRAINING, double, lessons, single
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exercise", help="ex1, ex2, ex3 or ex4; all by default")
+    parser.add_argument("--exercise", help="such as makemore/ex1; all lessons of all tracks by default")
     parser.add_argument("--limit", type=int, help="at most so many single mutants of each exercise")
     parser.add_argument("--double", type=int, default=1000, metavar="N", help="mutants with two edits (1000)")
     parser.add_argument("--seed", type=int, default=SEED, help="draws the mutants")
     parser.add_argument("--processes", type=int, default=2)
     asked = parser.parse_args()
     start = time.monotonic()
-    wanted = [find_exercise(asked.exercise).id] if asked.exercise else list(EXERCISES)
+    wanted = [find_exercise(asked.exercise).id] if asked.exercise else [*lessons(), TRAINING]
     singles: list[Graded] = []
     for exercise in wanted:
         mutants = single(exercise, random.Random(asked.seed))[: asked.limit]

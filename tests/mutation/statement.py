@@ -19,6 +19,8 @@ class Scope:
     finished: frozenset[str]
     own: frozenset[str] = frozenset()
     """Names of the learner's own that are no gradients."""
+    sizes: tuple[str, ...] = ("n",)
+    """Names of whole numbers that the forward pass and the answers divide by, the batch first."""
 
 
 @dataclass
@@ -53,14 +55,18 @@ class Statement:
     def shape_only(self, node: ast.AST) -> bool:
         """Read for its shape and not for its numbers."""
         return any(
-            (isinstance(p, ast.Attribute) and p.attr == "shape")
+            (isinstance(p, ast.Attribute) and p.attr in ("shape", "numel"))
             or (isinstance(p, ast.Call) and called(p) in _SHAPES_ONLY)
             for p, _ in self.above(node)
         )
 
+    def _counted(self, node: ast.AST) -> bool:
+        """Read for the number of its elements."""
+        return isinstance(parent := self.up.get(id(node)), ast.Attribute) and parent.attr in ("shape", "numel")
+
     def role(self, node: ast.AST) -> str:
         """What a factor is: `upstream`, `constant`, `ones`, or `local` for any other forward value."""
-        names = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+        names = {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name) and not self._counted(leaf)}
         if names & self.scope.gradients:
             return "upstream"
         if any(isinstance(leaf, ast.Call) and called(leaf) == "ones_like" for leaf in ast.walk(node)):
