@@ -111,7 +111,9 @@ def test_a_wrong_forward_name_is_blamed_at_its_own_line(ex1: Any) -> None:
 
 
 def test_a_door_to_autograd_in_a_function_is_blamed_at_its_own_line(grade_text: Grade) -> None:
-    (report,) = grade_text("def helper():\n    k = 1\n    return k * h.grad\n\n\ndh = helper()\n", exercise="ex1")
+    (report,) = grade_text(
+        "def helper():\n    k = 1\n    return k * h.grad\n\n\ndh = helper()\n", exercise="makemore/ex1"
+    )
     found = named(report)["h"]
     assert (found.status, found.line, found.code) == ("forbidden", 3, "return k * h.grad")
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
+from grader.classroom.feedback import Feedback, _chapter
 from grader.cli.main import _complain
 from grader.integrations.formats import FORMATS
-from grader.integrations.nbgrader import render_folder
 from grader.report.records import Report, SubmissionReport
+from grader.showing.graph_marks import STATES
+from grader.showing.page import environment, pieces
 from grader.showing.terminal import draw_report
 
 _CONTROLS = ("Cc",)
@@ -28,10 +32,15 @@ def rendered(reports: list[SubmissionReport]) -> dict[str, str]:
     report = Report(reports)
     handed_in = Report([replace(r, path=f"submitted/mallory/ex1/{Path(r.path).name}") for r in reports])
     shown = {name: render(handed_in if name == "nbgrader" else report) for name, render in FORMATS.items()}
-    pages = [text for path, text in render_folder(handed_in).items() if path.suffix == ".html"]
     file = io.StringIO()
     draw_report(report, Console(file=file, highlight=False, width=80, color_system=None), everything=True)
-    return shown | {"terminal": file.getvalue(), "feedback.html": "\n".join(pages)}
+    return shown | {"terminal": file.getvalue(), "feedback.html": _feedback(json.loads(shown["json"])["submissions"])}
+
+
+def _feedback(graded: list[dict[str, Any]]) -> str:
+    """The page that a person gets back, as the classroom writes it."""
+    told = Feedback("mallory", "An assignment", 0, 1, 0, "", [], [], [_chapter(one, 0, 1, None) for one in graded])
+    return environment().get_template("feedback.html").render(told=told, states=STATES, pieces=pieces)
 
 
 def complaint(text: str) -> str:

@@ -19,6 +19,9 @@ def host():
 """
 """A field of one's own may be read of every value; a function's globals are those of the submission."""
 
+_MEMORY = '{"shape": (1,), "typestr": "<f8", "data": (id(h), True), "version": 3}'
+"""What numpy takes for an array at an address of this process's memory."""
+
 
 def _tunnel(
     name: str,
@@ -165,5 +168,113 @@ class Unlock:
 dh = Net().get_submodule("__init__.__globals__")
 """,
         (STOPPED, STOPPED, STOPPED),
+    ),
+    _tunnel(
+        "real-package",
+        "the grader's own package behind a stand-in",
+        f"import grader.plots\nimportlib = grader.running.worker.importlib\ndef take():{_TAKE}",
+        NOT_THERE,
+    ),
+    _tunnel(
+        "address",
+        "a tensor made at an address of memory, by a legacy constructor's keyword",
+        "dh = torch.LongTensor(**{'cd' + 'ata': id(h)})",
+        NOT_THERE,
+    ),
+    _tunnel(
+        "interface",
+        "a field that numpy trusts, stored among a layer's buffers",
+        f"""
+m = nn.Tanh()
+m._buffers["__array_interface__"] = {_MEMORY}
+dh = torch.from_numpy(np.array(np.asarray(m))).expand(h.shape)
+""",
+        (HARMLESS, HARMLESS, HARMLESS),
+    ),
+    _tunnel(
+        "interface-by-text",
+        "the same in a namespace, under a text that says it begins with something else",
+        f"""
+from types import SimpleNamespace
+class Text(str):
+    def startswith(self, *_):
+        return False
+held = SimpleNamespace(**{{Text("__array_interface__"): {_MEMORY}}})
+dh = torch.from_numpy(np.array(np.asarray(held))).expand(h.shape)
+""",
+        (HARMLESS, HARMLESS, HARMLESS),
+    ),
+    _tunnel(
+        "layer-and-dictionary",
+        "a layer that is a dictionary too, as a field of another layer",
+        f"""
+from collections import OrderedDict
+class Both(nn.Module, dict):
+    pass
+both = Both()
+both.update({_MEMORY})
+dh = torch.from_numpy(np.array(np.asarray(nn.Sequential(OrderedDict([("__array_interface__", both)]))))).expand(h.shape)
+""",
+        (HARMLESS, HARMLESS, HARMLESS),
+    ),
+    _tunnel(
+        "equal-to-any",
+        "a keyword whose text is equal to any other",
+        """
+class Text(str):
+    def __eq__(self, other):
+        return True
+    def __hash__(self):
+        return hash("dim")
+hidden = torch.zeros(h.shape, **{Text("requires_grad"): True}) + h
+out = hidden @ W2 + b2
+dh = out.grad_fn(dlogits)[0]
+""",
+        NOT_THERE,
+    ),
+    _tunnel(
+        "super-format",
+        "`super().format`, which reads attributes by name",
+        """
+class Text(str):
+    def show(self, *given):
+        return super().format(*given)
+def act():
+    raise ValueError(Text("{0.__globals__}").show(F.softmax))
+dh = act()
+""",
+        NOT_THERE,
+    ),
+    _tunnel(
+        "rebound-builtin",
+        "a builtin that the file seems to bind itself",
+        """
+for help in ():
+    pass
+def act():
+    help("os")
+    return __import__("os").system("echo was here > @CANARY@")
+dh = act()
+""",
+        (OPEN, HARMLESS, HARMLESS),
+    ),
+    _tunnel(
+        "complex-step",
+        "the complex step, which differentiates without autograd",
+        """
+dhpreact = torch.tanh(hpreact + 1e-20j).imag / 1e-20 * dh
+""",
+        (OPEN, OPEN, OPEN),
+        tensor="hpreact",
+    ),
+    _tunnel(
+        "complex-power",
+        "the same, with an imaginary unit out of a power of a negative number",
+        """
+unit = np.array([-1.0], dtype=object) ** 0.5
+dhpreact = torch.tanh(hpreact + 1e-20 * unit.item()).imag / 1e-20 * dh
+""",
+        (OPEN, OPEN, OPEN),
+        tensor="hpreact",
     ),
 )
