@@ -35,7 +35,7 @@ def ex1(grade_text: Grade) -> Callable[..., Verdicts]:
     """The 26 standard answers with some replaced; the verdicts by name."""
 
     def grade(**replaced: str) -> Verdicts:
-        (report,) = grade_text(with_lines(replaced), exercise="ex1")
+        (report,) = grade_text(with_lines(replaced), exercise="makemore/ex1")
         assert list(named(report)) == list(EX1.graded)
         return named(report)
 
@@ -76,7 +76,7 @@ def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
 
     def grade(**replaced: str) -> Verdicts:
         path.write_text(with_lines(replaced), encoding="utf-8")
-        (report,) = warm.grade_file(path, "ex1")
+        (report,) = warm.grade_file(path, "makemore/ex1")
         return named(report)
 
     with Grader(dataclasses.replace(settings(seed=20, device="cpu"), guarded=False)) as warm:
@@ -120,7 +120,7 @@ def test_a_door_to_autograd_in_a_function_is_blamed_at_its_own_line(grade_text: 
 
 def test_a_mistake_in_a_notebook_is_placed_in_its_cell(grade_text: Grade) -> None:
     text = notebook("#md # Title", "x = 1", "\n\ndb2 = dlogits.sum(1)\n")
-    (report,) = grade_text(text, ".ipynb", "ex1")
+    (report,) = grade_text(text, ".ipynb", "makemore/ex1")
     found = named(report)["b2"]
     assert (found.status, found.cell, found.line, found.code) == ("shape", 3, 3, "db2 = dlogits.sum(1)")
 
@@ -166,7 +166,7 @@ def test_sizes_written_in_fail_under_strict_sizes(grader: Grader, tmp_path: Any)
     path = tmp_path / "answers.py"
     path.write_text(with_lines(HARDCODED))
     strict = Grader(settings(seed=20, device="cpu", strict_sizes=True), launcher=grader.launcher)
-    (report,) = strict.grade_file(path, "ex1")
+    (report,) = strict.grade_file(path, "makemore/ex1")
     refused = {verdict.name: verdict.mistake for verdict in report.verdicts if not verdict.passed}
     assert refused == {gradient[1:]: "hardcoded-size" for gradient in HARDCODED}
 
@@ -208,7 +208,7 @@ def test_the_lectures_figures_are_those_on_the_exercises_own_data(ex1: Any) -> N
 
 
 def test_what_is_not_attempted_has_no_figures(grade_text: Grade) -> None:
-    (report,) = grade_text("dprobs = dlogprobs / probs\n", exercise="ex1")
+    (report,) = grade_text("dprobs = dlogprobs / probs\n", exercise="makemore/ex1")
     assert report.score == 1
     left = [verdict for verdict in report.verdicts if verdict.name != "probs"]
     assert {(v.status, v.exact, v.maxdiff, v.line, v.mistake) for v in left} == {("missing", None, None, None, None)}
@@ -259,7 +259,7 @@ def test_a_truth_kept_from_a_run_that_crashed_is_worth_nothing(unguarded: Any, t
 def test_an_empty_run_is_never_a_pass(grade_text: Grade) -> None:
     with pytest.raises(DojoError, match="assigns no gradient"):
         grade_text("x = 1\n")
-    (report,) = grade_text("x = 1\n", exercise="ex1")
+    (report,) = grade_text("x = 1\n", exercise="makemore/ex1")
     assert (report.score, report.max_score, report.attempted) == (0, 26, False)
 
 
@@ -270,7 +270,7 @@ def test_the_same_seed_gives_the_same_report(grader: Grader, tmp_path: Any) -> N
     path = tmp_path / "answers.py"
     path.write_text(with_lines({"dh": "dh = torch.randn_like(h)", "dW2": "dW2 = h.T @ dlogits * 1.1"}))
     first, again, other = (
-        Grader(settings(seed=seed, device="cpu"), launcher=grader.launcher).grade_file(path, "ex1")[0]
+        Grader(settings(seed=seed, device="cpu"), launcher=grader.launcher).grade_file(path, "makemore/ex1")[0]
         for seed in (5, 5, 6)
     )
     assert first == again
@@ -312,7 +312,7 @@ def test_exercise_3_gets_the_true_dhpreact(grade_text: Grade, line: str) -> None
 
 def test_the_forward_pass_of_a_submission_is_not_believed(grade_text: Grade) -> None:
     own = "bnvar = hprebn.var(0, keepdim=True, unbiased=False)\nh = 0.001\nsum = counts = ix = t = None\n"
-    (report,) = grade_text(own + with_lines(), exercise="ex1")
+    (report,) = grade_text(own + with_lines(), exercise="makemore/ex1")
     assert report.score == 26
     (note,) = report.notes
     assert note.startswith("line 1: your forward pass computes bnvar otherwise")
@@ -320,7 +320,7 @@ def test_the_forward_pass_of_a_submission_is_not_believed(grade_text: Grade) -> 
 
 def test_backward_beside_the_answers_in_one_function_costs_nothing(grade_text: Grade) -> None:
     body = "loss.backward()\nprint(logits.grad.abs())\n" + with_lines(cmp="under")
-    (report,) = grade_text(under("def main():", body) + "\n\nmain()\n", exercise="ex1")
+    (report,) = grade_text(under("def main():", body) + "\n\nmain()\n", exercise="makemore/ex1")
     assert report.score == 26
 
 
