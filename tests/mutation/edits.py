@@ -223,7 +223,8 @@ def shapes(node: ast.AST, at: Statement) -> Found:
             yield "unmoved", _call(node, func=ast.Attribute(moved.func.value, "reshape", ast.Load()))
     if exchanges and isinstance(node.func, ast.Attribute):
         yield "transpose", node.func.value
-    if is_operation(node, ast.MatMult):
+    named = [leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)]
+    if is_operation(node, ast.MatMult) and all(len(at.scope.shapes.get(name, (0, 0))) > 1 for name in named):
         left, right = (ast.Attribute(side, "T", ast.Load()) for side in (node.left, node.right))
         yield "transpose", ast.BinOp(right, ast.MatMult(), left)
         yield "transpose", ast.BinOp(node.right, ast.MatMult(), node.left)
