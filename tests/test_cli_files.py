@@ -24,7 +24,8 @@ FILES = sorted(
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in found if ".dojo" not in path.parts)  # what init remembers of a track
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,7 +39,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def handed_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    ran = dojo(folder, "init", "course")
+    ran = dojo(folder, "init", "course", "--track", "makemore")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert len(re.findall(r"^written: ", ran.stdout, re.MULTILINE)) == 8
     return folder / "course"
@@ -96,12 +97,12 @@ def test_reset_puts_one_exercise_back_and_keeps_a_copy(course: Path, handed_out:
     mine, other = (course / f"exercises/makemore/{name}.py" for name in ("ex1_atoms", "ex3_batchnorm"))
     mine.write_text("my work\n")
     other.write_text("other work\n")
-    ran = dojo(course, "reset", "ex1", "--yes")
+    ran = dojo(course, "reset", "makemore/ex1", "--yes")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert mine.read_text() == (handed_out / "exercises/makemore/ex1_atoms.py").read_text()
     assert mine.with_name("ex1_atoms.py.bak").read_text() == "my work\n"
     assert other.read_text() == "other work\n"
-    again = dojo(course, "reset", "ex1", "--yes")
+    again = dojo(course, "reset", "makemore/ex1", "--yes")
     assert (again.returncode, "nothing to do" in again.stdout) == (0, True)
     assert len(files(course)) == len(FILES) + 1
 
@@ -111,7 +112,7 @@ def test_reset_asks_and_without_a_yes_changes_nothing(course: Path) -> None:
     mine.write_text("my work\n")
     for said in ("n\n", ""):
         ran = subprocess.run(
-            [sys.executable, "-m", "grader", "reset", "ex1"],
+            [sys.executable, "-m", "grader", "reset", "makemore/ex1"],
             cwd=course,
             env=environment(),
             input=said,
@@ -152,6 +153,14 @@ def test_train_runs_the_loop_measures_it_and_samples_names(tmp_path: Path) -> No
     assert files(tmp_path) == ["losses.png"]
     sampled = [line for line in ran.stdout.split("\n") if re.fullmatch(r"[a-z]*", line)]
     assert len(sampled) >= 20
+
+
+def test_training_keeps_the_pictures_of_the_evaluation(tmp_path: Path) -> None:
+    lesson = find_exercise("classifier/ex2")
+    ran = dojo(tmp_path, "train", lesson.path, "--steps", "20", "--picture", "curve.png")
+    assert (ran.returncode, "of the held-out ones" in ran.stdout) == (0, True)
+    assert {path.name for path in tmp_path.iterdir()} == {"curve.png", "curve_1.png"}
+    assert "picture: curve_1.png" in ran.stdout
 
 
 def test_train_says_that_the_loop_is_not_written_yet(course: Path) -> None:

@@ -21,7 +21,7 @@ from grader.reading.submission import Part
 from grader.running.instrument import HAND_OVER, STEPS, hook_loops
 from grader.running.stand_ins import stand_ins, without_stand_ins
 from grader.running.statements import run_statement
-from grader.showing.plots import loss_curve
+from grader.showing.plots import kept_beside, loss_curve
 
 
 class Progress:
@@ -49,7 +49,9 @@ class Progress:
 
 
 def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
-    """Train, evaluate, draw the losses to `picture`. Ctrl-C ends training and keeps what there is.
+    """Train, evaluate, draw the losses to `picture` and what the evaluation shows beside it.
+
+    Ctrl-C ends training and keeps what there is.
 
     Returns the exit code: 0, or 1 where the submission has no loop or its loop raised.
     """
@@ -76,8 +78,9 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
             click.echo(f"{where}: {failure.type}: {failure.text}", err=True)
             return 1
     namespace.update({name: namespace.get(name, value) for name, value in protected.items()})
-    for cell in part.exercise.code_cells("evaluation"):
-        exec(compile(cell.text, part.exercise.path.name, "exec"), namespace)
+    with kept_beside(picture):
+        for cell in part.exercise.code_cells("evaluation"):
+            exec(compile(cell.text, part.exercise.path.name, "exec"), namespace)
     if progress.losses:
         loss_curve(progress.losses, picture)
         click.echo(f"loss curve: {picture}")

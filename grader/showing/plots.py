@@ -11,9 +11,11 @@ import math
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +39,31 @@ PULL, PUSH = "#b2182b", "#2166ac"
 DASHES = ("-", "--", "-.", ":")
 
 
+_files: Iterator[Path] | None = None
+"""Where the next figures go, while `kept_beside` lasts."""
+
+
 def show(figure: Figure) -> None:
     """Show `figure` in a running notebook; elsewhere print what there is to see."""
-    if _shell() is None:
-        print(figure.get_label())
-    else:
+    if _shell() is not None:
         _display(figure)
+        return
+    print(figure.get_label())
+    if _files is not None:
+        file = next(_files)
+        figure.savefig(file, dpi=DPI)
+        print(f"picture: {file}")
+
+
+@contextmanager
+def kept_beside(picture: Path) -> Iterator[None]:
+    """Keep the figures that are shown outside of a notebook: `losses_1.png` and so on, for `losses.png`."""
+    global _files
+    _files = (picture.with_stem(f"{picture.stem}_{number}") for number in count(1))
+    try:
+        yield
+    finally:
+        _files = None
 
 
 def _shell() -> Any:
