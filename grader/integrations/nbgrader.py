@@ -167,6 +167,7 @@ def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None
     submission = gradebook.update_or_create_submission(place.assignment, place.student, **at)
     own = next((one for one in submission.notebooks if one.name == NOTEBOOK), None)
     own = own or SubmittedNotebook(notebook=notebook, assignment=submission)
+    gradebook.db.add(own)  # nothing of it is saved because it belongs to what is
     own.late_submission_penalty = float(work.penalty)
     grades = {grade.cell_id: grade for grade in own.grades}
     for exercise, most in worth.items():
@@ -176,6 +177,7 @@ def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None
         grade = grades.get(cell.id) or Grade(cell_id=cell.id, notebook=own)
         grade.auto_score = (earned[exercise].score if exercise in earned else 0) * factor
         grade.needs_manual_grade = False
+        gradebook.db.add(grade)
     gradebook.db.commit()
 
 
