@@ -58,7 +58,7 @@ def missing_keepdim(mismatch: Mismatch) -> Diagnosis | None:
     return Diagnosis(
         "missing-keepdim",
         f"Right numbers in the wrong shape: {both_shapes(mismatch)}. Keep the summed dimension: write "
-        "keepdim=True in the sum.",
+        "keepdim=True in the sum, or put a squeezed one back with unsqueeze.",
     )
 
 
