@@ -60,7 +60,10 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     exercises = list(exercises)
     gradients = [e for e in exercises if not e.is_training]
     tensors = {name for e in gradients for name in (*e.graded, *e.given)}
-    tensors |= {name for e in exercises if e.is_training for name in (*e.forward_names[:-1], *e.trained)}
+    trainings = [e for e in exercises if e.is_training]
+    tensors |= {name for e in trainings for name in e.trained}
+    if not gradients:  # beside lessons on gradients, a loop's own names (`bnmean`, `ix`) would be taken for theirs
+        tensors |= {name for e in trainings for name in e.forward_names[:-1]}
     forward = tensors | {e.atoms[-1].name for e in exercises if e.atoms}
     body = [statement.node for statement in source.statements]
     mutated = mutated_arguments(body)
