@@ -121,7 +121,8 @@ def _lines(exercise: Exercise, text: str) -> list[Line]:
                 leaf.id for leaf in ast.walk(helper) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)
             }
             readers = {_written(other) for other in body if own & _read(other)} & set(exercise.graded_gradients)
-            found.append(Line(ast.unparse(helper), tensor, given=len(readers) > 1))
+            looped = any(isinstance(other, ast.For) and (other is helper or own & _read(other)) for other in body)
+            found.append(Line(ast.unparse(helper), tensor, given=len(readers) > 1 or looped))
         helpers = []
         inside = [leaf for part in getattr(node, "body", []) for leaf in ast.walk(part)]
         several = any(isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store) for leaf in inside)
