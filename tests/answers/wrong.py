@@ -334,7 +334,7 @@ _BATCHNORM = _table(
     ("hprebn", "wrong-forward-value", "* bnraw *", "* bndiff *"),
     ("hprebn", "wrong-forward-value", "(dhpreact * bnraw)", "(dhpreact * bndiff)"),
     ("hprebn", "missing-sum", "(dhpreact * bnraw).sum(0)", "dhpreact * bnraw"),
-    ("hprebn", "transposed", "dhprebn = (", "dhprebn = torch.t("),
+    ("hprebn", "transposed", "bnraw * (dhpreact * bnraw).sum(0))", "bnraw * (dhpreact * bnraw).sum(0)).T"),
 )
 
 WRONG: list[WrongAnswer] = [*_ATOMS, *_CROSS_ENTROPY, *_BATCHNORM]
