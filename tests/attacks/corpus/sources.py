@@ -85,7 +85,7 @@ ATTACKS = (
         guards=STOPPED,
         sandbox=(STOPPED, STOPPED, STOPPED),
     ),
-    _file("bad-lines", "20,000 lines that do not parse", lambda: "= = (\n" * 20_000 + "dh = h * 0\n"),
+    _file("bad-lines", "20,000 lines that do not parse", lambda: "= = (\n" * 20_000 + "dh = h * 0\n", **REFUSED),
     _file("too-large", "a script of 100 MB", lambda: b"#" * 100_000_000, **REFUSED),
     _file("null", "null bytes", lambda: b"dh = h * 0\0\ndW2 = h\0\n\0", sandbox=(STOPPED,) * 3),
     _file("bytes", "bytes that are no UTF-8", lambda: b"dh = h * 0 # \xff\xfe\x80\n", **REFUSED),
