@@ -117,7 +117,7 @@ BAD: list[tuple[str, Make, str, str]] = [
         "a.py: holds no training exercise",
     ),
     ("training file is missing", lambda _: None, "train a.py", "a.py"),
-    ("reset of nothing", lambda _: None, "reset ex1 --yes", "exercises/makemore/ex1_atoms.py"),
+    ("reset of nothing", lambda _: None, "reset makemore/ex1 --yes", "exercises/makemore/ex1_atoms.py"),
     ("reset of the unknown", lambda _: None, "reset ex9 --yes", "'ex9' is unknown"),
     ("init into a file", lambda f: (f / "a").write_text("x"), "init a", "cannot be written"),
 ]

@@ -151,6 +151,8 @@ def _draw_line(count: str, title: str, console: Console, done: bool, begun: bool
     """How much is right, of what, and whether it is begun; what does not fit goes on below the title."""
     state = ("", "") if begun else ("   not started", "dim")
     row = Table.grid(padding=(0, 3, 0, 0))
+    row.add_column()
+    row.add_column(overflow="fold")  # the end of a long path is the file's name
     row.add_row(Text(f"{count:>8}", style="green" if done else ""), Text.assemble(title, state))
     console.print(row)
 
