@@ -41,6 +41,13 @@ def _text(output: Any) -> str:
     return str(output.text if output.output_type == "stream" else output.data["text/plain"])
 
 
+@pytest.fixture(autouse=True)
+def fresh_session() -> None:
+    """What a notebook's session has lent, and the right answers that it keeps, are not another test's."""
+    LENDING.lent.clear()
+    LENDING.right.clear()
+
+
 def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check = 'cmp("probs", dprobs, probs)'
     shown = run(
