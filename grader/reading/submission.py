@@ -134,7 +134,8 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
 
     Several tracks have a `dlogits`. So all names count that a file and a track have in common: gradients, forward
     tensors, data and sizes. A file that reads `Yb` is about the track with a `Yb`. Where two lessons have as many,
-    the smaller one is meant, because the file covers more of it.
+    the smaller one is meant, because the file covers more of it. But a track of whose `exercises` the file attempts
+    something goes before all others: `dlogits` in `ex2.py` is makemore's, not layer normalisation's.
     """
     tracks = list(dict.fromkeys(track_of(exercise) for exercise in exercises))
     if len(tracks) == 1:
@@ -144,7 +145,12 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
     leaves = [leaf for statement in source.statements for leaf in statement.nodes]
     words = outside | {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
     words |= {f"d{normalised(word)}" for word in words}
-    return sorted(tracks, key=lambda track: _coverage(outside, words, track), reverse=True)
+
+    def fit(track: tuple[Exercise, ...]) -> tuple[bool, int, float]:
+        asked = [e for e in exercises if e in track]
+        return (any(e.label(name) in words for e in asked for name in e.graded), *_coverage(outside, words, track))
+
+    return sorted(tracks, key=fit, reverse=True)
 
 
 def _coverage(outside: set[str], words: set[str], track: Sequence[Exercise]) -> tuple[int, float]:
