@@ -129,3 +129,12 @@ def test_a_saved_notebook_is_graded_by_the_real_judge(tmp_path: Path) -> None:
     assert "mine.ipynb as it was saved at" in said.getvalue()
     assert "1 of 26" in said.getvalue()
     assert 'name it: grade("ex1_atoms.ipynb")' in said.getvalue()
+
+
+def test_a_right_answer_to_another_forward_pass_is_not_put_back() -> None:
+    x = torch.ones(3, requires_grad=True)
+    x.grad = torch.full((3,), 2.0)
+    LENDING.keep("x", torch.full((3,), 2.0))
+    assert not LENDING.is_lent("x", LENDING.fill("x", {"x": x, "dx": ...})), "the learner's own answer"
+    x.grad = torch.full((3,), 5.0)
+    assert torch.equal(LENDING.fill("x", {"x": x, "dx": ...}), x.grad)

@@ -228,7 +228,9 @@ def test_the_command_writes_a_page_and_a_table(own_course: Path) -> None:
     one = next(row for row in table if row["status"] == "graded")
     assert len([key for key in one if key.startswith("makemore/ex1 d")]) == 26
     assert one["points possible"] == "36"
-    assert {row["near-identical group"] for row in table} == {"", "1", "2", "3", "4", "5"}
+    groups = {row["near-identical group"] for row in table}
+    assert groups == {"", *map(str, range(1, len(groups)))}
+    assert len(groups) > 4
     everything = list(csv.DictReader((own_course.parent / "all.csv").read_text(encoding="utf-8").splitlines()))
     assert len(everything) == 36 * sum(row["status"] == "graded" for row in table)
     assert {row["status"] for row in everything} >= {"pass", "wrong", "shape"}

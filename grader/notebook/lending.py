@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from grader.notebook.guards import true_gradient
+from grader.truth.compare import compare
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Lending:
     def fill(self, name: str, namespace: MutableMapping[str, Any]) -> Any:
         """Put something in the place of the stub d`name`: the right answer from before, else the true gradient.
 
+        An answer from before that another forward pass has made wrong is not put back.
+
         What stands there afterwards is returned; it is still the stub where there is no true gradient yet.
         """
         tensor = namespace.get(name)
@@ -40,7 +43,7 @@ class Lending:
         if true is None:
             return namespace[f"d{name}"]
         before = self.right.get(name)
-        if before is not None and before.shape == true.shape:
+        if before is not None and before.shape == true.shape and compare(before, true).right:
             namespace[f"d{name}"] = before.clone()
         else:
             copy = true.clone()
