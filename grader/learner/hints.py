@@ -126,6 +126,8 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open |
     """
     first: Open | None = None
     for path, exercise in _places(progress, asked):
+        if first is not None and not _was_wrong(path, exercise, progress):
+            continue  # it is not read: twenty lessons take three times as long as one
         found = _first_open_in(path, exercise, progress)
         if found and (found.wrong or not progress.graded or progress.working == (str(path.resolve()), exercise.id)):
             return found
@@ -178,6 +180,11 @@ def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, 
     for exercise in _in_folder(progress):
         if asked in (None, exercise):
             yield progress.folder / "exercises" / f"{exercise.id}.py", exercise
+
+
+def _was_wrong(path: Path, exercise: Exercise, progress: Progress) -> bool:
+    graded = progress.find(path, exercise)
+    return graded is not None and any(status not in ("pass", "missing") for status in graded.statuses.values())
 
 
 def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open | None:
