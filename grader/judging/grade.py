@@ -103,7 +103,7 @@ class Grader:
             device=self.settings.device,
             isolation=self.launcher.isolation,
         )
-        if part.exercise.code_cells("training"):
+        if part.exercise.is_training:
             self._grade_loop(part, report, limits)
             return report
         plan = make_plan(part.analysis, part.exercise, part.attempts)
@@ -283,7 +283,7 @@ def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
     """
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
-    gradients = [exercise for exercise in all_exercises() if not exercise.code_cells("training")]
+    gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
     trials = [(program_of(e), t.parameters) for e in gradients for t in trials_of(e, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
