@@ -122,6 +122,10 @@ class Mismatch:
         """False where it is known that the learner's lines do not read `name`."""
         return self.reads is None or name in self.reads
 
+    def came_out_as(self, path: Path, there: Tensor | None) -> bool:
+        """True where the learner's share of `path` is `there`, and `there` is not the true share."""
+        return there is not None and not self.same(there, path.share) and self.same(path.found, there)
+
     def on_path(self, path: Path) -> str:
         """ "" for a tensor with one path, else " on the path through Y"."""
         return f" on the path through {path.through}" if len(self.paths) > 1 else ""

@@ -118,7 +118,7 @@ def missing_term(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         except RuntimeError:
             continue
         there = vector_jacobian_product(output, leaves, above).get(mismatch.name) if output.requires_grad else None
-        if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+        if mismatch.came_out_as(path, there):
             return Diagnosis(
                 "missing-term",
                 f"{name} is left out{mismatch.on_path(path)}: the local derivative of {mismatch.line_of(path)} "
@@ -216,7 +216,7 @@ def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             if output.shape != above.shape:
                 continue
             there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
-            if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+            if mismatch.came_out_as(path, there):
                 return _other_tensor(mismatch, path, other, name)
     return _wrong_output(mismatch, path, above)
 
@@ -288,7 +288,7 @@ def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         if not mismatch.may_read(name):
             continue
         there = mismatch.pull_back(path.through, value)
-        if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+        if mismatch.came_out_as(path, there):
             return Diagnosis(
                 "wrong-upstream",
                 f"{name} is read where d{path.through} belongs, the upstream gradient{mismatch.on_path(path)}: "

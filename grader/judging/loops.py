@@ -309,7 +309,7 @@ def _with_new_parameter(mismatch: Mismatch, truth: TrueStep) -> Diagnosis | None
             output, leaves = mismatch.forward.rerun(mismatch.atoms[path.through], {name: truth.after[name]})
             above = mismatch.gradients.upstream[path.through]
             there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
-            if there is not None and not mismatch.same(there, path.share) and mismatch.same(path.found, there):
+            if mismatch.came_out_as(path, there):
                 return Diagnosis(
                     "early-update",
                     f"d{mismatch.name} is made with {name} after its update, but the forward pass of this step read "
