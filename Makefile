@@ -93,7 +93,7 @@ pictures: $(DEV) ## draw the README's pictures: a graded run, a notebook, progre
 	@$(BIN)/python -m docs.pictures $(ARGS)
 
 gradescope: $(DEV) ## build the autograder for Gradescope, dist/gradescope.zip (ARGS='--exercise ex1')
-	@$(BIN)/python packaging/gradescope/build.py $(ARGS)
+	@$(BIN)/dojo gradescope --out dist/gradescope.zip $(ARGS)
 
 clean: ## remove .venv, caches and build outputs, never your work
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from answers.build import SOFTMAX_MINUS_ONE, notebook, with_lines
-from dojo import dojo
+from dojo import dojo, environment
 from markdown_it import MarkdownIt
 from rich.console import Console
 
@@ -235,6 +239,58 @@ def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
     with (handed_in / GRADES).open(newline="") as file:
         stated = [(row["student_id"], row["score"], row["max_score"]) for row in csv.DictReader(file)]
     assert stated == [("'=cmd()", "1", "27"), ("alice", "26", "27"), ("bob", "1", "27")]
+
+
+def with_nbgrader() -> str:
+    """A Python that has nbgrader beside what dojo needs."""
+    named = os.environ.get("DOJO_NBGRADER_PYTHON")
+    if named is None and importlib.util.find_spec("nbgrader") is None:
+        pytest.skip("nbgrader is not installed, and DOJO_NBGRADER_PYTHON names no Python that has it")
+    return named or sys.executable
+
+
+@pytest.mark.slow
+def test_grades_are_in_nbgrader_s_own_gradebook_and_its_export(tmp_path: Path) -> None:
+    python = with_nbgrader()
+    for student, text, day in (
+        ("alice", notebook(with_lines({"dh": "dh = -dlogits @ W2.T"}), SOFTMAX_MINUS_ONE), 3),
+        ("bob", notebook(SOFTMAX_MINUS_ONE), 4),
+        ("eve", "{", 3),
+    ):
+        folder = tmp_path / "submitted" / student / "ps1"
+        folder.mkdir(parents=True)
+        (folder / "problem1.ipynb").write_text(text)
+        (folder / "timestamp.txt").write_text(f"2026-02-0{day} 10:00:00.000000 UTC\n")
+    stated = 'exercises = ["makemore/ex1", "makemore/ex2"]\npoints = 54\ndue = 2026-02-03T12:00:00Z\n'
+    (tmp_path / "hw.toml").write_text(f"[tool.dojo.assignment]\n{stated}late.per-day = 0.5\n")
+
+    def run(*arguments: str, allowed: tuple[int, ...] = (0,)) -> str:
+        path = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"  # nbgrader calls alembic
+        variables = environment(PATH=path)
+        ran = subprocess.run([python, *arguments], cwd=tmp_path, env=variables, capture_output=True, text=True)
+        assert ran.returncode in allowed, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
+
+    make = "from nbgrader.api import Gradebook; Gradebook('sqlite:///gradebook.db').add_assignment('ps0')"
+    run("-c", make)
+    for _ in range(2):  # graded again, the grades are the same and there is one of each
+        grade = ("grade", "submitted", "--format", "nbgrader", "--output", ".", "--assignment", "hw.toml")
+        said = run("-m", "grader", *grade, allowed=(2,))
+        assert "gradebook.db: 3 grades entered, as notebook 'dojo' of each assignment" in said
+        run("-m", "nbgrader", "export", "--to", "exported.csv")
+        tables = []
+        for name in ("exported.csv", GRADES):
+            with (tmp_path / name).open(newline="") as file:
+                rows = [row for row in csv.DictReader(file) if row["assignment"] == "ps1"]
+            tables.append(
+                {
+                    row["student_id"]: [
+                        float(row[key]) for key in ("raw_score", "late_submission_penalty", "score", "max_score")
+                    ]
+                    for row in rows
+                }
+            )
+        assert tables[0] == tables[1] == {"alice": [52, 0, 52, 54], "bob": [2, 1, 1, 54], "eve": [0, 0, 0, 54]}
 
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(handed_in: Path, tmp_path: Path) -> None:

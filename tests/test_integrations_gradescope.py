@@ -16,17 +16,11 @@ from zipfile import ZipFile
 
 import pytest
 from answers.build import SOFTMAX_MINUS_ONE, notebook, with_lines
-from dojo import REPOSITORY, dojo, environment
+from dojo import dojo, environment
 
 pytest.importorskip("hatchling", reason="hatchling is not installed")
 
-BUILD = REPOSITORY / "packaging" / "gradescope" / "build.py"
 KEYS = {"score", "output", "output_format", "visibility", "stdout_visibility", "tests"}
-
-
-def build(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(BUILD), *map(str, arguments)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
 
 
 def checked(text: str) -> dict[str, Any]:
@@ -58,7 +52,7 @@ def autograder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gradescope")
     (folder / "points.toml").write_text("[tool.dojo.points]\nW2 = 3\nshape-share = 0.5\n")
     target = folder / "autograder.zip"
-    ran = build("--out", target, "--points", folder / "points.toml")
+    ran = dojo(folder, "gradescope", "--out", target, "--points", folder / "points.toml")
     assert ran.returncode == 0, ran.stderr
     root = folder / "autograder"
     # Python's zipfile drops the mode; unzip, as Gradescope has it, keeps it.
@@ -221,7 +215,7 @@ def test_what_is_asked_for_is_in_the_zip(tmp_path: Path) -> None:
     (tmp_path / "hw.toml").write_text('[tool.dojo.assignment]\nexercises = ["makemore/ex2"]\n')
     asked = ("--exercise", "makemore/ex2", "--require-isolation", "full", "--torch-index", index)
     asked += ("--seed", "11", "--assignment", str(tmp_path / "hw.toml"))
-    ran = build("--out", tmp_path / "a.zip", *asked)
+    ran = dojo(tmp_path, "gradescope", "--out", tmp_path / "a.zip", *asked)
     assert (ran.returncode, ran.stdout) == (0, f"written: {tmp_path / 'a.zip'}\n")
     with ZipFile(tmp_path / "a.zip") as file:
         options = file.read("options.txt").decode().split("\n")
@@ -231,13 +225,44 @@ def test_what_is_asked_for_is_in_the_zip(tmp_path: Path) -> None:
         assert file.read("torch-index.txt").decode() == f"{index}\n"
 
 
-@pytest.mark.parametrize(("option", "value"), [("--exercise", "ex9"), ("--points", "none.toml")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--exercise", "ex9"), ("--points", "none.toml"), ("--require-isolation", "much")]
+)
 def test_a_wrong_wish_is_told_and_nothing_is_written(tmp_path: Path, option: str, value: str) -> None:
-    ran = build("--out", tmp_path / "a.zip", option, value)
+    ran = dojo(tmp_path, "gradescope", "--out", tmp_path / "a.zip", option, value)
     assert ran.returncode == 2
-    assert ran.stderr.startswith("make gradescope: ")
+    assert ran.stderr.startswith("dojo: ")
     assert "Traceback" not in ran.stderr
     assert not (tmp_path / "a.zip").exists()
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    with ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+@pytest.mark.slow
+def test_an_installed_package_builds_the_same_zip_as_a_clone(autograder: Path, tmp_path: Path) -> None:
+    (wheel,) = (autograder / "source").glob("*.whl")
+    site = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "-q", "--target", site, wheel]
+    subprocess.run(pip, check=True, timeout=120)
+    command = [sys.executable, "-P", "-m", "grader", "gradescope", "--points", autograder.parent / "points.toml"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment(PYTHONPATH=str(site)), capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    clones, ours = contents(autograder.parent / "autograder.zip"), contents(tmp_path / "gradescope.zip")
+    assert clones.keys() == ours.keys()
+    differing = {name for name in ours if ours[name] != clones[name]}
+    assert differing <= {"options.txt", "constraints.txt", wheel.name}  # the seed is drawn, the versions are read there
+    for versions in (clones["constraints.txt"], ours["constraints.txt"]):
+        assert re.search(rb"^torch==[\d.]+$", versions, re.MULTILINE)
+    (tmp_path / wheel.name).write_bytes(ours[wheel.name])
+    clones, ours = contents(wheel), contents(tmp_path / wheel.name)
+    assert clones.keys() == ours.keys()
+    assert [name for name in ours if ours[name] != clones[name] and not name.endswith("/RECORD")] == []
+    again = tmp_path / "again"  # pip checks the hashes in RECORD
+    subprocess.run([*pip[:-2], again, tmp_path / wheel.name], check=True, timeout=120)
+    assert (again / "grader/bundle/exercises/makemore/ex1_atoms.py").is_file()
 
 
 @pytest.mark.parametrize("index", [None, "https://example.org/cpu"])

@@ -23,9 +23,13 @@ from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.batch.results import Results
 from grader.classroom import page
+from grader.classroom.feedback import as_text, feedback_for
+from grader.classroom.gradebook import comment_on
 from grader.classroom.histogram import histogram
 from grader.classroom.page import render_page
-from grader.classroom.statistics import quantile, summarise
+from grader.classroom.statistics import CourseSummary, quantile, summarise
+from grader.classroom.tables import table_rows
+from grader.report.assignment import Assignment
 from grader.report.points import PointsTable
 
 EX1 = "makemore/ex1_atoms"
@@ -310,3 +314,46 @@ def test_five_hundred_results_take_seconds_and_little_memory(course: Course, tmp
     assert seconds < 20
     assert peak < 150
     assert (big.folder / "summary.html").stat().st_size < 1_000_000
+
+
+# ---- Changes by hand ----
+
+
+def changed(folder: Path, entry: str, asked: tuple[str, ...] = (EX1,)) -> CourseSummary:
+    (folder / "overrides.toml").write_text(f"[[override]]\n{entry}\n", encoding="utf-8")
+    return summarise(Results.open(folder), assignment=Assignment(asked) if asked else None)
+
+
+def test_points_by_hand_take_the_place_of_the_cross_everywhere(own_course: Path) -> None:
+    results = Results.open(own_course)
+    before = summarise(results, assignment=Assignment(("makemore/ex1_atoms",)))
+    one = next(s for s in before.students if "wrong" in s.statuses.get("makemore/ex1_atoms", {}).values())
+    name = next(name for name, status in one.statuses["makemore/ex1_atoms"].items() if status == "wrong")
+    entry = f'person = "{one.submission}"\ngradient = "ex1.{name}"\npoints = 0.5\ncomment = "Read <b>it</b>."'
+    after = changed(own_course, entry)
+    student = next(s for s in after.students if s.submission == one.submission)
+    assert student.score == one.score + 0.5
+    row = re.search(rf'<tr><th scope="row">{one.submission}</th>.*', render_page(after, results))
+    assert row is not None
+    assert row[0].count('<td class="by-hand') == 1
+    assert ">0.5</td>" in row[0]
+    kept = results.entry(one.submission)
+    assert kept is not None
+    told = feedback_for(after, student, results.report(kept))
+    (chapter,) = told.chapters
+    (by_hand,) = [found for found in chapter.rows if found.status == "by-hand"]
+    assert (by_hand.label, by_hand.points, chapter.by_hand) == (f"d{name}", "0.5 of 1", 1)
+    assert by_hand.message.startswith("Read <b>it</b>.\nBefore that: wrong.")
+    assert f"d{name}: by hand, 0.5 of 1" in "\n".join(as_text(told))
+    (table,) = [line for line in table_rows(after) if line[0] == one.submission]
+    assert "wrong; 0.5 by hand" in table
+    assert f"d{name}" not in re.findall(r"\w+", comment_on(after, student))
+
+
+def test_an_exercise_is_that_of_the_assignment_or_the_candidates_are_listed(own_course: Path) -> None:
+    entry = 'person = "student00000"\nexercise = "ex1"\npoints = 3'
+    after = changed(own_course, entry)
+    assert after.students[0].scores["makemore/ex1_atoms"] == 3
+    for asked in ((), ("makemore/ex2_cross_entropy",)):
+        with pytest.raises(DojoError, match=r"1: exercise 'ex1' may be any of (?=.*foundations/ex1)(?=.*makemore/ex1)"):
+            changed(own_course, entry, asked)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from grader.base.errors import DojoError
+from grader.classroom.dates import moments
 from grader.classroom.gradebook import canvas_gradebook, moodle_gradebook
-from grader.classroom.roster import Matches, match, read_roster
+from grader.classroom.roster import Matches, match, read_roster, take_times
 from grader.classroom.statistics import CourseSummary, ExerciseSummary, Student
 from grader.report.assignment import Assignment, Lateness, LatePolicy
 
@@ -270,6 +273,51 @@ def test_a_grading_worksheet_of_any_language_comes_back_whole(tmp_path: Path, te
     assert after == before
     stated = rows(moodle_gradebook(course_of(one, points=100, stated=True), read_roster(path)).text)
     assert stated[2][4] == "0", "she handed in nothing"
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        ("Wednesday, 14 October 2026, 11:58 PM", "2026-10-14 23:58"),
+        ("Wednesday, October 14, 2026, 12:08 AM", "2026-10-14 00:08"),
+        ("Montag, 5. Januar 2026, 10:00", "2026-01-05 10:00"),
+        ("martes, 3 de marzo de 2026, 09:05", "2026-03-03 09:05"),
+        ("středa, 14. června 2023, 23:58", "2023-06-14 23:58"),
+        ("sobota, 14 listopada 2026, 23:58", "2026-11-14 23:58"),
+        ("srijeda, 14. listopada 2026., 23:58", "2026-10-14 23:58"),
+        ("2026年10月14日 星期三 23:58", "2026-10-14 23:58"),
+        ("2026. október 14., szerda, 23:58", "2026-10-14 23:58"),
+        ("10/14/2026, 23:58", "2026-10-14 23:58"),
+        ("14 Brumaire 2026, 23:58", None),
+        ("14 October 2026", None),
+    ],
+)
+def test_a_time_of_a_worksheet_is_read_in_any_language(there: str, written: str | None) -> None:
+    read = moments([there])
+    assert (read[there].isoformat(" ", "minutes") if read else None) == written
+
+
+def test_of_two_columns_of_times_the_first_is_that_of_the_submission(tmp_path: Path) -> None:
+    path = tmp_path / "worksheet.csv"
+    path.write_text(GERMAN.replace("Ja,-,-,schon", 'Ja,-,"Dienstag, 6. Januar 2026, 8:00",schon'), encoding="utf-8")
+    roster = read_roster(path)
+    assert roster.worksheet is not None
+    assert roster.worksheet.handed_in == "Zuletzt geändert (Abgabe)"
+    students = [student("Ada Lovelace_101", 26, "Ada Lovelace", "101"), student("Bo Xu_103", 26, "Bo Xu", "103")]
+    due = datetime(2026, 1, 4, 23, 59, tzinfo=ZoneInfo("Europe/Berlin"))
+    said = take_times(roster, students, Assignment(("makemore/ex1_atoms",), due=due))
+    assert [one.handed_in for one in students] == ["2026-01-05 10:00+01:00", ""]
+    where = f"{path}, 'Zuletzt geändert (Abgabe)'"
+    assert said == f"when people handed in stands in {where}, and is taken as the time of Europe/Berlin"
+    path.write_text(GERMAN.replace("Januar", "Floréal"), encoding="utf-8")
+    said = take_times(read_roster(path), students, Assignment(("makemore/ex1_atoms",), due=due))
+    assert said is not None
+    assert "cannot be read, so nobody counts as late by them" in said
+    alone = GERMAN.replace("Zuletzt geändert (Abgabe),", "").replace("Ja,-,-", "Ja,-")
+    path.write_text(alone.replace('Januar 2026, 10:00",-', 'Januar 2026, 10:00"'), encoding="utf-8")
+    without = read_roster(path).worksheet
+    assert without is not None
+    assert without.handed_in is None, "the only column is that of the grade"
 
 
 def test_moodle_without_a_roster_is_told_what_to_export() -> None:

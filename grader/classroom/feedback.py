@@ -19,6 +19,7 @@ from grader.base.files import write_atomically
 from grader.base.visible import visible
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
+from grader.classroom.overrides import Override
 from grader.classroom.statistics import CourseSummary, Student, worth_of
 from grader.report.points import PointsTable
 from grader.report.records import Points
@@ -54,6 +55,7 @@ class Chapter:
     most: Points
     path: str
     right: int
+    by_hand: int
     rows: list[Row]
 
 
@@ -142,31 +144,37 @@ def feedback_for(
         changes=[override.words() for override in student.overrides],
         notes=notes,
         chapters=[
-            _chapter(graded[name], student.scores.get(name, 0), exercise.max_score, points)
+            _chapter(graded[name], student, exercise.max_score, points)
             for name, exercise in summary.exercises.items()
             if name in graded
         ],
     )
 
 
-def _chapter(graded: Mapping[str, Any], score: Points, most: Points, points: PointsTable | None) -> Chapter:
-    rows = [_row(graded["exercise"], verdict, points) for verdict in graded["verdicts"]]
-    right = sum(row.status == "pass" for row in rows)
-    return Chapter(str(graded.get("title", graded["exercise"])), score, most, str(graded["path"]), right, rows)
+def _chapter(graded: Mapping[str, Any], student: Student, most: Points, points: PointsTable | None) -> Chapter:
+    name = graded["exercise"]
+    rows = [_row(name, verdict, points, student.by_hand(name, verdict["name"])) for verdict in graded["verdicts"]]
+    right, by_hand = (sum(row.status == status for row in rows) for status in ("pass", "by-hand"))
+    title, path = str(graded.get("title", name)), str(graded["path"])
+    return Chapter(title, student.scores.get(name, 0), most, path, right, by_hand, rows)
 
 
-def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> Row:
+def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, override: Override | None) -> Row:
     earned, most = worth_of(exercise, verdict, points)
+    status, message = verdict["status"], str(verdict.get("message") or "")
+    if override is not None and override.points is not None:
+        before = f"Before that: {STATES[status].words}. {message}".rstrip()
+        earned, status, message = override.points, "by-hand", f"{override.comment}\n{before}".lstrip()
     line, cell = verdict.get("line"), verdict.get("cell")
     place = "" if line is None else f"line {line}" if cell is None else f"cell {cell}, line {line}"
     return Row(
         label=str(verdict.get("label") or f"d{verdict['name']}"),
-        status=verdict["status"],
+        status=status,
         mistake=verdict.get("mistake"),
         points=f"{earned} of {most}",
         place=place,
         code=str(verdict.get("code") or ""),
-        message=str(verdict.get("message") or ""),
+        message=message,
     )
 
 
@@ -183,7 +191,8 @@ def as_text(told: Feedback) -> Iterator[str]:
         for row in chapter.rows:
             if row.status != "pass":
                 at = f", {row.place}" if row.place else ""
-                yield f"{row.label}: {STATES[row.status].words}{at}"
+                worth = f", {row.points}" if row.status == "by-hand" else ""
+                yield f"{row.label}: {STATES[row.status].words}{worth}{at}"
                 yield from (f"    {text}" for text in (row.code, row.message) if text)
 
 

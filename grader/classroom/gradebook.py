@@ -140,14 +140,15 @@ def _filled(summary: CourseSummary, roster: Roster, sheet: Worksheet) -> Gradebo
 
 
 def comment_on(summary: CourseSummary, student: Student) -> str:
-    """What one person is told beside the grade, in a few sentences of ours."""
-    said = []
-    for name, exercise in summary.exercises.items():
+    """What one person is told beside the grade, in a few sentences."""
+    said = [f"Not graded: {student.reason}."] if student.reason else []
+    for name, exercise in summary.exercises.items() if student.status == "graded" else ():
         if name not in student.scores:
             said.append(f"{exercise.short_id}: not handed in.")
             continue
         statuses = student.statuses.get(name, {})
-        open_ones = [exercise.labels[tensor] for tensor, status in statuses.items() if status != "pass"]
+        wrong = [tensor for tensor, status in statuses.items() if status != "pass"]
+        open_ones = [exercise.labels[tensor] for tensor in wrong if student.by_hand(name, tensor) is None]
         rest = f" Not right yet: {', '.join(open_ones)}." if open_ones else ""
         said.append(f"{exercise.short_id}: {student.scores[name]} of {exercise.max_score}.{rest}")
     said += [f"{student.late.words[0].upper()}{student.late.words[1:]}."] if student.late else []

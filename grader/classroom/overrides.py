@@ -14,7 +14,7 @@ due = 2026-10-21T23:59:00+02:00 # a due date of one's own
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 
 from grader.base.errors import DojoError
 from grader.base.files import read_text
-from grader.lesson.exercise import find_exercise
+from grader.lesson.exercise import Exercise, exercises_called
 from grader.report.records import Points, whole
 
 FILE = "overrides.toml"
@@ -50,11 +50,11 @@ class Override:
         return "; ".join([*changed, *([self.comment] if self.comment else [])])
 
 
-def read_overrides(folder: Path) -> list[Override]:
-    """The overrides of a results folder; none where there is no such file.
+def read_overrides(folder: Path, asked: Collection[str] = ()) -> list[Override]:
+    """The overrides of a results folder; none where there is no such file. `asked` are the assignment's exercises.
 
     Raises:
-        DojoError: it is no TOML, or an entry is not right.
+        DojoError: it is no TOML, or an entry is not right, or does not say of which track its exercise is.
     """
     path = folder / FILE
     if not path.is_file():
@@ -65,10 +65,10 @@ def read_overrides(folder: Path) -> list[Override]:
         raise DojoError(f"{path}: not a TOML file ({error})") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DojoError(f"{path}: write each change as a table [[override]]")
-    return [_checked(entry, f"{path}: [[override]] {number}") for number, entry in enumerate(entries, start=1)]
+    return [_checked(entry, asked, f"{path}: [[override]] {number}") for number, entry in enumerate(entries, start=1)]
 
 
-def _checked(entry: Mapping[str, Any], where: str) -> Override:
+def _checked(entry: Mapping[str, Any], asked: Collection[str], where: str) -> Override:
     if unknown := entry.keys() - _KEYS:
         raise DojoError(f"{where} has an unknown key {min(unknown)!r}; there are {', '.join(sorted(_KEYS))}")
     points, due = entry.get("points"), entry.get("due")
@@ -83,7 +83,7 @@ def _checked(entry: Mapping[str, Any], where: str) -> Override:
     if isinstance(gradient, str) and "." in gradient:
         exercise, gradient = gradient.rsplit(".", 1)
     try:
-        found = find_exercise(str(exercise)) if exercise is not None else None
+        found = _meant(str(exercise), asked) if exercise is not None else None
     except DojoError as error:
         raise DojoError(f"{where}: {error}") from None
     if gradient is not None:
@@ -95,3 +95,12 @@ def _checked(entry: Mapping[str, Any], where: str) -> Override:
     exercise_id = found.id if found else None
     worth = whole(points) if points is not None else None
     return Override(entry["person"], exercise_id, gradient, worth, entry.get("comment", ""), due)
+
+
+def _meant(name: str, asked: Collection[str]) -> Exercise:
+    """The one exercise of the assignment that goes by `name`; where none is of it, the one of all."""
+    called = exercises_called(name)
+    found = [exercise for exercise in called if exercise.id in asked] or called
+    if len(found) > 1:
+        raise DojoError(f"exercise {name!r} may be any of {', '.join(e.short_id for e in found)}; write one of them")
+    return found[0]

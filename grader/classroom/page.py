@@ -79,10 +79,13 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """One submission and the status of each gradient, by exercise; "" where the exercise was not handed in."""
+    """One submission and each gradient's status, by exercise, with the mark that is shown; "" where the exercise was
+    not handed in. Points by hand stand in the place of a mark.
+    """
 
     student: Student
-    cells: list[list[str]]
+    by_hand: bool
+    cells: list[list[tuple[str, str]]]
 
 
 def render_page(summary: CourseSummary, results: Results, links: Mapping[str, str] | None = None) -> str:
@@ -134,11 +137,15 @@ def _identical(summary: CourseSummary) -> list[list[Student]]:
 
 
 def _matrix_row(summary: CourseSummary, student: Student) -> MatrixRow:
-    cells = [
-        [student.statuses.get(exercise.id, {}).get(name, "") for name in exercise.labels]
-        for exercise in summary.exercises.values()
-    ]
-    return MatrixRow(student, cells)
+    def cell(exercise: str, name: str) -> tuple[str, str]:
+        status = student.statuses.get(exercise, {}).get(name, "")
+        override = student.by_hand(exercise, name)
+        if override is not None:
+            return "by-hand", str(override.points)
+        return status, STATES[status].mark if status else ""
+
+    cells = [[cell(exercise.id, name) for name in exercise.labels] for exercise in summary.exercises.values()]
+    return MatrixRow(student, any(student.by_hand(exercise) for exercise in summary.exercises), cells)
 
 
 def _chapter(summary: CourseSummary, exercise: ExerciseSummary) -> ExerciseChapter:

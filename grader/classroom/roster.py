@@ -7,12 +7,15 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from itertools import pairwise
 from pathlib import Path
 
 from grader.base.errors import DojoError
 from grader.base.tables import read_table
+from grader.classroom.dates import TIME, moments
 from grader.classroom.statistics import Student
+from grader.report.assignment import Assignment
 
 IDS = ("id", "sis user id", "identifier", "id number", "user id", "student id", "sid")
 LOGINS = ("sis login id", "username", "login", "email address", "email")
@@ -39,7 +42,8 @@ class Row:
 class Worksheet:
     """Which columns of an assignment's grading worksheet from Moodle are which; its headings are the site's language.
 
-    `most` is the assignment's greatest grade, and `comma` the mark that the site writes decimals with.
+    `most` is the assignment's greatest grade, `comma` the mark that the site writes decimals with, and `handed_in` the
+    column that says when each submission was last changed.
     """
 
     identifier: str
@@ -47,6 +51,7 @@ class Worksheet:
     feedback: str | None
     most: float | None
     comma: str
+    handed_in: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,39 @@ def _worksheet(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Wor
             last = columns[-1]
             dates = any(row[last] == "-" or re.search(r"\d:\d\d", row[last]) for row in rows)
             feedback = last if columns.index(last) > columns.index(most) + 1 and not dates else None
-            return Worksheet(columns[0], grade, feedback, number_of(written), "," if "," in written else ".")
+            comma = "," if "," in written else "."
+            right = columns[columns.index(most) + 1 :]
+            return Worksheet(columns[0], grade, feedback, number_of(written), comma, _first_of_two_dates(right, rows))
     return None
+
+
+def _first_of_two_dates(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str | None:
+    """The first column of times, where there are two: the submission's stands left of the grade's, in any language."""
+    dates = [c for c in columns if any(row[c] for row in rows) and all(_is_date(row[c]) for row in rows)]
+    return dates[0] if len(dates) > 1 and any(TIME.search(row[dates[0]]) for row in rows) else None
+
+
+def _is_date(text: str) -> bool:
+    return not text.strip("- ") or TIME.search(text) is not None
+
+
+def take_times(roster: Roster, students: Sequence[Student], assignment: Assignment) -> str | None:
+    """Note when each submission was handed in, where the roster is a worksheet that says it; what is to be said.
+
+    Moodle writes the time of the site, or of whoever downloads, so it is taken as that of the due date's time zone.
+    """
+    column = roster.worksheet.handed_in if roster.worksheet else None
+    if column is None:
+        return None
+    read = moments({row.cells[column] for row in roster.people if row.cells[column].strip("- ")})
+    if read is None:
+        return f"{roster.path}: the times in {column!r} cannot be read, so nobody counts as late by them"
+    zone = (assignment.due.tzinfo if assignment.due else None) or UTC
+    for place, student in match(students, roster).people.items():
+        moment = read.get(roster.people[place].cells[column])
+        if moment is not None and not student.handed_in:
+            student.handed_in = moment.replace(tzinfo=zone).isoformat(" ", "minutes")
+    return f"when people handed in stands in {roster.path}, {column!r}, and is taken as the time of {zone}"
 
 
 def number_of(text: str) -> float | None:

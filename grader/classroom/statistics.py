@@ -31,9 +31,8 @@ class Student:
     """One submission. `statuses` are the verdicts by exercise and gradient, `scores` the points by exercise.
 
     `members` are name and id of each, where a group handed it in; `text` is the same for identical files;
-    `overrides` the changes by hand, which are in
-    `scores` already. `reason` is the traceback of a grader error, why it was refused, or which of its files could
-    not be graded.
+    `overrides` the changes by hand, which are in `scores` already, and in no status. `reason` is the traceback of a
+    grader error, why it was refused, or which of its files could not be graded.
     """
 
     submission: str
@@ -61,6 +60,12 @@ class Student:
     @property
     def graded(self) -> bool:
         return self.status == "graded"
+
+    def by_hand(self, exercise: str, gradient: str | None = None) -> Override | None:
+        """The last override of the points of a gradient, or of a whole exercise; None where there is none."""
+        wanted = (exercise, gradient)
+        found = [o for o in self.overrides if (o.exercise, o.gradient) == wanted and o.points is not None]
+        return found[-1] if found else None
 
 
 @dataclass
@@ -159,6 +164,9 @@ class CourseSummary:
 VerdictSink = Callable[[Student, str, Mapping[str, Any], Points], None]
 """Is told each verdict with its exercise and its points as it goes by."""
 
+TimesOf = Callable[[Sequence[Student], Assignment], str | None]
+"""Gives students the time that they handed in; what it returns is told."""
+
 
 def summarise(
     results: Results,
@@ -167,11 +175,13 @@ def summarise(
     exercises: Sequence[str] = (),
     points: PointsTable | None = None,
     each_verdict: VerdictSink | None = None,
+    take_times: TimesOf | None = None,
 ) -> CourseSummary:
     """Read every result once.
 
     Without an `assignment` that of the batch counts, and without one the exercises that a majority handed in.
-    `exercises` (ids) leaves the others out; `points` takes the place of those graded with.
+    `exercises` (ids) leaves the others out; `points` takes the place of those graded with. `take_times` notes when
+    people handed in, before lateness is counted.
 
     Raises:
         DojoError: the folder holds no result.
@@ -179,7 +189,7 @@ def summarise(
     data = results.parameters.get("assignment")
     stated = assignment or (Assignment.from_data(data) if data else None)
     summary = CourseSummary(problems=list(results.problems))
-    overrides, used = read_overrides(results.folder), set[Override]()
+    overrides, used = read_overrides(results.folder, stated.exercises if stated else ()), set[Override]()
     for entry in results.entries():
         try:
             report = results.report(entry)
@@ -209,6 +219,8 @@ def summarise(
         summary.assignment = replace(stated, exercises=tuple(exercises))
     kept = results.parameters.get("points")
     _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
+    if take_times is not None and (said := take_times(summary.students, summary.assignment)):
+        summary.problems.append(said)
     for student in summary.students:
         own_due = [override.due for override in student.overrides if override.due]
         due = own_due[-1] if own_due else None
@@ -216,7 +228,8 @@ def summarise(
     untold = [one for one in summary.students if one.graded and read_time(one.handed_in) is None]
     if summary.assignment.due and untold and not str(results.parameters.get("layout", "")).startswith("Canvas"):
         count = f"{len(untold)} of {len(summary.students)}"
-        summary.problems.append(f"when {count} were handed in is not known, so they count as in time")
+        hint = "; Moodle's grading worksheet tells it, with --roster" if take_times is None else ""
+        summary.problems.append(f"when {count} were handed in is not known, so they count as in time{hint}")
     for override in overrides:
         if override not in used:
             summary.problems.append(f"{OVERRIDES}: nobody of these results is called {override.person!r}")
@@ -295,9 +308,8 @@ def _add(
         exercise.statuses.setdefault(name, Counter())[status] += 1
         statuses[name] = status
         earned, most = worth_of(exercise.id, verdict, points)
-        for override in student.overrides:
-            if (override.exercise, override.gradient) == (exercise.id, name) and override.points is not None:
-                earned = override.points
+        if (override := student.by_hand(exercise.id, name)) is not None and override.points is not None:
+            earned = override.points
         score, best = score + earned, best + most
         if verdict["mistake"] and status != "pass":
             place = (exercise.id, name, verdict["mistake"])

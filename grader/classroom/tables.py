@@ -28,8 +28,14 @@ def table_rows(summary: CourseSummary) -> Iterator[list[object]]:
             one.group or "", one.file, one.handed_in, one.late.words if one.late else "", grade.before, grade.after,
             summary.full_marks,
             *(one.scores.get(exercise, "") for exercise in summary.exercises),
-            *(one.statuses.get(exercise, {}).get(name, "") for exercise, name in columns),
+            *(_status(one, exercise, name) for exercise, name in columns),
         ]  # fmt: skip
+
+
+def _status(student: Student, exercise: str, name: str) -> str:
+    status = student.statuses.get(exercise, {}).get(name, "")
+    override = student.by_hand(exercise, name)
+    return status if override is None else f"{status}; {override.points} by hand"
 
 
 def verdict_row(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> list[object]:

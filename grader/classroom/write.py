@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from grader.batch.results import Results
 from grader.classroom.feedback import FOLDER, page_name, write_feedback
 from grader.classroom.gradebook import Gradebook, canvas_gradebook, moodle_gradebook
 from grader.classroom.page import render_page
-from grader.classroom.roster import Roster, read_roster
+from grader.classroom.roster import Roster, read_roster, take_times
 from grader.classroom.statistics import CourseSummary, Student, VerdictSink, summarise
 from grader.classroom.tables import TABLE_HEAD, VERDICT_HEAD, table_rows, verdict_row
 from grader.lesson.exercise import exercises_called
@@ -54,13 +55,13 @@ def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> N
         DojoError: bad input, or a file that cannot be written; nothing is written before all of it is known to be good.
     """
     files = _files(folder, wishes)
-    roster = read_roster(wishes.roster) if wishes.roster else None
+    roster = _roster(wishes)
     rows: list[list[object]] = [list(VERDICT_HEAD)]
 
     def keep(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> None:
         rows.append(verdict_row(student, exercise, verdict, earned))
 
-    results, summary, _ = _summarised(folder, wishes, keep if wishes.verdicts else None)
+    results, summary, _ = _summarised(folder, wishes, roster, keep if wishes.verdicts else None)
     texts = {
         "page": render_page(summary, results, _links(summary, files["page"], wishes.feedback or folder / FOLDER)),
         "table": csv_text(table_rows(summary)),
@@ -85,20 +86,35 @@ def write_pages(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> Non
     target = wishes.feedback or folder / FOLDER
     if target.exists() and not target.is_dir():
         raise DojoError(f"{target}: is a file; name a folder for the pages")
-    results, summary, points = _summarised(folder, wishes)
+    results, summary, points = _summarised(folder, wishes, _roster(wishes))
     write_feedback(results, summary, target, say, points)
     for problem in summary.problems:
         say(f"note: {problem}")
 
 
+def _roster(wishes: Wishes) -> Roster | None:
+    """The roster, which is for a gradebook, or tells when people handed in."""
+    roster = read_roster(wishes.roster) if wishes.roster else None
+    tells = roster is not None and roster.worksheet is not None and roster.worksheet.handed_in
+    if roster is not None and not (tells or wishes.canvas or wishes.moodle):
+        raise DojoError(
+            f"{roster.path}: --roster is for a gradebook; add --canvas FILE or --moodle FILE. Without them "
+            "it must be a grading worksheet of Moodle's that tells when people handed in"
+        )
+    return roster
+
+
 def _summarised(
-    folder: Path, wishes: Wishes, sink: VerdictSink | None = None
+    folder: Path, wishes: Wishes, roster: Roster | None, sink: VerdictSink | None = None
 ) -> tuple[Results, CourseSummary, PointsTable | None]:
     ids = [exercise.id for name in wishes.exercises for exercise in exercises_called(name)]
     points = read_points(wishes.points) if wishes.points else None
     stated = read_assignment(wishes.assignment)
     results = Results.open(folder)
-    summary = summarise(results, assignment=stated, exercises=ids, points=points, each_verdict=sink)
+    times = partial(take_times, roster) if roster and roster.worksheet and roster.worksheet.handed_in else None
+    summary = summarise(
+        results, assignment=stated, exercises=ids, points=points, each_verdict=sink, take_times=times
+    )
     asked = summary.assignment
     title, most = wishes.title or asked.title, wishes.points_possible or asked.points
     summary.assignment = replace(asked, title=title, points=most)
@@ -132,8 +148,6 @@ def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:
         if path.resolve() in taken:
             raise DojoError(f"{path}: is {taken[path.resolve()]} already; name another file for the {kind}")
         taken[path.resolve()] = f"the file for the {kind}"
-    if wishes.roster and not (wishes.canvas or wishes.moodle):
-        raise DojoError("--roster is for a gradebook; add --canvas FILE or --moodle FILE")
     return files
 
 

@@ -115,7 +115,7 @@ def batch(
 @option("--verdicts", "FILE", "Also a table with a row for each submission and gradient.", FILE)
 @option("--canvas", "FILE", "A gradebook for Canvas to import.", FILE)
 @option("--moodle", "FILE", "Grades for Moodle to import.", FILE)
-@option("--roster", "FILE", "The CSV that Canvas or Moodle exports: tells whose each submission is.", FILE)
+@option("--roster", "FILE", "The CSV that Canvas or Moodle exports: whose each submission is, and when it came.", FILE)
 @option("--assignment", "FILE", "A TOML file with [tool.dojo.assignment], in place of the one that was graded by.")
 @option("--title", "NAME", "What the gradebook calls it; the assignment's title by default.")
 @option("--points", "FILE", "What each gradient is worth, in place of what it was.", FILE)
@@ -172,17 +172,59 @@ def summary(
 @option("--out", "DIR", "The folder for the pages; RESULTS/feedback by default.", FILE)
 @assignment_option
 @points_option
-def feedback(results: Path, out: Path | None, assignment: Path | None, points: Path | None) -> None:
+@option("--roster", "FILE", "Moodle's grading worksheet, which tells when people handed in.", FILE)
+def feedback(
+    results: Path, out: Path | None, assignment: Path | None, points: Path | None, roster: Path | None
+) -> None:
     """Write what each person is told: a page each, and a zip that Moodle or Canvas hands out.
 
     RESULTS is the folder that `dojo batch --out` wrote. Changes by hand stand in RESULTS/overrides.toml.
     """
     from grader.classroom.write import Wishes, write_pages
 
-    write_pages(results, Wishes(feedback=out, assignment=assignment, points=points), click.echo)
+    write_pages(results, Wishes(feedback=out, assignment=assignment, points=points, roster=roster), click.echo)
 
 
-COMMANDS = (batch, summary, feedback)
+@click.command()
+@exercise_option
+@assignment_option
+@points_option
+@option("--seed", "N", "The same for everybody; drawn now if left out.", int)
+@required_option
+@flag("--strict-sizes", "Fail answers with sizes written in.")
+@option("--torch-index", "URL", "An index of PyTorch builds for the CPU.")
+@option("--out", "FILE", "The zip.", FILE, default=Path("gradescope.zip"), show_default=True)
+def gradescope(
+    exercise: str | None,
+    assignment: Path | None,
+    points: Path | None,
+    seed: int | None,
+    require_isolation: str | None,
+    strict_sizes: bool,
+    torch_index: str | None,
+    out: Path,
+) -> None:
+    """Build the autograder that is uploaded to Gradescope. It holds no solution."""
+    import secrets
+
+    from grader.integrations.gradescope_zip import write_autograder
+    from grader.lesson.exercise import find_exercise
+    from grader.running.confine import ISOLATION_LEVELS
+
+    if require_isolation not in (None, *ISOLATION_LEVELS):
+        raise DojoError(f"--require-isolation {require_isolation}: choose one of: {', '.join(ISOLATION_LEVELS)}")
+    options = ["--exercise", find_exercise(exercise).id] if exercise is not None else []
+    options += ["--require-isolation", require_isolation] if require_isolation is not None else []
+    options += ["--strict-sizes"] if strict_sizes else []
+    options += ["--seed", str(secrets.randbelow(2**31) if seed is None else seed)]
+    write_autograder(out, options, points, torch_index, assignment)
+    click.echo(f"written: {out}")
+    if torch_index is None:
+        click.echo("pip's own torch may bring CUDA, some GB more: --torch-index takes the index for the CPU that")
+        click.echo("PyTorch's installation page names.")
+
+
+COMMANDS = (batch, summary, feedback, gradescope)
 
 
 def _cores() -> int:

@@ -1,117 +1,128 @@
-"""Build the autograder that is uploaded to Gradescope: `make gradescope`.
+"""The zip of the autograder that is uploaded to Gradescope: `dojo gradescope`.
 
-The zip holds setup.sh, run_autograder, a wheel of this package, constraints.txt, and what was asked for here. The wheel
-carries the exercises and never the solutions.
+It holds setup.sh, run_autograder, a wheel of this package, the versions of what it needs as they are here, and what was
+asked for. The wheel carries the exercises and never the solutions. In a clone hatchling builds it; an installed package
+is packed again from its files.
 """
 
 from __future__ import annotations
 
-import argparse
-import secrets
+import base64
+import hashlib
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from grader.base.errors import DojoError
-from grader.lesson.exercise import find_exercise
 from grader.report.assignment import read_assignment
 from grader.report.points import read_points
-from grader.running.confine import ISOLATION_LEVELS
 
-HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parents[1]
-SCRIPTS = ("setup.sh", "run_autograder")
+_ROOT = Path(__file__).resolve().parents[2]
+_SCRIPTS = Path(__file__).resolve().parent / "autograder"
+_NAME = "backprop-dojo"
+_OF_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+"""What pip writes beside a package that it installs."""
 
 
-def build_wheel(folder: Path) -> Path:
-    """The wheel of this checkout, built without a download.
+def write_autograder(
+    target: Path,
+    options: Sequence[str],
+    points: Path | None = None,
+    torch_index: str | None = None,
+    assignment: Path | None = None,
+) -> None:
+    """Write the zip.
+
+    `options` go to `dojo grade`, `points` is a TOML file with [tool.dojo.points], `assignment` one with
+    [tool.dojo.assignment], and `torch_index` the address of an index of PyTorch builds for the CPU.
 
     Raises:
-        DojoError: it cannot be built.
+        DojoError: `points` or `assignment` is not such a file, or the wheel or the zip cannot be written.
     """
+    given = ["--isolation", "highest", *options]
+    files: dict[str, Path] = {}
+    if points is not None:
+        read_points(points)
+        given += ["--points", "points.toml"]
+        files["points.toml"] = points
+    if assignment is not None:
+        read_assignment(assignment)
+        given += ["--assignment", "assignment.toml"]
+        files["assignment.toml"] = assignment
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = _wheel(Path(folder))
+        files[wheel.name] = wheel
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with ZipFile(target, "w", ZIP_DEFLATED) as file:
+                for name, path in files.items():
+                    file.write(path, name)
+                file.writestr("constraints.txt", "".join(f"{name}=={here}\n" for name, here in _versions().items()))
+                file.writestr("options.txt", "".join(f"{option}\n" for option in given))
+                if torch_index is not None:
+                    file.writestr("torch-index.txt", f"{torch_index}\n")
+                for name in ("setup.sh", "run_autograder"):
+                    entry = ZipInfo(name)
+                    entry.external_attr = 0o755 << 16
+                    file.writestr(entry, (_SCRIPTS / name).read_bytes(), ZIP_DEFLATED)
+        except OSError as error:
+            raise DojoError(f"{target}: cannot be written ({error.strerror})") from None
+
+
+def _versions() -> dict[str, str]:
+    """What this package needs, and what that needs, in the versions that are here; no builds of one's own."""
+    found: dict[str, str] = {}
+    waiting = [_NAME, "pyseccomp", "sandlock"]
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
+        try:
+            package = distribution(name) if name not in found else None
+        except PackageNotFoundError:
+            continue
+        if package is not None:
+            found[name] = package.version.partition("+")[0]  # torch 2.13.0+cpu is 2.13.0 in an index
+            needed = (line for line in package.requires or () if "extra ==" not in line)
+            waiting += [re.split(r"[^\w.-]", line)[0] for line in needed]
+    found.pop(_NAME, None)
+    return {name: version for name, version in sorted(found.items()) if "dev" not in version}
+
+
+def _wheel(folder: Path) -> Path:
+    """A wheel of the package that runs, made without a download."""
+    installed = next(iter(distributions(name=_NAME, path=[str(_ROOT)])), None)
+    if installed is not None:
+        return _packed_again(installed, folder)
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
     if ran.returncode:
         raise DojoError(f"the wheel cannot be built: {ran.stderr.strip()}")
     (wheel,) = folder.glob("*.whl")
     return wheel
 
 
-def write_zip(
-    target: Path,
-    options: Sequence[str],
-    points: Path | None,
-    torch_index: str | None,
-    assignment: Path | None = None,
-) -> None:
-    """Write the autograder.
-
-    `options` go to `dojo grade`, `points` is a TOML file with [tool.dojo.points], `assignment` one with
-    [tool.dojo.assignment], and `torch_index` the address of an index of PyTorch builds for the CPU.
-
-    Raises:
-        DojoError: `points` or `assignment` is not such a file, or the wheel cannot be built.
-    """
-    given = ["--isolation", "highest", *options]
-    if points is not None:
-        read_points(points)
-        given += ["--points", "points.toml"]
-    if assignment is not None:
-        read_assignment(assignment)
-        given += ["--assignment", "assignment.toml"]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, ZipFile(target, "w", ZIP_DEFLATED) as file:
-        wheel = build_wheel(Path(folder))
-        file.write(wheel, wheel.name)
-        file.write(REPOSITORY / "constraints.txt", "constraints.txt")
-        file.writestr("options.txt", "".join(f"{option}\n" for option in given))
-        if points is not None:
-            file.write(points, "points.toml")
-        if assignment is not None:
-            file.write(assignment, "assignment.toml")
-        if torch_index is not None:
-            file.writestr("torch-index.txt", f"{torch_index}\n")
-        for name in SCRIPTS:
-            entry = ZipInfo(name)
-            entry.external_attr = 0o755 << 16
-            file.writestr(entry, (HERE / name).read_bytes(), ZIP_DEFLATED)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="make gradescope", description="Build the zip of the autograder.")
-    parser.add_argument("--exercise", metavar="ID", help="grade this one only; left out, each file tells")
-    parser.add_argument("--assignment", type=Path, metavar="FILE", help="a TOML file with [tool.dojo.assignment]")
-    parser.add_argument("--seed", type=int, metavar="N", help="the same for everybody; drawn now if left out")
-    parser.add_argument("--points", type=Path, metavar="FILE", help="a TOML file with [tool.dojo.points]")
-    parser.add_argument(
-        "--require-isolation", choices=ISOLATION_LEVELS, metavar="LEVEL", help=" or ".join(ISOLATION_LEVELS)
-    )
-    parser.add_argument("--strict-sizes", action="store_true", help="fail answers with sizes written in")
-    parser.add_argument("--torch-index", metavar="URL", help="an index of PyTorch builds for the CPU")
-    parser.add_argument("--out", type=Path, metavar="FILE", default=REPOSITORY / "dist" / "gradescope.zip")
-    asked = parser.parse_args(arguments)
-    options: list[str] = []
-    try:
-        if asked.exercise is not None:
-            options += ["--exercise", find_exercise(asked.exercise).id]
-        if asked.require_isolation is not None:
-            options += ["--require-isolation", asked.require_isolation]
-        if asked.strict_sizes:
-            options.append("--strict-sizes")
-        seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
-        write_zip(asked.out, [*options, "--seed", str(seed)], asked.points, asked.torch_index, asked.assignment)
-    except DojoError as error:
-        print(f"make gradescope: {error}", file=sys.stderr)
-        return 2
-    print(f"written: {asked.out}")
-    if asked.torch_index is None:
-        print("pip's own torch may bring CUDA, some GB more: --torch-index takes the index for the CPU that")
-        print("PyTorch's installation page names.")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def _packed_again(installed: Distribution, folder: Path) -> Path:
+    """The wheel that this package was installed from: the files that pip lists as its own, but for pip's."""
+    kept = [
+        path
+        for path in installed.files or ()
+        if (path.parts[0] == "grader" and path.suffix != ".pyc")
+        or (path.parts[0].endswith(".dist-info") and path.name not in _OF_PIP)
+    ]
+    home = next((path.parts[0] for path in kept if path.name == "WHEEL"), None)
+    if home is None:
+        raise DojoError(f"pip keeps no list of the files in {_ROOT}; install {_NAME} again with pip")
+    wheel = folder / f"{home.removesuffix('.dist-info')}-py3-none-any.whl"
+    record = []
+    with ZipFile(wheel, "w", ZIP_DEFLATED) as file:
+        for path in kept:
+            content = path.read_binary()
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            record.append(f"{path.as_posix()},sha256={digest},{len(content)}\n")
+            file.writestr(path.as_posix(), content)
+        file.writestr(f"{home}/RECORD", "".join([*record, f"{home}/RECORD,,\n"]))
+    return wheel

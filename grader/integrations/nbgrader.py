@@ -137,9 +137,12 @@ class Course:
             from nbgrader.api import Gradebook
         except ImportError:
             return [f"{folder / GRADEBOOK}: left as it is, for nbgrader is not installed where dojo is"]
-        with Gradebook(f"sqlite:///{(folder / GRADEBOOK).resolve()}") as gradebook:
-            for place, work in self.work.items():
-                _enter(gradebook, place, work, self.asked[place.assignment])
+        try:
+            with Gradebook(f"sqlite:///{(folder / GRADEBOOK).resolve()}") as gradebook:
+                for place, work in self.work.items():
+                    _enter(gradebook, place, work, self.asked[place.assignment])
+        except Exception as error:  # of another version, locked, damaged: the grades are in the table too
+            return [f"{folder / GRADEBOOK}: nbgrader did not take the grades ({type(error).__name__}: {error})"]
         said = f"{len(self.work)} grades entered, as notebook {NOTEBOOK!r} of each assignment"
         return [f"{folder / GRADEBOOK}: {said}"]
 

@@ -32,8 +32,10 @@ STATES: Mapping[str, State] = {
     "timeout": State("…", "out of time", "#c2410c"),
     "forbidden": State("⊘", "not accepted", "#bf4b8a"),
     "missing": State("·", "not attempted", "#8b949e"),
+    "by-hand": State("✎", "by hand", "#2f81f7"),
 }
-"""Statuses of a verdict, and `upstream`: not judged, because what it was made from is wrong. The words are those of
+"""Statuses of a verdict; `upstream`: not judged, because what it was made from is wrong; `by-hand`: an instructor gave
+the points. The words are those of
 every view; of a single verdict `verdict_words` may say more. The colours have at least three times the contrast of
 white and of Jupyter's dark background."""
 

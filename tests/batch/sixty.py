@@ -145,11 +145,18 @@ def moodle_worksheet(folder: Path) -> Path:
     """As a German Moodle exports it."""
     rows = [
         "Kennung,Vollständiger Name,E-Mail-Adresse,Status,Bewertung,Bestwertung,Bewertung kann geändert werden,"
-        "Zuletzt geändert (Bewertung),Feedback als Kommentar".split(","),
-        *([f"Teilnehmer/in {p.id}", f"{p.first} {p.last}", "", "x", "", "10,00", "Ja", "-", ""] for p in sixty()),
-        ["Teilnehmer/in 999", "Nobody Here", "", "x", "", "10,00", "Ja", "-", ""],
+        "Zuletzt geändert (Abgabe),Zuletzt geändert (Bewertung),Feedback als Kommentar".split(","),
+        *(
+            [f"Teilnehmer/in {p.id}", f"{p.first} {p.last}", "", "x", "", "10,00", "Ja", _on(4 + p.late), "-", ""]
+            for p in sixty()
+        ),
+        ["Teilnehmer/in 999", "Nobody Here", "", "x", "", "10,00", "Ja", "-", "-", ""],
     ]
     return _written(folder / "worksheet.csv", rows)
+
+
+def _on(day: int) -> str:
+    return f"{('Sonntag', 'Montag')[day - 4]}, {day}. Januar 2026, 18:00"
 
 
 def _written(path: Path, rows: list[list[str]]) -> Path:

@@ -38,10 +38,12 @@ def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return request.param, folder, ran.stdout + ran.stderr
 
 
-def everyone(layout: str) -> list[Person]:
-    """The work that counts for each. In Gradescope the second of a pair has the first's; Moodle tells no times."""
+def everyone(layout: str, *, worksheet: bool = False) -> list[Person]:
+    """The work that counts for each. In Gradescope the second of a pair has the first's; Moodle's download tells no
+    times, and its worksheet does.
+    """
     people = sixty()
-    if layout.startswith("Moodle"):
+    if layout.startswith("Moodle") and not worksheet:
         people = [replace(person, late=False) for person in people]
     if layout == "Gradescope":
         people = [people[p.number - 1] if p.number % 10 == 1 else p for p in people]
@@ -93,11 +95,14 @@ def test_the_worksheet_of_moodle_comes_back_with_grades_and_comments(graded: tup
     with (folder / "moodle.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     found = {row["Kennung"].split()[-1]: float(row["Bewertung"].replace(",", ".")) for row in rows}
-    wanted = {sixty()[place].id: person.grade for place, person in enumerate(everyone(layout))}
+    wanted = {sixty()[place].id: person.grade for place, person in enumerate(everyone(layout, worksheet=True))}
     assert found == wanted | {"999": 0.0}
+    refused = {f"Teilnehmer/in {person.id}" for person in everyone(layout) if person.refused}
     for row in rows:
         if row["Kennung"] != "Teilnehmer/in 999":
-            assert row["Feedback als Kommentar"]
+            said = row["Feedback als Kommentar"]
+            assert said
+            assert row["Kennung"] not in refused or (said.startswith("Not graded: ") and "not handed in" not in said)
 
 
 def test_each_person_has_a_page_and_the_zip_has_the_names_of_the_download(graded: tuple[str, Path, str]) -> None:
@@ -125,3 +130,18 @@ def test_each_person_has_a_page_and_the_zip_has_the_names_of_the_download(graded
         with ZipFile(folder / "canvas.zip") as archive:
             assert set(names) <= set(archive.namelist())
         assert len(names) == COUNT
+
+
+def test_the_worksheet_of_moodle_tells_who_was_late_on_the_pages_too(graded: tuple[str, Path, str]) -> None:
+    layout, folder, _ = graded
+    if not layout.startswith("Moodle"):
+        pytest.skip("this layout tells it itself")
+    ran = dojo(folder, "feedback", "out", "--out", "in-time", "--roster", moodle_worksheet(folder))
+    assert ran.returncode == 0, ran.stderr
+    assert "'Zuletzt geändert (Abgabe)', and is taken as the time of UTC" in ran.stdout
+    people = {person.id: person for person in sixty()}
+    for entry in index(folder / "out"):
+        page = (folder / "in-time" / page_name(str(entry["submission"]))).read_text(encoding="utf-8")
+        person = people[str(entry["student_id"])]
+        assert f"<strong>{person.grade:g} of 10</strong>" in page
+        assert ("Late:" in page) == person.late
