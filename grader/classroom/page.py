@@ -12,6 +12,7 @@ from grader.batch.results import Results
 from grader.classroom.histogram import histogram
 from grader.classroom.similar import FEWEST_SUBMISSIONS, SharedLine
 from grader.classroom.statistics import CourseSummary, ExerciseSummary, MistakeCount, Student, member_lines, quantile
+from grader.lesson.exercise import short_id_of
 from grader.report.records import Points
 from grader.showing.graph_marks import STATES
 from grader.showing.page import environment, pieces
@@ -214,5 +215,5 @@ def _groups(summary: CourseSummary, results: Results) -> list[GroupRow]:
 
 
 def _label(summary: CourseSummary, line: SharedLine) -> str:
-    exercise = summary.exercises[line.exercise]
-    return f"{exercise.short_id} {exercise.labels[line.name]}"
+    counted = summary.exercises.get(line.exercise)  # answers are alike in what does not count, too
+    return f"{short_id_of(line.exercise)} {counted.labels[line.name] if counted else line.name}"
