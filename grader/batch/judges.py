@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import multiprocessing
 import os
 import signal
@@ -226,8 +225,6 @@ def _serve_terms(connection: Connection, requests: socket.socket, terms: Terms) 
         connection.send((kind, content))
 
     with Grader(terms.settings(), launcher) as grader:
-        gc.collect()
-        gc.freeze()  # or the collector looks through all of torch again every few submissions
         say("ready")
         while True:
             task = connection.recv()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.base.errors import DojoError
+from grader.base.loading import uncollected
 from grader.cli.options import (
     FILE,
     as_option,
@@ -90,8 +91,8 @@ def grade(
         parts, refused = parts_of(files, format, wanted=wanted, forced=forced, named=paths)
         parts.sort(key=lambda part: place_on_map(part.exercise.id))
 
-        # torch takes a second to load: bad input has been told by now.
-        from grader.judging.grade import grade_parts, settings
+        with uncollected():  # torch takes a second to load: bad input has been told by now
+            from grader.judging.grade import grade_parts, settings
 
         level = isolation or ("highest" if of_strangers else "basic")
         required = require_isolation or (stated.require_isolation if stated else None)
@@ -181,7 +182,8 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
     if not parts:
         raise DojoError(f"{source.path}: holds no training exercise; name your file of exercise 4")
 
-    from grader.learner.train import train_in_full
+    with uncollected():
+        from grader.learner.train import train_in_full
 
     context.exit(train_in_full(parts[0], steps, picture))
 

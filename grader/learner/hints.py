@@ -217,7 +217,9 @@ def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Ex
         DojoError: no exercise, or not the one that was asked for, grades it.
     """
     exercises = _all() if asked is None else [asked]
-    found = [(exercise, name) for exercise in exercises if (name := _tensor(variable, exercise))]
+    bare = variable.strip()
+    likely = [e for e in exercises if e.mentions(bare) or e.mentions(bare[1:])] or exercises
+    found = [(e, name) for e in likely if (name := _tensor(variable, e))]
     if not found:
         names = list(dict.fromkeys(e.label(name) for e in exercises for name in e.graded))
         close = difflib.get_close_matches(variable, names, 2, 0.6)
@@ -253,7 +255,7 @@ def _exercise_at_work(progress: Progress) -> Exercise | None:
 
 
 def _others(exercise: Exercise, name: str) -> list[Exercise]:
-    return [e for e in _all() if e is not exercise and name in e.graded]
+    return [e for e in _all() if e is not exercise and e.mentions(name) and name in e.graded]
 
 
 def _with_exercise(exercise: Exercise, name: str) -> str:

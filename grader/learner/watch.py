@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from grader.base.errors import DojoError
 from grader.base.files import file_stamp
+from grader.base.loading import uncollected
 from grader.learner.saves import LOOK_SECONDS, Files, events, read_when_whole
 from grader.lesson.exercise import exercises_called, find_exercise
 from grader.reading.submission import select_parts, submission_files
@@ -187,7 +188,8 @@ def watch(paths: Sequence[Path], exercise: str | None, device: str, seed: int | 
 
 
 def _watch(paths: Sequence[Path], exercise: str | None, device: str, seed: int | None) -> None:
-    from grader.judging.grade import Grader, settings
+    with uncollected():
+        from grader.judging.grade import Grader, settings
 
     # The launcher forks in here: no thread may run and no terminal may be changed before it.
     with Grader(settings(seed, device)) as grader:

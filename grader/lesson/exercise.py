@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType
@@ -16,7 +16,7 @@ from grader.base.files import read_text
 from grader.lesson.grading import Grading, read_grading
 from grader.lesson.hint_cells import hint_for
 from grader.syntax.scopes import called_name
-from grader.syntax.source import Cell, percent_cells
+from grader.syntax.source import Cell, Statement, percent_cells
 
 SETUP_TAGS = frozenset({"setup", "parameters"})
 ANSWER_TAGS = frozenset({"backward", "training"})
@@ -35,7 +35,12 @@ class Atom:
     line: int
     text: str
     reads: tuple[str, ...]
-    code: CodeType = field(repr=False)
+    file: str
+
+    @cached_property
+    def code(self) -> CodeType:
+        """What runs it, with the line of its file."""
+        return compile("\n" * (self.line - 1) + self.text, self.file, "exec")
 
     @property
     def binds(self) -> tuple[str, ...]:
@@ -192,6 +197,11 @@ class Exercise:
         bodies = (ast.parse(cell.text).body for cell in self.code_cells("backward"))
         return frozenset(n.name for body in bodies for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
 
+    def mentions(self, name: str) -> bool:
+        """Whether code of the lesson has the word `name`: where it has not, nothing there is called so."""
+        word = re.compile(rf"\bd?{re.escape(name)}\b", re.IGNORECASE)
+        return any(cell.kind == "code" and word.search(cell.text) for cell in self.cells)
+
     def label(self, name: str) -> str:
         """What a learner calls a graded thing: `dlogits` for `logits`; a class or a loop's parameter by its name."""
         return name if self.is_training or name in self.definitions else f"d{name}"
@@ -290,9 +300,7 @@ def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:
     line = cell.line + node.lineno - 1
     reads = dict.fromkeys(leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name))
     name = ", ".join(bound_names_in_order([node]))
-    text = ast.get_source_segment(cell.text, node) or ast.unparse(node)
-    code = compile("\n" * (line - 1) + text, path.name, "exec")
-    return Atom(name, line, text, tuple(reads), code)
+    return Atom(name, line, Statement(node, cell).text, tuple(reads), path.name)
 
 
 def marked_id(cells: tuple[Cell, ...]) -> str | None:

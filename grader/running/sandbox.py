@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -21,6 +20,7 @@ import msgspec
 from grader.base.boundary import address_space
 from grader.base.children import bare_environment, python_command
 from grader.base.errors import DojoError
+from grader.base.loading import uncollected
 from grader.lesson.program import Program
 from grader.running.confine import (
     ISOLATION_LEVELS,
@@ -191,18 +191,17 @@ def main() -> None:
 
 def _serve_forks(requests: socket.socket, terms: Terms) -> None:
     try:
-        import grader.running.worker  # loaded here once, so that every worker is forked with torch warm
-        from grader.running.no_autograd import take_out_autograd
+        with uncollected():  # all that is loaded here once is shared by every worker
+            import grader.running.worker
+            from grader.running.no_autograd import take_out_autograd
 
-        take_out_autograd()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        confinement = _Confinement(terms)
-        if terms.isolation != "basic":
-            grader.running.worker.warm_up(terms.trials)
-        confinement.raise_around_all(requests.fileno())
-        gc.collect()
-        gc.freeze()  # the collector of a worker would copy every page that it looks at
+            take_out_autograd()
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            confinement = _Confinement(terms)
+            if terms.isolation != "basic":
+                grader.running.worker.warm_up(terms.trials)
+            confinement.raise_around_all(requests.fileno())
         while True:
             message, descriptors, _, _ = socket.recv_fds(requests, 1, 1)
             if not message or not descriptors:

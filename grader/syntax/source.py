@@ -22,6 +22,7 @@ from grader.syntax.scopes import nodes_below
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
+_COMMENT = re.compile(r"^# ?", re.MULTILINE)
 _WRAPPER = "if 1:"
 _TIMED = re.compile(r"^(\s*)%time\s+(?=\S)")
 _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
@@ -183,7 +184,7 @@ def percent_cells(text: str) -> list[Cell]:
         tags = tuple(re.findall(r"[\"']([^\"']+)[\"']", found[1])) if found else ()
         body = lines[start + 1 : end]
         if "[markdown]" in options or "[md]" in options or "[raw]" in options:
-            text = "\n".join(line.removeprefix("#").removeprefix(" ") if line[:1] == "#" else line for line in body)
+            text = _COMMENT.sub("", "\n".join(body))
             kind, text = ("raw", text.rstrip("\n")) if "[raw]" in options else ("markdown", text.strip("\n"))
             cells.append(Cell(kind, text, start + 2, tags=tags))
         else:

@@ -18,6 +18,7 @@ from grader.lesson.exercise import Exercise
 from grader.lesson.program import compiled
 from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
+from grader.truth.no_compiler import without_compiler
 
 _GRID, _MOST_CHANGES = 64, 4
 
@@ -89,6 +90,7 @@ class LoopReference:
     `count` is how many steps the loop has. `draws` are the names of the forward pass that come from a generator.
     """
 
+    @without_compiler()
     def __init__(self, exercise: Exercise, trial: Trial) -> None:
         """Set the lesson up in `trial`.
 
@@ -160,6 +162,7 @@ class LoopReference:
             found.append(high)
         return found
 
+    @without_compiler()
     def step(
         self, position: int, drawn: Mapping[str, Tensor], upstream: Mapping[str, Tensor] | None = None
     ) -> TrueStep:
