@@ -21,9 +21,9 @@
 #
 # ## Why do by hand what PyTorch does?
 #
-# Because autograd is a leaky abstraction. It differentiates what you wrote, not what you meant. It raises no
-# error when the two differ: a number comes out, the loss may even fall, and nothing tells you. Three bugs that
-# people really ship:
+# Because autograd is a leaky abstraction. It differentiates what you wrote, not what you meant. When the two differ
+# it raises no error. A number comes out, the loss may even fall, and nothing tells you. Three bugs that people
+# really ship:
 #
 # 1. **The loss is clipped instead of the gradient.** A few examples have a huge error, and their gradient should
 #    not be huge too. So somebody writes `loss.clamp(max=1)`. But where `clamp` cuts, its slope is 0. The
@@ -34,7 +34,7 @@
 #    score and adds it again at the end. If only one of the two is detached from the graph, the loss is right
 #    to the last digit, and the gradient is wrong. Its largest number even has the wrong sign.
 #
-# The second cell below shows all three. After this exercise you see each of them by looking at the line.
+# The second cell below shows all three. After this exercise you recognise each of them by looking at the line.
 #
 # <!-- dojo: makemore/ex1_atoms -->
 
@@ -98,8 +98,8 @@ print("one of two paths detached:", gradient_by_autograd(lambda x: sum_of_exp(x,
 #
 # Take one line of the forward pass, `out = f(x)`. The gradient of `out` is called the **upstream** gradient of this
 # line. You know it already, because you start at the loss and walk back. The line itself has a **local
-# derivative**: how fast `out` changes with `x`. The chain rule multiplies the two, and the product is what the
-# line sends to `x`. Each step of this exercise is of this form.
+# derivative**: how fast `out` changes with `x`. The chain rule multiplies the two, and the product is what the line
+# sends to `x`. Each step of this exercise has this form.
 #
 # ## How to work
 #
@@ -240,11 +240,11 @@ Xb, Yb = Xtr[ix].to(device), Ytr[ix].to(device)
 #   averaged over the rows, with a minus sign.
 #
 # **What the loss means.** `-log(p)` is a measure of surprise, where p is the probability that the network gave to
-# the character that really came. If p was 1, the surprise is 0. If p was 0.5 it is 0.69,
-# and if p was 0.01 it is 4.61. A network that knows nothing gives 1/27 to each character,
-# so its loss is log 27 = 3.296. Why the logarithm? The probability of the whole data is a
-# product of many numbers below 1, which soon is too small for a computer. Its logarithm is a sum. So this loss has
-# a long name, the negative log-likelihood, and a short meaning: the average surprise at one character.
+# the character that really came. If p was 1, the surprise is 0. If p was 0.5 it is 0.69, and if p was 0.01 it is
+# 4.61. A network that knows nothing gives 1/27 to each character, so its loss is log 27 = 3.296. Why the logarithm?
+# The probability of the whole data is a product of many numbers below 1, which soon is too small for a computer.
+# Its logarithm is a sum of moderate numbers. The name of this loss is long, the negative log-likelihood, but its
+# meaning is short: the average surprise at one character.
 #
 # Watch the shapes with a 1 in them: (1, 64) and (32, 1). `keepdim=True` keeps a dimension of size 1 where a
 # sum or a maximum was taken. In the next line PyTorch repeats the numbers along this dimension, so that they fit
@@ -537,10 +537,10 @@ cmp("norm_logits", dnorm_logits, norm_logits)
 #
 # ### Idea: a softmax does not notice a shift
 #
-# The maximum is subtracted for one reason: exp of a large number overflows. In float32 exp(88) is
-# 1.65e+38 and exp(89) is `inf`. The probabilities do not depend on it. If all scores of a
-# row go down by the same s, each exponential is divided by exp(s), and so is their sum. The quotient stays as it
-# was. Run the cell: three different shifts of the row (1, 2, 3), and the same probabilities each time.
+# The maximum is subtracted for one reason: exp of a large number overflows. In float32 exp(88) is 1.65e+38 and
+# exp(89) is `inf`. The probabilities do not depend on it: if all scores of a row go down by the same s, each
+# exponential is divided by exp(s), and so is their sum, and the quotient stays as it was. Run the cell: three
+# different shifts of the row (1, 2, 3), and the same probabilities each time.
 
 # %%
 row_of_scores = torch.tensor([1.0, 2.0, 3.0])
@@ -865,8 +865,8 @@ cmp("bnvar_inv", dbnvar_inv, bnvar_inv)
 # The 1e-5 is part of the function, so it belongs in the derivative. It changes the result by about one part in
 # 100,000, and a comparison in float32 may let that pass. The grader compares in float64 and sees it.
 #
-# This atom is where a column that hardly varies does its harm. For a variance of 1 the local derivative is -0.5.
-# For a variance of 0.0001 it is about -433,000.
+# This atom is also where a column that hardly varies does harm, because it makes the gradient huge. For a variance
+# of 1 the local derivative is -0.5. For a variance of 0.0001 it is about -433,000.
 
 # %% tags=["backward"]
 dbnvar = ...
@@ -1090,6 +1090,8 @@ cmp("emb", demb, emb)
 # 27 rows, so many rows are used several times. The most frequent is `.`, because each name
 # begins with three of them.
 #
+# Ask yourself: for the ten numbers at `demb[row, position]`, which row of `dC` (27, 10) is theirs?
+#
 # Write two nested loops first: over the rows of `Xb`, and over the positions in a row. One lookup at a time is slow
 # but hard to get wrong. Start from zeros in the same cell, so that a second run does not add everything again.
 
@@ -1147,8 +1149,9 @@ cmp("C", dC, C)
 # ## What comes next
 #
 # Grade the file: `dojo grade` counts your gradients and shows the first one to look at. When it says 26 of 26, go
-# on to exercise 2. There you derive softmax and loss as one expression, and in exercise 3 the whole batch
-# normalisation. Both are shorter and faster than the chain of atoms, and now you have the atoms to check them by.
+# on to [exercise 2](ex2_cross_entropy.ipynb). There you derive softmax and loss as one expression, and in exercise
+# 3 the whole batch normalisation. Both are shorter and faster than the chain of atoms, and now you have the atoms
+# to check them by.
 
 # %% [markdown] tags=["hint"]
 # <details>

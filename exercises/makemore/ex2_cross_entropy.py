@@ -20,17 +20,17 @@
 #
 # Here the eight lines are one function, `F.cross_entropy(logits, Yb)`, and you write its gradient with respect to
 # the logits directly. On paper nearly everything cancels, and three short lines are left. They are faster than the
-# atoms, and they round less often, so every library computes the gradient in this way. They also say in plain words
-# what training asks of the network: a pull at the right character, a push at all others. At the end of the lesson
-# you draw it.
+# atoms, and they round less often, so libraries compute the gradient in this way. They also say in plain words what
+# training asks of the network: raise the score of the right character, lower all the others. At the end of the
+# lesson you see it as a picture.
 #
 # ## A bug that really happens
 #
 # Somebody has taken the softmax already and calls `F.cross_entropy(probs, Yb)`. No error appears, because the
 # function cannot know that these numbers are not logits. It takes the softmax of the softmax. All its inputs lie
-# between 0 and 1, so even for a perfect prediction the loss cannot fall below 2.36, and the
-# gradient is tiny. The network learns, but slowly and badly. Whoever knows the gradient of this lesson notices: for
-# a perfect prediction it must be 0.
+# between 0 and 1, so even for a perfect prediction the loss cannot fall below 2.36, and the gradient is tiny. The
+# network learns, but slowly and badly. Whoever knows the gradient of this lesson notices it, because for a perfect
+# prediction that gradient must be 0.
 #
 # ## What you do
 #
@@ -217,8 +217,8 @@ for place in range(3):
 #   and 0.0986.
 #
 # The pull up is as strong as all pushes down together. The symbol that the network wrongly prefers is pushed
-# hardest. And where the network is sure and right, hardly any force is left: for the probabilities [0.01, 0.98,
-# 0.01] the gradient is [0.01, -0.02, 0.01].
+# hardest. And where the network is sure and right, hardly any force is left. For example, for the probabilities
+# [0.01, 0.98, 0.01] with the label in the middle the gradient is [0.01, -0.02, 0.01].
 
 # %% [markdown]
 # ## On paper, 4: the batch, and 1/n
@@ -346,13 +346,14 @@ else:
 #
 # - The gradient of softmax and cross-entropy is the softmax, minus one at the label, over n.
 # - Each row sums to zero: a pull at the label, and pushes of the same strength at all others.
-# - It is bounded: no number of a row is larger than 1/n. A single example can be very wrong, and its loss very
-#   large, but its gradient stays small. This loss needs no clipping.
+# - It is bounded: every number of `dlogits` lies between -1/n and 1/n. A single example can be very wrong, and its
+#   loss very large, but what it sends back from the loss stays small.
 #
 # ## What comes next
 #
-# You have replaced eight backward steps by three lines. Exercise 3 does the same for batch normalisation, where
-# more paths meet and the algebra is longer. In exercise 4 both results go into a training loop.
+# You have replaced eight backward steps by three lines. [Exercise 3](ex3_batchnorm.ipynb) does the same for batch
+# normalisation, where more paths meet and the algebra is longer. In exercise 4 both results go into a training
+# loop.
 
 # %% [markdown] tags=["hint"]
 # <details>
@@ -379,8 +380,8 @@ else:
 # <details>
 # <summary>dlogits: hint 3</summary>
 #
-# A number to check by: for a label with probability 0.05 in a batch of 32 your answer is (0.05 - 1) / 32 =
-# -0.0297, and each row sums to zero. If your answer can be three lines, the middle one
-# changes 32 numbers of the softmax in place; a pair of indices picks one number of each row.
+# A number to check by: for a label with probability 0.05 in a batch of 32 your answer is (0.05 - 1) / 32 = -0.0297,
+# and each row sums to zero. Three lines are enough. The middle one changes 32 numbers of the softmax in place, and
+# a pair of indices picks one number in each row.
 #
 # </details>

@@ -23,25 +23,21 @@
 #
 # ## A bug that really happens
 #
-# Somebody rewrites a published model by hand and loads its weights. They write `x.var(-1)` for the variance.
-# The model runs, and its text is nearly right. But `torch.var` divides by E - 1, and layer normalisation
-# divides by E. With 16 numbers a token the result is 3.2 percent too
-# small, in each layer. With the 768 numbers of the small GPT-2 it is
-# 0.07 percent, which no picture shows and twelve layers add up. No
-# error is raised, because both are variances. The cure is `unbiased=False`, and knowing why.
+# Somebody rewrites a published model by hand and loads its weights. They write `x.var(-1)` for the variance. The
+# model runs, and its text is nearly right. But `torch.var` divides by E - 1, and layer normalisation divides by E.
+# With 16 numbers a token the result is 3.2 percent too small, in each layer. With the 768 numbers of the small
+# GPT-2 it is 0.07 percent. No plot shows so little, but it happens twice in each of twelve blocks. No error is
+# raised, because both are variances. The cure is `unbiased=False`, and knowing why.
 #
-# The same is true of the gradient: forget one of its three paths, and training goes on, only worse. You will
-# write it twice. First one atom at a time, then the whole layer in one expression, because that is what a fast
-# implementation computes.
+# The same is true of the gradient: forget one of its three paths, and training goes on, only worse. You will write
+# it twice: first one atom at a time, because there you see each path, then the whole layer in one expression,
+# because that is what a fast implementation computes.
 #
-# ```text
-# x --+--> mean --+
-#     |           v
-#     +--------> diff --+--> diff2 --> var --> rstd --+
-#                       |                             v
-#                       +--------------------------> xhat --> y --> loss
-#                                              gain, bias ----^
-# ```
+# | part | what you differentiate | gradients |
+# |---|---|---|
+# | 1: gain and bias | `y = xhat * gain + bias` | `dy`, `dgain`, `dbias` |
+# | 2: the atoms | from `xhat` down to `x`, line by line | `dxhat`, `drstd`, `dvar`, `ddiff2`, `ddiff`, `dmean`, `dx` |
+# | 3: one step | from `out` to `h`, the whole layer | `dgain2`, `dbias2`, `dh` |
 #
 # <!-- dojo: transformer/ex2_layernorm -->
 
@@ -125,6 +121,14 @@ out = hhat * gain2 + bias2  # (4, 8, 16)
 loss = ((y - goal) ** 2).mean() + ((out - goal) ** 2).mean()  # ()
 
 # %% [markdown]
+# The first layer as a graph. Two arrows leave `x`, and two leave `diff`: there two paths come together on the way back.
+
+# %%
+from grader import show_graph
+
+show_graph("transformer/ex2_layernorm", globals(), names="x mean diff diff2 var rstd xhat gain bias y".split())
+
+# %% [markdown]
 # Is it really PyTorch's layer? The next cell compares `y` with `F.layer_norm`, and then with a variance that
 # divides by E - 1.
 
@@ -148,7 +152,7 @@ loss.backward()
 #
 # `loss = ((y - goal) ** 2).mean() + ...`: () from (4, 8, 16)
 #
-# Ask yourself: over how many numbers does the mean go?
+# Ask yourself: how many numbers of `y` (4, 8, 16) does the mean average?
 
 # %% tags=["backward"]
 dy = ...
@@ -171,7 +175,8 @@ cmp("y", dy, y)
 #
 # `y = xhat * gain + bias`: (4, 8, 16) from (4, 8, 16), (16,) and (16,)
 #
-# Ask yourself: what must be multiplied before it is summed, and what is only summed?
+# Ask yourself: for `gain` and for `bias`, both (16,), what is multiplied before it is summed, and what is only
+# summed?
 
 # %% tags=["backward"]
 dgain = ...
@@ -186,9 +191,11 @@ cmp("bias", dbias, bias)
 #
 # ## dxhat
 #
-# `y = xhat * gain + bias`: (4, 8, 16)
+# `y = xhat * gain + bias`: (4, 8, 16) from (4, 8, 16), (16,) and (16,)
 #
-# The other factor of the same product.
+# This is the other factor of the same product.
+#
+# Ask yourself: what is `xhat` (4, 8, 16) multiplied by, and is there anything to sum?
 
 # %% tags=["backward"]
 dxhat = ...
@@ -204,7 +211,7 @@ cmp("xhat", dxhat, xhat)
 # One number `rstd` for each token, broadcast over its 16 places. Batch normalisation had one number for each
 # *column*; here it is one for each row of 16, so the sum runs along another dimension.
 #
-# Ask yourself: over which dimension was `rstd` broadcast?
+# Ask yourself: over which dimension was `rstd` (4, 8, 1) broadcast?
 
 # %% tags=["backward"]
 drstd = ...
@@ -215,11 +222,13 @@ cmp("rstd", drstd, rstd)
 # %% [markdown]
 # ## dvar
 #
-# `rstd = (var + 1e-5) ** -0.5`: (4, 8, 1)
+# `rstd = (var + 1e-5) ** -0.5`: (4, 8, 1) from (4, 8, 1)
 #
-# The power rule. At var = 4, without the small constant, rstd is 0.5, and the slope is -0.5 * 4 to the power
-# -1.5, which is -0.5 / 8 = -0.0625. For a token of equal numbers the variance is zero, and only the 1e-5 keeps
-# the result finite.
+# The power rule. At var = 4, without the small constant, rstd is 0.5, and the slope is -0.5 * 4 to the power -1.5,
+# which is -0.5 / 8 = -0.0625. For a token of equal numbers the variance is zero, and only the 1e-5 keeps the result
+# finite.
+#
+# Ask yourself: what is the new exponent of the power, and what is its base? `var` (4, 8, 1) is not all of it.
 
 # %% tags=["backward"]
 dvar = ...
@@ -232,7 +241,9 @@ cmp("var", dvar, var)
 #
 # `var = diff2.sum(-1, keepdim=True) / E`: (4, 8, 1) from (4, 8, 16)
 #
-# A sum forward is a broadcast backward: all 16 places of a token get the same share.
+# A sum forward is a broadcast backward, so all 16 places of a token get the same share.
+#
+# Ask yourself: by how much does a number of `var` (4, 8, 1) move when one of its 16 squares goes up by 1?
 #
 # ### Why 1/E here and 1/(n - 1) there
 #
@@ -250,9 +261,13 @@ cmp("diff2", ddiff2, diff2)
 # %% [markdown]
 # ## ddiff
 #
-# `diff2 = diff**2` and `xhat = diff * rstd`: `diff` feeds two atoms, so its gradient is the sum of two paths.
+# `diff2 = diff**2`: (4, 8, 16) from (4, 8, 16)
 #
-# Ask yourself: which of the two paths did you have first?
+# `xhat = diff * rstd`: (4, 8, 16) from (4, 8, 16) and (4, 8, 1)
+#
+# Two atoms read `diff` (4, 8, 16), so its gradient is the sum of two paths.
+#
+# Ask yourself: what does `diff` get from the product, and what from the square?
 
 # %% tags=["backward"]
 ddiff = ...
@@ -266,6 +281,8 @@ cmp("diff", ddiff, diff)
 # `diff = x - mean`: (4, 8, 16) from (4, 8, 16) and (4, 8, 1)
 #
 # A minus, and a broadcast over the 16 places of a token.
+#
+# Ask yourself: if one number of `mean` (4, 8, 1) goes up by 0.01, how many numbers of `diff` move, and which way?
 
 # %% tags=["backward"]
 dmean = ...
@@ -276,7 +293,13 @@ cmp("mean", dmean, mean)
 # %% [markdown]
 # ## dx
 #
-# `mean = x.sum(-1, keepdim=True) / E` and `diff = x - mean`: two paths again.
+# `mean = x.sum(-1, keepdim=True) / E`: (4, 8, 1) from (4, 8, 16)
+#
+# `diff = x - mean`: (4, 8, 16) from (4, 8, 16) and (4, 8, 1)
+#
+# Two atoms read `x` (4, 8, 16), so there are two paths again.
+#
+# Ask yourself: how fast does the mean of a token change with one of its 16 numbers?
 #
 # ### Trap: two names for one tensor
 #
@@ -295,22 +318,23 @@ cmp("x", dx, x)
 # ### On paper
 #
 # Let $d$ be the upstream gradient times the gain, $\hat x$ the normalised token and
-# $\sigma = \sqrt{var + \epsilon}$, so that `hrstd` is $1 / \sigma$. Write `mean(...)` for the mean over the E
-# numbers of a token. Collect your own lines:
+# $\sigma = \sqrt{\text{var} + \epsilon}$, so that `hrstd` is $1 / \sigma$. Write $\text{mean}(\ldots)$ for the mean
+# over the E numbers of a token. Collect your own lines of part 2:
 #
 # - through the product: $d / \sigma$;
-# - through the variance: your `drstd` is the sum of $d \cdot diff$, then comes the power,
-#   $-\tfrac12 \sigma^{-3}$, then $1/E$, then $2\,diff$. One $\sigma$ makes each $diff$ an $\hat x$, which
-#   leaves $-\frac{1}{\sigma}\, \hat x \; mean(d\, \hat x)$;
-# - through the mean: minus the mean of both. The mean of $\hat x$ is 0, so only $-\frac{1}{\sigma}\, mean(d)$
-#   is left.
+# - through the variance: your `drstd` is the sum of $d \cdot \text{diff}$, then come the power,
+#   $-\tfrac12 \sigma^{-3}$, then $1/E$, then $2\,\text{diff}$. The 2 and the $\tfrac12$ cancel, and the sum with
+#   $1/E$ is a mean. Of the three factors $1/\sigma$ each $\text{diff}$ takes one, because
+#   $\text{diff} / \sigma = \hat x$. What is left is $-\frac{1}{\sigma}\, \hat x \; \text{mean}(d\, \hat x)$;
+# - through the mean: minus the mean of both. The mean of $\hat x$ is 0, so only
+#   $-\frac{1}{\sigma}\, \text{mean}(d)$ is left.
 #
-# $$ dx = \frac{1}{\sigma} \Big( d - mean(d) - \hat x \; mean(d\, \hat x) \Big) $$
+# $$ dx = \frac{1}{\sigma} \Big( d - \text{mean}(d) - \hat x \; \text{mean}(d\, \hat x) \Big) $$
 #
 # **Numbers.** A token (1, 3) with $\epsilon = 0$: mean 2, $\sigma$ = 1, $\hat x$ = (-1, 1). Let d = (3, 5). The
-# mean of d is 4. The mean of d times $\hat x$ is (-3 + 5) / 2 = 1. So dx = (3 - 4 + 1, 5 - 4 - 1) = (0, 0). No
-# mistake: two numbers with mean 0 and variance 1 can only be -1 and 1, so nothing that you do to a token of two
-# numbers changes the result. With three numbers something is left. The token (1, 3, 8) has $\sigma$ =
+# mean of d is 4. The mean of d times $\hat x$ is (-3 + 5) / 2 = 1. So dx = (3 - 4 + 1, 5 - 4 - 1) = (0, 0). This is
+# no mistake. Two numbers with mean 0 and variance 1 can only be -1 and 1, so a small change of a token of two
+# numbers changes nothing in the result. With three numbers something is left. The token (1, 3, 8) has $\sigma$ =
 # 2.9439:
 #
 # | | place 1 | place 2 | place 3 | mean |
@@ -321,9 +345,9 @@ cmp("x", dx, x)
 # | d times $\hat x$ | -3.0571 | 0 | 0 | -1.0190 |
 # | dx | 0.3266 | -0.4573 | 0.1306 | 0 |
 #
-# Read it so: layer normalisation removes two things from a token, its mean and its size. So two things are
-# removed from the gradient: the part that would shift the token, and the part that would stretch it. Each row
-# of dx sums to zero, and so does dx times $\hat x$, nearly (the small constant leaves a trace).
+# In words: layer normalisation removes two things from a token, its mean and its size. So two things are removed
+# from the gradient: the part that would shift the token, and the part that would make it larger or smaller. Each
+# row of dx sums to zero, and so does dx times $\hat x$, nearly (the small constant leaves a trace).
 
 # %%
 paper_token = torch.tensor([1.0, 3.0, 8.0], dtype=torch.float64, requires_grad=True)
@@ -348,6 +372,9 @@ dout = 2 * (out - goal) / out.numel()  # (4, 8, 16)
 # `out = hhat * gain2 + bias2`: (4, 8, 16) from (4, 8, 16), (16,) and (16,)
 #
 # As in part 1, with the names of this layer.
+#
+# Ask yourself: which tensor takes the part of `xhat` here, and over which dimensions of `out` (4, 8, 16) do you
+# sum?
 
 # %% tags=["backward"]
 dgain2 = ...
@@ -364,7 +391,7 @@ cmp("bias2", dbias2, bias2)
 #
 # Write the formula above. Two means, both over the last dimension, both kept as (4, 8, 1).
 #
-# Ask yourself: what is $d$ here? It is not `dout` yet.
+# Ask yourself: what is $d$ here? It has the shape of `h` (4, 8, 16), but it is not `dout` yet.
 
 # %% tags=["backward"]
 dh = ...
@@ -394,7 +421,7 @@ else:
 #   `unbiased=False` for it.
 # - Gain and bias are broadcast over texts and tokens, so their gradients sum over both.
 # - The input has three paths: straight through, through the mean, through the variance. In one step:
-#   $\frac{1}{\sigma} (d - mean(d) - \hat x \, mean(d \hat x))$.
+#   $\frac{1}{\sigma} (d - \text{mean}(d) - \hat x \, \text{mean}(d \hat x))$.
 # - What the forward pass removes, the backward pass removes too: shift and size.
 # - A fast implementation keeps `hhat` (or the mean) and `hrstd` from the forward pass, and nothing else.
 #
@@ -421,7 +448,8 @@ else:
 # <details>
 # <summary>dy: hint 3</summary>
 #
-# Two times the difference of y and goal, divided by y.numel().
+# A number to check by: where y lies 0.5 above the goal the answer is 2 * 0.5 / 512 = 0.00195. If you get 0.03125,
+# you divided by the 32 tokens.
 #
 # </details>
 
@@ -446,8 +474,8 @@ else:
 # <details>
 # <summary>dgain, dbias: hint 3</summary>
 #
-# Sum dy times xhat over the pair of dimensions (0, 1) for the gain, and dy alone over the same pair for the
-# bias.
+# In the example the bias must get 10 and the gain -2, one number each. `sum` takes a pair of dimensions, too:
+# `(0, 1)`.
 #
 # </details>
 
@@ -472,7 +500,8 @@ else:
 # <details>
 # <summary>dxhat: hint 3</summary>
 #
-# The product of dy and gain.
+# For a token of two numbers with the gain (1.1, 0.9) and the upstream gradient (0.3, 0.1) the answer is (0.33,
+# 0.09).
 #
 # </details>
 
@@ -496,7 +525,8 @@ else:
 # <details>
 # <summary>drstd: hint 3</summary>
 #
-# The sum of dxhat times diff over dimension -1, with keepdim=True.
+# For a token of two numbers, diff (-1, 1) and dxhat (0.3, 0.5), the answer is -0.3 + 0.5 = 0.2: one number for the
+# token.
 #
 # </details>
 
@@ -520,7 +550,8 @@ else:
 # <details>
 # <summary>dvar: hint 3</summary>
 #
-# Raise the sum of var and 1e-5 to -1.5, multiply by -0.5 and by drstd. (rstd cubed is the same power.)
+# At var = 4, without the small constant and with drstd = 2, the answer is -0.125. The power is also rstd cubed,
+# which the forward pass has nearly computed.
 #
 # </details>
 
@@ -528,7 +559,7 @@ else:
 # <details>
 # <summary>ddiff2: hint 1</summary>
 #
-# By how much does the variance move when one of the 16 squares goes up by 1?
+# A sum with a factor in front. What is the factor, and how does a (4, 8, 1) become a (4, 8, 16)?
 #
 # </details>
 
@@ -544,7 +575,8 @@ else:
 # <details>
 # <summary>ddiff2: hint 3</summary>
 #
-# A tensor of ones like diff2, times dvar, divided by E.
+# For tokens of two numbers, E = 2, with dvar 0.2, each of the two squares gets 0.1. To get the full shape, multiply
+# by a tensor of ones like diff2.
 #
 # </details>
 
@@ -569,7 +601,8 @@ else:
 # <details>
 # <summary>ddiff: hint 3</summary>
 #
-# Assign dxhat times rstd. In the next line add, with +=, twice diff times ddiff2.
+# At a place with diff 3, rstd 0.5, dxhat 0.2 and ddiff2 0.1 the answer is 0.5 * 0.2 + 6 * 0.1 = 0.7. Assign the
+# first path with =, add the second with += in the same cell.
 #
 # </details>
 
@@ -577,7 +610,7 @@ else:
 # <details>
 # <summary>dmean: hint 1</summary>
 #
-# The mean of a token was subtracted 16 times. What undoes a broadcast?
+# The mean of a token is subtracted in 16 places. What does such a broadcast become on the way back?
 #
 # </details>
 
@@ -593,7 +626,7 @@ else:
 # <details>
 # <summary>dmean: hint 3</summary>
 #
-# Minus the sum of ddiff over dimension -1 with keepdim=True.
+# For a token with ddiff (0.2, 0.1, -0.4) the answer is 0.1, minus the sum. One number for each token, as (4, 8, 1).
 #
 # </details>
 
@@ -619,7 +652,8 @@ else:
 # <details>
 # <summary>dx: hint 3</summary>
 #
-# The sum of ddiff and dmean divided by E. Broadcasting gives it the full shape.
+# For a token with ddiff (0.2, 0.1, -0.4) and dmean 0.3 the answer is (0.3, 0.2, -0.3): each number gets a third of
+# 0.3 on top.
 #
 # </details>
 
@@ -644,7 +678,7 @@ else:
 # <details>
 # <summary>dgain2, dbias2: hint 3</summary>
 #
-# As dgain and dbias, with dout for dy and hhat for xhat.
+# Compare with your lines for dgain and dbias: dout stands where dy stood, and hhat where xhat stood.
 #
 # </details>
 
@@ -671,7 +705,7 @@ else:
 # <details>
 # <summary>dh: hint 3</summary>
 #
-# In one line `d = dout * gain2`. In the next: hrstd times (d - d.mean(...) - hhat * (d * hhat).mean(...)),
-# where the dots are -1, keepdim=True.
+# In the example the token (1, 3, 8) with the gain 1 and the upstream gradient (3, 0, 0) must give (0.3266, -0.4573,
+# 0.1306). If a token of your answer does not sum to 0, look at the dimension of the means and at the brackets.
 #
 # </details>

@@ -16,10 +16,10 @@
 # *About 90 minutes. Difficulty 4 of 5. You need lesson 1 of this track, the gradient of softmax.*
 #
 # The network of makemore sees three characters, because its first layer has a weight for each of three places.
-# Attention has no such limit. Each token asks a question (its **query**), each token offers a description of
-# itself (its **key**) and something to take along (its **value**). Query times key says how well they fit.
-# Softmax turns the fits into weights, and the token takes the weighted mean of the values (Vaswani and others,
-# 2017).
+# Attention has no such limit. Each token makes three rows of numbers: what it looks for (its **query**), what it
+# offers (its **key**), and what it hands over (its **value**). Query times key is a score: how well the two fit.
+# Softmax turns the scores of a token into weights, and the token takes the weighted mean of the values (Vaswani and
+# others, 2017, [arXiv:1706.03762](https://arxiv.org/abs/1706.03762)).
 #
 # ## Two bugs that really happen
 #
@@ -36,11 +36,14 @@
 # Neither raises an error. Whoever knows the gradients sees both at once: a gradient arrives where none may
 # arrive.
 #
-# ```text
-#      Wq --> q --+
-# x -- Wk --> k --+--> scores --> masked --> weights --+--> out --> loss
-#      Wv --> v ---------------------------------------+
-# ```
+# | part | lines of the forward pass | what they do |
+# |---|---|---|
+# | 1, one head | `q`, `k`, `v` | each token gets a query, a key and a value |
+# | | `scores`, `masked`, `weights` | query times key; what comes later is masked; softmax |
+# | | `out` | the weighted mean of the values |
+# | 2, several heads | `qs` to `vh` | query, key and value again, cut into heads |
+# | | `sh`, `wh`, `oh` | part 1 once more, in each head |
+# | | `joined`, `y` | the heads side by side, and a projection that mixes them |
 #
 # <!-- dojo: transformer/ex3_attention -->
 
@@ -165,9 +168,21 @@ loss.backward()
 # %% [markdown]
 # # Part 1: one head
 #
+# Follow the arrows against their direction. Three of them leave `x`, so three paths come back to it at the end.
+
+# %%
+from grader import show_graph
+
+show_graph("transformer/ex3_attention", globals(), names="x Wq Wk Wv q k v scores masked weights out".split())
+
+# %% [markdown]
 # ## dout
 #
 # `loss = ((out - goal) ** 2).mean() + ...`: () from (2, 6, 15)
+#
+# Only the first mean reads `out` (2, 6, 15). The second one belongs to part 2.
+#
+# Ask yourself: what is the slope of a square, and by how many numbers of `out` does the mean divide?
 
 # %% tags=["backward"]
 dout = ...
@@ -186,10 +201,10 @@ cmp("out", dout, out)
 #
 # `out = weights @ v`: (2, 6, 15) from (2, 6, 6) and (2, 6, 15)
 #
-# Row i of `out` is a mixture of the rows of `v`. So row j of `v` hears from every token that looked at it: the
-# transposed weights say how much from each.
+# Row i of `out` is a mixture of the rows of `v`. So row j of `v` gets a gradient from every token that looked at
+# it, and the transposed weights say how much from each.
 #
-# Ask yourself: which products give (2, 6, 6) and (2, 6, 15)?
+# Ask yourself: which product gives the shape of `weights` (2, 6, 6), and which the shape of `v` (2, 6, 15)?
 
 # %% tags=["backward"]
 dweights = ...
@@ -204,10 +219,13 @@ cmp("v", dv, v)
 #
 # `weights = torch.softmax(masked, -1)`: (2, 6, 6) from (2, 6, 6)
 #
-# Lesson 1: upstream minus its weighted mean, times the weight. The rows are the last dimension here.
+# Lesson 1: upstream minus its weighted mean, times the weight. One row holds the weights of one token, and it runs
+# along the last dimension.
 #
-# The matrices are square, so a sum over the wrong dimension raises no error. Check yourself: each row of the
-# result sums to 0, and above the diagonal it *is* 0, because the weight is.
+# The matrices are square, so a sum over the wrong dimension raises no error. Check yourself: each row of the result
+# sums to 0, and above the diagonal every number is 0, because the weight there is 0.
+#
+# Ask yourself: along which dimension of `weights` (2, 6, 6) do the numbers sum to 1?
 
 # %% tags=["backward"]
 dmasked = ...
@@ -230,6 +248,8 @@ cmp("masked", dmasked, masked)
 # ## dscores
 #
 # `masked = scores.masked_fill(later, float("-inf"))`: (2, 6, 6) from (2, 6, 6)
+#
+# Ask yourself: can the loss notice if you change a number of `scores` (2, 6, 6) above the diagonal?
 
 # %% tags=["backward"]
 dscores = ...
@@ -266,7 +286,8 @@ else:
 #
 # `scores = q @ k.transpose(-2, -1) * C**-0.5`: (2, 6, 6) from (2, 6, 15) and (2, 6, 15)
 #
-# Ask yourself: where does the factor $C^{-1/2}$ go?
+# Ask yourself: for which of `q` and `k`, both (2, 6, 15), is the upstream gradient transposed? And where does the
+# factor $C^{-1/2}$ go?
 
 # %% tags=["backward"]
 dq = ...
@@ -280,12 +301,17 @@ cmp("k", dk, k)
 # ### Idea: one weight for all texts
 #
 # `Wq` (15, 15) serves all 6 tokens of both texts, so its gradient is a sum over all 12. One way: lay the texts
-# under each other, so that (2, 6, 15) becomes (12, 15), and use the rule of makemore. Another way: multiply
-# each text by itself, (2, 15, 6) @ (2, 6, 15), which gives (2, 15, 15), and sum over dimension 0.
+# under each other, so that (2, 6, 15) becomes (12, 15), and use the rule of makemore. Another way: make the product
+# for each text alone, (2, 15, 6) @ (2, 6, 15), which gives (2, 15, 15), and sum over dimension 0.
+#
+# With numbers: two texts of one token with one channel, x 2 and 3, upstream 10 and 100. The one weight gets 2 *
+# 10 + 3 * 100 = 320.
 #
 # ## dWq, dWk, dWv
 #
 # `q = x @ Wq`: (2, 6, 15) from (2, 6, 15) and (15, 15); the same for `k` and `v`
+#
+# Ask yourself: over which dimensions of `x` (2, 6, 15) does the gradient of `Wq` (15, 15) sum?
 
 # %% tags=["backward"]
 dWq = ...
@@ -300,7 +326,11 @@ cmp("Wv", dWv, Wv)
 # %% [markdown]
 # ## dx
 #
-# `x` feeds three lines: it becomes query, key and value. Each path brings a gradient, and they add up.
+# `q = x @ Wq`, `k = x @ Wk`, `v = x @ Wv`: three times (2, 6, 15) from (2, 6, 15) and (15, 15)
+#
+# Three lines read `x` (2, 6, 15), because it becomes query, key and value. So there are three paths.
+#
+# Ask yourself: what does each path bring, and how do the three become one gradient?
 
 # %% tags=["backward"]
 dx = ...
@@ -310,7 +340,11 @@ cmp("x", dx, x)
 
 # %% [markdown]
 # # Part 2: several heads
-#
+
+# %%
+show_graph("transformer/ex3_attention", globals(), names="x2 Uq Uk Uv qs ks vs qh kh vh sh wh oh joined Uo y".split())
+
+# %% [markdown]
 # One softmax gives one mixture. A token may want two things at once, for example the last vowel and the start
 # of the word. So the channels are cut into H slices, each slice does attention by itself, and the results are
 # laid side by side again. The formulas stay as they are. What is new is cutting and joining.
@@ -328,10 +362,10 @@ cmp("x", dx, x)
 #          token 1 -> 7 8                            "token 1" -> 7 8
 # ```
 #
-# Both have the shape (2, 2, 2). On the right head 1 believes that 5 6 is token 0, so what token 1 holds may
-# flow into the output at place 0: past the mask. The backward pass has the same trap. To join, undo the steps
-# in reverse: first `transpose`, so that the heads of one token stand side by side again, then `reshape` to (B,
-# T, C). (`view` refuses after a transpose, because the numbers no longer lie in one row.)
+# Both have the shape (2, 2, 2). On the right head 1 takes 5 6 for token 0, so what token 1 holds can reach the
+# output at place 0, past the mask. The backward pass has the same trap. To join, undo the steps in reverse: first
+# `transpose`, so that the heads of one token stand side by side again, then `reshape` to (B, T, C). (`view` refuses
+# after a transpose, because the numbers no longer lie in one row.)
 
 # %%
 cut = torch.arange(1, 9).view(2, 4)
@@ -342,7 +376,10 @@ print("right:", cut.view(2, 2, 2).transpose(0, 1).tolist(), "  slip:", cut.view(
 #
 # `y = joined @ Uo`: (2, 6, 15) from (2, 6, 15) and (15, 15)
 #
-# The start as in part 1, then the projection. It mixes what the heads have found.
+# Here begins the way back of part 2. The projection `Uo` mixes what the heads have found.
+#
+# Ask yourself: which lines of part 1 had the same form as these two? And which shapes must `dUo` and `djoined`
+# have?
 
 # %% tags=["backward"]
 dy = ...
@@ -361,7 +398,8 @@ cmp("joined", djoined, joined)
 #
 # Nothing is computed here, numbers only move. So the gradient moves back.
 #
-# Ask yourself: which of the two steps must be undone first? And which shape is in between?
+# Ask yourself: which of the two steps must be undone first to come from (2, 6, 15) to the shape of `oh` (2, 3, 6,
+# 5)? And which shape is in between?
 
 # %% tags=["backward"]
 doh = ...
@@ -375,6 +413,8 @@ cmp("oh", doh, oh)
 # `oh = wh @ vh`: (2, 3, 6, 5) from (2, 3, 6, 6) and (2, 3, 6, 5)
 #
 # As in part 1, with one dimension more in front.
+#
+# Ask yourself: which two dimensions of `wh` (2, 3, 6, 6) are the matrix, and which ones only repeat the work?
 
 # %% tags=["backward"]
 dwh = ...
@@ -389,8 +429,10 @@ cmp("vh", dvh, vh)
 #
 # `wh = torch.softmax(sh.masked_fill(later, float("-inf")), -1)`: (2, 3, 6, 6) from (2, 3, 6, 6)
 #
-# Mask and softmax are one line here. In the formula of softmax everything is multiplied by the weight, and the
-# weight of a masked place is 0. So the mask takes care of itself.
+# Mask and softmax are one line here.
+#
+# Ask yourself: which number holds `wh` (2, 3, 6, 6) at the masked places, and what does the formula of softmax make
+# of it?
 
 # %% tags=["backward"]
 dsh = ...
@@ -403,7 +445,7 @@ cmp("sh", dsh, sh)
 #
 # `sh = qh @ kh.transpose(-2, -1) * D**-0.5`: (2, 3, 6, 6) from (2, 3, 6, 5) and (2, 3, 6, 5)
 #
-# Ask yourself: what is the factor now? A score is a sum of D products, no longer of C.
+# Ask yourself: a number of `sh` (2, 3, 6, 6) is a sum of D products, no longer of C. What is the factor now?
 
 # %% tags=["backward"]
 dqh = ...
@@ -418,7 +460,9 @@ cmp("kh", dkh, kh)
 #
 # `qh = qs.view(B, T, H, D).transpose(1, 2)`: (2, 3, 6, 5) from (2, 6, 15)
 #
-# The cut, undone. It is what the forward pass did to make `joined` from `oh`.
+# Here the cut is undone. The forward pass did the same when it made `joined` from `oh`.
+#
+# Ask yourself: which step comes first on the way from `dqh` (2, 3, 6, 5) to the shape of `qs` (2, 6, 15)?
 #
 # ### Trap: the shape fits without the transpose
 #
@@ -438,9 +482,11 @@ cmp("vs", dvs, vs)
 # %% [markdown]
 # ## dUq, dUk, dUv, dx2
 #
-# `qs = x2 @ Uq`, `ks = x2 @ Uk`, `vs = x2 @ Uv`
+# `qs = x2 @ Uq`, `ks = x2 @ Uk`, `vs = x2 @ Uv`: three times (2, 6, 15) from (2, 6, 15) and (15, 15)
 #
 # The end of part 1 once more, with the names of part 2.
+#
+# Ask yourself: how many tokens does each weight serve, and how many paths lead back to `x2` (2, 6, 15)?
 
 # %% tags=["backward"]
 dUq = ...
@@ -510,7 +556,7 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dout: hint 1</summary>
 #
-# A mean of squares, as in lessons 1 and 2. By how many numbers does it divide?
+# A mean of squares, as in lessons 1 and 2. Count the numbers that it averages.
 #
 # </details>
 
@@ -526,7 +572,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dout: hint 3</summary>
 #
-# Twice the difference of out and goal, over out.numel().
+# A number to check by: 2 * 6 * 15 is 180, so where out lies 0.5 above the goal the answer is 2 * 0.5 / 180 =
+# 0.0056.
 #
 # </details>
 
@@ -551,7 +598,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dweights, dv: hint 3</summary>
 #
-# dweights is dout times v.transpose(-2, -1). dv is weights.transpose(-2, -1) times dout.
+# Check by one text of two tokens with one channel: weights ((1, 0), (0.25, 0.75)), values 2 and 6, upstream 1
+# and 10. dweights must be ((2, 6), (20, 60)), and dv 3.5 and 7.5.
 #
 # </details>
 
@@ -559,7 +607,7 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dmasked: hint 1</summary>
 #
-# Which dimension did softmax run over? The weighted mean runs over the same.
+# Softmax ran over one dimension. The weighted mean runs over the same, and over no other.
 #
 # </details>
 
@@ -576,7 +624,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dmasked: hint 3</summary>
 #
-# weights times (dweights minus the sum of dweights * weights over dimension -1 with keepdim=True).
+# A row with the weights (0.2, 0.3, 0.5) and dweights (1, 2, 4) must give (-0.36, -0.24, 0.60). If the rows of your
+# answer do not sum to 0, look at the dimension of the sum and at the brackets.
 #
 # </details>
 
@@ -584,7 +633,7 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dscores: hint 1</summary>
 #
-# Can the loss notice if you change a score above the diagonal?
+# There are two kinds of places, those where `later` is true and the others. Find the slope for each kind.
 #
 # </details>
 
@@ -600,7 +649,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dscores: hint 3</summary>
 #
-# Call masked_fill on dmasked, with later and 0.0.
+# A row (0.4, 0.7) of dmasked whose second place is masked becomes (0.4, 0). What the forward line does to scores
+# you can do to a gradient as well, with another number to fill in.
 #
 # </details>
 
@@ -626,7 +676,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dq, dk: hint 3</summary>
 #
-# dq: dscores times k, times C**-0.5. dk: dscores.transpose(-2, -1) times q, times C**-0.5.
+# In the example, where C is 1, dq must be 1.1 and 2.5, and dk 0.7 and 1.0. If your dk is 0.5 and 1.1, the transpose
+# is missing.
 #
 # </details>
 
@@ -651,7 +702,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dWq, dWk, dWv: hint 3</summary>
 #
-# x.view(-1, C).T times dq.view(-1, C); with dk and dv for the other two.
+# In the example your rule must give 320, one number. If you get two numbers, 20 and 300, the sum over the texts is
+# missing.
 #
 # </details>
 
@@ -675,7 +727,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dx: hint 3</summary>
 #
-# dq times Wq.T, plus dk times Wk.T, plus dv times Wv.T.
+# One token with one channel: dq 1, dk 10, dv 100 and the weights 2, 3 and 4 must give 2 + 30 + 400 = 432. If you
+# get 402, the path through the keys is missing.
 #
 # </details>
 
@@ -701,8 +754,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dy, dUo, djoined: hint 3</summary>
 #
-# Three lines: twice the difference of y and goal over y.numel(); joined.view(-1, C).T times dy.view(-1, C); dy
-# times Uo.T.
+# Numbers to check by: where y lies 0.5 above the goal, dy is 2 * 0.5 / 180 = 0.0056. And one token with one
+# channel, joined 3, Uo 4 and dy 10, gives dUo 30 and djoined 40.
 #
 # </details>
 
@@ -727,7 +780,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>doh: hint 3</summary>
 #
-# djoined.view(B, T, H, D), then transpose(1, 2).
+# The example above, with gradients in place of numbers: the tokens (1, 2, 3, 4) and (5, 6, 7, 8) must become head 0
+# with (1, 2) and (5, 6), and head 1 with (3, 4) and (7, 8).
 #
 # </details>
 
@@ -752,7 +806,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dwh, dvh: hint 3</summary>
 #
-# doh times vh.transpose(-2, -1), and wh.transpose(-2, -1) times doh.
+# Compare with your lines for dweights and dv: doh stands where dout stood, vh where v stood, and wh where weights
+# stood.
 #
 # </details>
 
@@ -760,7 +815,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dsh: hint 1</summary>
 #
-# Nothing new: dmasked with other names.
+# In the formula of softmax everything is multiplied by the weight. The weight of a masked place is 0, so the mask
+# takes care of itself.
 #
 # </details>
 
@@ -777,7 +833,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dsh: hint 3</summary>
 #
-# wh * (dwh - (dwh * wh).sum(...)), where the dots are the last dimension and keepdim=True.
+# A row with the weights (0.25, 0.75, 0), the last place masked, and dwh (2, 6, 9): the weighted mean is 5, and the
+# answer is (-0.75, 0.75, 0).
 #
 # </details>
 
@@ -802,7 +859,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dqh, dkh: hint 3</summary>
 #
-# dqh: dsh times kh times D**-0.5. dkh: dsh.transpose(-2, -1) times qh times D**-0.5.
+# Compare with your lines for dq and dk. Only the factor is another one: 0.4472 for D = 5, where it was 0.2582 for C
+# = 15. If your numbers are too small by the factor 1.73, you took C.
 #
 # </details>
 
@@ -827,7 +885,8 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dqs, dks, dvs: hint 3</summary>
 #
-# dqh.transpose(1, 2), then reshape(B, T, C). The same for dkh and dvh.
+# With the numbers of the example: head 0 with (1, 2) and (5, 6), head 1 with (3, 4) and (7, 8) must become the
+# tokens (1, 2, 3, 4) and (5, 6, 7, 8). If your first token is (1, 2, 5, 6), the transpose is missing.
 #
 # </details>
 
@@ -852,7 +911,6 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # <details>
 # <summary>dUq, dUk, dUv, dx2: hint 3</summary>
 #
-# x2.view(-1, C).T times dqs.view(-1, C), and the same for the other two. Then dqs times Uq.T plus dks times
-# Uk.T plus dvs times Uv.T.
+# Compare with your lines for dWq and dx: x2 stands where x stood, dqs where dq stood, and Uq where Wq stood.
 #
 # </details>

@@ -22,11 +22,11 @@
 #
 # ## A bug that really happens
 #
-# Somebody refactors a model and writes `x = attention(norm(x))` where `x = x + attention(norm(x))` stood. With
-# one block the loss still falls, so the tests pass. With twelve blocks it hardly moves. The residual path is
-# what lets the gradient reach the first layers: a sum passes the upstream gradient on unchanged, however deep
-# it is. The last cell of this lesson measures it. The same slip in a backward pass by hand, where one of two
-# paths is lost, is the most common one of all.
+# Somebody refactors a model and writes `x = attention(norm(x))` where `x = x + attention(norm(x))` stood. With one
+# block the loss still falls, so the tests pass. With twelve blocks it hardly moves. The residual path is what lets
+# the gradient reach the first layers, because a sum passes the upstream gradient on unchanged, however deep it is.
+# The last cell of this lesson measures it. In a backward pass by hand the same slip, one of two paths lost, is
+# among the most common of all.
 #
 # ```text
 # wte --> tok --+
@@ -198,7 +198,8 @@ loss.backward()
 #
 # `ce = F.cross_entropy(logits.view(-1, V), Yb.view(-1))`: () from (4, 6, 27), with the labels `Yb` (4, 6)
 #
-# Ask yourself: which dimension holds the 27 scores of one token?
+# Ask yourself: which dimension of `logits` (4, 6, 27) holds the scores of one token, and how many examples are
+# there?
 
 # %% tags=["backward"]
 dlogits = ...
@@ -211,7 +212,7 @@ cmp("logits", dlogits, logits)
 #
 # `logits = x2 @ Wout + bout`: (4, 6, 27) from (4, 6, 10), (10, 27) and (27,)
 #
-# Ask yourself: over which dimensions was `bout` broadcast?
+# Ask yourself: over which dimensions of `logits` (4, 6, 27) was `bout` (27,) broadcast?
 
 # %% tags=["backward"]
 dWout = ...
@@ -225,21 +226,28 @@ cmp("x2", dx2, x2)
 
 # %% [markdown]
 # # Part 2: the MLP and its residual
-#
+
+# %%
+from grader import show_graph
+
+show_graph("transformer/ex4_block", globals(), names="x1 rstd2 hat2 ln2 W1 b1 pre act W2 b2 mlp x2 logits".split())
+
+# %% [markdown]
 # ### Idea: a residual passes the gradient to both sides
 #
-# `x2 = x1 + mlp`. If a number of `x1` goes up by 0.01, the same number of `x2` goes up by 0.01; the same is
-# true of `mlp`. So the upstream gradient goes to both unchanged. But `x1` feeds `mlp` too, through the
-# normalisation and the MLP, so later a second path comes back to it. With numbers: let y = x + 3x at x = 2,
-# written as a residual, `y = x + branch` with `branch = 3x`. An upstream gradient of 0.5 brings 0.5 directly
-# and 0.5 * 3 = 1.5 through the branch, together 2.0. If you forget the direct path you get 1.5; if you forget
-# the branch, 0.5. Both train, badly.
+# `x2 = x1 + mlp`. If a number of `x1` goes up by 0.01, the same number of `x2` goes up by 0.01; the same is true of
+# `mlp`. So the upstream gradient goes to both unchanged. But `x1` feeds `mlp` too, through the normalisation and
+# the MLP, so later a second path comes back to it. With numbers: let `y = x + branch` with `branch = 3x`. An
+# upstream gradient of 0.5 brings 0.5 directly and 0.5 * 3 = 1.5 through the branch, together 2.0. If you forget the
+# direct path you get 1.5; if you forget the branch, 0.5. Both train, but badly.
 #
 # ## dmlp, dW2, db2, dact
 #
-# `x2 = x1 + mlp`: (4, 6, 10)
+# `x2 = x1 + mlp`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10)
 #
 # `mlp = act @ W2 + b2`: (4, 6, 10) from (4, 6, 40), (40, 10) and (10,)
+#
+# Ask yourself: what does a sum send to `mlp` (4, 6, 10)? And which three rules of part 1 follow?
 
 # %% tags=["backward"]
 dmlp = ...
@@ -254,17 +262,20 @@ cmp("b2", db2, b2)
 cmp("act", dact, act)
 
 # %% [markdown]
-# ### Idea: relu is a switch
+# ### Idea: relu is a gate
 #
-# `relu` passes a positive number on and replaces a negative one by 0. So the slope is 1 where `pre` was
-# positive and 0 where it was not. For pre = (2, -3, 0.5) and upstream (0.1, 0.2, 0.3) the gradient is (0.1, 0,
-# 0.3). A unit that is negative for every token of every batch never gets a gradient again. It is called dead.
+# `relu` passes a positive number on and replaces a negative one by 0. So the gate is open, with the slope 1, where
+# `pre` was positive, and closed, with the slope 0, where it was not. For pre = (2, -3, 0.5) and upstream (0.1, 0.2,
+# 0.3) the gradient is (0.1, 0, 0.3). A unit that is negative for every token of every batch never gets a gradient
+# again. It is called dead.
 #
 # ## dpre, dW1, db1, dln2
 #
-# `act = torch.relu(pre)`: (4, 6, 40)
+# `act = torch.relu(pre)`: (4, 6, 40) from (4, 6, 40)
 #
 # `pre = ln2 @ W1 + b1`: (4, 6, 40) from (4, 6, 10), (10, 40) and (40,)
+#
+# Ask yourself: which numbers of `pre` (4, 6, 40) changed `act`, and what is the slope there multiplied by?
 
 # %% tags=["backward"]
 dpre = ...
@@ -281,11 +292,11 @@ cmp("ln2", dln2, ln2)
 # %% [markdown]
 # ## dgain2, dbias2, dx1
 #
-# `ln2 = hat2 * gain2 + bias2`, and `hat2` is `x1`, normalised: lesson 2
+# `ln2 = hat2 * gain2 + bias2`: (4, 6, 10) from (4, 6, 10), (10,) and (10,); `hat2` is `x1`, normalised, as in lesson 2
 #
-# `x2 = x1 + mlp`: the residual
+# `x2 = x1 + mlp`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10), the residual
 #
-# `x1` reaches the loss past the MLP and through it. Add both.
+# `x1` (4, 6, 10) reaches the loss on two paths: past the MLP, and through it. Their gradients add up.
 #
 # Ask yourself: which gradient arrives past the MLP? And what is $d$ in the formula of lesson 2?
 
@@ -301,12 +312,19 @@ cmp("x1", dx1, x1)
 
 # %% [markdown]
 # # Part 3: attention and its residual
-#
+
+# %%
+inner_names = "x0 rstd1 hat1 ln1 Wq Wk Wv q k v scores weights heads joined Wo bo att x1".split()
+show_graph("transformer/ex4_block", globals(), names=inner_names)
+
+# %% [markdown]
 # ## datt, dWo, dbo, djoined
 #
-# `x1 = x0 + att`: (4, 6, 10)
+# `x1 = x0 + att`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10)
 #
 # `att = joined @ Wo + bo`: (4, 6, 10) from (4, 6, 10), (10, 10) and (10,)
+#
+# Ask yourself: which four lines of part 2 have the same form, and which tensor is `act` (4, 6, 40) there?
 
 # %% tags=["backward"]
 datt = ...
@@ -327,7 +345,7 @@ cmp("joined", djoined, joined)
 #
 # `heads = weights @ v`: (4, 2, 6, 5) from (4, 2, 6, 6) and (4, 2, 6, 5)
 #
-# Ask yourself: in which order are the two steps of `joined` undone?
+# Ask yourself: in which order are the two steps of `joined` (4, 6, 10) undone, and which shape is in between?
 
 # %% tags=["backward"]
 dheads = ...
@@ -342,11 +360,12 @@ cmp("v", dv, v)
 # %% [markdown]
 # ## dscores, dq, dk
 #
-# `weights = torch.softmax(scores.masked_fill(later, float("-inf")), -1)`: (4, 2, 6, 6)
+# `weights = torch.softmax(scores.masked_fill(later, float("-inf")), -1)`: (4, 2, 6, 6) from (4, 2, 6, 6)
 #
 # `scores = q @ k.transpose(-2, -1) * D**-0.5`: (4, 2, 6, 6) from (4, 2, 6, 5) twice
 #
-# Ask yourself: along which dimension do the weights sum to 1? And for which of the two is dscores transposed?
+# Ask yourself: along which dimension of `weights` (4, 2, 6, 6) do the numbers sum to 1? And for which of `q` and
+# `k` is dscores transposed?
 
 # %% tags=["backward"]
 dscores = ...
@@ -366,7 +385,7 @@ cmp("k", dk, k)
 # Product, view and transpose are one line here. Undo them from the right: transpose, reshape, then the product.
 # The rows of a (24, 10) are the tokens, so name the three joined gradients first, and use each twice.
 #
-# Ask yourself: how many paths lead from `ln1` to the loss?
+# Ask yourself: how many lines read `ln1` (4, 6, 10), and so how many paths lead back to it?
 
 # %% tags=["backward"]
 dWq = ...
@@ -383,9 +402,11 @@ cmp("ln1", dln1, ln1)
 # %% [markdown]
 # ## dgain1, dbias1, dx0
 #
-# `ln1 = hat1 * gain1 + bias1`, and `hat1` is `x0`, normalised
+# `ln1 = hat1 * gain1 + bias1`: (4, 6, 10) from (4, 6, 10), (10,) and (10,); `hat1` is `x0`, normalised
 #
-# `x1 = x0 + att`: the residual
+# `x1 = x0 + att`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10), the residual
+#
+# Ask yourself: which two paths lead back to `x0` (4, 6, 10), and which of them needs no work?
 
 # %% tags=["backward"]
 dgain1 = ...
@@ -412,6 +433,8 @@ cmp("x0", dx0, x0)
 # ## dtok, dpos
 #
 # `x0 = tok + pos`: (4, 6, 10) from (4, 6, 10) and (6, 10)
+#
+# Ask yourself: which of `tok` (4, 6, 10) and `pos` (6, 10) was broadcast, and over which dimension?
 
 # %% tags=["backward"]
 dtok = ...
@@ -428,7 +451,7 @@ cmp("pos", dpos, pos)
 #
 # A slice takes the first six rows. The other two were not used.
 #
-# Ask yourself: which shape must the gradient have, and what stands in the last two rows?
+# Ask yourself: which shape must the gradient of `wpe` have, and what stands in its last two rows?
 
 # %% tags=["backward"]
 dwpe = ...
@@ -441,8 +464,10 @@ cmp("wpe", dwpe, wpe)
 #
 # `tok = wte[Xb]`: (4, 6, 10) from (27, 10), with the indices `Xb` (4, 6)
 #
-# This is dC of makemore: a lookup scatters, and rows that were used more than once add up. In 24 tokens of 27
-# symbols repeats are certain.
+# This is `dC` of makemore: a lookup scatters, and rows that were used more than once add up. Among 24 letters of
+# names some are the same, for example several a.
+#
+# Ask yourself: to which row of `dwte` (27, 10) does each of the 24 rows of `dtok` go?
 
 # %% tags=["backward"]
 dwte = ...
@@ -463,11 +488,11 @@ else:
     print("dwpe is not filled in yet: there is nothing to draw.")
 
 # %% [markdown]
-# # Part 5: GELU, a softer switch
+# # Part 5: GELU, a softer gate
 #
-# GPT-2 uses another activation than relu. GELU multiplies a number by the probability that a random bell-shaped
-# number is smaller: $u \, \Phi(u)$. Large numbers pass, very negative ones become 0, and near zero the change
-# is smooth, so that a unit that is a little negative still gets a gradient. GPT-2 computes it with tanh
+# GPT-2 uses another activation than relu. GELU multiplies a number by the probability that a number drawn from the
+# normal distribution is smaller: $u \, \Phi(u)$. Large numbers pass, very negative ones become 0, and near zero the
+# change is smooth. So a unit that is a little negative still gets a gradient. GPT-2 computes it with tanh
 # (Hendrycks and Gimpel, 2016):
 #
 # $$ inner = \sqrt{2 / \pi} \, (u + 0.044715 \, u^3) \qquad act_2 = \tfrac12 u \, (1 + \tanh(inner)) $$
@@ -497,8 +522,11 @@ dact2 = up.clone()  # (4, 6, 10)
 # %% [markdown]
 # ## du
 #
-# `inner = (2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)` and `act2 = 0.5 * u * (1 + torch.tanh(inner))`: all (4,
-# 6, 10)
+# `inner = (2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)`: (4, 6, 10) from (4, 6, 10)
+#
+# `act2 = 0.5 * u * (1 + torch.tanh(inner))`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10)
+#
+# Ask yourself: in how many places does `u` (4, 6, 10) stand, and what does each path bring?
 
 # %% tags=["backward"]
 du = ...
@@ -537,7 +565,7 @@ for residual in (True, False):
 # - A residual adds the upstream gradient to what comes back through the branch. Forget one of the two, and
 #   training goes on, only worse.
 # - Biases and gains sum over texts and tokens, the position table over texts, the token table by lookup.
-# - relu is a switch: the slope is 1 or 0. GELU has two paths, because u stands in its formula twice.
+# - relu is a gate: the slope is 1 or 0. GELU has two paths, because u stands in its formula twice.
 # - Everything between `dlogits` and `dwte` was lesson 1, 2 or 3 again, or makemore.
 #
 # Grade the file with `dojo grade`. In [the next lesson](ex5_gpt_training.ipynb) two such blocks learn to write.
@@ -554,8 +582,7 @@ for residual in (True, False):
 # <details>
 # <summary>dlogits: hint 1</summary>
 #
-# Exercise 2 of makemore: softmax minus one at the label, over the number of examples. How many examples are
-# there?
+# Exercise 2 of makemore: softmax minus one at the label, over the number of examples. One example is one token.
 #
 # </details>
 
@@ -572,7 +599,8 @@ for residual in (True, False):
 # <details>
 # <summary>dlogits: hint 3</summary>
 #
-# torch.softmax of the logits over -1, minus F.one_hot of Yb with num_classes=V, all of it over n.
+# A number to check by: at a label with the probability 0.05 the answer is (0.05 - 1) / 24 = -0.0396. If you get
+# -0.2375, you divided by the 4 texts.
 #
 # </details>
 
@@ -588,9 +616,8 @@ for residual in (True, False):
 # <details>
 # <summary>dWout, dbout, dx2: hint 2</summary>
 #
-# dWout (10, 27): x2 as (24, 10), transposed, times dlogits as (24, 27). dbout (27,): dlogits summed over
-# dimensions 0 and
-# 1. dx2 (4, 6, 10): dlogits times Wout transposed.
+# dWout (10, 27): x2 as (24, 10), transposed, times dlogits as (24, 27). dbout (27,): the sum of dlogits over the
+# two dimensions 0 and 1. dx2 (4, 6, 10): dlogits times Wout transposed.
 #
 # </details>
 
@@ -598,7 +625,8 @@ for residual in (True, False):
 # <details>
 # <summary>dWout, dbout, dx2: hint 3</summary>
 #
-# x2.view(-1, E).T times dlogits.view(-1, V); dlogits.sum((0, 1)); dlogits times Wout.T.
+# Check by two tokens of one number and one symbol: x2 2 and 3, Wout 4, upstream 10 and 100. dWout must be 320,
+# dbout 110, and dx2 40 and 400.
 #
 # </details>
 
@@ -606,7 +634,7 @@ for residual in (True, False):
 # <details>
 # <summary>dmlp, dW2, db2, dact: hint 1</summary>
 #
-# What does a sum do with the upstream gradient? After that it is a weight, a bias and an input again.
+# A sum passes the upstream gradient on unchanged. After that it is a weight, a bias and an input again.
 #
 # </details>
 
@@ -623,7 +651,8 @@ for residual in (True, False):
 # <details>
 # <summary>dmlp, dW2, db2, dact: hint 3</summary>
 #
-# dx2.clone(); act.view(-1, 4 * E).T times dmlp.view(-1, E); dmlp.sum((0, 1)); dmlp times W2.T.
+# dmlp has the numbers of dx2, but let it be a tensor of its own, with `clone()`. Then compare with dWout, dbout and
+# dx2: act stands where x2 stood, W2 where Wout stood, and dmlp where dlogits stood.
 #
 # </details>
 
@@ -631,7 +660,7 @@ for residual in (True, False):
 # <details>
 # <summary>dpre, dW1, db1, dln2: hint 1</summary>
 #
-# First the switch: for which places was it on? Then weight, bias and input.
+# First the gate: where was it open? Then weight, bias and input, as for the other layer of the MLP.
 #
 # </details>
 
@@ -649,7 +678,8 @@ for residual in (True, False):
 # <details>
 # <summary>dpre, dW1, db1, dln2: hint 3</summary>
 #
-# dact times (pre > 0); ln2.view(-1, E).T times dpre.view(-1, 4 * E); dpre.sum((0, 1)); dpre times W1.T.
+# In the example pre = (2, -3, 0.5) with dact (0.1, 0.2, 0.3) must give (0.1, 0, 0.3). In a product true counts as 1
+# and false as 0. Then compare with your lines for dW2, db2 and dact.
 #
 # </details>
 
@@ -676,8 +706,8 @@ for residual in (True, False):
 # <details>
 # <summary>dgain2, dbias2, dx1: hint 3</summary>
 #
-# d = dln2 * gain2. Then dx1 is dx2 plus rstd2 * (d - d.mean(...) - hat2 * (d * hat2).mean(...)), where the dots
-# are -1, keepdim=True.
+# Check the path through the normalisation by the token (1, 3, 8) of lesson 2: d = (3, 0, 0) gives (0.3266, -0.4573,
+# 0.1306). If dx2 is 1 at its three places, dx1 is then (1.3266, 0.5427, 1.1306).
 #
 # </details>
 
@@ -702,7 +732,8 @@ for residual in (True, False):
 # <details>
 # <summary>datt, dWo, dbo, djoined: hint 3</summary>
 #
-# dx1.clone(); joined.view(-1, E).T times datt.view(-1, E); datt.sum((0, 1)); datt times Wo.T.
+# Compare with your lines for dmlp, dW2, db2 and dact: dx1 stands where dx2 stood, joined where act stood, and Wo
+# where W2 stood. Let datt be a clone, so that dx1 stays as it is.
 #
 # </details>
 
@@ -727,8 +758,8 @@ for residual in (True, False):
 # <details>
 # <summary>dheads, dweights, dv: hint 3</summary>
 #
-# djoined.view(B, T, H, D).transpose(1, 2); dheads times v.transpose(-2, -1); weights.transpose(-2, -1) times
-# dheads.
+# With the numbers of lesson 3: the tokens (1, 2, 3, 4) and (5, 6, 7, 8) of djoined become head 0 with (1, 2) and
+# (5, 6). Then compare with dwh and dvh of that lesson.
 #
 # </details>
 
@@ -755,8 +786,8 @@ for residual in (True, False):
 # <details>
 # <summary>dscores, dq, dk: hint 3</summary>
 #
-# weights * (dweights - (dweights * weights).sum(-1, keepdim=True)); dscores times k times D**-0.5;
-# dscores.transpose(-2, -1) times q times D**-0.5.
+# A row with the weights (0.25, 0.75) and dweights (2, 6) must give (-0.75, 0.75). And with the queries 1, 2, the
+# keys 3, 4 and dscores ((0.1, 0.2), (0.3, 0.4)), dq is 1.1 and 2.5 and dk is 0.7 and 1.0, before the factor.
 #
 # </details>
 
@@ -783,8 +814,9 @@ for residual in (True, False):
 # <details>
 # <summary>dWq, dWk, dWv, dln1: hint 3</summary>
 #
-# dq_rows = dq.transpose(1, 2).reshape(-1, E), and so on for k and v. Each weight: ln1.view(-1, E).T times its
-# rows. dln1: (dq_rows times Wq.T plus dk_rows times Wk.T plus dv_rows times Wv.T).view(B, T, E).
+# With the numbers of lesson 3: head 0 with (1, 2) and (5, 6), head 1 with (3, 4) and (7, 8) must become the rows
+# (1, 2, 3, 4) and (5, 6, 7, 8). If a row is (1, 2, 5, 6), the transpose is missing. Then compare with dWq and dx of
+# that lesson.
 #
 # </details>
 
@@ -792,7 +824,7 @@ for residual in (True, False):
 # <details>
 # <summary>dgain1, dbias1, dx0: hint 1</summary>
 #
-# The same as dgain2, dbias2 and dx1, one part earlier.
+# The same as dgain2, dbias2 and dx1, one part further down.
 #
 # </details>
 
@@ -809,7 +841,8 @@ for residual in (True, False):
 # <details>
 # <summary>dgain1, dbias1, dx0: hint 3</summary>
 #
-# As for dx1, with dx1 in the place of dx2, and with dln1, gain1, hat1 and rstd1.
+# Compare with your lines for dgain2, dbias2 and dx1: dx1 stands where dx2 stood, and each 2 in the other names
+# becomes a 1.
 #
 # </details>
 
@@ -817,7 +850,7 @@ for residual in (True, False):
 # <details>
 # <summary>dtok, dpos: hint 1</summary>
 #
-# A sum passes the gradient on. One of the two was broadcast.
+# A sum passes the gradient on to both. But one of the two has a dimension less than the upstream gradient.
 #
 # </details>
 
@@ -833,7 +866,8 @@ for residual in (True, False):
 # <details>
 # <summary>dtok, dpos: hint 3</summary>
 #
-# dx0.clone(), and dx0.sum(0).
+# In the example position 0 gets 4 and position 1 gets 6. If yours are 2 and 3, you took a mean. dtok has the
+# numbers of dx0; let it be a clone.
 #
 # </details>
 
@@ -857,7 +891,8 @@ for residual in (True, False):
 # <details>
 # <summary>dwpe: hint 3</summary>
 #
-# Make the zeros with zeros_like, then assign dpos to the slice [:T] of them.
+# With a table of three rows of which two are used, and dpos 4 and 6, the answer is 4, 6 and 0. You can assign to a
+# slice as well as read it.
 #
 # </details>
 
@@ -865,8 +900,7 @@ for residual in (True, False):
 # <details>
 # <summary>dwte: hint 1</summary>
 #
-# Each of the 24 rows of dtok goes back to the row of wte from which it was copied. What happens when two go to
-# the same row?
+# Each row of dtok goes back to the row of wte from which it was copied. What happens when two go to the same row?
 #
 # </details>
 
@@ -883,7 +917,8 @@ for residual in (True, False):
 # <details>
 # <summary>dwte: hint 3</summary>
 #
-# On the zeros call index_add_ with 0, Xb.view(-1) and dtok.view(-1, E).
+# A table of three rows of one number, the symbols 0, 2, 0 and the upstream gradients 1, 3, 10: the answer is 11,
+# 0, 3. If row 0 is 10, the second lookup has overwritten the first.
 #
 # </details>
 
@@ -891,7 +926,7 @@ for residual in (True, False):
 # <details>
 # <summary>du: hint 1</summary>
 #
-# Count where u stands. The path through the tanh has three factors.
+# There is one path for each line that reads u. The path through the tanh has three factors.
 #
 # </details>
 
@@ -908,7 +943,7 @@ for residual in (True, False):
 # <details>
 # <summary>du: hint 3</summary>
 #
-# t = torch.tanh(inner); slope = (2 / math.pi) ** 0.5 * (1 + 3 * 0.044715 * u**2); du is dact2 times (0.5 * (1 +
-# t) + 0.5 * u * (1 - t**2) * slope).
+# At u = 1 with dact2 = 1 the answer is 1.0830. If you get 0.8412, the path through the tanh is missing. If you get
+# 0.2418, the direct one is.
 #
 # </details>

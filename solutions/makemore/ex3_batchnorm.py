@@ -28,9 +28,9 @@
 # Somebody writes the layer by hand and treats mean and variance as constants, because "they are only statistics".
 # Then the gradient is `bngain * bnvar_inv * dhpreact`, one path of three. No error appears, and all shapes fit. The
 # inventors of batch normalisation saw in early experiments what follows: a step makes the bias before the layer
-# larger, the layer subtracts it again with the mean, so the loss stays as it was. And so does the gradient. The
-# bias grows without end, and the model blows up. At the end of this lesson a check finds this bug in one line,
-# without knowing the true gradient.
+# larger, the layer subtracts it again with the mean, so the loss stays as it was. The gradient stays as it was,
+# too, so the next step does the same. The bias grows without end, and the model blows up. At the end of this lesson
+# a check finds this bug in one line, without knowing the true gradient.
 #
 # ## What you do
 #
@@ -290,9 +290,8 @@ show_graph("ex3", globals(), names=layer, paths=three_paths)
 #
 # Nothing was approximated. The 1e-5 is inside $r$, and it stays there.
 #
-# The $n/(n-1)$ is there because we count twice in different ways: the mean divides by n, the variance by n - 1. If
-# the variance divided by n, the factor would be 1. That is the formula in the paper and in many texts, and it is
-# wrong for this forward pass.
+# The $n/(n-1)$ is there because the mean divides by n and the variance by n - 1. If the variance divided by n, the
+# factor would be 1. That is the formula in the paper and in many texts, and it is wrong for this forward pass.
 #
 # **Numbers.** $\gamma\, r / n = 2 \cdot \tfrac12 / 3 = 1/3$. The sum of $dy$ is 0.6. The sum of $dy\, \hat x$ is
 # $-0.3 + 0.4 = 0.1$, and $n/(n-1)$ is 1.5.
@@ -351,8 +350,8 @@ for place in range(3):
 # has the shape of `hprebn`, (32, 64). In place of the one column of the example there are 64 columns side by side,
 # so each sum over $j$ runs down a column.
 #
-# Ask yourself: over which dimension is each of the two sums, what shape does it have, and to which shape is it
-# broadcast?
+# Ask yourself: over which dimension of `dhpreact` (32, 64) does each of the two sums run, what shape does it have,
+# and to which shape is it broadcast?
 #
 # An answer that repeats the atoms of exercise 1 is right, too, and it passes. The grader then tells you how many
 # tensor operations it takes, and how many the one-line formula takes.
@@ -399,10 +398,10 @@ cmp("hprebn", dhprebn, hprebn)
 if isinstance(dhprebn, torch.Tensor):
     size = dhprebn.detach().abs().sum(0).max().item()
     shift = dhprebn.detach().sum(0).abs().max().item()
-    stretch = (dhprebn.detach() * bnraw.detach()).sum(0).abs().max().item()
+    widening = (dhprebn.detach() * bnraw.detach()).sum(0).abs().max().item()
     print(f"largest column sum of |dhprebn|:         {size:.1e}")
     print(f"largest column sum of dhprebn:           {shift:.1e}")
-    print(f"largest column sum of dhprebn * bnraw:   {stretch:.1e}")
+    print(f"largest column sum of dhprebn * bnraw:   {widening:.1e}")
 else:
     print("dhprebn is not filled in yet: there is nothing to check.")
 
@@ -422,4 +421,4 @@ else:
 #
 # Look at the two sums in the formula once more. The sum of `dhpreact` over the rows is the gradient of `bnbias`,
 # and the sum of `dhpreact` times `bnraw` is the gradient of `bngain`. A training loop needs both anyway, so there
-# they cost nothing. In exercise 4 you write that loop.
+# they cost nothing. In [exercise 4](ex4_training.ipynb) you write that loop.

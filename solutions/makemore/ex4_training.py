@@ -217,9 +217,9 @@ print(f"uniform guess: {torch.tensor(27.0).log().item():.4f}   this batch: {loss
 #
 # ### First one step, with cmp
 #
-# A loop of forty lines that is wrong somewhere is hard to search. So write the thirteen lines for the one batch
-# above first, in the next cell, and compare each with PyTorch's gradient in the cell after it. Only when all
-# thirteen say `approximate: True`, put them into the loop. These two cells are for you; they are not graded.
+# It is hard to find the one wrong line in a loop of forty. So write the thirteen lines for the one batch above
+# first, in the next cell, and compare each with PyTorch's gradient in the cell after it. Only when all thirteen say
+# `approximate: True`, put them into the loop. These two cells are for you; they are not graded.
 
 # %%
 # dlogits, dh, dW2, ... down to dC, for the batch of the forward cell
@@ -323,8 +323,8 @@ torch.set_num_threads(1)
 # Write the loop. `losses` is a list with one float per step: the loss of that step's batch, before the
 # update. When the loop ends, the seven tensors in `parameters` hold the trained values.
 #
-# Ask yourself at each line of the backward pass: which tensors did the forward line read, and what shape
-# must the answer have?
+# Ask yourself at each line of the backward pass: which tensors did the forward line read, which of them does
+# another line read too, and what shape must the answer have?
 
 # %% [markdown] tags=["hint"]
 # Start from the forward cell. Put it under `for step in ...`, and add nothing else until the losses print.
@@ -598,8 +598,10 @@ for name in samples:
 # the loss and samples 20 names. With `dojo data fetch` it learns from the list of the lectures. Every number of it
 # then went through gradients that you wrote yourself.
 #
-# And then? The other tracks: a GPT has layers that you do not know yet, such as attention and layer normalisation,
-# but their gradients are made of the same few rules.
+# And then? Next on the map is [the classifier](../classifier/ex1_digits.ipynb), which reads handwritten digits. If
+# you would rather go straight to a GPT, begin with [the gradient of softmax](../transformer/ex1_softmax.ipynb). A
+# GPT has layers that you do not know yet, such as attention and layer normalisation, but their gradients are made
+# of the same few rules.
 
 # %% [markdown]
 # The last cell is for the grader: it says which optimiser your loop is compared with.

@@ -15,38 +15,35 @@
 #
 # *About 30 minutes. Difficulty 2 of 5. You need the makemore lessons, or the chain rule and matrix products.*
 #
-# In the makemore lessons softmax always stood just before the loss. There the two melted into one short
-# gradient, softmax minus one at the label. In a transformer softmax also stands in the middle of the network:
-# attention uses it to turn scores into weights, and more layers follow. So there is no label to help, and you
-# need the gradient of softmax alone.
+# In the makemore lessons softmax always stood just before the loss. There the two together had one short gradient,
+# softmax minus one at the label. In a transformer softmax also stands in the middle of the network: attention uses
+# it to turn scores into weights, and more layers follow. So there is no label to help, and you need the gradient of
+# softmax alone.
 #
-# It is worth doing once by hand, because a mistake in a softmax seldom stops a program. Three that happened in
-# real code:
+# It is worth doing once by hand, because a mistake in a softmax seldom stops a program. Three bugs that really
+# happen:
 #
-# - **The wrong dimension.** Scores of shape (8, 16, 16) went through `softmax(scores, dim=1)`. The weights were
-#   positive and the loss fell. But the sum over the keys was not 1, so tokens could look at later tokens
-#   through the normalisation. It was found weeks later, because samples were bad while the loss was good.
-# - **Overflow.** In float16 the largest number is 65504, and exp(12) is 162,755. One score of 12 made `inf`,
-#   then `inf / inf` made `nan`, and every weight of the model was `nan` one step later.
-# - **A softmax that no longer learns.** The scores were too large, each row was almost a one and zeros, and the
-#   gradient through such a row is almost zero. The layers before it stood still.
+# - **The wrong dimension.** Scores of shape (8, 16, 16), query by key, go through `softmax(scores, dim=1)`. The
+#   weights are positive and the loss falls. But now they sum to 1 over the queries and not over the keys. So the
+#   weight of one token depends on later tokens, through the sum, and the model sees what it should predict. The
+#   loss is good, the samples are bad.
+# - **Overflow.** In float16 the largest number is 65,504, and exp(12) is 162,755<!-- = torch.tensor(12.0, dtype=torch.float64).exp() -->. In a softmax written by hand one
+#   score of 12 makes `inf`, then `inf / inf` makes `nan`, and one step later every weight of the model is `nan`.
+# - **A softmax that no longer learns.** The scores are too large, so each row is almost a one and zeros, and hardly
+#   any gradient comes back through such a row. The layers below stand still.
 #
 # You will write the full matrix of derivatives of one row first, because it shows what happens. Then you write
 # the gradient without this matrix, because that is what every library computes.
 #
-# ```text
-# a --> A --> P --> trace -----+
-#                              |
-# o --> s --+                  |
-#           +--> out --> mse --+--> loss
-# v --------+                  |
-#                              |
-# z --> logp --> nll ----------+
-# ```
+# | part | the line that you differentiate | gradients |
+# |---|---|---|
+# | 1: the whole matrix | `P = torch.softmax(A, -1)` | `dA` |
+# | 2: without the matrix | `s = torch.softmax(o, -1)`, and the mixture `out = s @ v` after it | `dout`, `ds`, `dv`, `do` |
+# | 3: with the logarithm | `logp = torch.log_softmax(z, -1)` | `dlogp`, `dz` |
 #
-# There are seven gradients in three parts, one for each line of the picture. `dX` is the gradient of the loss
-# with respect to `X`. The **upstream** gradient is the gradient that you have already, of the tensor that a
-# forward line makes. You look at the line and write what it sends to the tensors on its right-hand side.
+# There are seven gradients in three parts. `dX` is the gradient of the loss with respect to `X`. The **upstream**
+# gradient is the gradient that you have already, of the tensor that a forward line makes. You look at the line and
+# write what it sends to the tensors on its right-hand side.
 #
 # <!-- dojo: transformer/ex1_softmax -->
 
@@ -113,6 +110,11 @@ logp = torch.log_softmax(z, -1)  # (4, 5)
 nll = -(q * logp).sum(-1).mean()  # ()
 loss = trace + mse + nll  # ()
 
+# %%
+from grader import show_graph
+
+show_graph("transformer/ex1_softmax", globals())
+
 # %% [markdown]
 # PyTorch computes the true gradients, so that `cmp` has something to compare with.
 
@@ -132,7 +134,7 @@ loss.backward()
 # For a row of three there are nine derivatives: how does each of the three probabilities move with each of the
 # three scores? A table of all of them is called the **Jacobian**, $J_{ij} = \partial s_i / \partial o_j$.
 #
-# Let the scores be 1, 2, 3. Their exponentials are 2.7183, 7.3891 and 20.0855, with the sum 30.1929.
+# Let the scores be 1, 2, 3. Their exponentials are 2.7183<!-- = paper_o[0].exp() -->, 7.3891<!-- = paper_o[1].exp() --> and 20.0855<!-- = paper_o[2].exp() -->, with the sum 30.1929<!-- = paper_o.exp().sum() -->.
 #
 # | | score 1 | score 2 | score 3 |
 # |---|---|---|---|
@@ -185,10 +187,10 @@ print(f"largest derivative at 10, 20, 30: {steep_J.max():.6f}")
 #
 # `trace = P.diagonal().sum()`: () from (5, 5)
 #
-# Backpropagation sends one number backward at a time, the loss. The Jacobian asks for five numbers. So the row
-# is written down five times. Row 0 of `P` gives only its number 0 to `trace`, row 1 only its number 1, and so
-# on. Then row $i$ of `dA` answers one question: how does $s_i$ change with each of the five scores? `dA` is the
-# whole Jacobian of the row `a`. (PyTorch's own `jacobian` above goes the same way.)
+# Backpropagation differentiates one number at a time, the loss. The Jacobian asks for the derivatives of five
+# numbers. So the row is written down five times. Row 0 of `P` gives only its number 0 to `trace`, row 1 only its
+# number 1, and so on. Then row $i$ of `dA` answers one question: how does $s_i$ change with each of the five
+# scores? So `dA` (5, 5) is the whole Jacobian of the row `a`. (PyTorch's own `jacobian` above goes the same way.)
 #
 # Ask yourself: which matrix has the $s_i$ on its diagonal and zeros elsewhere, and which matrix has $s_i s_j$
 # at row i, column j? All rows of `P` are equal, so `P[0]` is $s$.
@@ -202,8 +204,8 @@ print(f"largest derivative at 10, 20, 30: {steep_J.max():.6f}")
 # diagonal gets s_i in addition: a matrix with the row on its diagonal, (5, 5) from (5,).
 
 # %% [markdown] tags=["hint"]
-# With the row P[0]: `torch.diag` makes the diagonal matrix, `torch.outer` of the row with itself makes the
-# products. Subtract the second from the first.
+# For the scores 1, 2, 3 your rule must give the table above: 0.0819 at the top left, and -0.0220 beside it.
+# `torch.diag` makes a matrix out of a diagonal, `torch.outer` makes all products of two rows.
 
 # %% tags=["backward"]
 dA = torch.diag(P[0]) - torch.outer(P[0], P[0])
@@ -236,7 +238,7 @@ else:
 #
 # A mean over 12 numbers of squares. You know both rules from makemore.
 #
-# Ask yourself: how many numbers does the mean divide by, 4 or 12?
+# Ask yourself: how many numbers of `out` (4, 3) does the mean divide by, 4 or 12?
 
 # %% [markdown] tags=["hint"]
 # The square has the slope two times what is squared. The mean shares the upstream gradient, which is 1 here,
@@ -247,7 +249,8 @@ else:
 # `out`, which is `out.numel()`.
 
 # %% [markdown] tags=["hint"]
-# Twice the difference of out and target, divided by out.numel().
+# A number to check by: where out lies 0.5 above the target the answer is 2 * 0.5 / 12 = 0.0833<!-- = 2 * 0.5 / out.numel() -->. If you get 0.25,
+# you divided by the rows.
 
 # %% tags=["backward"]
 dout = 2 * (out - target) / out.numel()
@@ -260,8 +263,8 @@ cmp("out", dout, out)
 #
 # `out = s @ v`: (4, 3) from (4, 5) and (5, 3)
 #
-# Each row of `out` is a mixture of the five rows of `v`, and `s` says how much of each. This is the last step
-# of attention in small.
+# Each row of `out` is a mixture of the five rows of `v`, and `s` says how much of each. The last step of attention
+# is the same, only larger.
 #
 # Ask yourself: which product of `dout` (4, 3) and `v` (5, 3) has the shape (4, 5)? And which one of `s` and
 # `dout` has the shape (5, 3)?
@@ -274,7 +277,8 @@ cmp("out", dout, out)
 # transposed left factor times upstream, (5, 4) @ (4, 3).
 
 # %% [markdown] tags=["hint"]
-# ds is the matrix product of dout and v transposed. dv is the matrix product of s transposed and dout.
+# Check by one row with the weights (0.2, 0.8), the values 3 and 5, and the upstream gradient 10: ds must be (30,
+# 50), and dv 2 and 8.
 
 # %% tags=["backward"]
 ds = dout @ v.T
@@ -299,8 +303,8 @@ cmp("v", dv, v)
 # is left of the upstream gradient is (-1.8, -0.8, 1.2). Times $s$: (-0.36, -0.24, 0.60). The sum is 0, as it
 # must be, because shifting all scores of a row changes nothing.
 #
-# Read it so: only what is better or worse than the average counts. If the upstream gradient is the same for all
-# places of a row, nothing comes back at all.
+# In words: only what differs from the average counts. If the upstream gradient is the same for all places of a row,
+# nothing comes back at all.
 #
 # ## do
 #
@@ -310,12 +314,12 @@ cmp("v", dv, v)
 #
 # ### Trap: the sum over the wrong dimension
 #
-# If you sum over dimension 0, you mix rows that have nothing to do with each other. The result has the right
-# shape, and it is wrong everywhere. A sum over the last dimension without `keepdim=True` has the shape (4,),
-# which does not fit to (4, 5) and stops with an error. With as many rows as columns it would not stop: it would
-# broadcast along the wrong dimension. Attention has such square matrices all the time.
+# If you sum over dimension 0, you mix rows that have nothing to do with each other. The result has the right shape,
+# and it is wrong everywhere. A sum over the last dimension without `keepdim=True` has the shape (4,), which does
+# not fit (4, 5), so it stops with an error. With as many rows as columns it would not stop: it would broadcast
+# along the wrong dimension. Attention has such square matrices in every layer.
 #
-# Ask yourself: along which dimension does each row of `s` sum to 1?
+# Ask yourself: along which dimension of `s` (4, 5) do the numbers sum to 1?
 
 # %% [markdown] tags=["hint"]
 # Write the formula above for a row, then let it run over all four rows at once. What must happen to the
@@ -326,7 +330,8 @@ cmp("v", dv, v)
 # (4, 5), and the difference is multiplied by s, (4, 5).
 
 # %% [markdown] tags=["hint"]
-# s times the bracket: ds minus the sum of (ds times s) over dimension -1 with keepdim=True.
+# In the example the row (0.2, 0.3, 0.5) with the upstream gradient (1, 2, 4) must give (-0.36, -0.24, 0.60). If
+# your rows do not sum to 0, look at the brackets: the weight multiplies the whole difference.
 
 # %% tags=["backward"]
 do = s * (ds - (ds * s).sum(-1, keepdim=True))
@@ -350,7 +355,7 @@ cmp("o", do, o)
 #
 # The sum runs over the five places of a row, the mean over the four rows.
 #
-# Ask yourself: by how many does the mean divide here?
+# Ask yourself: by how many does the mean divide here? `logp` is (4, 5), but what is averaged is no longer (4, 5).
 
 # %% [markdown] tags=["hint"]
 # A minus, a product, a sum and a mean. The sum passes the upstream gradient on to every place. How many rows
@@ -360,7 +365,8 @@ cmp("o", do, o)
 # Each place of the (4, 5) has the slope minus q at this place, over the number of rows n.
 
 # %% [markdown] tags=["hint"]
-# Minus q, divided by n.
+# A number to check by: where q is 0.2 the answer is -0.2 / 4 = -0.05. If you get -0.01, you divided by all 20
+# numbers.
 
 # %% tags=["backward"]
 dlogp = -q / n
@@ -386,7 +392,7 @@ cmp("logp", dlogp, logp)
 # Compare with `do`: there the sum was weighted with $s$, here it is the plain sum, because the logarithm has
 # divided by $s$.
 #
-# Ask yourself: where do you get the softmax of `z` from? The forward pass has not kept it.
+# Ask yourself: where do you get the softmax of `z` (4, 5) from? The forward pass has not kept it.
 
 # %% [markdown] tags=["hint"]
 # Two paths: one place straight through, and one sum that goes to all places of the row. `torch.softmax(z, -1)`,
@@ -397,7 +403,8 @@ cmp("logp", dlogp, logp)
 # from dlogp (4, 5).
 
 # %% [markdown] tags=["hint"]
-# dlogp minus the product of logp.exp() and the sum of dlogp over dimension -1 with keepdim=True.
+# In the example the softmax (0.2, 0.3, 0.5) and the upstream gradient (0, -1, 0) must give (0.2, -0.7, 0.5). Each
+# row of your answer must sum to 0.
 
 # %% tags=["backward"]
 dz = dlogp - logp.exp() * dlogp.sum(-1, keepdim=True)

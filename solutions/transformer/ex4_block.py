@@ -22,11 +22,11 @@
 #
 # ## A bug that really happens
 #
-# Somebody refactors a model and writes `x = attention(norm(x))` where `x = x + attention(norm(x))` stood. With
-# one block the loss still falls, so the tests pass. With twelve blocks it hardly moves. The residual path is
-# what lets the gradient reach the first layers: a sum passes the upstream gradient on unchanged, however deep
-# it is. The last cell of this lesson measures it. The same slip in a backward pass by hand, where one of two
-# paths is lost, is the most common one of all.
+# Somebody refactors a model and writes `x = attention(norm(x))` where `x = x + attention(norm(x))` stood. With one
+# block the loss still falls, so the tests pass. With twelve blocks it hardly moves. The residual path is what lets
+# the gradient reach the first layers, because a sum passes the upstream gradient on unchanged, however deep it is.
+# The last cell of this lesson measures it. In a backward pass by hand the same slip, one of two paths lost, is
+# among the most common of all.
 #
 # ```text
 # wte --> tok --+
@@ -186,18 +186,19 @@ loss.backward()
 #
 # `ce = F.cross_entropy(logits.view(-1, V), Yb.view(-1))`: () from (4, 6, 27), with the labels `Yb` (4, 6)
 #
-# Ask yourself: which dimension holds the 27 scores of one token?
+# Ask yourself: which dimension of `logits` (4, 6, 27) holds the scores of one token, and how many examples are
+# there?
 
 # %% [markdown] tags=["hint"]
-# Exercise 2 of makemore: softmax minus one at the label, over the number of examples. How many examples are
-# there?
+# Exercise 2 of makemore: softmax minus one at the label, over the number of examples. One example is one token.
 
 # %% [markdown] tags=["hint"]
 # Softmax over the last dimension, (4, 6, 27). Minus a one-hot tensor of the same shape, from Yb (4, 6) and V
 # classes. Divided by B * T, which is n here.
 
 # %% [markdown] tags=["hint"]
-# torch.softmax of the logits over -1, minus F.one_hot of Yb with num_classes=V, all of it over n.
+# A number to check by: at a label with the probability 0.05 the answer is (0.05 - 1) / 24 = -0.0396<!-- = (0.05 - 1) / 24 -->. If you get
+# -0.2375, you divided by the 4 texts.
 
 # %% tags=["backward"]
 dlogits = (torch.softmax(logits, -1) - F.one_hot(Yb, num_classes=V)) / n
@@ -210,18 +211,18 @@ cmp("logits", dlogits, logits)
 #
 # `logits = x2 @ Wout + bout`: (4, 6, 27) from (4, 6, 10), (10, 27) and (27,)
 #
-# Ask yourself: over which dimensions was `bout` broadcast?
+# Ask yourself: over which dimensions of `logits` (4, 6, 27) was `bout` (27,) broadcast?
 
 # %% [markdown] tags=["hint"]
 # A weight and a bias serve every token of every text. What does that mean for their gradients?
 
 # %% [markdown] tags=["hint"]
-# dWout (10, 27): x2 as (24, 10), transposed, times dlogits as (24, 27). dbout (27,): dlogits summed over
-# dimensions 0 and
-# 1. dx2 (4, 6, 10): dlogits times Wout transposed.
+# dWout (10, 27): x2 as (24, 10), transposed, times dlogits as (24, 27). dbout (27,): the sum of dlogits over the
+# two dimensions 0 and 1. dx2 (4, 6, 10): dlogits times Wout transposed.
 
 # %% [markdown] tags=["hint"]
-# x2.view(-1, E).T times dlogits.view(-1, V); dlogits.sum((0, 1)); dlogits times Wout.T.
+# Check by two tokens of one number and one symbol: x2 2 and 3, Wout 4, upstream 10 and 100. dWout must be 320,
+# dbout 110, and dx2 40 and 400.
 
 # %% tags=["backward"]
 dWout = x2.view(-1, E).T @ dlogits.view(-1, V)
@@ -235,31 +236,39 @@ cmp("x2", dx2, x2)
 
 # %% [markdown]
 # # Part 2: the MLP and its residual
-#
+
+# %%
+from grader import show_graph
+
+show_graph("transformer/ex4_block", globals(), names="x1 rstd2 hat2 ln2 W1 b1 pre act W2 b2 mlp x2 logits".split())
+
+# %% [markdown]
 # ### Idea: a residual passes the gradient to both sides
 #
-# `x2 = x1 + mlp`. If a number of `x1` goes up by 0.01, the same number of `x2` goes up by 0.01; the same is
-# true of `mlp`. So the upstream gradient goes to both unchanged. But `x1` feeds `mlp` too, through the
-# normalisation and the MLP, so later a second path comes back to it. With numbers: let y = x + 3x at x = 2,
-# written as a residual, `y = x + branch` with `branch = 3x`. An upstream gradient of 0.5 brings 0.5 directly
-# and 0.5 * 3 = 1.5 through the branch, together 2.0. If you forget the direct path you get 1.5; if you forget
-# the branch, 0.5. Both train, badly.
+# `x2 = x1 + mlp`. If a number of `x1` goes up by 0.01, the same number of `x2` goes up by 0.01; the same is true of
+# `mlp`. So the upstream gradient goes to both unchanged. But `x1` feeds `mlp` too, through the normalisation and
+# the MLP, so later a second path comes back to it. With numbers: let `y = x + branch` with `branch = 3x`. An
+# upstream gradient of 0.5 brings 0.5 directly and 0.5 * 3 = 1.5 through the branch, together 2.0. If you forget the
+# direct path you get 1.5; if you forget the branch, 0.5. Both train, but badly.
 #
 # ## dmlp, dW2, db2, dact
 #
-# `x2 = x1 + mlp`: (4, 6, 10)
+# `x2 = x1 + mlp`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10)
 #
 # `mlp = act @ W2 + b2`: (4, 6, 10) from (4, 6, 40), (40, 10) and (10,)
+#
+# Ask yourself: what does a sum send to `mlp` (4, 6, 10)? And which three rules of part 1 follow?
 
 # %% [markdown] tags=["hint"]
-# What does a sum do with the upstream gradient? After that it is a weight, a bias and an input again.
+# A sum passes the upstream gradient on unchanged. After that it is a weight, a bias and an input again.
 
 # %% [markdown] tags=["hint"]
 # dmlp is dx2. dW2 (40, 10): act as (24, 40), transposed, times dmlp as (24, 10). db2 (10,): sum over dimensions
 # 0 and 1. dact (4, 6, 40): dmlp times W2 transposed.
 
 # %% [markdown] tags=["hint"]
-# dx2.clone(); act.view(-1, 4 * E).T times dmlp.view(-1, E); dmlp.sum((0, 1)); dmlp times W2.T.
+# dmlp has the numbers of dx2, but let it be a tensor of its own, with `clone()`. Then compare with dWout, dbout and
+# dx2: act stands where x2 stood, W2 where Wout stood, and dmlp where dlogits stood.
 
 # %% tags=["backward"]
 dmlp = dx2.clone()
@@ -274,20 +283,23 @@ cmp("b2", db2, b2)
 cmp("act", dact, act)
 
 # %% [markdown]
-# ### Idea: relu is a switch
+# ### Idea: relu is a gate
 #
-# `relu` passes a positive number on and replaces a negative one by 0. So the slope is 1 where `pre` was
-# positive and 0 where it was not. For pre = (2, -3, 0.5) and upstream (0.1, 0.2, 0.3) the gradient is (0.1, 0,
-# 0.3). A unit that is negative for every token of every batch never gets a gradient again. It is called dead.
+# `relu` passes a positive number on and replaces a negative one by 0. So the gate is open, with the slope 1, where
+# `pre` was positive, and closed, with the slope 0, where it was not. For pre = (2, -3, 0.5) and upstream (0.1, 0.2,
+# 0.3) the gradient is (0.1, 0, 0.3). A unit that is negative for every token of every batch never gets a gradient
+# again. It is called dead.
 #
 # ## dpre, dW1, db1, dln2
 #
-# `act = torch.relu(pre)`: (4, 6, 40)
+# `act = torch.relu(pre)`: (4, 6, 40) from (4, 6, 40)
 #
 # `pre = ln2 @ W1 + b1`: (4, 6, 40) from (4, 6, 10), (10, 40) and (40,)
+#
+# Ask yourself: which numbers of `pre` (4, 6, 40) changed `act`, and what is the slope there multiplied by?
 
 # %% [markdown] tags=["hint"]
-# First the switch: for which places was it on? Then weight, bias and input.
+# First the gate: where was it open? Then weight, bias and input, as for the other layer of the MLP.
 
 # %% [markdown] tags=["hint"]
 # dpre (4, 6, 40) is dact where pre > 0, and 0 elsewhere: multiply by the comparison. dW1 (10, 40): ln2 as (24,
@@ -295,7 +307,8 @@ cmp("act", dact, act)
 # W1 transposed.
 
 # %% [markdown] tags=["hint"]
-# dact times (pre > 0); ln2.view(-1, E).T times dpre.view(-1, 4 * E); dpre.sum((0, 1)); dpre times W1.T.
+# In the example pre = (2, -3, 0.5) with dact (0.1, 0.2, 0.3) must give (0.1, 0, 0.3). In a product true counts as 1
+# and false as 0. Then compare with your lines for dW2, db2 and dact.
 
 # %% tags=["backward"]
 dpre = dact * (pre > 0)
@@ -312,11 +325,11 @@ cmp("ln2", dln2, ln2)
 # %% [markdown]
 # ## dgain2, dbias2, dx1
 #
-# `ln2 = hat2 * gain2 + bias2`, and `hat2` is `x1`, normalised: lesson 2
+# `ln2 = hat2 * gain2 + bias2`: (4, 6, 10) from (4, 6, 10), (10,) and (10,); `hat2` is `x1`, normalised, as in lesson 2
 #
-# `x2 = x1 + mlp`: the residual
+# `x2 = x1 + mlp`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10), the residual
 #
-# `x1` reaches the loss past the MLP and through it. Add both.
+# `x1` (4, 6, 10) reaches the loss on two paths: past the MLP, and through it. Their gradients add up.
 #
 # Ask yourself: which gradient arrives past the MLP? And what is $d$ in the formula of lesson 2?
 
@@ -330,8 +343,8 @@ cmp("ln2", dln2, ln2)
 # the last dimension, kept. Add dx2 (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# d = dln2 * gain2. Then dx1 is dx2 plus rstd2 * (d - d.mean(...) - hat2 * (d * hat2).mean(...)), where the dots
-# are -1, keepdim=True.
+# Check the path through the normalisation by the token (1, 3, 8) of lesson 2: d = (3, 0, 0) gives (0.3266, -0.4573,
+# 0.1306). If dx2 is 1 at its three places, dx1 is then (1.3266, 0.5427, 1.1306).
 
 # %% tags=["backward"]
 dgain2 = (dln2 * hat2).sum((0, 1))
@@ -346,12 +359,19 @@ cmp("x1", dx1, x1)
 
 # %% [markdown]
 # # Part 3: attention and its residual
-#
+
+# %%
+inner_names = "x0 rstd1 hat1 ln1 Wq Wk Wv q k v scores weights heads joined Wo bo att x1".split()
+show_graph("transformer/ex4_block", globals(), names=inner_names)
+
+# %% [markdown]
 # ## datt, dWo, dbo, djoined
 #
-# `x1 = x0 + att`: (4, 6, 10)
+# `x1 = x0 + att`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10)
 #
 # `att = joined @ Wo + bo`: (4, 6, 10) from (4, 6, 10), (10, 10) and (10,)
+#
+# Ask yourself: which four lines of part 2 have the same form, and which tensor is `act` (4, 6, 40) there?
 
 # %% [markdown] tags=["hint"]
 # A residual, then a layer with weight and bias. You have written the same four lines for the MLP.
@@ -361,7 +381,8 @@ cmp("x1", dx1, x1)
 # dimensions 0 and 1. djoined (4, 6, 10): datt times Wo transposed.
 
 # %% [markdown] tags=["hint"]
-# dx1.clone(); joined.view(-1, E).T times datt.view(-1, E); datt.sum((0, 1)); datt times Wo.T.
+# Compare with your lines for dmlp, dW2, db2 and dact: dx1 stands where dx2 stood, joined where act stood, and Wo
+# where W2 stood. Let datt be a clone, so that dx1 stays as it is.
 
 # %% tags=["backward"]
 datt = dx1.clone()
@@ -382,7 +403,7 @@ cmp("joined", djoined, joined)
 #
 # `heads = weights @ v`: (4, 2, 6, 5) from (4, 2, 6, 6) and (4, 2, 6, 5)
 #
-# Ask yourself: in which order are the two steps of `joined` undone?
+# Ask yourself: in which order are the two steps of `joined` (4, 6, 10) undone, and which shape is in between?
 
 # %% [markdown] tags=["hint"]
 # Lesson 3, part 2. First cut the channels of djoined into heads again, in the right order.
@@ -392,8 +413,8 @@ cmp("joined", djoined, joined)
 # transposed in its last two dimensions. dv: weights transposed in its last two dimensions times dheads.
 
 # %% [markdown] tags=["hint"]
-# djoined.view(B, T, H, D).transpose(1, 2); dheads times v.transpose(-2, -1); weights.transpose(-2, -1) times
-# dheads.
+# With the numbers of lesson 3: the tokens (1, 2, 3, 4) and (5, 6, 7, 8) of djoined become head 0 with (1, 2) and
+# (5, 6). Then compare with dwh and dvh of that lesson.
 
 # %% tags=["backward"]
 dheads = djoined.view(B, T, H, D).transpose(1, 2)
@@ -408,11 +429,12 @@ cmp("v", dv, v)
 # %% [markdown]
 # ## dscores, dq, dk
 #
-# `weights = torch.softmax(scores.masked_fill(later, float("-inf")), -1)`: (4, 2, 6, 6)
+# `weights = torch.softmax(scores.masked_fill(later, float("-inf")), -1)`: (4, 2, 6, 6) from (4, 2, 6, 6)
 #
 # `scores = q @ k.transpose(-2, -1) * D**-0.5`: (4, 2, 6, 6) from (4, 2, 6, 5) twice
 #
-# Ask yourself: along which dimension do the weights sum to 1? And for which of the two is dscores transposed?
+# Ask yourself: along which dimension of `weights` (4, 2, 6, 6) do the numbers sum to 1? And for which of `q` and
+# `k` is dscores transposed?
 
 # %% [markdown] tags=["hint"]
 # Softmax: upstream minus its weighted mean, times the weight. Then a query sums along its row, and a key along
@@ -424,8 +446,8 @@ cmp("v", dv, v)
 # the power -0.5.
 
 # %% [markdown] tags=["hint"]
-# weights * (dweights - (dweights * weights).sum(-1, keepdim=True)); dscores times k times D**-0.5;
-# dscores.transpose(-2, -1) times q times D**-0.5.
+# A row with the weights (0.25, 0.75) and dweights (2, 6) must give (-0.75, 0.75). And with the queries 1, 2, the
+# keys 3, 4 and dscores ((0.1, 0.2), (0.3, 0.4)), dq is 1.1 and 2.5 and dk is 0.7 and 1.0, before the factor.
 
 # %% tags=["backward"]
 dscores = weights * (dweights - (dweights * weights).sum(-1, keepdim=True))
@@ -445,7 +467,7 @@ cmp("k", dk, k)
 # Product, view and transpose are one line here. Undo them from the right: transpose, reshape, then the product.
 # The rows of a (24, 10) are the tokens, so name the three joined gradients first, and use each twice.
 #
-# Ask yourself: how many paths lead from `ln1` to the loss?
+# Ask yourself: how many lines read `ln1` (4, 6, 10), and so how many paths lead back to it?
 
 # %% [markdown] tags=["hint"]
 # Put the heads of one token side by side again before you multiply. Then three weights, and an input with three
@@ -457,8 +479,9 @@ cmp("k", dk, k)
 # as (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# dq_rows = dq.transpose(1, 2).reshape(-1, E), and so on for k and v. Each weight: ln1.view(-1, E).T times its
-# rows. dln1: (dq_rows times Wq.T plus dk_rows times Wk.T plus dv_rows times Wv.T).view(B, T, E).
+# With the numbers of lesson 3: head 0 with (1, 2) and (5, 6), head 1 with (3, 4) and (7, 8) must become the rows
+# (1, 2, 3, 4) and (5, 6, 7, 8). If a row is (1, 2, 5, 6), the transpose is missing. Then compare with dWq and dx of
+# that lesson.
 
 # %% tags=["backward"]
 dq_rows = dq.transpose(1, 2).reshape(-1, E)
@@ -478,19 +501,22 @@ cmp("ln1", dln1, ln1)
 # %% [markdown]
 # ## dgain1, dbias1, dx0
 #
-# `ln1 = hat1 * gain1 + bias1`, and `hat1` is `x0`, normalised
+# `ln1 = hat1 * gain1 + bias1`: (4, 6, 10) from (4, 6, 10), (10,) and (10,); `hat1` is `x0`, normalised
 #
-# `x1 = x0 + att`: the residual
+# `x1 = x0 + att`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10), the residual
+#
+# Ask yourself: which two paths lead back to `x0` (4, 6, 10), and which of them needs no work?
 
 # %% [markdown] tags=["hint"]
-# The same as dgain2, dbias2 and dx1, one part earlier.
+# The same as dgain2, dbias2 and dx1, one part further down.
 
 # %% [markdown] tags=["hint"]
 # dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1: rstd1 times (d - mean of d
 # - hat1 * mean of d * hat1), plus dx1 for the residual, (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# As for dx1, with dx1 in the place of dx2, and with dln1, gain1, hat1 and rstd1.
+# Compare with your lines for dgain2, dbias2 and dx1: dx1 stands where dx2 stood, and each 2 in the other names
+# becomes a 1.
 
 # %% tags=["backward"]
 dgain1 = (dln1 * hat1).sum((0, 1))
@@ -518,15 +544,18 @@ cmp("x0", dx0, x0)
 # ## dtok, dpos
 #
 # `x0 = tok + pos`: (4, 6, 10) from (4, 6, 10) and (6, 10)
+#
+# Ask yourself: which of `tok` (4, 6, 10) and `pos` (6, 10) was broadcast, and over which dimension?
 
 # %% [markdown] tags=["hint"]
-# A sum passes the gradient on. One of the two was broadcast.
+# A sum passes the gradient on to both. But one of the two has a dimension less than the upstream gradient.
 
 # %% [markdown] tags=["hint"]
 # dtok (4, 6, 10) is dx0 as it is. dpos (6, 10) is dx0 summed over dimension 0, which is not kept.
 
 # %% [markdown] tags=["hint"]
-# dx0.clone(), and dx0.sum(0).
+# In the example position 0 gets 4 and position 1 gets 6. If yours are 2 and 3, you took a mean. dtok has the
+# numbers of dx0; let it be a clone.
 
 # %% tags=["backward"]
 dtok = dx0.clone()
@@ -543,7 +572,7 @@ cmp("pos", dpos, pos)
 #
 # A slice takes the first six rows. The other two were not used.
 #
-# Ask yourself: which shape must the gradient have, and what stands in the last two rows?
+# Ask yourself: which shape must the gradient of `wpe` have, and what stands in its last two rows?
 
 # %% [markdown] tags=["hint"]
 # A row that was not used cannot change the loss.
@@ -552,7 +581,8 @@ cmp("pos", dpos, pos)
 # Zeros like wpe (8, 10), and dpos (6, 10) in its first T rows.
 
 # %% [markdown] tags=["hint"]
-# Make the zeros with zeros_like, then assign dpos to the slice [:T] of them.
+# With a table of three rows of which two are used, and dpos 4 and 6, the answer is 4, 6 and 0. You can assign to a
+# slice as well as read it.
 
 # %% tags=["backward"]
 dwpe = torch.zeros_like(wpe)
@@ -566,19 +596,21 @@ cmp("wpe", dwpe, wpe)
 #
 # `tok = wte[Xb]`: (4, 6, 10) from (27, 10), with the indices `Xb` (4, 6)
 #
-# This is dC of makemore: a lookup scatters, and rows that were used more than once add up. In 24 tokens of 27
-# symbols repeats are certain.
+# This is `dC` of makemore: a lookup scatters, and rows that were used more than once add up. Among 24 letters of
+# names some are the same, for example several a.
+#
+# Ask yourself: to which row of `dwte` (27, 10) does each of the 24 rows of `dtok` go?
 
 # %% [markdown] tags=["hint"]
-# Each of the 24 rows of dtok goes back to the row of wte from which it was copied. What happens when two go to
-# the same row?
+# Each row of dtok goes back to the row of wte from which it was copied. What happens when two go to the same row?
 
 # %% [markdown] tags=["hint"]
 # Zeros like wte (27, 10). `index_add_` along dimension 0 takes a flat list of 24 row numbers and 24 rows of 10
 # numbers.
 
 # %% [markdown] tags=["hint"]
-# On the zeros call index_add_ with 0, Xb.view(-1) and dtok.view(-1, E).
+# A table of three rows of one number, the symbols 0, 2, 0 and the upstream gradients 1, 3, 10: the answer is 11,
+# 0, 3. If row 0 is 10, the second lookup has overwritten the first.
 
 # %% tags=["backward"]
 dwte = torch.zeros_like(wte)
@@ -600,11 +632,11 @@ else:
     print("dwpe is not filled in yet: there is nothing to draw.")
 
 # %% [markdown]
-# # Part 5: GELU, a softer switch
+# # Part 5: GELU, a softer gate
 #
-# GPT-2 uses another activation than relu. GELU multiplies a number by the probability that a random bell-shaped
-# number is smaller: $u \, \Phi(u)$. Large numbers pass, very negative ones become 0, and near zero the change
-# is smooth, so that a unit that is a little negative still gets a gradient. GPT-2 computes it with tanh
+# GPT-2 uses another activation than relu. GELU multiplies a number by the probability that a number drawn from the
+# normal distribution is smaller: $u \, \Phi(u)$. Large numbers pass, very negative ones become 0, and near zero the
+# change is smooth. So a unit that is a little negative still gets a gradient. GPT-2 computes it with tanh
 # (Hendrycks and Gimpel, 2016):
 #
 # $$ inner = \sqrt{2 / \pi} \, (u + 0.044715 \, u^3) \qquad act_2 = \tfrac12 u \, (1 + \tanh(inner)) $$
@@ -634,19 +666,22 @@ dact2 = up.clone()  # (4, 6, 10)
 # %% [markdown]
 # ## du
 #
-# `inner = (2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)` and `act2 = 0.5 * u * (1 + torch.tanh(inner))`: all (4,
-# 6, 10)
+# `inner = (2 / math.pi) ** 0.5 * (u + 0.044715 * u**3)`: (4, 6, 10) from (4, 6, 10)
+#
+# `act2 = 0.5 * u * (1 + torch.tanh(inner))`: (4, 6, 10) from (4, 6, 10) and (4, 6, 10)
+#
+# Ask yourself: in how many places does `u` (4, 6, 10) stand, and what does each path bring?
 
 # %% [markdown] tags=["hint"]
-# Count where u stands. The path through the tanh has three factors.
+# There is one path for each line that reads u. The path through the tanh has three factors.
 
 # %% [markdown] tags=["hint"]
 # Name t = tanh(inner). The direct path: 0.5 * (1 + t). The other: 0.5 * u * (1 - t squared) times the slope of
 # inner, root of 2 / pi times (1 + 3 * 0.044715 * u squared). Their sum times dact2, all (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
-# t = torch.tanh(inner); slope = (2 / math.pi) ** 0.5 * (1 + 3 * 0.044715 * u**2); du is dact2 times (0.5 * (1 +
-# t) + 0.5 * u * (1 - t**2) * slope).
+# At u = 1 with dact2 = 1 the answer is 1.0830. If you get 0.8412, the path through the tanh is missing. If you get
+# 0.2418, the direct one is.
 
 # %% tags=["backward"]
 t = torch.tanh(inner)
@@ -687,7 +722,7 @@ for residual in (True, False):
 # - A residual adds the upstream gradient to what comes back through the branch. Forget one of the two, and
 #   training goes on, only worse.
 # - Biases and gains sum over texts and tokens, the position table over texts, the token table by lookup.
-# - relu is a switch: the slope is 1 or 0. GELU has two paths, because u stands in its formula twice.
+# - relu is a gate: the slope is 1 or 0. GELU has two paths, because u stands in its formula twice.
 # - Everything between `dlogits` and `dwte` was lesson 1, 2 or 3 again, or makemore.
 #
 # Grade the file with `dojo grade`. In [the next lesson](ex5_gpt_training.ipynb) two such blocks learn to write.
