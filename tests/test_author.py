@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import os
 import re
 import shutil
@@ -379,3 +380,13 @@ def test_links_to_other_lessons_lead_to_their_notebooks(exercise: Exercise) -> N
     for link in links:
         track, name = (link.split("/")[1:] if link.startswith("../") else (exercise.track, link))
         assert f"{track}/{name}" in there, link
+
+
+@each_exercise
+def test_no_line_of_a_paragraph_looks_like_the_next_point_of_a_list(exercise: Exercise) -> None:
+    """A sentence wrapped before `- 1` or `1.` is drawn as a list: nobody sees that in the script."""
+    for cell in exercise.cells:
+        lines = cell.text.split("\n") if cell.kind == "markdown" else []
+        for before, line in itertools.pairwise(lines):
+            if re.match(r"([-+*]|\d+\.) ", line):
+                assert not before.strip() or re.match(r"([-+*]|\d+\.) |  ", before), f"{exercise.id}: {line}"

@@ -3,7 +3,7 @@
 A figure is marked in the solution by a comment behind it, such as `1.65<!-- = y -->`: the expression is evaluated in
 the lesson's own names after its solution ran. What is derived for learners has no such marks. `<!-- slow = ... -->`
 marks a figure that takes long, and figures of a lesson that trains are slow as a whole. Three more names are known:
-`mean(numbers)`; `seeds("x")`, what x is with each of six other seeds; and `losses_with(old, new, max_steps=9)`, the
+`mean(numbers)`; `seeds("x")`, what x is with each of the seeds 0 to 5; and `losses_with(old, new, max_steps=9)`, the
 losses of the lesson's loop with other text and other parameters.
 """
 
@@ -69,7 +69,8 @@ def helpers(path: Path) -> dict[str, Any]:
     """What an expression may use besides the lesson's own names."""
 
     def seeds(expression: str) -> list[float]:
-        return [float(eval(expression, names_after(path, last="backward", seed=seed))) for seed in range(6)]
+        last = "evaluation" if 'tags=["evaluation"]' in path.read_text(encoding="utf-8") else "backward"
+        return [float(eval(expression, names_after(path, last=last, seed=seed))) for seed in range(6)]
 
     def losses_with(old: str = "", new: str = "", **parameters: object) -> list[float]:
         text = re.sub(rf"{MARK.pattern}.*? -->", "", path.read_text(encoding="utf-8"))
@@ -79,7 +80,7 @@ def helpers(path: Path) -> dict[str, Any]:
     def mean(numbers: Sequence[float]) -> float:
         return sum(numbers) / len(numbers)
 
-    return {"math": math, "torch": torch, "seeds": seeds, "losses_with": cache(losses_with), "mean": mean}
+    return {"math": math, "torch": torch, "seeds": cache(seeds), "losses_with": cache(losses_with), "mean": mean}
 
 
 def lessons() -> Iterator[Any]:

@@ -127,7 +127,7 @@ dZ1 = Z1.grad.clone()
 #
 # `penalty = decay / 2 * ((W1**2).sum() + (W2**2).sum())`: () from (10, 64) and (10, 10)
 #
-# `W2` feeds into two atoms, so it gets the sum of two paths.
+# Two atoms read `W2` (10, 10), so it gets the sum of two paths.
 #
 # ### Idea: a penalty pulls every weight toward zero
 #
@@ -143,7 +143,7 @@ dZ1 = Z1.grad.clone()
 # A step against this slope makes each weight smaller by the same share. The sign takes care of itself: a negative
 # weight is raised. The batch does not matter here, so there is no `m`.
 #
-# Ask yourself: what comes through the product, and what through the penalty?
+# Ask yourself: what does `W2` (10, 10) get through the product, and what through the penalty?
 
 # %% tags=["backward"]
 dW2 = ...
@@ -163,7 +163,7 @@ cmp("W2", dW2, W2)
 # its bias should be low, and pulling it toward zero would be a mistake in every prediction. So the penalty leaves
 # the biases out. The same is true of the gains of a normalisation layer.
 #
-# Ask yourself: how many paths does `b2` have?
+# Ask yourself: how many paths lead back to `b2` (10, 1)?
 
 # %% tags=["backward"]
 db2 = ...
@@ -177,6 +177,8 @@ cmp("b2", db2, b2)
 # `Z1 = W1 @ X + b1`: (10, 100) from (10, 64), (64, 100) and (10, 1)
 #
 # `penalty = decay / 2 * ((W1**2).sum() + (W2**2).sum())`: () from (10, 64) and (10, 10)
+#
+# Ask yourself: which two lines read `W1` (10, 64), and what does each of them bring?
 
 # %% tags=["backward"]
 dW1 = ...
@@ -188,6 +190,8 @@ cmp("W1", dW1, W1)
 # ## db1
 #
 # `Z1 = W1 @ X + b1`: (10, 100) from (10, 64), (64, 100) and (10, 1)
+#
+# Ask yourself: does `b1` (10, 1) stand in the penalty?
 
 # %% tags=["backward"]
 db1 = ...
@@ -202,9 +206,8 @@ cmp("b1", db1, b1)
 #
 # $$W \leftarrow W - \eta\,(dW_L + \lambda W) = (1 - \eta\lambda)\,W - \eta\,dW_L$$
 #
-# where $dW_L$ is the gradient of `L` alone. On the left the decay is part of the gradient. On the right the
-# weight first shrinks by a factor, and then comes the step of the loss that everybody knows. It is one and the
-# same number.
+# where $dW_L$ is the gradient of `L` alone. On the left the decay is part of the gradient. On the right the weight
+# first shrinks by a factor, and then comes the usual step of the loss. Both give the same number.
 #
 # ### Idea: numbers
 #
@@ -217,6 +220,9 @@ cmp("b1", db1, b1)
 # the gradients `dW` and `db` of the loss **without** penalty, the number of steps, the rate and the decay. It
 # returns `W` and `b` after these steps. It does not change the tensors that it was given.
 #
+# Ask yourself: to which of the two gradients does the decay add something, `dW` in the shape of `W` or `db` in the
+# shape of `b`?
+#
 # ## descend_with_penalty
 
 # %% tags=["backward"]
@@ -226,6 +232,8 @@ def descend_with_penalty(W, b, gradients, steps, rate, decay):
 
 # %% [markdown]
 # ## descend_with_shrinking
+#
+# Ask yourself: by which factor does `W` shrink in one step, and does `b` shrink, too?
 
 # %% tags=["backward"]
 def descend_with_shrinking(W, b, gradients, steps, rate, decay):
@@ -253,12 +261,12 @@ if None not in ways:
 # the penalty. The bias goes to 1.99, nearly all the way.
 
 # %% [markdown]
-# # Part 3: where the two part ways
+# # Part 3: where the two differ
 #
 # Adam divides each gradient by its own usual size before the step. If the decay is inside the gradient, it is
-# divided as well. So two weights of the same size decay at different speeds. Take two weights that both start at
-# 1. Their loss gradients are random with mean zero, one of size 10 and one of size 0.1, so the loss itself pulls
-#    nowhere, and only the decay should matter. After 2,000 steps:
+# divided as well. So two weights of the same size decay at different speeds. For example, take two weights that
+# both have the value 1 at the start. The gradients of their loss are random with mean zero, one of size 10 and one
+# of size 0.1. So the loss pulls in no direction, and only the decay should matter. After 2,000 steps:
 
 # %%
 sizes_of_gradients = torch.tensor([10.0, 0.1])
@@ -308,9 +316,9 @@ plots.show(figure)
 # | 0.003 | 0.036 | 0.365 | 0.153 |
 # | 0.1 | 1.190 | 1.452 | 0.046 |
 #
-# A little decay makes the network worse on what it has seen and slightly better on what it has not. Too much
-# makes it bad at both. The gain is small here. It is not a miracle cure, and more data helps more. The cell that
-# measures the table takes a few seconds. Set `measure = True` to run it.
+# A little decay makes the network worse on what it has seen and slightly better on what it has not. Too much makes
+# it bad at both. The gain is small here, and more data would help more. The cell that measures the table takes a
+# few seconds. Set `measure = True` to run it.
 
 # %%
 from functools import cache
@@ -363,7 +371,8 @@ if measure:
 # - For Adam it is not. Use AdamW, where the shrinking stands outside of the averages.
 # - Leave biases and the gains of normalisation layers out.
 #
-# Go on with [Classifier 4](ex4_dropout.ipynb): another cure, one that throws away half of the network.
+# Go on with [Classifier 4](ex4_dropout.ipynb): another cure, one that switches off half of the network in each
+# step.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.
@@ -426,7 +435,8 @@ if measure:
 # <details>
 # <summary>dW2: hint 3</summary>
 #
-# The matrix product of dZ2 and A1.T, plus decay * W2.
+# A weight of 3 that gets 0.2 through the product must get 0.5 in all, with the decay 0.1. If it gets 0.8, the half
+# in the penalty was forgotten.
 #
 # </details>
 
@@ -450,7 +460,7 @@ if measure:
 # <details>
 # <summary>db2: hint 3</summary>
 #
-# Call sum on dZ2 with dim=1 and keepdim=True, and add nothing.
+# A row of dZ2 with (0.5, -1) gives -0.5, whatever the decay and the bias are. All rows together are a column.
 #
 # </details>
 
@@ -474,7 +484,7 @@ if measure:
 # <details>
 # <summary>dW1: hint 3</summary>
 #
-# The matrix product of dZ1 and X.T, plus decay * W1.
+# Compare with your line for dW2: dZ1 stands where dZ2 stood, X where A1 stood, and W1 where W2 stood.
 #
 # </details>
 
@@ -498,7 +508,7 @@ if measure:
 # <details>
 # <summary>db1: hint 3</summary>
 #
-# Call sum on dZ1 with dim=1 and keepdim=True.
+# Compare with your line for db2: dZ1 stands where dZ2 stood.
 #
 # </details>
 
@@ -523,8 +533,8 @@ if measure:
 # <details>
 # <summary>descend_with_penalty: hint 3</summary>
 #
-# For each step: dW, db = gradients(W, b); W, b = W - rate * (dW + decay * W), b - rate * db. After the loop
-# return W, b.
+# One step from a weight of 3 with the gradient 2, the rate 0.5 and the decay 0.1 must give 1.85. A bias of 1 with
+# the gradient 2 must become 0. If it becomes -0.05, it was decayed.
 #
 # </details>
 
@@ -548,6 +558,7 @@ if measure:
 # <details>
 # <summary>descend_with_shrinking: hint 3</summary>
 #
-# For each step: dW, db = gradients(W, b); W, b = (1 - rate * decay) * W - rate * dW, b - rate * db. Return W, b.
+# The numbers of the other function must come out again: 1.85 for the weight, 0 for the bias. If the weight is 1.7,
+# the factor lacks the rate.
 #
 # </details>

@@ -15,10 +15,10 @@
 #
 # *About 25 minutes. Difficulty 1 of 5. You need the chain rule from foundations 1.*
 #
-# A neuron takes a number, multiplies it by a weight, adds a bias and squeezes the result between 0 and 1. Every
-# layer of every classifier is made of lines like these. In this lesson you send the loss of one neuron back to
-# its weight, its bias and its input. Then you see four atoms melt into a subtraction, `a - y`. That subtraction
-# is why libraries want the number **before** the sigmoid.
+# A neuron takes a number, multiplies it by a weight, adds a bias, and maps the result to a number between 0 and 1.
+# Layers are made of many such lines. In this lesson you compute how the loss of one neuron changes with its weight,
+# its bias and its input. Then you see that sigmoid and loss together have a gradient that is only a subtraction,
+# `a - y`. Because of it libraries want the number **before** the sigmoid.
 #
 # ## A bug that really happens
 #
@@ -127,8 +127,8 @@ loss.backward()
 #
 # `a` stands in two places of this line. So it has two paths to the loss, and the gradient is the sum of both.
 #
-# Ask yourself: what is the slope of `log(a)`, and what is the slope of `log(1 - a)`? The second one has an inner
-# part.
+# Ask yourself: what is the slope of `log(a)` for `a` (), and what is that of `log(1 - a)`? The second one has an
+# inner part.
 #
 # ### Idea: a minus inside
 #
@@ -158,9 +158,9 @@ cmp("a", da, a)
 #
 # $$\frac{da}{dz} = a\,(1 - a)$$
 #
-# The forward pass has computed $a$ already, therefore the slope costs one multiplication. On paper: at $z = 0$ we
-# have $a = 0.5$ and the slope is 0.5 · 0.5 = 0.25. Check: the sigmoid of 0.1 is 0.52498, so it moved by 0.02498
-# for a step of 0.1.
+# The forward pass has computed $a$ already, so the slope costs one multiplication. On paper: at $z = 0$ we have
+# $a = 0.5$ and the slope is 0.5 · 0.5 = 0.25. Check: the sigmoid of 0.1 is 0.52498, so it moved by 0.02498 for a
+# step of 0.1.
 #
 # No sigmoid is ever steeper than that 0.25. So four sigmoids in a row pass on at most 0.25 to the fourth, 0.0039,
 # of a gradient, if the weights between them are about 1. This is why deep networks of sigmoids learned so slowly;
@@ -188,7 +188,7 @@ figure.set_label(
 plots.show(figure)
 
 # %% [markdown]
-# Ask yourself: what is upstream here, and what is local?
+# Ask yourself: which gradient is upstream of `z` (), and what is the local derivative?
 
 # %% tags=["backward"]
 dz = ...
@@ -242,7 +242,7 @@ cmp("x1", dx1, x1)
 #
 # If `b` goes up by 0.01, `z` goes up by 0.01.
 #
-# Ask yourself: what is the local derivative of a sum?
+# Ask yourself: what is the local derivative of a sum with respect to `b` ()?
 
 # %% tags=["backward"]
 db = ...
@@ -270,8 +270,10 @@ cmp("b", db, b)
 # network. To apply it twice is another bug that really happens: the network still learns, only badly, so nobody
 # notices.
 #
-# Write `dz_in_one_step(z, y)`: it gets a tensor of any shape and labels of the same shape, and returns the
-# gradient of the summed loss with respect to `z`. It has to be right for `z = 50` and for `z = -50` too.
+# Ask yourself: which of the letters in $a - y$ is not an argument of the function, and how do you get it from `z`?
+#
+# Write `dz_in_one_step(z, y)`: it gets a tensor of any shape and labels of the same shape, and returns the gradient
+# of the summed loss with respect to `z`. It has to be right for `z = 50` and for `z = -50` too.
 
 # %% tags=["backward"]
 def dz_in_one_step(z, y):
@@ -347,7 +349,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>da: hint 3</summary>
 #
-# Minus y over a, plus (1 - y) over (1 - a).
+# At a = 0.5 with the label 0.3 the answer must be -0.6 + 1.4 = 0.8. If you get -2, both terms have the same sign.
 #
 # </details>
 
@@ -372,7 +374,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>dz: hint 3</summary>
 #
-# The product of da, a and (1 - a).
+# Where a is 0.8 and da is 2 the answer must be 2 * 0.16 = 0.32.
 #
 # </details>
 
@@ -396,7 +398,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>dw1: hint 3</summary>
 #
-# The product of dz and x1.
+# With dz = -0.5 and x1 = 3 the answer must be -1.5.
 #
 # </details>
 
@@ -420,7 +422,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>dx1: hint 3</summary>
 #
-# The product of dz and w1.
+# With dz = -0.5 and w1 = 4 the answer must be -2.
 #
 # </details>
 
@@ -444,7 +446,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>db: hint 3</summary>
 #
-# db is dz.
+# Where dz is -0.5 the answer must be -0.5, too.
 #
 # </details>
 
@@ -452,7 +454,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>dz_in_one_step: hint 1</summary>
 #
-# Only two quantities are left in the formula. Which of the two do you have to compute from z?
+# Two quantities are left in the formula. The label is given, and the activation is computed as in the forward pass.
 #
 # </details>
 
@@ -469,6 +471,7 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # <details>
 # <summary>dz_in_one_step: hint 3</summary>
 #
-# Return torch.sigmoid(z) minus y.
+# For z = 0 with the label 1 it must return -0.5, and for z = 50 with the label 0 it must return 1. If you see `nan`
+# there, something is still divided.
 #
 # </details>

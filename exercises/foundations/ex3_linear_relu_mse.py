@@ -22,9 +22,9 @@
 #
 # ## A bug that really happens
 #
-# The network returns one number for each example, with the shape (1000, 1). The targets have the shape (1000,).
-# So somebody writes `((out - y) ** 2).mean()`. No error, a number comes out, the loss even falls. But the network
-# learns to answer the same number for every example. Look at the shape of the difference:
+# The network returns one number for each example, with the shape (1000, 1). The targets have the shape (1000,). So
+# somebody writes `((out - y) ** 2).mean()`. No error appears, a number comes out, and the loss even falls. But the
+# network learns to answer the same number for every example. Look at the shape of the difference:
 
 # %% tags=["colab"]
 import sys
@@ -159,7 +159,7 @@ print("torch.allclose:", torch.allclose(far_too_small, truth))
 # How many were averaged here? One for each example, 1,000. It is the batch that counts, and not the number of
 # elements of some other tensor such as the pixels.
 #
-# Ask yourself: what does the square bring, and what does the mean?
+# Ask yourself: what does the square bring to a number of `diff` (1000,), and what does the mean?
 
 # %% tags=["backward"]
 ddiff = ...
@@ -181,7 +181,7 @@ cmp("diff", ddiff, diff)
 # If you leave it out, the next lines combine a (1000,) with a (1000, 50). PyTorch may then broadcast along the
 # wrong dimension and say nothing.
 #
-# Ask yourself: what is the slope of the subtraction, and which shape must the answer have?
+# Ask yourself: what is the slope of the subtraction for `out` (1000, 1), and which shape must the answer have?
 
 # %% tags=["backward"]
 dout = ...
@@ -231,9 +231,10 @@ cmp("l2", dl2, l2)
 # Each weight is used once for every example, so it has one path to the loss for every example, and the paths add
 # up.
 #
-# Write it with the contributions in sight: first all of them as a tensor (1000, 50, 1), one matrix (50, 1) for
-# each example, then the sum over the examples. `l2.unsqueeze(-1)` is (1000, 50, 1), `dout.unsqueeze(1)` is (1000,
-# 1, 1).
+# Ask yourself: how many times is each number of `w2` (50, 1) used in one forward pass?
+#
+# Write it with the contributions in sight: first all of them as a tensor (1000, 50, 1), one matrix (50, 1) for each
+# example, then the sum over the examples. `l2.unsqueeze(-1)` is (1000, 50, 1), `dout.unsqueeze(1)` is (1000, 1, 1).
 
 # %% tags=["backward"]
 dw2 = ...
@@ -249,7 +250,7 @@ cmp("w2", dw2, w2)
 # The one number of `b2` is added in every row: it is broadcast over the batch. A broadcast forward is a sum
 # backward, because each of the 1,000 uses is a path.
 #
-# Ask yourself: over which dimension was it broadcast, and which shape must be left?
+# Ask yourself: over which dimension was `b2` (1,) broadcast, and which shape must be left?
 
 # %% tags=["backward"]
 db2 = ...
@@ -276,8 +277,10 @@ cmp("b2", db2, b2)
 # often forget to multiply by the upstream gradient, because "the derivative of ReLU is 0 or 1" sounds like the
 # whole story.
 #
-# A neuron whose gate is closed for every example gets no gradient at all. It is called dead, and no training step
-# can wake it up again through this path. After the answer there is a picture of the gates.
+# A neuron whose gate is closed for every example gets no gradient at all. It is called dead, because no training
+# step moves its weights any more. After the answer there is a picture of the gates.
+#
+# Ask yourself: which numbers of `l1` (1000, 50) changed `l2`, and by what is the slope there multiplied?
 
 # %% tags=["backward"]
 dl1 = ...
@@ -352,8 +355,8 @@ for way in ("matrix product", "broadcast and sum"):
 #
 # `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
 #
-# Ask yourself: which weight connects pixel $j$ with neuron $k$? What is its slope in example $i$, and what is
-# upstream of it?
+# Ask yourself: which number of `w1` (784, 50) connects pixel $j$ with neuron $k$? What is its slope in example $i$,
+# and what is upstream of it?
 
 # %% tags=["backward"]
 dw1 = ...
@@ -366,7 +369,7 @@ cmp("w1", dw1, w1)
 #
 # `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
 #
-# Ask yourself: what did you do for `b2`?
+# Ask yourself: over which dimension of `l1` (1000, 50) was `b1` (50,) broadcast?
 
 # %% tags=["backward"]
 db1 = ...
@@ -401,6 +404,8 @@ cmp("b1", db1, b1)
 # `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
 #
 # Nobody trains the pixels. But if another layer stood below, this would be its upstream gradient.
+#
+# Ask yourself: which arrangement of `dl1` (1000, 50) and `w1` (784, 50) has the shape of `x` (1000, 784)?
 
 # %% tags=["backward"]
 dx = ...
@@ -415,6 +420,8 @@ cmp("x", dx, x)
 # `y = x @ w + b`. It gets the layer's input `x` (n, inputs), its weights `w` (inputs, outputs) and the upstream
 # gradient `dy` (n, outputs). It returns three gradients in this order: `dx`, `dw` and `db`, the first two as matrix
 # products. The bias itself is not among the arguments, because no gradient depends on it.
+#
+# Ask yourself: which of the three gradients sums over the examples, and which over the outputs?
 #
 # On paper, one example and two inputs: $x = (3, 4)$, the weights $(10, 20)$ as a column, upstream 0.5. Then `dx` is
 # $(5, 10)$, `dw` is the column $(1.5, 2)$ and `db` is 0.5.
@@ -499,7 +506,7 @@ else:
 # <details>
 # <summary>ddiff: hint 3</summary>
 #
-# Two times diff, divided by n.
+# The differences (3, -1) with n = 2 must give (3, -1). With n = 1,000 a difference of 5 gives 0.01.
 #
 # </details>
 
@@ -524,7 +531,8 @@ else:
 # <details>
 # <summary>dout: hint 3</summary>
 #
-# Call unsqueeze(-1) on ddiff.
+# A ddiff of (7, 8) must become a column, 7 above 8, with the shape (2, 1). If you have (1, 2), the dimension stands
+# at the wrong end: -1 means the last place.
 #
 # </details>
 
@@ -549,7 +557,8 @@ else:
 # <details>
 # <summary>dl2: hint 3</summary>
 #
-# Multiply dout by w2.T, place by place, with an asterisk.
+# In the example the upstream gradient 0.5 and the weights (10, 20) must give (5, 10). An asterisk multiplies place
+# by place and broadcasts.
 #
 # </details>
 
@@ -575,7 +584,8 @@ else:
 # <details>
 # <summary>dw2: hint 3</summary>
 #
-# Put the product of l2.unsqueeze(-1) and dout.unsqueeze(1) into brackets and call sum(0) on it.
+# In the example the answer is -3.5 above -4. If your answer has three dimensions, the sum over the examples is
+# still missing.
 #
 # </details>
 
@@ -599,7 +609,7 @@ else:
 # <details>
 # <summary>db2: hint 3</summary>
 #
-# Call sum(0) on dout.
+# Two examples with the upstream gradients 0.5 and -1 give -0.5, one number with the shape (1,).
 #
 # </details>
 
@@ -607,7 +617,7 @@ else:
 # <details>
 # <summary>dl1: hint 1</summary>
 #
-# Which numbers of l1 have changed l2? Only these can have a gradient.
+# Look at the table: how do you get from the line of the local slope to the last line?
 #
 # </details>
 
@@ -624,7 +634,8 @@ else:
 # <details>
 # <summary>dl1: hint 3</summary>
 #
-# The comparison l1 > 0 gives true and false, which count as 1 and 0 in a product. Multiply it by dl2.
+# In the table the answer is (0, -0.2, 0.4). A comparison gives true and false, and in a product they count as 1
+# and 0.
 #
 # </details>
 
@@ -650,7 +661,8 @@ else:
 # <details>
 # <summary>dw1: hint 3</summary>
 #
-# Put the product of x.unsqueeze(-1) and dl1.unsqueeze(1) into brackets and call sum(0) on it.
+# Two examples with one pixel, 3 and 5, and two neurons, dl1 (0.5, 1) and (-1, 2): the two weights get 1.5 - 5 =
+# -3.5 and 3 + 10 = 13, with the shape (1, 2).
 #
 # </details>
 
@@ -674,7 +686,7 @@ else:
 # <details>
 # <summary>db1: hint 3</summary>
 #
-# Call sum(0) on dl1.
+# Two examples with dl1 (0.5, 1) and (-1, 2) give (-0.5, 3): two numbers, one dimension.
 #
 # </details>
 
@@ -682,7 +694,7 @@ else:
 # <details>
 # <summary>dx: hint 1</summary>
 #
-# The answer is (1000, 784), and the 50 neurons have to be summed away.
+# The 50 neurons have to be summed away. So they must meet in the middle of the product.
 #
 # </details>
 
@@ -698,7 +710,8 @@ else:
 # <details>
 # <summary>dx: hint 3</summary>
 #
-# The matrix product of dl1, on the left, and w1.T, on the right.
+# One example with dl1 (0.5, -1), and one pixel whose weights to the two neurons are (10, 20): the answer is 5 - 20
+# = -15.
 #
 # </details>
 
@@ -723,6 +736,7 @@ else:
 # <details>
 # <summary>linear_backward: hint 3</summary>
 #
-# Return three things with commas between them: dy @ w.T, then x.T @ dy, then dy.sum(0).
+# The example on paper must give (5, 10), the column (1.5, 2), and 0.5. A return with commas gives back several
+# things, in the order in which they stand.
 #
 # </details>

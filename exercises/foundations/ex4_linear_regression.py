@@ -25,7 +25,8 @@
 # Somebody updates the weight first and then computes the gradient of the bias with the new weight. The loss still
 # falls, the line still fits, and so the mistake stays in the code for years. But it is another algorithm: the two
 # gradients belong to two different lines. In a deep network it is worse, because the lower layers then get
-# gradients through weights that never made this forward pass. All gradients first, then all updates.
+# gradients through weights that never made this forward pass. The cure is an order: all gradients first, then all
+# updates.
 #
 # <!-- dojo: foundations/ex4_linear_regression -->
 
@@ -85,7 +86,7 @@ loss = (diff**2).mean()  # ()
 #
 # `pred = W * x + b`: (100, 1) from (), (100, 1) and ()
 #
-# `W` is one number that is used for all 100 points.
+# `W` is one number () that is used for all 100 points.
 #
 # ### Idea: one number, many points
 #
@@ -96,7 +97,7 @@ loss = (diff**2).mean()  # ()
 # By the formula: each point brings $2 \cdot \text{diff} \cdot x$, which is $2 \cdot (-2) \cdot 1 = -4$ and
 # $2 \cdot 4 \cdot 3 = 24$. The mean of the two is 10.
 #
-# Ask yourself: what does one point bring, and what does the mean do?
+# Ask yourself: what does one point bring to the gradient of `W` (), and what does the mean do?
 
 # %% tags=["backward"]
 dW = ...
@@ -113,7 +114,7 @@ cmp("W", dW, W)
 #
 # With the two points above: raise `b` by 0.01 and both differences rise by 0.01.
 #
-# Ask yourself: what stands in the place of `x` now?
+# Ask yourself: the line multiplies `W` by `x` (100, 1). What does it multiply `b` () by?
 
 # %% tags=["backward"]
 db = ...
@@ -194,6 +195,8 @@ plots.show(figure)
 # 1. computes `pred`, `diff` and the loss, and keeps the loss in a list, before anything changes;
 # 2. computes `dW` and `db`, both from the same `diff`;
 # 3. moves `W` and `b` against their gradients.
+#
+# Ask yourself: which of these lines must not see the changed `W`?
 #
 # It returns `W`, `b` and the list of losses. Write `W = W - ...` and not `W -= ...`: the second form would change
 # the caller's own array.
@@ -303,7 +306,8 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # <details>
 # <summary>dW: hint 3</summary>
 #
-# The mean of 2 * diff * x.
+# The two points of the example must give 10. If you get 20, you took the sum and not the mean. If you get 2, the x
+# is missing.
 #
 # </details>
 
@@ -327,7 +331,7 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # <details>
 # <summary>db: hint 3</summary>
 #
-# The mean of 2 * diff.
+# The two points of the example, with the differences (-2, 4), must give (-4 + 8) / 2 = 2.
 #
 # </details>
 
@@ -335,8 +339,7 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # <details>
 # <summary>descend: hint 1</summary>
 #
-# Copy the three forward lines and your two gradients into a loop over range(steps). Which of these lines must not
-# see the changed W?
+# Copy the three forward lines and your two gradients into a loop over range(steps). The updates come last.
 #
 # </details>
 
@@ -353,7 +356,8 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # <details>
 # <summary>descend: hint 3</summary>
 #
-# losses = []. For each step: the forward lines; losses.append(float((diff**2).mean())); dW and db as above; then
-# W = W - rate * dW and b = b - rate * db. After the loop return W, b, losses.
+# One step with the points x = (1, 3) and y = (2, -4), from W = 0 and b = 0 with the rate 0.1: the differences are
+# those of the example, so the loss is 10, dW is 10 and db is 2. It must return W = -1, b = -0.2 and the losses
+# [10]. If b comes out as 0.2, its gradient has seen the changed W.
 #
 # </details>

@@ -832,8 +832,8 @@ for residual in (True, False):
 # <details>
 # <summary>dgain1, dbias1, dx0: hint 2</summary>
 #
-# dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1: rstd1 times (d - mean of d
-# - hat1 * mean of d * hat1), plus dx1 for the residual, (4, 6, 10).
+# dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1, the path through the
+# normalisation is rstd1 times (d - mean of d - hat1 * mean of d * hat1). Add dx1 for the residual, (4, 6, 10).
 #
 # </details>
 

@@ -15,10 +15,10 @@
 #
 # *About 90 minutes, and a minute for the computer. Difficulty 5 of 5. You need lessons 1 to 4 of this track.*
 #
-# Two blocks, embeddings below and a loss on top: that is a GPT, only small. In lesson 4 you computed the gradients of
-# one block for one batch. Here you write the whole loop, and no line of it asks autograd for anything: forward,
-# backward through both blocks, and the update with AdamW, the optimiser of nearly all language models. After a minute
-# of training it writes names, letter by letter, line breaks included.
+# Two blocks, embeddings below and a loss on top: that is a GPT, only small. In lesson 4 you computed the gradients
+# of one block for one batch. Here you write the whole loop, and no line of it asks autograd for anything: forward,
+# backward through both blocks, and the update with AdamW, the optimiser of most language models. After less than a
+# minute of training it writes names, letter by letter, line breaks included.
 #
 # There is one thing to fill in: the cell that now says `losses = ...`. Your lines from lesson 4 are most of what you
 # need.
@@ -27,14 +27,14 @@
 #
 # They are all in the optimiser, and none of them stops a program:
 #
-# - **Decay inside the moments.** Adam with `weight_decay` in most older code adds the decay to the gradient. Adam
-#   then divides it by the gradient's own size, so the weights that need decay most get least. AdamW takes it out of
-#   the gradient (Loshchilov and Hutter, 2017).
-# - **No bias correction.** The first steps are then ten times too small or three times too large, depending on which
-#   of the two corrections is missing.
+# - **Decay inside the moments.** Adam with `weight_decay` adds the decay to the gradient, and then divides the sum
+#   by the usual size of the gradient. So a weight with large gradients hardly decays at all. AdamW takes the decay
+#   out of the gradient (Loshchilov and Hutter, 2017, [arXiv:1711.05101](https://arxiv.org/abs/1711.05101)).
+# - **Half a bias correction.** Adam corrects two running means. If only the first is corrected, the first step of
+#   this loop is ten times too large; if only the second is, it is ten times too small.
 # - **Decay on biases and gains.** A gain that decays toward 0 switches its channel off.
 #
-# A loss curve shows none of this clearly. The grader takes your loop step by step beside autograd and
+# A loss curve shows none of this clearly. The grader runs your loop step by step beside autograd and
 # `torch.optim.AdamW`, so it sees each of them.
 #
 # <!-- dojo: transformer/ex5_gpt_training -->
@@ -177,7 +177,7 @@ def block(x, i, gains, shifts, Wqkv, Wo, W1, b1, W2, b2):
 # ## The forward pass of one step
 #
 # These are the lines that your loop repeats, the draw of the batch included. In your loop keep the second result of
-# `block` as well: `x1, saved1 = block(x0, 0, ...)`.
+# `block` as well, for example `x1, saved1 = block(x0, 0, ...)`, because the backward pass reads from it.
 
 # %% tags=["forward"]
 starts = torch.randint(0, len(train_data) - T, (B,), generator=g)  # (24,)
@@ -224,10 +224,12 @@ loss = F.cross_entropy(logits.view(-1, V), Yb.view(-1))  # ()
 # ### Idea: bias correction
 #
 # Both start at 0, so they are too small in the beginning. After the first step with the gradient 2, m is 0.1 * 2 =
-# 0.2 and v is 0.01 * 4 = 0.04. The step would be 0.2 / 0.2 = 1, and with other betas something else. Divide m by
-# $1 - \beta_1^t$ and v by $1 - \beta_2^t$, where t counts from 1. At t = 1 that is 0.2 / 0.1 = 2 and 0.04 / 0.01 = 4:
-# the gradient and its square. The step is 2 / 2 = 1 times the learning rate. At t = 100 the first divisor is
-# 0.99997, so the correction is over.
+# 0.2 and v is 0.01 * 4 = 0.04. The mean of a single gradient 2 should be 2, and that of its square 4. So divide m
+# by $1 - \beta_1^t$ and v by $1 - \beta_2^t$, where t counts from 1. At t = 1 that is 0.2 / 0.1 = 2 and 0.04 / 0.01
+# = 4. The step is $2 / \sqrt 4 = 1$ times the learning rate.
+#
+# At t = 100 the first divisor is 0.99997, so its correction is over. The second is still 0.63, because $\beta_2$
+# forgets more slowly. At t = 1,000 it is 0.99996.
 #
 # `step` counts from 0, so t is `step + 1`. With `step` you divide by zero at once.
 #
@@ -240,8 +242,8 @@ loss = F.cross_entropy(logits.view(-1, V), Yb.view(-1))  # ()
 #
 # $$ p \leftarrow p \,(1 - lr \cdot decay) - lr \, \frac{\hat m}{\sqrt{\hat v} + \epsilon} $$
 #
-# If you add `decay * p` to the gradient instead, it goes into m and v and is divided by $\sqrt v$: a weight with
-# large gradients then hardly decays. For plain descent both are the same, for Adam they are not.
+# If you add `decay * p` to the gradient instead, it goes into m and v and is divided by $\sqrt v$, so a weight with
+# large gradients hardly decays. For plain descent both are the same, for Adam they are not.
 #
 # ### In place, and without autograd
 #
@@ -253,9 +255,9 @@ loss = F.cross_entropy(logits.view(-1, V), Yb.view(-1))  # ()
 # ### A check first
 #
 # Before you train, compute the gradients of one step and compare them with autograd's. The grader does it for you:
-# `dojo grade` runs a few steps of your loop beside the truth. It names the first tensor that departs. `dojo train`
-# runs the loop in full, in about 15 seconds on one core. The tensors are small, so several threads would only wait
-# for each other: the next cell asks for one.
+# `dojo grade` runs a few steps of your loop beside the truth. It names the first step and the first tensor that are
+# not the same. `dojo train` runs the loop in full, in well under a minute on one core. The tensors are small, so
+# several threads would only wait for each other: the next cell asks for one.
 
 # %%
 torch.set_num_threads(1)
@@ -265,7 +267,8 @@ torch.set_num_threads(1)
 #
 # Write the loop. `losses` is a list with one float per step: the loss of that step's batch, before the update.
 #
-# Ask yourself before each line of the backward pass: what did the forward line read, and how many paths leave it?
+# Ask yourself before each line of the backward pass: which tensors did the forward line read, which of them have a
+# second path, and which shape must the gradient have?
 
 # %% tags=["training"]
 losses = ...
@@ -347,9 +350,11 @@ print(sample)
 #
 # - The backward pass of a stack is the backward pass of one block, run from the last block to the first.
 # - Adam divides by the size of the gradients, so every weight moves by about the learning rate.
-# - Bias correction counts from 1. It matters in the first steps only, but these decide a lot.
+# - Bias correction counts from 1. It matters in the first hundreds of steps, where a wrong one makes the steps too
+#   large or too small.
 # - AdamW decays beside the gradient. Biases, gains and shifts do not decay.
-# - A model that starts far above log V has a wrong start, one that falls far below what is possible has a leak.
+# - Know what loss to expect. One that starts far above log V was drawn too large, and one that falls far below what
+#   is possible sees its labels.
 #
 # Grade the file with `dojo grade`, train it with `dojo train`. [The last lesson](ex6_data_parallel.ipynb) of this
 # track splits a batch over several machines.
@@ -373,9 +378,9 @@ print(sample)
 # <summary>losses: hint 1</summary>
 #
 # Begin with the forward cell under `for step in tqdm(range(max_steps)):` and print the first losses. Then dlogits,
-# Wout, bout. Then one block: copy your lines of lesson 4, with `saved[...]` for the tensors of the forward pass and
-# with `[i]` behind each parameter. Last the tables, and only then the update. Two lists of zeros, made before the
-# loop, hold m and v.
+# dWout, dbout. Then one block: copy your lines of lesson 4, with `saved[...]` for the tensors of the forward pass
+# and with `[i]` behind each parameter. Last the tables, and only then the update. Two lists of zeros, made before
+# the loop, hold m and v.
 #
 # </details>
 
@@ -384,11 +389,11 @@ print(sample)
 # <summary>losses: hint 2</summary>
 #
 # Shapes. dlogits (24, 16, 27): softmax minus one-hot, over B * T. dx = dlogits @ Wout.T (24, 16, 32). In a block,
-# from the end: dW2[i] (128, 32), db2[i] (32,), dact (24, 16, 128), dpre with the switch pre > 0, dW1[i] (32, 128),
-# db1[i] (128,), dln2 (24, 16, 32). The normalisation fills dgains[i, 1] and dshifts[i, 1] (32,) and adds to dx. Then
-# dWo[i] (32, 32), the heads (24, 4, 16, 8), softmax (24, 4, 16, 16), dq, dk, dv joined and laid side by side: (24,
-# 16, 96). dWqkv[i] (32, 96), dln1, dgains[i, 0], dshifts[i, 0], and dx again. Tables: dwpe (16, 32) is a sum over the
-# batch, dwte (27, 32) a scatter. Update: m, v, both corrections with step + 1, decay, step.
+# from the end: dW2[i] (128, 32), db2[i] (32,), dact (24, 16, 128), dpre with the gate pre > 0, dW1[i] (32, 128),
+# db1[i] (128,), dln2 (24, 16, 32). The normalisation fills dgains[i, 1] and dshifts[i, 1] (32,) and adds to dx.
+# Then dWo[i] (32, 32), the heads (24, 4, 16, 8), softmax (24, 4, 16, 16), dq, dk, dv joined and laid side by side:
+# (24, 16, 96). dWqkv[i] (32, 96), dln1, dgains[i, 0], dshifts[i, 0], and dx again. Tables: dwpe (16, 32) is a sum
+# over the batch, dwte (27, 32) a scatter. Update: m, v, both corrections with step + 1, decay, step.
 #
 # </details>
 
@@ -396,14 +401,19 @@ print(sample)
 # <details>
 # <summary>losses: hint 3</summary>
 #
-# Nearly all of it. In the block, with `dx` for the upstream gradient of x2: dW2[i] from saved["act"] and dx as rows;
-# dpre = (dx @ W2[i].T) * (saved["pre"] > 0); dW1[i] from saved["ln2"] and dpre as rows; dln2 = dpre @ W1[i].T; the
-# two sums with saved["hat2"] and without; d = dln2 * gains[i, 1]; dx = dx + saved["rstd2"] * (d - mean of d - hat2 *
-# mean of d * hat2). Then dWo[i] from saved["joined"] and dx as rows; dheads = (dx @ Wo[i].T) cut into heads;
-# dweights, dv, dscores, dq, dk as in lesson 4; dqkv = torch.cat of the three, each transposed and reshaped to (B, T,
-# E), along -1; dWqkv[i] from saved["ln1"] and dqkv as rows; dln1 = dqkv @ Wqkv[i].T; the normalisation again with
-# hat1, rstd1 and gains[i, 0]. For each parameter p with its gradient, m, v and decay: m.mul_(beta1).add_(gradient,
-# alpha=1 - beta1); v.mul_(beta2).add_(gradient**2, alpha=1 - beta2); the corrected m over (root of the corrected v,
-# plus eps); p.mul_(1 - learning_rate * decay); p.sub_ of learning_rate times that quotient.
+# A list to check your loop by.
+#
+# - Is `losses` an empty list before the loop, and are there two lists of zeros for m and v? Does one step draw one
+#   batch, from `g`?
+# - Does `dx` go through block 1 first, then through block 0? In each block it changes twice: once after the MLP,
+#   once after attention. Both times the residual is in it, because something is added to `dx` and it is not
+#   replaced.
+# - Do the heads come back into one row by transpose and reshape, and stand q, k, v side by side in the order of the
+#   split?
+# - Do the slices `[i]` of all stacked gradients have the shape of their parameter's slice, and has the list of
+#   gradients the order of `parameters`?
+# - Are all gradients computed before the first update?
+# - A weight of 1 whose first gradient is 2 is 0.9967 after the first step: 0.9997 by the decay, and then one
+#   learning rate less. A bias of 1 is 0.997. If your weight is 0.97 or so, v is not corrected.
 #
 # </details>

@@ -16,10 +16,9 @@
 # *About 35 minutes. Difficulty 3 of 5. You need the gradient of cross-entropy, from makemore or lesson 4.*
 #
 # A large model learns from batches that do not fit on one GPU. So the batch is split: each process, called a
-# **rank**, has its own copy of the weights and its own share of the rows, the **shard**. Each computes a
-# gradient, the gradients are combined, and every rank makes the same step. Afterwards all copies are equal
-# again. This is data parallelism, and it is only right if the combined gradient is the gradient of the whole
-# batch.
+# **rank**, has its own copy of the weights and its own share of the rows, the **shard**. Each computes a gradient,
+# the gradients are combined, and every rank makes the same step, so afterwards all copies are equal again. This is
+# data parallelism, and it is only right if the combined gradient is the gradient of the whole batch.
 #
 # ## A bug that really happens
 #
@@ -32,12 +31,6 @@
 #
 # You will write the gradient of each rank and combine them rightly. Then a cell of this lesson starts two real
 # processes with PyTorch's `DistributedDataParallel` and compares.
-#
-# ```text
-# W --> copies_W --+
-#                  +--> logits --> row_losses --> rank_losses --> loss
-# b --> copies_b --+   12 rows     12 numbers     3 numbers       1 number
-# ```
 #
 # <!-- dojo: transformer/ex6_data_parallel -->
 
@@ -115,6 +108,11 @@ rank_losses = torch.stack([part.mean() for part in row_losses.split(shard_sizes)
 loss = (rank_losses * share).sum()  # ()
 
 # %%
+from grader import show_graph
+
+show_graph("transformer/ex6_data_parallel", globals())
+
+# %%
 print(f"loss by ranks {loss.item():.6f}   of the whole batch {F.cross_entropy(X @ W + b, Y).item():.6f}")
 print(f"mean of the ranks' means {rank_losses.mean().item():.6f}")
 for tensor in list(globals().values()):
@@ -144,7 +142,8 @@ loss.backward()
 #
 # `loss = (rank_losses * share).sum()`: () from (3,) and (3,)
 #
-# Ask yourself: what would stand here if the ranks were simply averaged?
+# Ask yourself: what does a number of `rank_losses` (3,) get, and what would it get if the ranks were simply
+# averaged?
 
 # %% tags=["backward"]
 drank_losses = ...
@@ -159,8 +158,8 @@ cmp("rank_losses", drank_losses, rank_losses)
 #
 # Rank 0 takes the mean of 2 numbers, rank 2 the mean of 6. So the slope differs from rank to rank.
 #
-# Ask yourself: what do you get for each row if you multiply the share of its rank by one over the size of its
-# shard? Is it the same for all rows?
+# Ask yourself: what does a number of `row_losses` (12,) get if you multiply the share of its rank by one over the
+# size of its shard? Is it the same for all rows?
 
 # %% tags=["backward"]
 drow_losses = ...
@@ -173,8 +172,10 @@ cmp("row_losses", drow_losses, row_losses)
 #
 # `row_losses = F.cross_entropy(logits, Y, reduction="none")`: (12,) from (12, 5)
 #
-# Without the mean, the loss of a row has the gradient softmax minus one at the label. Each row has its own
-# upstream gradient.
+# Without the mean, the loss of a row has the gradient softmax minus one at the label. Each row has its own upstream
+# gradient.
+#
+# Ask yourself: how do the 12 numbers of `drow_losses` meet the 12 rows of `logits` (12, 5)?
 
 # %% tags=["backward"]
 dlogits = ...
@@ -189,6 +190,9 @@ cmp("logits", dlogits, logits)
 #
 # This is the work that the ranks do at the same time, each with its own rows. Rank r has the rows
 # `X.split(shard_sizes)[r]` and the gradient `dlogits.split(shard_sizes)[r]`, and it sees nothing else.
+#
+# Ask yourself: which two gradients does one rank compute, and how do those of three ranks become the shapes of
+# `copies_W` (3, 4, 5) and `copies_b` (3, 5)?
 
 # %% tags=["backward"]
 dcopies_W = ...
@@ -215,6 +219,8 @@ cmp("copies_b", dcopies_b, copies_b)
 # `copies_W = W.expand(R, n_features, n_classes)`: (3, 4, 5) from (4, 5)
 #
 # `copies_b = b.expand(R, n_classes)`: (3, 5) from (5,)
+#
+# Ask yourself: over which dimension was `W` (4, 5) broadcast, and so over which one do you sum?
 
 # %% tags=["backward"]
 dW = ...
@@ -225,8 +231,8 @@ cmp("W", dW, W)
 cmp("b", db, b)
 
 # %% [markdown]
-# The part of each rank as a picture, one line a rank, and the sum of the columns is `dW`. The large shard
-# speaks loudest, as it should.
+# The part of each rank as a picture: one line a rank, one column for each of the 20 weights. Added up down the
+# columns the three lines are `dW`. The largest shard contributes most, as it should.
 
 # %%
 from grader import plots
@@ -330,9 +336,9 @@ else:
 # - Equal gradients and equal starts keep the copies equal. A seed that differs between ranks, or one rank that
 #   skips a step, breaks this silently.
 #
-# Grade the file with `dojo grade`. This was the last lesson of the track: you have written every gradient of a
-# GPT, from a single softmax to a step on two machines. If you have a GPU, `makemore/ex5_cuda_graph` shows how
-# to make the steps fast.
+# Grade the file with `dojo grade`. This was the last lesson of the track: you have written every gradient of a GPT,
+# from a single softmax to a step on two machines. What comes next is your own: take a network that you use, write
+# its backward pass, and compare it with autograd's. If a track is left, `dojo` shows where you stand.
 
 # %% [markdown] tags=["hint"]
 # <details>
@@ -354,7 +360,7 @@ else:
 # <details>
 # <summary>drank_losses: hint 3</summary>
 #
-# A clone of share.
+# The three numbers are 2/12, 4/12 and 6/12. If yours are 1/3 each, you averaged the ranks.
 #
 # </details>
 
@@ -379,8 +385,8 @@ else:
 # <details>
 # <summary>drow_losses: hint 3</summary>
 #
-# torch.cat over a list: for each r and size of enumerate(shard_sizes), the number drank_losses[r] / size,
-# expanded to size numbers.
+# Every number of the answer is 1/12 = 0.0833, because each row counts the same. `expand` repeats a single number,
+# and `torch.cat` puts pieces one after the other.
 #
 # </details>
 
@@ -405,7 +411,8 @@ else:
 # <details>
 # <summary>dlogits: hint 3</summary>
 #
-# (torch.softmax of logits over 1, minus F.one_hot of Y with num_classes=n_classes) times drow_losses[:, None].
+# A row with the softmax (0.2, 0.3, 0.5), the label in the middle and the upstream gradient 0.5 must give (0.1,
+# -0.35, 0.25). `drow_losses[:, None]` has the shape (12, 1).
 #
 # </details>
 
@@ -430,8 +437,8 @@ else:
 # <details>
 # <summary>dcopies_W, dcopies_b: hint 3</summary>
 #
-# torch.stack of [rows.T @ upstream for rows, upstream in zip(X.split(shard_sizes),
-# dlogits.split(shard_sizes))], and torch.stack of the sums of each part of dlogits over dimension 0.
+# Check by a rank with two rows of one feature, 2 and 3, one class, and the upstream gradients 10 and 100: its
+# weight gets 320, its bias 110. A list with one such result for each rank is what stack needs.
 #
 # </details>
 
@@ -439,7 +446,7 @@ else:
 # <details>
 # <summary>dW, db: hint 1</summary>
 #
-# What undoes a broadcast?
+# To copy is to broadcast. What does a broadcast become on the way back?
 #
 # </details>
 
@@ -455,6 +462,6 @@ else:
 # <details>
 # <summary>dW, db: hint 3</summary>
 #
-# dcopies_W.sum(0) and dcopies_b.sum(0).
+# Three ranks with the gradients 1, 2 and 4 for one weight give 7. If you get 2.33, you took the mean.
 #
 # </details>

@@ -24,7 +24,7 @@
 #
 # There is a digit reader from scratch that was copied many thousands of times. Its bias gradient is
 # `np.sum(dZ2) / m`: one sum over everything, so all ten biases get the same number. And this number is zero,
-# because in each column the gradient of a softmax sums to zero. The output biases never learn anything. The
+# because in each column the gradient of a softmax sums to zero. So the output biases never learn anything. The
 # network reaches a decent accuracy all the same, so hardly anybody noticed. At the end of the lesson you see this
 # zero.
 #
@@ -126,7 +126,7 @@ show_graph("classifier/ex1_digits", globals())
 #
 # ## dZ2
 #
-# `E`, `A2` and `loss` from `Z2`: () from (10, 100)
+# Three lines at once, `E`, `A2` and `loss`: () from `Z2` (10, 100)
 #
 # ### Idea: softmax and cross-entropy in one step
 #
@@ -153,19 +153,22 @@ show_graph("classifier/ex1_digits", globals())
 #
 # The loss is the mean over `m` pictures, so each column is divided by `m`: by the number of pictures, not by the
 # number of elements.
+#
+# Ask yourself: which matrix of the shape of `Z2` (10, 100) holds all the $a_i$, and which one all the $y_i$?
 
 # %%
 three = np.exp(np.array([1.0, 2.0, 3.0]))
 print("probabilities", (three / three.sum()).round(4), " gradient", (three / three.sum() - np.array([1, 0, 0])).round(4))
 
 # %% [markdown] tags=["hint"]
-# Which matrix holds all probabilities, and which one the labels? The slope of one column is in the table above.
+# The slopes of one column stand in the last line of the table. Write that line for all 100 columns at once.
 
 # %% [markdown] tags=["hint"]
 # Probabilities minus one-hot labels, A2 - Y, both (10, 100). The mean over the batch brings a division by m.
 
 # %% [markdown] tags=["hint"]
-# The difference of A2 and Y, in brackets, divided by m.
+# In the table the first class is right, and the column (0.0900, 0.2447, 0.6652) becomes (-0.9100, 0.2447, 0.6652).
+# With m = 100 every number is a hundredth of that, for example -0.0091.
 
 # %% tags=["backward"]
 dZ2 = (A2 - Y) / m
@@ -190,9 +193,12 @@ cmp("Z2", dZ2, Z2)
 # $(3, 4)$ and $(5, 6)$, and upstream is $(0.5, -1)$. The first weight gets $0.5 \cdot 3 - 1 \cdot 5 = -3.5$, the
 # second $0.5 \cdot 4 - 1 \cdot 6 = -4$.
 #
-# `W2` is (10, 10), so the shapes do not help here: `A1 @ dZ2.T` has the same shape, and it is the transpose of
-# the right answer. Ask which index has to be which: row $i$ of `W2` belongs to output $i$, so row $i$ of the
-# gradient comes from row $i$ of `dZ2`.
+# `W2` is (10, 10), so the shapes do not help here: `A1 @ dZ2.T` has the same shape, and it is the transpose of the
+# right answer. So look at the indices: row $i$ of `W2` belongs to output $i$, so row $i$ of the gradient comes from
+# row $i$ of `dZ2`.
+#
+# Ask yourself: what has to be transposed so that the 100 columns of `dZ2` (10, 100) and of `A1` (10, 100) meet in
+# the middle?
 
 # %% [markdown] tags=["hint"]
 # The examples have to be summed away. Where do they stand in dZ2 and in A1, and where must they stand so that
@@ -203,7 +209,8 @@ cmp("Z2", dZ2, Z2)
 # those of dZ2.
 
 # %% [markdown] tags=["hint"]
-# The matrix product of dZ2, on the left, and A1.T, on the right.
+# In the example the two weights must get -3.5 and -4, side by side in one row. If they stand one above the other,
+# you have the transpose.
 
 # %% tags=["backward"]
 dW2 = dZ2 @ A1.T
@@ -221,9 +228,11 @@ cmp("W2", dW2, W2)
 #
 # ### Trap: a lost dimension
 #
-# `dZ2.sum(axis=1)` is (10,), and `b2` is (10, 1). The update `b2 - 0.1 * db2` then has the shape (10, 10),
-# because a column and a row are broadcast against each other. Nothing complains. With `keepdims=True` the sum
-# stays a column.
+# `dZ2.sum(axis=1)` is (10,), and `b2` is (10, 1). The update `b2 - 0.1 * db2` then has the shape (10, 10), because
+# a column and a row are broadcast against each other. No error appears. With `keepdims=True` the sum stays a
+# column.
+#
+# Ask yourself: how many numbers must be left of `dZ2` (10, 100), and in which shape?
 
 # %%
 column, row = np.zeros((10, 1)), np.zeros(10)
@@ -236,7 +245,8 @@ print("a column minus a row:", (column - row).shape)
 # Sum the upstream gradient dZ2 (10, 100) over axis 1 and keep the dimension: (10, 1).
 
 # %% [markdown] tags=["hint"]
-# Call sum on dZ2 with axis=1 and keepdims=True.
+# Two outputs and two pictures, with the upstream rows (0.5, -1) and (1, 2): the answer is the column -0.5 above 3,
+# with the shape (2, 1).
 
 # %% tags=["backward"]
 db2 = dZ2.sum(axis=1, keepdims=True)
@@ -252,7 +262,8 @@ cmp("b2", db2, b2)
 # Each hidden number is used for ten outputs, so ten paths lead back to it. They are summed over the outputs, the
 # **rows** of `W2`.
 #
-# Ask yourself: what has to be transposed so that the outputs meet in the middle?
+# Ask yourself: what has to be transposed so that the outputs, rows of `dZ2` (10, 100), meet the outputs of `W2`
+# (10, 10) in the middle?
 
 # %% [markdown] tags=["hint"]
 # The outputs have to be summed away now. They are the rows of W2 and the rows of dZ2.
@@ -262,7 +273,8 @@ cmp("b2", db2, b2)
 # outputs.
 
 # %% [markdown] tags=["hint"]
-# The matrix product of W2.T, on the left, and dZ2, on the right.
+# One hidden number feeds two outputs with the weights 10 and 20, and upstream is 0.5 and -1: the answer is 5 - 20 =
+# -15.
 
 # %% tags=["backward"]
 dA1 = W2.T @ dZ2
@@ -277,6 +289,8 @@ cmp("A1", dA1, A1)
 #
 # The ReLU is a gate: where `Z1` is above zero the upstream gradient passes, elsewhere it is stopped. For example,
 # with $z = (-1, 2)$ and upstream $(0.3, 0.7)$ the gradient is $(0, 0.7)$.
+#
+# Ask yourself: which numbers of `Z1` (10, 100) changed `A1`?
 
 # %% [markdown] tags=["hint"]
 # The local slope is 0 or 1. What is it multiplied by?
@@ -285,7 +299,8 @@ cmp("A1", dA1, A1)
 # The slope is 1 where Z1 > 0, else 0. Times upstream, dA1, place by place. All are (10, 100).
 
 # %% [markdown] tags=["hint"]
-# The product, with an asterisk, of dA1 and the comparison Z1 > 0 in brackets.
+# In the example the answer is (0, 0.7). A comparison gives true and false, and in a product they count as 1 and 0.
+# If all your numbers are 0 or 1, the upstream gradient is missing.
 
 # %% tags=["backward"]
 dZ1 = dA1 * (Z1 > 0)
@@ -301,6 +316,9 @@ cmp("Z1", dZ1, Z1)
 # The same rule as for `dW2`, with other shapes. There is no further division by `m`: it is in `dZ2` already, and
 # every gradient below has inherited it. To divide once more in each layer is a common slip, because some books
 # write the 1/m at every weight and leave it out of `dZ2`.
+#
+# Ask yourself: which two tensors take the parts of `dZ2` and `A1` here, so that the result has the shape of `W1`
+# (10, 64)?
 
 # %% [markdown] tags=["hint"]
 # What did you do for W2? What stands in the place of A1 here?
@@ -309,7 +327,8 @@ cmp("Z1", dZ1, Z1)
 # Upstream times the transposed input: (10, 100) @ (100, 64) is (10, 64).
 
 # %% [markdown] tags=["hint"]
-# The matrix product of dZ1, on the left, and X.T, on the right.
+# Compare with your line for dW2: dZ1 stands where dZ2 stood, and X where A1 stood. If your numbers are 100 times
+# too small, you divided by m once more.
 
 # %% tags=["backward"]
 dW1 = dZ1 @ X.T
@@ -321,6 +340,8 @@ cmp("W1", dW1, W1)
 # ## db1
 #
 # `Z1 = W1 @ X + b1`: (10, 100) from (10, 64), (64, 100) and (10, 1)
+#
+# Ask yourself: along which axis of `Z1` (10, 100) was `b1` (10, 1) broadcast?
 
 # %% [markdown] tags=["hint"]
 # What did you do for b2?
@@ -329,7 +350,8 @@ cmp("W1", dW1, W1)
 # Sum the upstream gradient dZ1 (10, 100) over axis 1 and keep the dimension: (10, 1).
 
 # %% [markdown] tags=["hint"]
-# Call sum on dZ1 with axis=1 and keepdims=True.
+# Compare with your line for db2: dZ1 stands where dZ2 stood. The upstream rows (0.5, -1) and (1, 2) give the column
+# -0.5 above 3.
 
 # %% tags=["backward"]
 db1 = dZ1.sum(axis=1, keepdims=True)
@@ -350,8 +372,9 @@ else:
     print("dZ2 is not filled in yet.")
 
 # %% [markdown]
-# What does the first layer look at? The gradient of one hidden neuron's weights has 64 numbers, one for each
-# pixel, so it can be shown as a picture. Red pixels would get more weight in the next step, blue ones less.
+# What does the first layer learn from this batch? The gradient of one hidden neuron's weights has 64 numbers, one
+# for each pixel, so it can be shown as a picture. Red pixels would get more weight in the next step, blue ones
+# less.
 
 # %%
 if isinstance(dW1, np.ndarray):

@@ -17,8 +17,8 @@
 #
 # A network learns by asking one question again and again: if this number goes up a little, what happens to the
 # loss? The answer is a derivative. In this lesson you get it in two ways. First you **measure** it: nudge the
-# number and look. Then you **compute** it with the chain rule. Measuring is slow, but it needs no thought, so it
-# is how people check the gradients that they computed.
+# number and look. Then you **compute** it with the chain rule. Measuring is slow, but it needs no algebra, so it is
+# how people check the gradients that they computed.
 #
 # ## A bug that really happens
 #
@@ -43,8 +43,8 @@ print("float32:", (half + 1e-8 - half).item(), "  float64:", (half.double() + 1e
 #    of a function. Replace the dots.
 # 2. Below a gradient there is a `cmp` line. It compares your number with PyTorch's. `approximate: True` is what
 #    counts. `exact` says whether even the last bit agrees, and often it does not.
-# 3. There are three hints for each answer, from a nudge to nearly the answer. `hint("v2")` in a cell or
-#    `dojo hint` in a terminal shows the next one.
+# 3. There are three hints for each answer: a nudge, then the rule, then a number to check your answer by.
+#    `hint("v2")` in a cell or `dojo hint` in a terminal shows the next one.
 # 4. `dojo grade` with this file's name grades what you have. Each answer is graded on its own.
 #
 # One rule: an answer uses no `.backward()`, no `.grad` and no `torch.autograd`, because you are to do their work.
@@ -99,17 +99,20 @@ x.requires_grad = True
 # Why? A parabola is not a straight line. It bends upward between 2 and 2.1, so the line through the two points is
 # steeper than the curve is at 2. This error is called **truncation**, because one cuts off the rest of a series.
 #
+# Ask yourself: at which two places do you need `f`, and how far are they apart?
+#
 # Write `forward_difference(f, x, eps)`. It gets a function, a number and a step. It returns the measured slope.
 
 # %% [markdown] tags=["hint"]
-# You need f at two places. Which two, and how far apart are they?
+# The slope is a quotient: how far the output moved, over how far the input moved.
 
 # %% [markdown] tags=["hint"]
 # A slope is a rise over a run. The rise is f at x plus eps, minus f at x. The run is eps. All of them are single
 # numbers.
 
 # %% [markdown] tags=["hint"]
-# Return the difference of f(x + eps) and f(x), in brackets, divided by eps.
+# In the example f(x) = x**2 at x = 2 with eps = 0.1 your function must return 4.1. Python divides before it
+# subtracts, so a difference that is to be divided needs brackets.
 
 # %% tags=["backward"]
 def forward_difference(f, x, eps):
@@ -132,16 +135,19 @@ def forward_difference(f, x, eps):
 #
 # With eps = 1e-4 the computer says 4.000000000004<!-- = (2.0001**2 - 1.9999**2) / 2e-4 -->. The 4 at the end is round-off; more about it below.
 #
+# Ask yourself: how far is it from the left place to the right one?
+#
 # Write `central_difference(f, x, eps)`. Watch the distance: it is not eps.
 
 # %% [markdown] tags=["hint"]
-# Which two places are used now? How far is it from the left one to the right one?
+# Again a quotient. Above the line f at the right place minus f at the left one, and below it their distance.
 
 # %% [markdown] tags=["hint"]
 # The rise is f at x plus eps, minus f at x minus eps. The run is two times eps.
 
 # %% [markdown] tags=["hint"]
-# Return the difference of f(x + eps) and f(x - eps), in brackets, divided by (2 * eps), in brackets too.
+# In the example it must return 4. If you get 8<!-- = (2.1**2 - 1.9**2) / 0.1 -->, you divided by eps alone. If you get 0.04<!-- = (2.1**2 - 1.9**2) / 2 * 0.1 -->, the 2 * eps needs
+# brackets.
 
 # %% tags=["backward"]
 def central_difference(f, x, eps):
@@ -186,12 +192,12 @@ else:
 # throws these away. What is left has eight good digits at best, and dividing by a tiny step makes the last ones
 # large.
 #
-# So there are two errors and they pull in opposite directions. A large step suffers from truncation, a small one
+# So there are two errors, and one grows where the other shrinks. A large step suffers from truncation, a small one
 # from round-off. For the central difference in float64 a step between 1e-4 and 1e-6 is a good choice. In float32
 # even the best step leaves an error in the third or fourth digit. Therefore gradients are checked in float64.
 #
-# The picture shows it on two logarithmic axes. Both lines fall while truncation rules, and rise where round-off
-# does.
+# The picture shows it on two logarithmic axes. From left to right the steps become larger. Both lines fall while
+# round-off is the larger error, and rise as soon as truncation is.
 
 # %%
 from matplotlib.figure import Figure
@@ -235,7 +241,7 @@ y = v2**2  # ()
 # | `v2` | $e^{v_1}$ | 1.2840254166877414<!-- = v2 --> |
 # | `y` | $v_2^2$ | 1.648721270700128<!-- = y --> |
 #
-# As a graph this is a chain. Values flow to the right. Gradients will flow back to the left.
+# As a graph this is a chain. Values are computed from left to right, gradients from right to left.
 
 # %%
 from grader import show_graph
@@ -282,7 +288,7 @@ y.backward()
 # This is the last atom, so the upstream gradient is 1: the derivative of `y` with respect to itself. Only the
 # local derivative is left.
 #
-# Ask yourself: how steep is a square at `v2`?
+# Ask yourself: how steep is the square of a number at `v2` ()?
 
 # %% [markdown] tags=["hint"]
 # You know the slope of x squared. Here the number that is squared is v2.
@@ -291,7 +297,7 @@ y.backward()
 # The power rule: the square of v has the slope 2v. The upstream gradient is 1. Everything has the shape ().
 
 # %% [markdown] tags=["hint"]
-# Two times v2.
+# Where v2 is 3 the answer must be 6.
 
 # %% tags=["backward"]
 dv2 = 2 * v2
@@ -307,7 +313,8 @@ cmp("v2", dv2, v2)
 # The upstream gradient is `dv2`: it says what happens to `y` when `v2` moves. The local derivative says how far
 # `v2` moves when `v1` does.
 #
-# Ask yourself: which function is its own derivative, and which name holds its value already?
+# Ask yourself: which function is its own derivative, and which name of the forward pass holds its value at `v1` ()
+# already?
 #
 # A number for your rule: $e^{1}$ is 2.7183<!-- = math.exp(1) --> and $e^{1.01}$ is 2.7456<!-- = math.exp(1.01) -->. It moved by 0.0273<!-- = math.exp(1.01) - math.exp(1) --> for a step of 0.01, so
 # the slope at 1 is about 2.73<!-- = (math.exp(1.01) - math.exp(1)) / 0.01 -->. That is the value itself, up to the truncation.
@@ -320,7 +327,7 @@ cmp("v2", dv2, v2)
 # upstream gradient dv2; both are single numbers.
 
 # %% [markdown] tags=["hint"]
-# The product of dv2 and v2.
+# Where v2 is 2 and dv2 is 4 the answer must be 8. You need no exp in it.
 
 # %% tags=["backward"]
 dv1 = dv2 * v2
@@ -334,6 +341,8 @@ cmp("v1", dv1, v1)
 # `v1 = x**2`: () from ()
 #
 # The upstream gradient is `dv1`.
+#
+# Ask yourself: how fast does `v1` change with `x` ()?
 #
 # ### Trap: a factor that happens to be 1
 #
@@ -349,7 +358,7 @@ cmp("v1", dv1, v1)
 # The square of x has the slope 2x. Multiply it by the upstream gradient dv1; both are single numbers.
 
 # %% [markdown] tags=["hint"]
-# The product of dv1, 2 and x.
+# At x = 3 with dv1 = 8 the answer must be 48.
 
 # %% tags=["backward"]
 dx = dv1 * 2 * x
@@ -378,10 +387,13 @@ cmp("x", dx, x)
 #
 # The gradient is (5, 3): for each number the other one. It has the shape of $t$.
 #
+# Ask yourself: how many slopes are there for a `t` of the shape (2, 3), and how do you move one number of it and
+# leave the other five?
+#
 # Write `numerical_gradient(f, t, eps)` with central differences. `f` takes a tensor like `t`, of any shape, and
-# returns a single number. Return a tensor of the shape of `t`. Leave `t` itself unchanged, because the caller
-# still needs it: a check that changes the weights that it checks is a bug of its own. `t.view(-1)` shows a tensor
-# as one long row. What you write into that row lands in the tensor.
+# returns a single number. Return a tensor of the shape of `t`. Leave `t` itself unchanged, because the caller still
+# needs it: a check that changes the weights that it checks is a bug of its own. `t.view(-1)` shows a tensor as one
+# long row. What you write into that row lands in the tensor.
 
 # %% [markdown] tags=["hint"]
 # You need a loop over all numbers of t. In each round, make two tensors that differ from t in one place only.
@@ -392,8 +404,8 @@ cmp("x", dx, x)
 # difference in f over 2 * eps, and it belongs at place i of the result.
 
 # %% [markdown] tags=["hint"]
-# For i in range(t.numel()): nudge = torch.zeros_like(t); set nudge.view(-1)[i] to eps; then set
-# gradient.view(-1)[i] to f(t + nudge) minus f(t - nudge), over (2 * eps). After the loop return gradient.
+# For the product of the example at (3, 5) your function must return (5, 3), and t must still be (3, 5) afterwards.
+# In a row made by `view(-1)` one index reaches every number of a tensor of any shape, to read it and to set it.
 
 # %% tags=["backward"]
 def numerical_gradient(f, t, eps):

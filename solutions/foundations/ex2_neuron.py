@@ -15,10 +15,10 @@
 #
 # *About 25 minutes. Difficulty 1 of 5. You need the chain rule from foundations 1.*
 #
-# A neuron takes a number, multiplies it by a weight, adds a bias and squeezes the result between 0 and 1. Every
-# layer of every classifier is made of lines like these. In this lesson you send the loss of one neuron back to
-# its weight, its bias and its input. Then you see four atoms melt into a subtraction, `a - y`. That subtraction
-# is why libraries want the number **before** the sigmoid.
+# A neuron takes a number, multiplies it by a weight, adds a bias, and maps the result to a number between 0 and 1.
+# Layers are made of many such lines. In this lesson you compute how the loss of one neuron changes with its weight,
+# its bias and its input. Then you see that sigmoid and loss together have a gradient that is only a subtraction,
+# `a - y`. Because of it libraries want the number **before** the sigmoid.
 #
 # ## A bug that really happens
 #
@@ -115,8 +115,8 @@ loss.backward()
 #
 # `a` stands in two places of this line. So it has two paths to the loss, and the gradient is the sum of both.
 #
-# Ask yourself: what is the slope of `log(a)`, and what is the slope of `log(1 - a)`? The second one has an inner
-# part.
+# Ask yourself: what is the slope of `log(a)` for `a` (), and what is that of `log(1 - a)`? The second one has an
+# inner part.
 #
 # ### Idea: a minus inside
 #
@@ -136,7 +136,7 @@ loss.backward()
 # (1-y)/(1-a), and the loss has minus that. Every number has the shape ().
 
 # %% [markdown] tags=["hint"]
-# Minus y over a, plus (1 - y) over (1 - a).
+# At a = 0.5 with the label 0.3 the answer must be -0.6 + 1.4 = 0.8<!-- = -0.3 / 0.5 + 0.7 / 0.5 -->. If you get -2, both terms have the same sign.
 
 # %% tags=["backward"]
 da = -y / a + (1 - y) / (1 - a)
@@ -157,9 +157,9 @@ cmp("a", da, a)
 #
 # $$\frac{da}{dz} = a\,(1 - a)$$
 #
-# The forward pass has computed $a$ already, therefore the slope costs one multiplication. On paper: at $z = 0$ we
-# have $a = 0.5$ and the slope is 0.5 · 0.5 = 0.25. Check: the sigmoid of 0.1 is 0.52498<!-- = torch.sigmoid(torch.tensor(0.1, dtype=torch.float64)) -->, so it moved by 0.02498
-# for a step of 0.1.
+# The forward pass has computed $a$ already, so the slope costs one multiplication. On paper: at $z = 0$ we have
+# $a = 0.5$ and the slope is 0.5 · 0.5 = 0.25. Check: the sigmoid of 0.1 is 0.52498<!-- = torch.sigmoid(torch.tensor(0.1, dtype=torch.float64)) -->, so it moved by 0.02498 for a
+# step of 0.1.
 #
 # No sigmoid is ever steeper than that 0.25. So four sigmoids in a row pass on at most 0.25 to the fourth, 0.0039<!-- = 0.25**4 -->,
 # of a gradient, if the weights between them are about 1. This is why deep networks of sigmoids learned so slowly;
@@ -187,7 +187,7 @@ figure.set_label(
 plots.show(figure)
 
 # %% [markdown]
-# Ask yourself: what is upstream here, and what is local?
+# Ask yourself: which gradient is upstream of `z` (), and what is the local derivative?
 
 # %% [markdown] tags=["hint"]
 # Upstream times local. The upstream gradient is da.
@@ -197,7 +197,7 @@ plots.show(figure)
 # ().
 
 # %% [markdown] tags=["hint"]
-# The product of da, a and (1 - a).
+# Where a is 0.8 and da is 2 the answer must be 2 * 0.16 = 0.32<!-- = 2 * 0.8 * (1 - 0.8) -->.
 
 # %% tags=["backward"]
 dz = da * a * (1 - a)
@@ -224,7 +224,7 @@ cmp("z", dz, z)
 # The local derivative of the product for w1 is the other factor, x1. The upstream gradient is dz. Both are ().
 
 # %% [markdown] tags=["hint"]
-# The product of dz and x1.
+# With dz = -0.5 and x1 = 3 the answer must be -1.5.
 
 # %% tags=["backward"]
 dw1 = dz * x1
@@ -252,7 +252,7 @@ cmp("w1", dw1, w1)
 # The local derivative of the product for x1 is w1. The upstream gradient is dz. Both are ().
 
 # %% [markdown] tags=["hint"]
-# The product of dz and w1.
+# With dz = -0.5 and w1 = 4 the answer must be -2.
 
 # %% tags=["backward"]
 dx1 = dz * w1
@@ -269,7 +269,7 @@ cmp("x1", dx1, x1)
 #
 # If `b` goes up by 0.01, `z` goes up by 0.01.
 #
-# Ask yourself: what is the local derivative of a sum?
+# Ask yourself: what is the local derivative of a sum with respect to `b` ()?
 
 # %% [markdown] tags=["hint"]
 # What is the slope of z for b? There is no factor beside b.
@@ -278,7 +278,7 @@ cmp("x1", dx1, x1)
 # The local derivative of a sum is 1. So the upstream gradient dz, shape (), is passed on as it is.
 
 # %% [markdown] tags=["hint"]
-# db is dz.
+# Where dz is -0.5 the answer must be -0.5, too.
 
 # %% tags=["backward"]
 db = dz
@@ -306,18 +306,21 @@ cmp("b", db, b)
 # network. To apply it twice is another bug that really happens: the network still learns, only badly, so nobody
 # notices.
 #
-# Write `dz_in_one_step(z, y)`: it gets a tensor of any shape and labels of the same shape, and returns the
-# gradient of the summed loss with respect to `z`. It has to be right for `z = 50` and for `z = -50` too.
+# Ask yourself: which of the letters in $a - y$ is not an argument of the function, and how do you get it from `z`?
+#
+# Write `dz_in_one_step(z, y)`: it gets a tensor of any shape and labels of the same shape, and returns the gradient
+# of the summed loss with respect to `z`. It has to be right for `z = 50` and for `z = -50` too.
 
 # %% [markdown] tags=["hint"]
-# Only two quantities are left in the formula. Which of the two do you have to compute from z?
+# Two quantities are left in the formula. The label is given, and the activation is computed as in the forward pass.
 
 # %% [markdown] tags=["hint"]
 # The gradient is a - y, place by place, and a is the sigmoid of z. It has the shape of z. Do not divide by
 # anything.
 
 # %% [markdown] tags=["hint"]
-# Return torch.sigmoid(z) minus y.
+# For z = 0 with the label 1 it must return -0.5, and for z = 50 with the label 0 it must return 1. If you see `nan`
+# there, something is still divided.
 
 # %% tags=["backward"]
 def dz_in_one_step(z, y):

@@ -25,7 +25,8 @@
 # Somebody updates the weight first and then computes the gradient of the bias with the new weight. The loss still
 # falls, the line still fits, and so the mistake stays in the code for years. But it is another algorithm: the two
 # gradients belong to two different lines. In a deep network it is worse, because the lower layers then get
-# gradients through weights that never made this forward pass. All gradients first, then all updates.
+# gradients through weights that never made this forward pass. The cure is an order: all gradients first, then all
+# updates.
 #
 # <!-- dojo: foundations/ex4_linear_regression -->
 
@@ -73,7 +74,7 @@ loss = (diff**2).mean()  # ()
 #
 # `pred = W * x + b`: (100, 1) from (), (100, 1) and ()
 #
-# `W` is one number that is used for all 100 points.
+# `W` is one number () that is used for all 100 points.
 #
 # ### Idea: one number, many points
 #
@@ -84,7 +85,7 @@ loss = (diff**2).mean()  # ()
 # By the formula: each point brings $2 \cdot \text{diff} \cdot x$, which is $2 \cdot (-2) \cdot 1 = -4$ and
 # $2 \cdot 4 \cdot 3 = 24$. The mean of the two is 10<!-- = (-4 + 24) / 2 -->.
 #
-# Ask yourself: what does one point bring, and what does the mean do?
+# Ask yourself: what does one point bring to the gradient of `W` (), and what does the mean do?
 
 # %% [markdown] tags=["hint"]
 # Take one point. How does its squared difference change when W goes up by a little? Then think of all points.
@@ -94,7 +95,8 @@ loss = (diff**2).mean()  # ()
 # number of them, with the shape ().
 
 # %% [markdown] tags=["hint"]
-# The mean of 2 * diff * x.
+# The two points of the example must give 10. If you get 20, you took the sum and not the mean. If you get 2, the x
+# is missing.
 
 # %% tags=["backward"]
 dW = (2 * diff * x).mean()
@@ -111,7 +113,7 @@ cmp("W", dW, W)
 #
 # With the two points above: raise `b` by 0.01 and both differences rise by 0.01.
 #
-# Ask yourself: what stands in the place of `x` now?
+# Ask yourself: the line multiplies `W` by `x` (100, 1). What does it multiply `b` () by?
 
 # %% [markdown] tags=["hint"]
 # The same as for W, but b is not multiplied by anything.
@@ -120,7 +122,7 @@ cmp("W", dW, W)
 # Each point brings 2 * diff, (100, 1), times 1. The mean makes one number of them.
 
 # %% [markdown] tags=["hint"]
-# The mean of 2 * diff.
+# The two points of the example, with the differences (-2, 4), must give (-4 + 8) / 2 = 2.
 
 # %% tags=["backward"]
 db = (2 * diff).mean()
@@ -202,20 +204,22 @@ plots.show(figure)
 # 2. computes `dW` and `db`, both from the same `diff`;
 # 3. moves `W` and `b` against their gradients.
 #
+# Ask yourself: which of these lines must not see the changed `W`?
+#
 # It returns `W`, `b` and the list of losses. Write `W = W - ...` and not `W -= ...`: the second form would change
 # the caller's own array.
 
 # %% [markdown] tags=["hint"]
-# Copy the three forward lines and your two gradients into a loop over range(steps). Which of these lines must not
-# see the changed W?
+# Copy the three forward lines and your two gradients into a loop over range(steps). The updates come last.
 
 # %% [markdown] tags=["hint"]
 # In each round: pred, diff (100, 1), then append the mean square of diff, then both gradients, then both updates.
 # An update is the old number minus rate times its gradient; W, b and the gradients have the shape ().
 
 # %% [markdown] tags=["hint"]
-# losses = []. For each step: the forward lines; losses.append(float((diff**2).mean())); dW and db as above; then
-# W = W - rate * dW and b = b - rate * db. After the loop return W, b, losses.
+# One step with the points x = (1, 3) and y = (2, -4), from W = 0 and b = 0 with the rate 0.1: the differences are
+# those of the example, so the loss is 10, dW is 10 and db is 2. It must return W = -1, b = -0.2 and the losses
+# [10]. If b comes out as 0.2<!-- = -0.1 * (2 * (-1 - 2) + 2 * (-3 + 4)) / 2 -->, its gradient has seen the changed W.
 
 # %% tags=["backward"]
 def descend(x, y, W, b, steps, rate):

@@ -15,7 +15,7 @@
 #
 # *About 60 minutes. Difficulty 3 of 5. You need foundations 2 and Python classes.*
 #
-# So far you walked back through each formula yourself. A machine can do it: every number remembers what it was
+# So far you walked back through each formula yourself. A machine can do it, if every number remembers what it was
 # made from, and how strongly it depends on each of these. Then one call, `loss.backward()`, finds all gradients.
 # The whole machine fits into sixty lines. When you have written it, nothing about PyTorch's autograd is magic any
 # more.
@@ -131,6 +131,9 @@ seed = 0
 #
 # ## Value
 #
+# Ask yourself: which numbers must an operation write down so that `backward()` never needs to know which operation
+# it was?
+#
 # Write the class. `Value(3.0)` makes a number that was typed in; operations pass the parents and their slopes as
 # well. Do not define `__eq__`: without it, Values can be keys of a dictionary and members of a set, each of them
 # only equal to itself.
@@ -148,11 +151,11 @@ seed = 0
 # parent.
 
 # %% [markdown] tags=["hint"]
-# The order: while stack: node, finished = stack.pop(). If finished, order.append(node). Elif node is not in seen:
-# add it, append (node, True), then append (parent, False) for each parent. The walk: for node in reversed(order):
-# upstream = arrived[node]; node.grad += upstream; for parent, slope in zip(node.parents, node.slopes):
-# arrived[parent] += upstream * slope. Reflected: `__radd__` returns self + other, `__rmul__` self * other,
-# `__rsub__` -self + other, `__rtruediv__` self**-1 * other.
+# Numbers to check by, from the table above: with a = 2, b = 5, `c = a * b` and `d = c + a` the order is a and b
+# (either first), then c, then d, each of them once. After `d.backward()` a.grad is 6 and b.grad is 2; after a
+# second call they are 12 and 4. If a.grad is larger than 12 then, what arrives is not collected apart from grad.
+# Reflected, with a = 4: `1 - a` is -3 and `1 / a` is 0.25. Each of these takes one line, made of operations that
+# you have.
 
 # %% tags=["backward"]
 class Value:

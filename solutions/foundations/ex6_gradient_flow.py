@@ -16,9 +16,9 @@
 # *About 45 minutes. Difficulty 2 of 5. You need foundations 3.*
 #
 # A gradient that walks back through twenty layers is multiplied twenty times. If each layer makes it a little
-# smaller, nothing is left at the bottom. If each makes it a little larger, it becomes enormous. In this lesson
-# you send a gradient through twenty layers of tanh, measure its size at each of them, and find the scale of the
-# first weights that keeps it alive. This is what initialisation is about.
+# smaller, nothing is left at the bottom. If each makes it a little larger, it becomes enormous. In this lesson you
+# compute a gradient back through twenty layers of tanh, measure its size at each of them, and find the scale of the
+# first weights that keeps this size. This is what initialisation is about.
 #
 # ## A bug that really happens
 #
@@ -45,9 +45,8 @@ print(f"hidden numbers at the flat ends of tanh: {full:.0%}")
 
 # %% [markdown]
 # So before training, compute what the first loss should be, and look whether it is. The cure for the output layer
-# was to make its weights a hundred times smaller. The second printed line shows another illness: 69 %<!-- = 100 * full --> of the
-# hidden numbers are beyond ±0.97. There tanh is flat. Its slope, $1 - h^2$, is below 0.06<!-- = 1 - 0.97**2 -->, so hardly any gradient
-# passes.
+# was to make its weights a hundred times smaller. The second printed line shows another problem: 69 %<!-- = 100 * full --> of the hidden
+# numbers are beyond ±0.97. There tanh is flat. Its slope, $1 - h^2$, is below 0.06<!-- = 1 - 0.97**2 -->, so hardly any gradient passes.
 #
 # <!-- dojo: foundations/ex6_gradient_flow -->
 
@@ -118,7 +117,7 @@ loss.backward()
 #
 # The squared differences are summed over the 100 numbers of an example and averaged over the 64 examples.
 #
-# Ask yourself: what does the square bring, and by which number is divided?
+# Ask yourself: what does the square bring to a number of `out` (64, 100), and by which number does the line divide?
 
 # %% [markdown] tags=["hint"]
 # A square and a sum that is divided by n. Look closely: is it a mean over all elements?
@@ -128,7 +127,8 @@ loss.backward()
 # element.
 
 # %% [markdown] tags=["hint"]
-# Two times the difference of out and target, divided by n.
+# A number to check by: where out lies 0.5 above the target the answer is 2 * 0.5 / 64 = 0.0156<!-- = 2 * 0.5 / 64 -->. If your numbers are
+# 100 times smaller, you divided by all elements.
 
 # %% tags=["backward"]
 dout = 2 * (out - target) / n
@@ -159,6 +159,9 @@ cmp("out", dout, out)
 # For `h = tanh(pre)` the slope is $1 - h^2$. On paper: tanh(0.5) is 0.4621<!-- = math.tanh(0.5) --> and tanh(0.51) is 0.4699<!-- = math.tanh(0.51) -->. It rose by
 # 0.0078<!-- = math.tanh(0.51) - math.tanh(0.5) --> for a step of 0.01, a slope of 0.78<!-- = (math.tanh(0.51) - math.tanh(0.5)) / 0.01 -->. And $1 - 0.4621^2$ is 0.786<!-- = 1 - math.tanh(0.5)**2 -->. Mind which number is squared: the
 # **output** of the layer, `hs[k + 1]`, and not its input.
+#
+# Ask yourself: which row of `hs` (21, 64, 100) is `h`, and which is `h_next`, for the matrix `W[k]` of `W` (20,
+# 100, 100)?
 
 # %% [markdown] tags=["hint"]
 # Write the three lines for the top layer alone: it reads hs[depth - 1] and makes hs[depth]. Then see what changes
@@ -169,8 +172,8 @@ cmp("out", dout, out)
 # 1 - hs[k + 1]**2 times dh; dW[k] is hs[k].T @ dpre; dh becomes dpre @ W[k].T. After the loop dh0 is dh.
 
 # %% [markdown] tags=["hint"]
-# for k in reversed(range(depth)): then the three assignments of the table, with hs[k + 1] for h_next, hs[k] for h
-# and W[k] for weights. The last of them assigns to dh. After the loop: dh0 = dh.
+# One layer with one neuron: h 0.5, weight 2, h_next = tanh(1) = 0.7616<!-- = math.tanh(1) -->, dh 1. Then dpre is 0.4200<!-- = 1 - math.tanh(1)**2 -->, dW is 0.2100<!-- = 0.5 * (1 - math.tanh(1)**2) -->,
+# and the layer below gets 0.8399<!-- = 2 * (1 - math.tanh(1)**2) -->. The next round starts from that number, under the name dh.
 
 # %% tags=["backward"]
 dW = torch.zeros_like(W)
@@ -205,19 +208,21 @@ print(f"largest number after 100 matrices: {product.abs().max():.1e}")
 # ## gradient_sizes
 #
 # Write `gradient_sizes(hs, W, dout)`. It returns a list with `depth + 1` Python floats: at place `k` the standard
-# deviation of the gradient of `hs[k]`. So the last entry is that of `dout`, and the first is that of `dh0`. It
-# has to work for any number of layers: take it from `W`.
+# deviation of the gradient of `hs[k]`. So the last entry is that of `dout`, and the first is that of `dh0`. It has
+# to work for any number of layers: take it from `W`.
+#
+# Ask yourself: at which moment of your loop above does `dh` (64, 100) hold the gradient of `hs[k]`?
 
 # %% [markdown] tags=["hint"]
-# It is your loop from above without dW. Where in the loop do you know the gradient of hs[k]?
+# It is your loop from above without dW. In each round you know the gradient of one more hs[k].
 
 # %% [markdown] tags=["hint"]
 # Begin with dh = dout and a list that holds dh.std().item(). In each round compute the next dh (64, 100) and
 # append its standard deviation. The list grows from the top layer to the bottom, so turn it round at the end.
 
 # %% [markdown] tags=["hint"]
-# for k in reversed(range(len(W))): dh becomes ((1 - hs[k + 1]**2) * dh) @ W[k].T; append dh.std().item(). Return
-# sizes[::-1].
+# The list has one number more than W has layers. Its last number must be dout.std(), and its first that of your dh0
+# from above. If it is the other way round, turn the list.
 
 # %% tags=["backward"]
 def gradient_sizes(hs, W, dout):
@@ -255,7 +260,7 @@ else:
 # | gain | gradient at the top | in the middle | at the bottom | what happens |
 # |---|---|---|---|---|
 # | 0.5 | 3.1e-2<!-- = flows["0.5"][20] --> | 3.0e-5<!-- = flows["0.5"][10] --> | 2.3e-8<!-- = flows["0.5"][0] --> | it vanishes |
-# | 5/3 | 3.7e-2<!-- = flows["5/3"][20] --> | 8.7e-2<!-- = flows["5/3"][10] --> | 1.6e-1<!-- = flows["5/3"][0] --> | it stays alive |
+# | 5/3 | 3.7e-2<!-- = flows["5/3"][20] --> | 8.7e-2<!-- = flows["5/3"][10] --> | 1.6e-1<!-- = flows["5/3"][0] --> | it keeps its size, nearly |
 # | 5 | 4.2e-2<!-- = flows["5"][20] --> | 7.5<!-- = flows["5"][10] --> | 1.9e3<!-- = flows["5"][0] --> | it explodes |
 #
 # With the gain 0.5 the lowest layer gets a gradient a million times smaller than the top layer, so it does not
@@ -312,7 +317,7 @@ else:
 #
 # For example, ReLU with 784 inputs: √(2/784) = 0.0505<!-- = (2 / 784) ** 0.5 -->. You have used it in foundations 3.
 #
-# ## A thermometer for training
+# ## A number to watch in training
 #
 # How far does a step move a weight, compared with the weight itself? That is learning rate times the size of the
 # gradient, over the size of the weight. About 1e-3 is healthy: a thousandth at each step. Much less and the layer
@@ -338,8 +343,9 @@ if isinstance(dW, torch.Tensor):
 # - Look at histograms of activations and gradients, and at the ratio of update to weight. A loss curve does not
 #   show a dead layer.
 #
-# These were the foundations. From here two ways go on: [the classifier](../classifier/ex1_digits.ipynb), which reads
-# handwritten digits, and [makemore](../makemore/ex1_atoms.ipynb), which makes up names.
+# These were the foundations. Next on the map is [makemore](../makemore/ex1_atoms.ipynb): a network that makes up
+# names, and every one of its gradients is yours to find. If you would rather see pictures first, [the
+# classifier](../classifier/ex1_digits.ipynb) reads handwritten digits.
 
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.

@@ -511,8 +511,8 @@ cmp("ln1", dln1, ln1)
 # The same as dgain2, dbias2 and dx1, one part further down.
 
 # %% [markdown] tags=["hint"]
-# dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1: rstd1 times (d - mean of d
-# - hat1 * mean of d * hat1), plus dx1 for the residual, (4, 6, 10).
+# dgain1 (10,) and dbias1 (10,): sums over dimensions 0 and 1. With d = dln1 * gain1, the path through the
+# normalisation is rstd1 times (d - mean of d - hat1 * mean of d * hat1). Add dx1 for the residual, (4, 6, 10).
 
 # %% [markdown] tags=["hint"]
 # Compare with your lines for dgain2, dbias2 and dx1: dx1 stands where dx2 stood, and each 2 in the other names
