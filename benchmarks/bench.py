@@ -202,6 +202,20 @@ def steps_per_second(rounds: int, steps: int) -> tuple[Row, str]:
     return row, f"last {steps:,} losses of ex4, mean: {means[0]:.4f} by hand, {means[1]:.4f} by autograd"
 
 
+def recorded_step(rounds: int) -> list[Row]:
+    """Exercise 5's step as one CUDA graph against the loop by autograd; no row where there is no GPU."""
+    if not torch.cuda.is_available():
+        return []
+    exercise = find_exercise("makemore/ex5")
+    names = namespace_of(exercise, {})
+    for cell in exercise.code_cells("backward"):
+        exec(cell.text, names)
+    with torch.enable_grad():
+        races = [names["race"](names["captured_step"])[:2] for _ in range(rounds)]
+    shares = [graph / eager for eager, graph in races]
+    return [Row("ex5 on a GPU, steps/s: graph / autograd", shares, shares, 5.0, at_most=False)]
+
+
 def full_training() -> Row:
     """The whole loop of exercise 4, once."""
     exercise = find_exercise("makemore/ex4")
@@ -232,6 +246,7 @@ def main(rounds: int, steps: int, full: bool) -> None:
         *warm_grading(rounds),
         *save_to_verdict(rounds),
         loop_row,
+        *recorded_step(rounds),
         *([full_training()] if full else []),
     ]
     console = Console(highlight=False)

@@ -319,6 +319,34 @@ def test_the_start_says_where_to_begin_and_the_end_what_comes_next(tmp_path: Pat
     assert refused(tmp_path, "init", "--track", "painting").startswith("track 'painting' is unknown; choose one of:")
 
 
+def test_an_optional_lesson_waits_for_nobody_and_stands_in_nobodys_way(tmp_path: Path) -> None:
+    dojo(tmp_path, "init", "--track", "makemore")
+    folder = tmp_path / "exercises/makemore"
+    for path in (REPOSITORY / "solutions/makemore").glob("ex[1-4]*.py"):
+        (folder / path.name).write_text(path.read_text())
+    done = dojo(tmp_path, "grade", "exercises")
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"All 36 right\.", done.stdout)
+    assert "optional" not in done.stdout + done.stderr
+    assert "Next lesson: classifier/ex1" in done.stdout
+    assert dojo(tmp_path, "hint").stdout.startswith("All 36 right.")
+    assert re.search(r"Makemore \(4 lessons and 1 optional, .*\): all right", dojo(tmp_path).stdout)
+    optional = folder / "ex5_cuda_graph.py"
+    asked = dojo(tmp_path, "grade", str(optional))
+    assert asked.returncode == 1
+    assert "0 of 4" in asked.stdout
+    optional.write_text(optional.read_text().replace("    ...\n", "    return table[0]\n", 1))
+    begun = dojo(tmp_path, "grade", "exercises")
+    assert begun.returncode == 1
+    assert "row_at_counter" in begun.stdout
+
+
+def test_a_folder_with_nothing_but_an_optional_lesson_says_what_to_do(tmp_path: Path) -> None:
+    lesson = REPOSITORY / "exercises/makemore/ex5_cuda_graph.py"
+    (tmp_path / lesson.name).write_text(lesson.read_text())
+    assert refused(tmp_path, "grade", ".").endswith("is optional, and it is not begun; name the file to grade it")
+
+
 def test_without_a_command_the_map_says_where_you_stand(tmp_path: Path) -> None:
     dojo(tmp_path, "init", "--track", "makemore")
     path = tmp_path / "exercises/makemore/ex2_cross_entropy.py"

@@ -92,6 +92,20 @@ def test_the_seed_draws_the_same_data_as_on_the_processor() -> None:
         assert torch.equal(ours[name].cpu(), theirs[name])
 
 
+def test_a_step_recorded_as_a_graph_does_what_the_loop_by_autograd_does() -> None:
+    """`benchmarks/bench.py` has the speed of both; here their numbers are compared."""
+    ex5 = find_exercise("makemore/ex5")
+    names = namespace_of(ex5, {"dtype": "float64"})
+    for cell in ex5.code_cells("backward"):
+        exec(cell.text, names)
+    with torch.enable_grad():
+        _, _, by_autograd, by_graph = names["race"](names["captured_step"], steps=60)
+    assert by_graph["counter"].item() == 63
+    for ours, theirs in zip(by_graph["parameters"], by_autograd["parameters"], strict=True):
+        assert torch.allclose(ours, theirs.detach(), rtol=1e-8)
+    assert torch.allclose(by_graph["losses"], by_autograd["losses"], rtol=1e-8)
+
+
 def test_auto_stays_on_the_processor_and_an_unknown_device_is_refused() -> None:
     assert settings(device="auto").device == "cpu"
     with pytest.raises(DojoError, match="choose auto, cpu or cuda"):

@@ -164,7 +164,7 @@ def test_a_trial_replaces_parameters_and_nothing_else(line: Exercise) -> None:
 
 def test_the_exercises_of_the_project_are_as_the_design_lists_them() -> None:
     found = {e.number: e for e in all_exercises() if e.id.startswith("makemore/")}
-    assert list(found) == ["ex1", "ex2", "ex3", "ex4"]
+    assert list(found) == ["ex1", "ex2", "ex3", "ex4", "ex5"]
     assert len(found["ex1"].graded) == 26
     assert found["ex1"].graded[0] == "logprobs"
     assert found["ex1"].graded[-1] == "C"
@@ -172,6 +172,7 @@ def test_the_exercises_of_the_project_are_as_the_design_lists_them() -> None:
     assert (found["ex3"].graded, found["ex3"].given) == (("hprebn",), ("hpreact",))
     assert found["ex4"].graded == ("loss", "C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
     assert found["ex4"].is_training
+    assert [e.number for e in found.values() if e.grading.optional] == ["ex5"]
 
 
 @pytest.mark.parametrize("name", ["ex1_atoms", "makemore/ex1", "makemore/ex1_atoms"])
@@ -266,6 +267,7 @@ def test_without_a_grading_cell_the_defaults_hold(line: Exercise) -> None:
         ("sizes = {'points': 3}", "sizes = .* is not right; give dicts"),
         ("tolerance = 2", "tolerance = 2 is not right"),
         ("batch = 3", "batch = 3 is not right"),
+        ("optional = 1", "optional = 1 is not right; give True or False"),
         ("batch = ", "Python cannot read the grading cell"),
     ],
 )

@@ -38,8 +38,10 @@ def standing(exercise: Exercise, progress: Progress) -> tuple[int, int]:
 
 def _track_lines(track: Track, progress: Progress) -> list[str]:
     counts = [standing(exercise, progress) for exercise in track.exercises]
-    right, total = (sum(numbers) for numbers in zip(*counts, strict=True))
-    lessons = f"{len(track.exercises)} lesson{'' if len(track.exercises) == 1 else 's'}"
+    right, total = (sum(numbers) for numbers in zip(*(standing(e, progress) for e in track.required), strict=True))
+    lessons = f"{len(track.required)} lesson{'' if len(track.required) == 1 else 's'}"
+    if optional := len(track.exercises) - len(track.required):
+        lessons += f" and {optional} optional"
     time = f", about {duration(track.minutes)}" if track.minutes else ""
     heading = f"  {track.title} ({lessons}{time}): {_state(right, total)}"
     if right in (0, total):
@@ -72,7 +74,7 @@ def _following(progress: Progress) -> Exercise | None:
     """The lesson to work on now: of the track that is begun, else of the one to begin with; None at the end."""
     tracks = sorted(all_tracks(), key=lambda track: not track.begin_here)
     begun = [t for t in tracks if any(standing(e, progress)[0] for e in t.exercises)]
-    lessons = (exercise for track in [*begun, *tracks] for exercise in track.exercises)
+    lessons = (exercise for track in [*begun, *tracks] for exercise in track.required)
     return next((e for e in lessons if standing(e, progress)[0] < standing(e, progress)[1]), None)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grader.base.errors import DojoError
 from grader.base.files import refuse_link, write_atomically
 from grader.integrations.formats import FOLDER_FORMATS, FORMAT_NAMES, FORMATS
-from grader.reading.submission import HoldsNoneError, Part, select_parts
+from grader.reading.submission import HoldsNoneError, OptionalError, Part, select_parts
 from grader.report.records import Refusal, Report
 from grader.syntax.source import read_source
 
@@ -64,6 +64,7 @@ def parts_of(
     """
     parts: list[Part] = []
     refused: list[Refusal] = []
+    unasked: list[Refusal] = []
     if output_format == "nbgrader":
         from grader.integrations.nbgrader import folders_without_files, handed
 
@@ -77,7 +78,8 @@ def parts_of(
             parts += select_parts(read_source(file), wanted, forced, named=file in named)
         except DojoError as error:
             beside = isinstance(error, HoldsNoneError) and file not in named
-            refused.append(Refusal(str(file), str(error), by_the_way=beside))
+            (unasked if isinstance(error, OptionalError) else refused).append(Refusal(str(file), str(error), beside))
+    refused += [] if parts else unasked
     if not parts and (output_format not in OF_STRANGERS or not refused):
         raise DojoError("; ".join(refusal.sentence for refusal in refused))
     return parts, refused

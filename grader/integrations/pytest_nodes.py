@@ -84,7 +84,7 @@ class Grading:
         held = {item.graded.part.exercise.id for item in items if isinstance(item, GradientTest)}
         for exercise in map(find_exercise, self.assignment.exercises):
             for name in exercise.graded if exercise.id not in held else ():
-                label = f"{exercise.id}: {'' if exercise.is_training else 'd'}{name}"
+                label = f"{exercise.id}: {exercise.label(name)}"
                 items.append(Refused.from_parent(session, name=label, sentence=f"{exercise.id} was not handed in"))
 
     @pytest.hookimpl(optionalhook=True)
@@ -125,8 +125,7 @@ class Graded:
     def tests(self, parent: pytest.Collector) -> Iterator[GradientTest]:
         exercise = self.part.exercise
         for name in exercise.graded:
-            label = name if exercise.is_training else f"d{name}"
-            test: GradientTest = GradientTest.from_parent(parent, name=label, graded=self, gradient=name)
+            test: GradientTest = GradientTest.from_parent(parent, name=exercise.label(name), graded=self, gradient=name)
             yield test
 
 

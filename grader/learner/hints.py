@@ -145,8 +145,9 @@ def _all() -> list[Exercise]:
 
 
 def _in_folder(progress: Progress) -> list[Exercise]:
-    """The exercises that the folder holds."""
-    return [e for e in _all() if (progress.folder / "exercises" / f"{e.id}.py").is_file()]
+    """The exercises that the folder holds; an optional one only once it is begun."""
+    held = [e for e in _all() if (progress.folder / "exercises" / f"{e.id}.py").is_file()]
+    return [e for e in held if not e.grading.optional or _was_graded(progress, e)]
 
 
 def _ending(progress: Progress, asked: Exercise | None) -> str:

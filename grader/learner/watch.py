@@ -15,7 +15,7 @@ from grader.base.files import file_stamp
 from grader.base.loading import uncollected
 from grader.learner.saves import LOOK_SECONDS, Files, events, read_when_whole
 from grader.lesson.exercise import exercises_called, find_exercise
-from grader.reading.submission import select_parts, submission_files
+from grader.reading.submission import OptionalError, select_parts, submission_files
 
 if TYPE_CHECKING:
     from grader.judging.grade import Grader
@@ -96,7 +96,11 @@ class Session:
                 return False
             if reading.text == before and path in self.graded_at:
                 return self._unchanged(path)
-            parts = select_parts(reading.source, [e.id for e in exercises_called(self.asked)] if self.asked else ())
+            wanted = [e.id for e in exercises_called(self.asked)] if self.asked else ()
+            try:
+                parts = select_parts(reading.source, wanted, named=path in self.files.paths)
+            except OptionalError:
+                parts = []
             reports = {(path, part.exercise.id): self.grader.grade_part(part) for part in parts}
             readings += 1
             # No verdict is shown on a text that is not there any more.

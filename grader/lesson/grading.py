@@ -13,7 +13,7 @@ from grader.base.errors import DojoError
 from grader.syntax.source import Cell
 
 TAG = "grading"
-_LITERALS = frozenset({"targets", "tolerance", "sizes", "batch"})
+_LITERALS = frozenset({"targets", "tolerance", "sizes", "batch", "optional"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +24,15 @@ class Grading:
     empty means what the answers of the lesson assign. `tolerance` is how far a right answer may be off in
     float64, relative to the largest true element, by target (`""` stands for all). `sizes` are sets of
     parameters to try in place of the lesson's own; empty means that every integer becomes another prime.
-    `batch` names the parameter that holds the batch size. `binds` are the names that the cell's code makes, such
-    as `optimizer`, `scheduler` and `cases`.
+    `batch` names the parameter that holds the batch size. An `optional` lesson counts only for those who begin it.
+    `binds` are the names that the cell's code makes, such as `optimizer`, `scheduler` and `cases`.
     """
 
     targets: tuple[str, ...] = ()
     tolerance: Mapping[str, float] = field(default_factory=dict)
     sizes: tuple[Mapping[str, Any], ...] = ()
     batch: str = "n"
+    optional: bool = False
     binds: frozenset[str] = frozenset()
     cell: Cell | None = None
     path: Path = Path()
@@ -107,6 +108,7 @@ def read_grading(path: Path, cells: tuple[Cell, ...]) -> Grading:
         tolerance=tolerance if isinstance(tolerance, dict) else {"": tolerance},
         sizes=tuple(values.get("sizes", ())),
         batch=values.get("batch", "n"),
+        optional=values.get("optional", False),
         binds=frozenset(binds - _LITERALS),
         cell=cell,
         path=path,
@@ -122,6 +124,8 @@ def _check(name: str, value: object, where: str) -> None:
         wanted = 'dicts of parameters, such as [{"B": 3, "T": 5}]'
     elif name == "batch":
         right, wanted = isinstance(value, str), 'the name of a size, such as "B"'
+    elif name == "optional":
+        right, wanted = isinstance(value, bool), "True or False"
     else:
         values = list(value.values()) if isinstance(value, dict) else [value]
         right = all(isinstance(item, (int, float)) and 0 <= item < 1 for item in values)

@@ -30,9 +30,14 @@ class Track:
     exercises: tuple[Exercise, ...]
 
     @property
+    def required(self) -> tuple[Exercise, ...]:
+        """The lessons that are not optional."""
+        return tuple(exercise for exercise in self.exercises if not exercise.grading.optional)
+
+    @property
     def minutes(self) -> int:
-        """How long the lessons take together, by what their first lines say."""
-        return sum(minutes_of(exercise) or 0 for exercise in self.exercises)
+        """How long the lessons take together that are not optional, by what their first lines say."""
+        return sum(minutes_of(exercise) or 0 for exercise in self.required)
 
 
 def minutes_of(exercise: Exercise) -> int | None:
@@ -77,10 +82,10 @@ def all_tracks() -> tuple[Track, ...]:
 
 
 def next_lesson(done: Collection[str]) -> Exercise | None:
-    """The lesson that comes on the map after all of `done`, given by their ids; None at its end."""
+    """The lesson that comes on the map after all of `done`, given by their ids; None at its end. None is optional."""
     lessons = [exercise for track in all_tracks() for exercise in track.exercises]
     last = max((place for place, lesson in enumerate(lessons) if lesson.id in done), default=-1)
-    return next(iter(lessons[last + 1 :]), None)
+    return next((lesson for lesson in lessons[last + 1 :] if not lesson.grading.optional), None)
 
 
 def find_track(name: str) -> Track:

@@ -57,6 +57,10 @@ class HoldsNoneError(DojoError):
     """A file that can be read and holds no exercise, or none of those that are asked for."""
 
 
+class OptionalError(HoldsNoneError):
+    """A file that lies among others, and holds an optional exercise alone that nobody has begun."""
+
+
 def select_parts(
     source: Source, wanted: Collection[str] = (), forced: str | None = None, named: bool = True
 ) -> list[Part]:
@@ -83,6 +87,8 @@ def select_parts(
         chosen = read_so if read_so[0].attempts or not any(part.attempts for part in parts) else []
     if not chosen:
         raise HoldsNoneError(f"{source.path}: holds {held}, and what is asked for is {', '.join(wanted)}")
+    if not (named or wanted or forced or any(part.attempts or not part.exercise.grading.optional for part in chosen)):
+        raise OptionalError(f"{source.path}: {held} is optional, and it is not begun; name the file to grade it")
     return chosen
 
 

@@ -288,4 +288,40 @@ _CLASSIFIER = [
     ),
 ]
 
-TRACKS: list[WrongAnswer] = [*_FOUNDATIONS, *_CLASSIFIER]
+_READ = 'static["batches"][counter][0]'
+_MOVE = 'p.sub_(static["rates"][counter] * gradient)'
+
+_GRAPH = _table(
+    "makemore/ex5_cuda_graph",
+    ("row_at_counter", "exception", "return table[counter][0]", "return table[counter.item()]"),
+    ("row_at_counter", "exception", "return table[counter][0]", "return table[counter[0]]"),
+    ("row_at_counter", "case", "return table[counter][0]", "return table[counter]"),
+    ("row_at_counter", "case", "return table[counter][0]", "return table[0]"),
+    ("row_at_counter", "case", "return table[counter][0]", "return table[counter - 1][0]"),
+    ("write_at_counter", "exception", "table[counter] = value", "table[int(counter)] = value"),
+    ("write_at_counter", "exception", "table[counter] = value", "table[counter] = value.item()"),
+    ("write_at_counter", "case", "table[counter] = value", "table += value"),
+    ("write_at_counter", "case", "table[counter] = value", "table = table.index_fill(0, counter, 0.75)"),
+    ("move_parameters", "exception", "p.sub_(rate * gradient)", "p.sub_(gradient, alpha=rate)"),
+    ("move_parameters", "case", "p.sub_(rate * gradient)", "p = p - rate * gradient\n\n\n#"),
+    ("move_parameters", "case", "p.sub_(rate * gradient)", "p.add_(rate * gradient)"),
+    ("move_parameters", "exception", "p.sub_(rate * gradient)", "p.sub_(float(rate) * gradient)"),
+    ("captured_step", "exception", _READ, 'static["batches"][counter.item()]'),
+    ("captured_step", "case", _READ, 'static["batches"][0]'),
+    ("captured_step", "case", _MOVE, "p.sub_(learning_rates[0] * gradient)"),
+    ("captured_step", "case", _MOVE, 'p = p - static["rates"][counter] * gradient'),
+    ("captured_step", "exception", _MOVE, 'p.sub_(gradient, alpha=static["rates"][counter].item())'),
+    ("captured_step", "case", "    counter.add_(1)", ""),
+    ("captured_step", "case", "    counter.add_(1)", "    counter = counter + 1"),
+    ("captured_step", "exception", "    dh = dlogits", "    dlogits[range(n), Yb] += 0\n    dh = dlogits"),
+    ("captured_step", "exception", "    dh = dlogits", "    dlogits += torch.eye(27)[Yb] * 0\n    dh = dlogits"),
+    ("captured_step", "case", "dbnbias / n - bnraw * (dbngain / (n - 1))", "dbnbias / n - bnraw * (dbngain / n)"),
+    (
+        "captured_step",
+        "case",
+        "[dC, dW1, db1, dW2, db2, dbngain, dbnbias]",
+        "[dC, dW1, db1, dW2, db2, dbnbias, dbngain]",
+    ),
+)
+
+TRACKS: list[WrongAnswer] = [*_FOUNDATIONS, *_CLASSIFIER, *_GRAPH]
