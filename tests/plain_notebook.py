@@ -10,7 +10,7 @@ from typing import Any
 
 from grader.lesson.exercise import Exercise, find_exercise
 from grader.lesson.trials import use_exact_arithmetic
-from grader.notebook.judging import judge_in_namespace
+from grader.notebook.judging import judge
 from grader.report.records import Verdict
 from grader.syntax.source import Cell, percent_cells
 
@@ -61,7 +61,7 @@ def verdicts_in(text: str, exercise_id: str) -> dict[str, Verdict]:
     namespace = prepared(exercise_id)
 
     def cmp(name: str, d: Any, t: Any) -> bool:
-        verdict = judge_in_namespace(name, d, t, namespace)
+        verdict = judge(name, d, t, namespace).verdict
         if name not in found or found[name].passed:  # dC is asked for twice
             found[name] = verdict
         return verdict.passed

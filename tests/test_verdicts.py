@@ -6,6 +6,7 @@ import dataclasses
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from grader.base.errors import DojoError
 from grader.judging.grade import Grader, settings
 from grader.judging.judge import prove
 from grader.lesson.exercise import find_exercise
-from grader.lesson.trials import as_written, other_data
-from grader.report.records import SubmissionReport, Verdict
+from grader.lesson.trials import as_written, namespace_of, other_data
+from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.sandbox import Worker
+from grader.showing.data import json_data
 from grader.truth.truths import KnownTruths
 
 EX1, EX2, EX3, EX4 = (find_exercise(f"makemore/ex{n}") for n in (1, 2, 3, 4))
+FIRST_LABEL = int(namespace_of(EX1, {})["Yb"][0])
 Verdicts = dict[str, Verdict]
 Grade = Callable[..., list[SubmissionReport]]
 
@@ -352,3 +355,30 @@ def test_an_own_method_called_backward_is_run(ex1: Any, argument: str) -> None:
 def test_a_machine_on_which_no_answer_runs_is_not_the_learners_mistake() -> None:
     with pytest.raises(DojoError, match="on this machine no answer runs with isolation basic"):
         prove(DeadLauncher(), EX1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        {"dprobs": "dprobs = dlogprobs / probs**1.1"},
+        {"dW2": "dW2 = h.T @ dlogits + h.std()"},
+        {"db2": "db2 = dlogits.sum(0, keepdim=True)"},
+        {"db1": "db1 = dhprebn.mean(0)"},
+        {"dlogit_maxes": "dlogit_maxes = -dnorm_logits.sum(1)"},
+        {"dh": "dh = dlogits @ W2.T * 0.618"},
+        {"dhpreact": "dhpreact = dh / (dh * (1 - h**2) ** 0.5 - dh)"},
+        {"dprobs": f"dprobs = dlogprobs / probs * (1 + (Yb[0] != {FIRST_LABEL}))"},
+    ],
+    ids=lambda lines: next(iter(lines.values())),
+)
+def test_what_is_told_is_the_same_at_each_run(tmp_path: Path, lines: dict[str, str]) -> None:
+    path = tmp_path / "answer.py"
+    path.write_text(with_lines(lines), encoding="utf-8")
+    told = []
+    for seed in (5, 12345):
+        with Grader(settings(seed=seed, device="cpu")) as grader:
+            (report,) = grader.grade_file(path, "makemore/ex1")
+        assert not report.all_passed
+        report.seed = 0
+        told.append(json_data(Report([report])))
+    assert told[0] == told[1]

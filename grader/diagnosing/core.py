@@ -184,6 +184,11 @@ def shape_text(shape: Sequence[int]) -> str:
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 
+def with_article(noun: str) -> str:
+    """`an int`, `a list`."""
+    return f"{'an' if noun[:1].lower() in 'aeio' else 'a'} {noun}"
+
+
 def size_words(share: float) -> str:
     """How large an error is beside the largest element of the true gradient: `18% of`, `twice`, `12 times`."""
     if not math.isfinite(share):

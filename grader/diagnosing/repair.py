@@ -43,7 +43,8 @@ class Variant:
 class Vocabulary:
     """Names that may stand for each other: tensors by shape, and which of them are gradients.
 
-    `sizes` are the names of sizes that lines of the lesson read, the batch first, and `numbers` the numbers there.
+    `sizes` are the names of sizes that lines of the lesson read, the batch first, and `numbers` the numbers there;
+    `indices` are the tensors of whole numbers, such as labels.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -51,6 +52,7 @@ class Vocabulary:
     own: frozenset[str] = frozenset()
     sizes: tuple[str, ...] = ()
     numbers: tuple[float, ...] = ()
+    indices: frozenset[str] = frozenset()
 
     @property
     def dimensions(self) -> range:
@@ -89,7 +91,10 @@ def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str])
     written = (leaf for atom in exercise.atoms for leaf in ast.walk(ast.parse(atom.text)))
     found = (leaf.value for leaf in written if isinstance(leaf, ast.Constant))
     numbers = dict.fromkeys(value for value in found if isinstance(value, (int, float)) and value is not True)
-    return Vocabulary(shapes | gradients, frozenset(gradients), sizes=tuple(sizes), numbers=tuple(numbers))
+    indices = frozenset(name for name in named - shapes.keys() if isinstance(forward.values.get(name), Tensor))
+    return Vocabulary(
+        shapes | gradients, frozenset(gradients), sizes=tuple(sizes), numbers=tuple(numbers), indices=indices
+    )
 
 
 def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Variant]:
@@ -315,15 +320,17 @@ def _turned(node: ast.expr, words: Vocabulary) -> ast.expr:
 
 
 def _transpose(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
-    if isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
-        yield node.value, Diagnosis("transposed", f"{ast.unparse(node.value)} is not to be transposed.")
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _EXCHANGES:
-        said = f"{ast.unparse(node.func.value)} is not to be transposed."
-        yield node.func.value, Diagnosis("transposed", said)
+    turned = node.func if isinstance(node, ast.Call) else node
+    if isinstance(turned, ast.Attribute) and turned.attr in (_EXCHANGES if turned is not node else ("T", "mT")):
+        said = f"{ast.unparse(turned.value)} is not to be transposed"
+        if isinstance(turned.value, ast.Name) and turned.value.id in words.indices:
+            said += ": it says which rows the forward pass picked, and the gradient goes back to exactly those."
+            yield turned.value, Diagnosis("wrong-row-or-column", said)
+        else:
+            yield turned.value, Diagnosis("transposed", f"{said}.")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("view", "reshape"):
-        turned = ast.Attribute(node.func.value, "T", ast.Load())
         said = f"{ast.unparse(node.func.value)}: view keeps the order of the numbers, a transpose does not."
-        yield turned, Diagnosis("wrong-reshape", said)
+        yield ast.Attribute(node.func.value, "T", ast.Load()), Diagnosis("wrong-reshape", said)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
         yield (
             ast.BinOp(node.right, ast.MatMult(), node.left),

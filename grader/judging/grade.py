@@ -30,10 +30,11 @@ from grader.judging.verdicts import (
 from grader.lesson.exercise import all_exercises
 from grader.lesson.program import program_of
 from grader.lesson.trials import other_data, other_sizes, random_upstream, trials_of, use_exact_arithmetic
+from grader.reading.cautions import about_aliases, about_early_reads, at_line
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
-from grader.report.records import Refusal, Report, SubmissionReport, Verdict
+from grader.report.records import Refusal, Report, ShownData, SubmissionReport, Verdict
 from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
 from grader.syntax.source import Source, read_source
@@ -50,6 +51,9 @@ _ONE_HOT = (
     "Right on this batch by luck: without num_classes, one_hot makes as many columns as the largest index of the batch "
     "asks for. Give it the size of the dimension."
 )
+_LASTING = 0
+"""The seed of figures that are shown; what decides is drawn anew for each run."""
+
 OWN_SECONDS = 5.0
 """What judging may take beside the limit of a submission, so that it can end in verdicts."""
 
@@ -116,6 +120,7 @@ class Grader:
                 if plan.steps:
                     self._run(judge, known)
                     self._note_forward(judge, plan, report)
+                    self._note_cautions(part, plan, report)
                 self._run_cases(judge, known)
             finally:
                 judge.close()
@@ -176,7 +181,7 @@ class Grader:
                 sizes=resized,
                 remark=repeated_atoms(plan, name) if seen.right else "",
             )
-        verdicts = {name: verdict_of(evidence) for name, evidence in known.items()}
+        verdicts = self._with_lasting_figures(judge, known)
         puzzling = []
         for verdict in verdicts.values():
             name = verdict.name
@@ -191,6 +196,23 @@ class Grader:
             for name, (found, place) in self._explain_by_repair(judge, puzzling).items():
                 explained = found if verdicts[name].mistake in UNEXPLAINED else None
                 known[name] = replace(known[name], explained=explained, lines=place or known[name].lines)
+
+    def _with_lasting_figures(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, Verdict]:
+        """The verdicts. A mistake that does not show on the lesson's own data is shown in trials with a seed that
+        never changes, because figures that differ at each run cannot be worked with."""
+        verdicts = {name: verdict_of(evidence) for name, evidence in known.items()}
+        found = (v.name for v in verdicts.values() if not v.passed and v.details and v.details.data != "own")
+        if not (unseen := list(found)):
+            return verdicts
+        device = self.settings.device
+        runs = judge.run([other_data(_LASTING, device), random_upstream(_LASTING, device)])
+        kinds: tuple[ShownData, ShownData] = ("other", "random upstream")
+        for name in unseen:
+            seen = {kind: _seen(name, *run) for kind, run in zip(kinds, runs, strict=True)}
+            lasting = {kind: s for kind, s in seen.items() if s.answer.value is not None and not s.right}
+            known[name] = replace(known[name], lasting=lasting)
+            verdicts[name] = verdict_of(known[name])
+        return verdicts
 
     def _run_cases(self, judge: Judge, known: dict[str, Evidence]) -> None:
         """Add what each function and class gives in the lesson's cases."""
@@ -270,9 +292,16 @@ class Grader:
             if index in names:
                 statement = plan.statements[index]
                 report.notes.append(
-                    f"line {statement.line}: your forward pass computes {', '.join(names[index])} otherwise "
+                    f"{at_line(statement)}: your forward pass computes {', '.join(names[index])} otherwise "
                     "than the exercise does; gradients are judged against the exercise's."
                 )
+
+    def _note_cautions(self, part: Part, plan: Plan, report: SubmissionReport) -> None:
+        total = self.truths.find(plan.exercise, other_data(self.settings.seed, self.settings.device)).gradients.total
+        for spoilt in plan.spoilt:
+            if total[plan.names.by_name[spoilt.name]].dim():  # a number is no place in memory: `x += 1` makes another
+                report.notes.append(about_aliases(plan, spoilt))
+        report.notes += about_early_reads(part.analysis, plan)
 
 
 def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:

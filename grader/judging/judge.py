@@ -295,6 +295,7 @@ class Judge:
             hooks=tuple(sorted(step.hooks - self.lost.keys())),
             loops=step.loops,
             runs_loop=step.runs_loop,
+            spoils=step.spoils,
         )
 
     def _bar(self, failed: StepFailed) -> None:

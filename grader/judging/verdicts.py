@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from grader.diagnosing import (
     wrong_shape,
     wrong_values,
 )
+from grader.diagnosing.core import SAME_FACTOR, with_article
 from grader.judging.details import details_of
 from grader.report.records import ShownData, Status, Verdict
 from grader.running.protocol import REFUSED, Description, Failure
@@ -33,6 +35,9 @@ from grader.truth.compare import LIMITS, Comparison, compare
 from grader.truth.truths import Truth
 
 _LONGEST_CASE = 180
+_FIGURE = re.compile(r"\d\.\d|\[\d|\de-|\d%")
+"""A number that comes from the data, or a place in it."""
+
 NOT_ATTEMPTED = "not attempted"
 _PLAIN_WORDS = {
     "timeout": "It did not finish within the time limit; look for a loop that never ends.",
@@ -52,6 +57,11 @@ class Answer:
     value: Tensor | None = None
     failure: Failure | None = None
     line: int | None = None
+
+    @property
+    def shape(self) -> torch.Size | None:
+        """The shape of the numbers, where there are any."""
+        return None if self.value is None else self.value.shape
 
 
 @dataclass(frozen=True)
@@ -162,6 +172,7 @@ class Evidence:
 
     Of the trials, `decisive` says right or wrong; `shown` has the lesson's own data in float32; `probe` random
     gradients from above, and `probe_right` is whether the answer held there or further up; `sizes` other sizes.
+    `lasting` are trials whose seed never changes, for figures of a mistake that the lesson's own data does not show.
     `found` is what was found out without running: an answer that is not admitted, a line that is no Python.
     `explained` is the word of somebody who knows more than the detectors, such as an edit that mends the line.
     `lines` is the line of an answer whose edit mends it, or the whole answer where it has several.
@@ -182,6 +193,7 @@ class Evidence:
     probe: Seen | None = None
     probe_right: bool = True
     sizes: Seen | None = None
+    lasting: Mapping[ShownData, Seen] = field(default_factory=dict)
     strict_sizes: bool = False
     reads: frozenset[str] | None = None
     handed: frozenset[str] = frozenset()
@@ -238,15 +250,15 @@ def _figures_from(evidence: Evidence, decisive: Seen, passed: bool) -> tuple[See
     """The trial whose numbers are shown: the lesson's own data wherever the mistake shows there.
 
     They are the same at each run, and a learner can print them. Other data or random gradients from above stand in
-    where the numbers happen to be right on the lesson's own.
+    where the numbers happen to be right on the lesson's own: where there is one, from a trial that is always the same.
     """
-    shown, probe = evidence.shown, evidence.probe
+    shown, probe, lasting = evidence.shown, evidence.probe, evidence.lasting
     refused = probe is not None and probe.comparison is not None and not probe.right
     if probe is not None and refused and not passed and decisive.gradients.vanishes(evidence.name):
-        return probe, "random upstream"
-    if shown is not None and (passed or (shown.comparison is not None and not shown.right)):
+        return lasting.get("random upstream", probe), "random upstream"
+    if shown is not None and (passed or (shown.answer.value is not None and not shown.right)):
         return shown, "own"
-    return decisive, "other"
+    return lasting.get("other", decisive), "other"
 
 
 def _weighed(evidence: Evidence) -> Finding:
@@ -309,7 +321,7 @@ def _of_case(wrong: TriedCase, statement: Statement | None) -> Finding:
         return replace(found, message=f"{label}: {found.message}")
     true = wrong.case.expected
     if answer.value is None or answer.value.shape != true.shape:
-        kind = "nothing" if answer.words.type == "NoneType" else f"a {answer.words.type or answer.words.kind}"
+        kind = "nothing" if answer.words.type == "NoneType" else with_article(answer.words.type or answer.words.kind)
         ours = kind if answer.value is None else f"numbers of shape {shape_text(answer.value.shape)}"
         wanted = "a number" if true.dim() == 0 else f"numbers of shape {shape_text(true.shape)}"
         return Finding("wrong", f"{label} gives {ours}, not {wanted}.", "case")
@@ -373,28 +385,36 @@ def _explained(status: Status, evidence: Evidence, *trials: Seen | None) -> Find
         return Finding(status, evidence.explained.message, evidence.explained.mistake)
     found = Finding(status)
     for seen in trials:
-        if seen is None or seen.answer.value is None or seen.right or seen.forward is None:
+        if seen is None or (mismatch := _mismatch(evidence, seen)) is None:
             continue
-        value = seen.answer.value.double()
-        said = diagnose(
-            Mismatch(evidence.name, value, seen.gradients, seen.forward, evidence.handed, reads=evidence.reads)
-        )
+        said = diagnose(mismatch)
         found = Finding(status, said.message, said.mistake)
         if said.mistake not in UNEXPLAINED:
-            return found
-    shown = evidence.shown
-    if found.mistake == "wrong-values" and shown is not None and shown.comparison is not None and not shown.right:
-        return replace(found, message=_figures(evidence.name, shown))  # those that a learner can print
+            break
+    return _with_lasting_figures(evidence, found)
+
+
+def _mismatch(evidence: Evidence, seen: Seen, limit: float = SAME_FACTOR) -> Mismatch | None:
+    """What a detector looks at; None where nothing is wrong in this trial, or there are no numbers."""
+    if seen.answer.value is None or seen.right or seen.forward is None:
+        return None
+    value = seen.answer.value.double()
+    return Mismatch(evidence.name, value, seen.gradients, seen.forward, evidence.handed, limit, reads=evidence.reads)
+
+
+def _with_lasting_figures(evidence: Evidence, found: Finding) -> Finding:
+    """The same words with numbers that do not change from run to run: of the lesson's own data, where they show it."""
+    if not _FIGURE.search(found.message):
+        return found
+    for seen in (evidence.shown, *evidence.lasting.values()):
+        if seen is None or seen.gradients.total[evidence.name].shape != seen.answer.shape:
+            continue
+        mismatch = _mismatch(evidence, seen, LIMITS[seen.gradients.total[evidence.name].dtype])
+        if mismatch is not None:
+            said = wrong_values(mismatch) if found.mistake == "wrong-values" else diagnose(mismatch)
+            if said.mistake == found.mistake:
+                return replace(found, message=said.message)
     return found
-
-
-def _figures(name: str, shown: Seen) -> str:
-    """How far off the answer is on the lesson's own data."""
-    candidate, truth = shown.answer.value, shown.gradients.total[name]
-    if candidate is None or shown.forward is None:
-        return ""
-    limit = LIMITS[truth.dtype]
-    return wrong_values(Mismatch(name, candidate.double(), shown.gradients, shown.forward, limit=limit)).message
 
 
 def blamed(failure: Failure | None, statement: Statement, others: Sequence[Statement]) -> Statement:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from grader.diagnosing import UNEXPLAINED, Diagnosis, Mismatch, diagnose, shape_text, wrong_shape
-from grader.diagnosing.core import size_words
+from grader.diagnosing.core import size_words, with_article
 from grader.diagnosing.paths import path_scaled, path_twice
 from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Seen, verdict_of
 from grader.notebook import guards
@@ -60,11 +60,6 @@ class Judgement:
         if self.upstream is not None:
             return "upstream"
         return None if self.verdict.mistake in guards.NOT_JUDGED else self.verdict.status
-
-
-def judge_in_namespace(name: str, d: Any, t: Any, namespace: Mapping[str, Any]) -> Verdict:
-    """What `cmp(name, d, t)` says in this namespace."""
-    return judge(name, d, t, namespace).verdict
 
 
 def judge(name: str, d: Any, t: Any, namespace: Mapping[str, Any], earlier: Earlier | None = None) -> Judgement:
@@ -123,7 +118,7 @@ def _evidence(judged: Judgement, d: Any, t: Any, namespace: Mapping[str, Any], e
     truth = t.detach() if truth is None else truth
     plain = Gradients({name: as_float64(truth)}, {}, {name: {}})
     if not isinstance(d, Tensor):
-        judged.line = f"{name:15s} | a {words.type}, not a tensor of shape {shape_text(t.shape)}"
+        judged.line = f"{name:15s} | {with_article(words.type)}, not a tensor of shape {shape_text(t.shape)}"
         return Evidence(name, decisive=Seen(Answer(words), plain))
     known = judged.survey
     if d.shape != truth.shape:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from grader.lesson.exercise import Exercise
 from grader.reading.alignment import align
-from grader.reading.gradient_names import Names, add_aliases, find_names
+from grader.reading.gradient_names import Names, Spoilt, add_aliases, find_names
 from grader.syntax.effects import Effects, mutated_arguments, statement_effects
 from grader.syntax.loops import Loop
 from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in
@@ -41,6 +41,7 @@ class Analysis:
     stubs: dict[str, int] = field(default_factory=dict)
     training: list[int] = field(default_factory=list)
     loops: dict[int, list[Loop]] = field(default_factory=dict)
+    spoilt: list[Spoilt] = field(default_factory=list)
 
     @property
     def statements(self) -> Sequence[Statement]:
@@ -71,8 +72,8 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     alignment = align(body, exercises)
     names = find_names(source, effects, tensors, alignment)
     forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
-    add_aliases(body, effects, names.by_name)
-    analysis = Analysis(source, effects, names)
+    spoilt = add_aliases(body, effects, names.by_name)
+    analysis = Analysis(source, effects, names, spoilt=spoilt)
     trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}
     inside = _gradients_inside(body, names, trainers)
     for index, node in enumerate(body):

@@ -150,25 +150,46 @@ _VIEWS = frozenset(
 _VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
 
 
-def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients: Mapping[str, str]) -> None:
+@dataclass(frozen=True)
+class Spoilt:
+    """Statement `index` changes `name` in place and `other` with it: since statement `since` they are one tensor."""
+
+    index: int
+    name: str
+    other: str
+    since: int
+
+
+def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients: Mapping[str, str]) -> list[Spoilt]:
     """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`.
 
-    Two gradients that share memory stay apart: each is judged after its own last line.
+    Two gradients that share memory stay apart: each is judged after its own last line. What is given back is where
+    a gradient is changed so, and another tensor with it.
     """
     groups: dict[str, set[str]] = {}
-    for node, found in zip(body, effects, strict=True):
-        for name in found.mutates - found.rebinds:
-            for other in groups.get(name, ()):
+    joined: dict[str, int] = {}
+    spoilt = []
+    for index, (node, found) in enumerate(zip(body, effects, strict=True)):
+        for name in sorted(found.mutates - found.rebinds):
+            for other in sorted(groups.get(name, set()) - {name}):
+                if name in gradients:
+                    spoilt.append(Spoilt(index, name, other, max(joined[name], joined[other])))
                 if not (name in gradients and other in gradients):
                     found.writes = found.writes | {other}
-        for name in found.rebinds:
-            groups.pop(name, set()).discard(name)
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        targets, viewed = list[str](), None
+        if isinstance(node, ast.Assign):
+            targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
             viewed = _viewed(node.value)
-            if viewed is not None and viewed != node.targets[0].id:
-                group = groups.setdefault(viewed, {viewed})
-                group.add(node.targets[0].id)
-                groups[node.targets[0].id] = group
+        for name in found.rebinds | {*targets} - {viewed}:
+            groups.pop(name, set()).discard(name)
+        if isinstance(node, ast.Assign) and targets and not isinstance(node.value, ast.Constant):
+            viewed = viewed or targets[-1]
+            group = groups.setdefault(viewed, {viewed})
+            joined.setdefault(viewed, index)
+            for target in {*targets} - {viewed}:
+                group.add(target)
+                joined[target], groups[target] = index, group
+    return spoilt
 
 
 def _viewed(value: ast.expr) -> str | None:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from grader.lesson.exercise import DTYPE, Exercise
 from grader.reading.attempts import Analysis, Attempt
-from grader.reading.gradient_names import Names
+from grader.reading.gradient_names import Names, Spoilt
 from grader.reading.slices import Slicer
 from grader.syntax.effects import Effects
 from grader.syntax.scopes import FUNCTIONS, called_name, rebound_names
@@ -31,6 +31,7 @@ class Step:
     """One statement to run, and the gradients (tensor -> expression) to hand over after it.
 
     The loops that begin on the lines `loops` run step by step; `runs_loop` where this statement runs them.
+    `spoils` are the gradients that it changes by another name: of those that were judged the true ones come back.
     """
 
     index: int
@@ -40,6 +41,7 @@ class Step:
     hooks: frozenset[str]
     loops: tuple[int, ...] = ()
     runs_loop: bool = False
+    spoils: tuple[str, ...] = ()
 
 
 @dataclass
@@ -58,6 +60,7 @@ class Plan:
     forward_lines: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
     statements: Sequence[Statement] = ()
     definitions: dict[str, list[Step]] = field(default_factory=dict)
+    spoilt: list[Spoilt] = field(default_factory=list)
 
     def lines_of(self, tensor: str) -> list[int]:
         """The statements that make up an answer: those that write it and what they need, definitions left out."""
@@ -143,11 +146,16 @@ class _Planner:
             unsized_one_hot=self._unsized_one_hot(slices),
             forward_lines=forward_lines,
             statements=self.analysis.statements,
+            spoilt=[found for found in self.analysis.spoilt if found.index in kept and self._is_kept(found.other)],
             definitions={
                 name: [self._step(index, {}) for index in self._order(sorted(own)) or sorted(own)]
                 for name, own in apart.items()
             },
         )
+
+    def _is_kept(self, name: str) -> bool:
+        """True for a tensor of the lesson or a gradient that is graded or given: nobody else's change is its own."""
+        return self.cut_names.get(name) in self.attempts or name in self.protected - self.exercise.fixed_parameters
 
     def _reads(self, kept: Iterable[int]) -> frozenset[str]:
         indexes = list(kept)
@@ -219,7 +227,9 @@ class _Planner:
         last = {t: a.place for t, a in judged.items() if a.writers[-1] == index and not a.inside}
         writes = tuple(t for t, a in judged.items() if index in a.writers)
         hooks = frozenset(t for t, a in judged.items() if a.inside and index in a.writers)
-        return Step(index, self.analysis.statements[index], writes, last, hooks)
+        spoilt = (self.cut_names.get(s.other) for s in self.analysis.spoilt if s.index == index)
+        spoils = tuple(tensor for tensor in spoilt if tensor is not None and tensor in judged)
+        return Step(index, self.analysis.statements[index], writes, last, hooks, spoils=spoils)
 
     def _order(self, kept: list[int], tensors: Collection[str] | None = None) -> list[int] | None:
         """The statements in file order as far as what they read allows; None where there is no such order."""

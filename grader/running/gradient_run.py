@@ -103,6 +103,7 @@ class TrialRun:
         self.done: set[str] = set()
         self.failures: dict[str, Failure] = {}
         self.given: Mapping[str, Tensor] = {}
+        self.settled: dict[str, Tensor] = {}
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
         if loop:
             found = _only_set_up(program, parameters)
@@ -146,6 +147,8 @@ class TrialRun:
                 self.failures.setdefault(tensor, failure)
         for tensor in self.given.keys() & set(step.writes):
             self.put_back(tensor, self.given[tensor])
+        for tensor in self.settled.keys() & set(step.spoils):
+            self.put_back(tensor, self.settled[tensor])
         return failure
 
     def describe(self, tensor: str, read: Callable[[], Any]) -> tuple[Said, Tensor | None]:
@@ -175,6 +178,7 @@ class TrialRun:
 
     def put_back(self, tensor: str, truth: Tensor, *, protect: bool = False) -> None:
         """Give the true gradient every name that the submission has for it."""
+        self.settled[tensor] = truth
         for name in {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}:
             self.namespace[name] = in_the_kind_of(self.namespace.get(tensor), truth.clone())
             if protect:

@@ -67,6 +67,7 @@ class StepRequest(Part):
     hooks: tuple[str, ...] = ()
     loops: tuple[int, ...] = ()
     runs_loop: bool = False
+    spoils: tuple[str, ...] = ()
 
 
 class ForwardCheck(Part):

@@ -1,0 +1,84 @@
+"""What Python would do otherwise than the grader, which judges each gradient apart: told in a note, at no cost."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+
+from grader.lesson.exercise import Exercise
+from grader.reading.attempts import Analysis, is_stub
+from grader.reading.gradient_names import Spoilt
+from grader.reading.plan import Plan
+from grader.syntax.scopes import FUNCTIONS, assigned_names
+from grader.syntax.source import Statement
+
+
+def at_line(statement: Statement) -> str:
+    """`line 12`, or for a notebook `cell 3, line 2`."""
+    where = f"line {statement.line}"
+    return where if statement.cell.number is None else f"cell {statement.cell.number}, {where}"
+
+
+def about_aliases(plan: Plan, spoilt: Spoilt) -> str:
+    """That one line changes two tensors, because they are one tensor under two names."""
+    changes, begins = plan.statements[spoilt.index], plan.statements[spoilt.since]
+    copy = "clone()" if "torch" in plan.exercise.setup_names else "copy()"
+    return (
+        f"{at_line(changes)}: `{_first_line(changes)}` changes {spoilt.other} too, because "
+        f"`{_first_line(begins)}` ({at_line(begins)}) gives one tensor two names. Begin with a copy there, "
+        f"`{spoilt.other}.{copy}`. It costs nothing here: the grader goes on with the true {spoilt.other}."
+    )
+
+
+def about_early_reads(analysis: Analysis, plan: Plan) -> list[str]:
+    """That a line reads a name which the file defines only further down: the first such line, where Python stops."""
+    if any("marimo.App(" in cell.text for cell in analysis.source.cells):
+        return []  # marimo runs its cells in the order that they need
+    provided = _provided(plan.exercise) | analysis.names.given.keys() | set(dir(builtins))
+    found = [
+        (statement, name, analysis.statements[defined])
+        for index in sorted(set().union(*plan.slices.values()))
+        for statement in [plan.statements[index]]
+        for name in sorted(_read_at_once(statement) & analysis.effects[index].reads - provided)
+        if (defined := _defined_only_below(analysis, index, name)) is not None
+    ]
+    if not found:
+        return []
+    reader, name, definer = found[0]
+    said = (
+        f"{at_line(reader)}: it reads {name}, which {at_line(definer)} defines further down. Run from top to bottom, "
+        f"Python stops here, so move it below {at_line(definer)}."
+    )
+    lines = len({id(statement) for statement, *_ in found}) - 1
+    more = f" {lines} more line{'s read' if lines > 1 else ' reads'} what stands below." if lines else ""
+    return [f"{said}{more} It costs nothing here: the grader runs each line when what it reads is there."]
+
+
+def _provided(exercise: Exercise) -> set[str]:
+    given = {f"d{name}" for name in exercise.given}
+    return {*exercise.forward_names, *exercise.setup_names, *given} - {f"d{name}" for name in exercise.graded}
+
+
+def _read_at_once(statement: Statement) -> set[str]:
+    """The names that a statement reads when it runs, and not when something that it defines is called."""
+    node = statement.node
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Try)):
+        return set()
+    later = {
+        id(leaf) for inner in statement.nodes if isinstance(inner, (ast.Lambda, *FUNCTIONS)) for leaf in ast.walk(inner)
+    }
+    found = {leaf.id for leaf in statement.nodes if isinstance(leaf, ast.Name) and id(leaf) not in later}
+    return found - assigned_names(node) if isinstance(node, (ast.For, ast.While, ast.If, ast.With)) else found
+
+
+def _defined_only_below(analysis: Analysis, reader: int, name: str) -> int | None:
+    """The first statement that defines `name`, where it stands below `reader`; stubs define nothing."""
+    for index, effects in enumerate(analysis.effects):
+        starts = {name, "*"} & effects.writes if index < reader else {name} & effects.rebinds
+        if starts and index != reader and not is_stub(analysis.statements[index].node):
+            return index if index > reader else None
+    return None
+
+
+def _first_line(statement: Statement) -> str:
+    return statement.text.strip().split("\n")[0].split("  #")[0]
