@@ -12,7 +12,7 @@ from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, findi
 from grader.judging.loop_repair import repair_lines
 from grader.judging.loops import LoopTrial
 from grader.judging.settings import Settings
-from grader.judging.verdicts import Evidence, Finding, Place
+from grader.judging.verdicts import LASTING, Evidence, Finding, Place
 from grader.lesson.exercise import Exercise, bound_names_in_order
 from grader.lesson.trials import as_written, other_data, other_sizes
 from grader.reading.loop_lines import LoopLines
@@ -44,6 +44,7 @@ def evidence_of_loop(
     probe = LoopTrial(exercise, other_data(seed, device, "probe"), probed=apart)
     try:
         judge.run_loops([decisive, shown, sizes, probe])
+        decisive = _lasting(judge, decisive)
     finally:
         judge.close()
     _repair_culprit(launcher, plan, decisive, judge.deadline)
@@ -53,6 +54,16 @@ def evidence_of_loop(
         for name, finding in findings_of(found, exercise.graded).items()
     ]
     return known, first_departure(found), True
+
+
+def _lasting(judge: Judge, drawn: LoopTrial) -> LoopTrial:
+    """A trial with the same departures as the one that was `drawn`, and figures that are the same at each run."""
+    if drawn.failure is None and not any(step.departed for step in drawn.steps):
+        return drawn
+    lasting = LoopTrial(drawn.exercise, other_data(LASTING, str(drawn.trial.parameters["device"])), drawn.written)
+    judge.run_loops([lasting])
+    alike = all((drawn.first(name) is None) == (lasting.first(name) is None) for name in drawn.exercise.graded)
+    return lasting if alike and (drawn.failure is None) == (lasting.failure is None) else drawn
 
 
 def _evidence(name: str, plan: LoopPlan, found: Finding) -> Evidence:

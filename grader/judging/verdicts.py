@@ -39,6 +39,9 @@ _FIGURE = re.compile(r"\d\.\d|\[\d|\de-|\d%")
 """A number that comes from the data, or a place in it."""
 
 NOT_ATTEMPTED = "not attempted"
+LASTING = 0
+"""The seed of figures that are shown and are no longer the lesson's own; what decides is drawn anew for each run."""
+
 _PLAIN_WORDS = {
     "timeout": "It did not finish within the time limit; look for a loop that never ends.",
     "crash": "The process that ran it ended here; does it call exit()?",
@@ -237,12 +240,6 @@ def verdict_of(evidence: Evidence) -> Verdict:
         verdict.maxdiff = figures.maxdiff if figures.maxdiff == figures.maxdiff else None
     if evidence.figures is not None:
         verdict.exact, verdict.approximate, verdict.maxdiff = evidence.figures
-    compared = [tried.comparison for tried in evidence.cases or () if tried.comparison is not None]
-    if compared:
-        verdict.exact = all(comparison.exact for comparison in compared)
-        verdict.approximate = all(comparison.approximate for comparison in compared)
-        largest = max(comparison.maxdiff for comparison in compared)
-        verdict.maxdiff = largest if math.isfinite(largest) else None
     return verdict
 
 
