@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
 from grader.lesson.exercise import Exercise
 from grader.reading.attempts import Analysis, Attempt
 from grader.syntax.source import Cell, Source
 
-_HEADING = re.compile(r"^[\s#*_>=\"']*(?:exercise|ex|stage|part)[\s.:#_-]*(\d)\s*(?:$|[^\w\s])", re.IGNORECASE)
+_HEADING = re.compile(r"^[\s#*_>=\"']*(exercise|ex|stage|part)[\s.:#_-]*(\d)\s*(?:$|[^\w\s])", re.IGNORECASE)
 _BORROWED = re.compile(r"^[\w.]+\.grad(\.clone\(\)|\.detach\(\))*$")
 
 Allocation = dict[Exercise, dict[str, Attempt]]
@@ -21,24 +23,72 @@ def allocate(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercise 
 
     A notebook of the lecture solves several exercises in one namespace and defines `dlogits` and `dhprebn`
     again. A heading decides; without one, the way an attempt is written and whether others go on from it.
-    An attempt that nothing goes on from also serves the exercise that was `asked` for.
+    An attempt that nothing goes on from also serves the exercise that was `asked` for. An exercise whose every
+    attempt another one explains as well is none of those that the file holds.
     """
+    allocated = _allocated(analysis, exercises, asked)
+    held = [e for e in exercises if e.is_training or e is asked or e in _held(analysis, allocated)]
+    if not {e for e, attempts in allocated.items() if attempts} <= {*held}:
+        allocated = {e: {} for e in exercises} | _allocated(analysis, held, asked)
+    return allocated
+
+
+def _allocated(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercise | None) -> Allocation:
     allocated: Allocation = {exercise: {} for exercise in exercises}
-    numbers = stage_numbers(analysis.source)
+    numbers = _numbers(analysis, exercises)
     for tensor, versions in analysis.attempts.items():
         own = [attempt for attempt in versions if not borrowed(analysis, attempt)] or versions
         graders = [e for e in exercises if tensor in e.graded and not e.is_training]
+        graders += [e for e in exercises if graders and tensor in e.given and len(e.graded) > 1]
         for position, attempt in enumerate(own):
             until = own[position + 1].writers[0] if position + 1 < len(own) else len(analysis.statements)
             number = numbers[attempt.writers[0]]
             owner = _owner(analysis, attempt, until, graders, exercises, number)
-            if owner is not None:
+            if owner is not None and tensor in owner.graded:
                 allocated[owner][tensor] = attempt
         if asked in graders and tensor not in allocated[asked]:
             last = own[-1]
             if numbers[last.writers[0]] is None and not _goes_on(analysis, last, len(analysis.statements)):
                 allocated[asked][tensor] = last
     return allocated
+
+
+def _held(analysis: Analysis, allocated: Allocation) -> set[Exercise]:
+    """The fewest exercises that explain every attempt, and those that something else speaks for."""
+    found = {e: attempts for e, attempts in allocated.items() if attempts}
+    candidates = [e for e in allocated if not e.is_training]
+    read = {name for effects in analysis.effects for name in (*effects.reads, *effects.writes, *effects.fields)}
+    waiting, held = set[str]().union(*found.values()), set[Exercise]()
+
+    def fit(exercise: Exercise) -> tuple[int, int, float]:
+        shared, known = len(read & names_of(exercise)), len(names_of(exercise))
+        explained = waiting & {*exercise.graded, *exercise.given} if waiting & {*exercise.graded} else ()
+        return len(explained), shared, shared / max(known, 1)
+
+    while waiting:
+        best = max(candidates, key=fit)
+        held.add(best)
+        waiting -= {*best.graded, *best.given}
+    numbers = _numbers(analysis, list(allocated))
+    for exercise, attempts in found.items():
+        by_heading = any(exercise.number == f"ex{numbers[attempt.writers[0]]}" for attempt in attempts.values())
+        if by_heading or len(exercise.graded) == 1 or _is_second(exercise, found):
+            held.add(exercise)
+    return held
+
+
+def _is_second(exercise: Exercise, found: Allocation) -> bool:
+    """True for an exercise that is there from its first gradient to its last, each of which is there once more."""
+    attempts = found[exercise]
+    again = all(any(tensor in other for e, other in found.items() if e is not exercise) for tensor in attempts)
+    return again and attempts.keys() == {*exercise.graded}
+
+
+@lru_cache(maxsize=64)
+def names_of(exercise: Exercise) -> frozenset[str]:
+    """The names that an exercise gives a meaning: tensors and their gradients, data, and what it asks to define."""
+    gradients = {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given)}
+    return frozenset(gradients.union(exercise.definitions, exercise.forward_names, exercise.network_names))
 
 
 def borrowed(analysis: Analysis, attempt: Attempt) -> bool:
@@ -62,6 +112,8 @@ def _owner(
         return named[0] if named[0] in graders else None
     chain = max(graders, key=lambda e: len(e.graded))
     single = next(e for e in graders if e is not chain)
+    if len(single.graded) > 1:
+        return max(graders, key=partial(_nearness, analysis, attempt, graders))
     if _goes_on(analysis, attempt, until):
         return chain
     upstream = set().union(*(analysis.gradients_read(i) for i in attempt.writers)) - {attempt.tensor}
@@ -69,6 +121,16 @@ def _owner(
     first = analysis.attempts[attempt.tensor][0]
     again = first is not attempt and _goes_on(analysis, first, attempt.writers[0])
     return single if direct or again else chain
+
+
+def _nearness(
+    analysis: Analysis, attempt: Attempt, graders: Sequence[Exercise], exercise: Exercise
+) -> tuple[int, int]:
+    """How near an attempt stands to what this exercise alone names; how much of what it reads the exercise knows."""
+    own = names_of(exercise).difference(*(names_of(e) for e in graders if e is not exercise))
+    apart = [abs(i - attempt.writers[0]) for i, e in enumerate(analysis.effects) if own & {*e.reads, *e.writes}]
+    read = set[str]().union(*(analysis.effects[index].reads for index in attempt.writers))
+    return -min(apart, default=len(analysis.statements)), len(read & names_of(exercise))
 
 
 def _among_many(analysis: Analysis, attempt: Attempt) -> bool:
@@ -91,33 +153,68 @@ def _goes_on(analysis: Analysis, attempt: Attempt, until: int) -> bool:
     )
 
 
-def stage_numbers(source: Source) -> list[int | None]:
-    """For each statement the number in the nearest heading above, such as "Exercise 2"."""
-    marks: Mapping[int, list[tuple[int, int]]] = {id(cell): list(_marks(cell)) for cell in source.cells}
-    numbers: list[int | None] = []
-    current: int | None = None
+def _numbers(analysis: Analysis, exercises: Sequence[Exercise]) -> list[int | None]:
+    """For each statement the number of the exercise that the nearest heading above speaks of.
+
+    "Part 3" may be the third part of a lesson too: parts speak of exercises where these grade all that stands there.
+    """
+    graded = {e.number: {*e.graded} for e in exercises}
+    marks = _marks_above(analysis.source, ())
+    under: dict[_Mark, set[str]] = {}
+    for tensor, versions in analysis.attempts.items():
+        for attempt in versions:
+            if (mark := marks[attempt.writers[0]]) is not None:
+                under.setdefault(mark, set()).add(tensor)
+    parts = {mark for mark in marks if mark is not None and mark.part}
+    if not all(under.get(mark, set()) <= graded.get(f"ex{mark.number}", set()) for mark in parts):
+        marks = _marks_above(analysis.source, parts)
+    return [None if mark is None else mark.number for mark in marks]
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A heading that names an exercise, such as "Exercise 2", or a part, such as "Part 2"."""
+
+    line: int
+    number: int
+    part: bool
+
+
+def _marks_above(source: Source, left_out: Collection[_Mark]) -> list[_Mark | None]:
+    found: list[_Mark | None] = []
+    current: _Mark | None = None
     statements = iter(source.statements)
     pending = next(statements, None)
+    first = 0
     for cell in source.cells:
-        found = marks[id(cell)]
+        marks = [mark for mark in _marks(cell, first) if mark not in left_out]
         while pending is not None and pending.cell is cell:
-            above = [number for line, number in found if line <= pending.line - cell.line]
-            numbers.append(above[-1] if above else current)
+            above = [mark for mark in marks if mark.line - first <= pending.line - cell.line]
+            found.append(above[-1] if above else current)
             pending = next(statements, None)
-        current = found[-1][1] if found else current
-    return numbers
+        current = marks[-1] if marks else current
+        first += cell.text.count("\n") + 1
+    return found
 
 
-def _marks(cell: Cell) -> Iterator[tuple[int, int]]:
-    """(line, number) for each block of prose that names one exercise; a list of several marks none."""
-    block: list[tuple[int, int]] = []
+def _marks(cell: Cell, first: int) -> Iterator[_Mark]:
+    """One for each block of prose that names one exercise; a list of several marks none. `first` is its first line.
+
+    In markdown a heading or the first line of a paragraph counts, and not what a sentence happens to begin a line with.
+    """
+    block: list[tuple[_Mark, bool]] = []
+    begins = True
     for line, text in enumerate([*cell.text.split("\n"), ""]):
         prose = cell.kind != "code" or text.lstrip().startswith(("#", '"""', "'''", "Exercise", "EXERCISE"))
         if prose and text.strip():
-            if found := _HEADING.match(text):
-                block.append((line, int(found[1])))
+            heading = cell.kind != "code" and text.startswith("#")
+            if (found := _HEADING.match(text)) and (cell.kind == "code" or heading or begins):
+                block.append((_Mark(first + line, int(found[2]), found[1].lower() in ("part", "stage")), heading))
+            begins = False
             continue
+        begins = True
         if cell.kind == "code" or line == cell.text.count("\n") + 1:
-            if len({number for _, number in block}) == 1:
-                yield block[0]
+            named = [mark for mark, heading in block if heading] or [mark for mark, _ in block]
+            if len({mark.number for mark in named}) == 1:
+                yield named[0]
             block = []

@@ -13,7 +13,7 @@ from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, track_of
 from grader.reading.attempts import Analysis, Attempt, analyse
 from grader.reading.gradient_names import normalised
-from grader.reading.stages import allocate, borrowed
+from grader.reading.stages import allocate, borrowed, names_of
 from grader.syntax.effects import statement_effects
 from grader.syntax.source import Source
 
@@ -170,9 +170,8 @@ def _coverage(outside: set[str], words: set[str], track: Sequence[Exercise]) -> 
 
 def _shared(outside: set[str], words: set[str], exercise: Exercise) -> tuple[int, float]:
     gradients = {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given)}
-    known = gradients.union(exercise.definitions, exercise.forward_names, exercise.network_names)
-    shared = len(outside & known) + len(words & gradients)
-    return shared, shared / max(len(known), 1)
+    shared = len(outside & names_of(exercise)) + len(words & gradients)
+    return shared, shared / max(len(names_of(exercise)), 1)
 
 
 def sole_part(analysis: Analysis, exercise: Exercise) -> Part:

@@ -1,0 +1,78 @@
+"""Files that say nothing of the lesson they hold: no marker, no title, a file name that tells nothing."""
+
+from __future__ import annotations
+
+import re
+from itertools import permutations
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from grader.lesson.exercise import Exercise, all_exercises, track_of
+from grader.reading.submission import Part, find_parts
+from grader.syntax.source import read_source
+
+LESSONS = all_exercises()
+_ANSWERS = re.compile(r'"(backward|training)"')
+
+
+def cells(lesson: Exercise) -> list[str]:
+    """The cells of a solution as text, without its marker and its title."""
+    text = re.sub(r".*<!-- dojo:.*-->\n", "", lesson.path.read_text(encoding="utf-8"))
+    return re.split(r"(?m)^(?=# %%)", re.sub(r"(?m)^# # .*\n", "# # Notes\n", text, count=1))
+
+
+def is_answer(cell: str) -> bool:
+    return bool(_ANSWERS.search(cell.split("\n")[0]))
+
+
+def parts_of(folder: Path, text: str, suffix: str = ".py") -> list[Part]:
+    path = folder / f"work{suffix}"
+    path.write_text(nbformat.writes(jupytext.reads(text, fmt="py:percent")) if suffix == ".ipynb" else text)
+    return find_parts(read_source(path))
+
+
+def ids(parts: list[Part]) -> list[str]:
+    return [part.exercise.id for part in parts]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.id)
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_a_lesson_is_known_by_what_it_says(tmp_path: Path, lesson: Exercise, suffix: str) -> None:
+    assert ids(parts_of(tmp_path, "".join(cells(lesson)), suffix)) == [lesson.id]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.id)
+def test_code_alone_and_answers_alone_tell(tmp_path: Path, lesson: Exercise) -> None:
+    code = [cell for cell in cells(lesson) if "markdown" not in cell.split("\n")[0]]
+    assert ids(parts_of(tmp_path, "".join(code))) == [lesson.id]
+    assert ids(parts_of(tmp_path, "".join(cell for cell in code if is_answer(cell)))) == [lesson.id]
+
+
+@pytest.mark.parametrize("lesson", [e for e in LESSONS if len(e.graded) > 1], ids=lambda lesson: lesson.id)
+@pytest.mark.parametrize("left_out", [0, 1])
+def test_half_of_the_answers_tell(tmp_path: Path, lesson: Exercise, left_out: int) -> None:
+    found, number = [], 0
+    for cell in cells(lesson):
+        number += is_answer(cell)
+        if not is_answer(cell) or number % 2 != left_out or lesson.is_training:
+            found.append(cell)
+    assert ids(parts_of(tmp_path, "".join(found))) == [lesson.id]
+
+
+PAIRS = [pair for pair in permutations(LESSONS, 2) if track_of(pair[0]) == track_of(pair[1])]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=lambda lesson: lesson.id)
+def test_two_whole_lessons_are_two(tmp_path: Path, first: Exercise, second: Exercise) -> None:
+    above, below = "".join(cells(first)), "".join(cells(second))
+    parts = {part.exercise: part for part in parts_of(tmp_path, f"{above}\n{below}")}
+    assert parts.keys() == {first, second}
+    for lesson, part in parts.items():
+        if lesson.is_training:
+            continue
+        assert part.attempts.keys() == {*lesson.graded}
+        lines = [part.analysis.statements[i].line for attempt in part.attempts.values() for i in attempt.writers]
+        assert all((line <= above.count("\n")) == (lesson is first) for line in lines)
