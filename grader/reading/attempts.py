@@ -75,7 +75,8 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, spoilt=spoilt)
     trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}
-    inside = _gradients_inside(body, names, trainers)
+    asked = {name for e in gradients for name in e.definitions}  # what is in them is graded by the lesson's cases
+    inside = _gradients_inside(body, names, trainers | asked)
     for index, node in enumerate(body):
         looping = any(isinstance(leaf, Loop) for leaf in source.statements[index].nodes)
         loops = training_loops(node, names, forward, inside.keys()) if looping else []
@@ -92,7 +93,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     for index, value, tensor in names.compared:
         if tensor not in analysis.attempts and not isinstance(value, (ast.Name, ast.Constant)):
             analysis.attempts[tensor] = [Attempt(tensor, ast.unparse(value), [index])]
-    for name in {name for e in gradients for name in e.definitions}:
+    for name in asked:
         _add_definition(analysis, name)
     return analysis
 
