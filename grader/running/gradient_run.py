@@ -77,6 +77,14 @@ def _provided(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]
     return namespace
 
 
+def default_device(device: str) -> str | None:
+    """Where an answer's own tensors are made if it names no device; None, which costs nothing, for the processor.
+
+    A loop and a case have none: they draw with the processor's generators, and move to the device what they draw.
+    """
+    return None if device == "cpu" else device
+
+
 def names_of(rules: NameRules) -> Names:
     """How the submission calls its gradients."""
     return Names(rules.by_name, rules.by_place, frozenset(rules.caches), frozenset(rules.own_functions))
@@ -224,6 +232,7 @@ class GradientRun:
         self.names = names_of(request.names)
         self.announced: int | None = None
         self.has_loop = any(step.loops for step in request.steps)
+        self.default_device = None if self.has_loop else default_device(self.device)
         self.trials = [
             TrialRun(
                 request.program,
@@ -317,6 +326,7 @@ class CaseRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
+        self.default_device: str | None = None
         self.trial = TrialRun(request.program, request.trial, {}, request.names.given, guarded=request.guarded)
 
     def run(self, _: Mapping[str, Tensor]) -> None:
@@ -355,6 +365,7 @@ class VariantRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
+        self.default_device = default_device(self.device)
         self.trial = TrialRun(
             request.program, request.trial, request.aliases, request.names.given, guarded=request.guarded
         )

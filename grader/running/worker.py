@@ -41,7 +41,6 @@ def serve(channel: Channel[Request]) -> None:
                 run = _RUNS[type(request)](channel, request)
                 channel.send(Ready())
                 _, truths = channel.receive(device=run.device)
-                if run.device != "cpu":  # a default device costs a little on every call
-                    torch.set_default_device(run.device)
+                torch.set_default_device(run.default_device)
                 run.run(truths)
         torch.set_default_device(None)

@@ -74,7 +74,7 @@ def _run(exercise: Exercise, trial: Trial) -> Iterator[Case]:
             ) from None
         if expected is None:
             raise DojoError(f"{exercise.path}: the case {label!r} leaves no numbers in `result`")
-        yield Case(str(label), str(program), expected.detach().double(), _parts(program))
+        yield Case(str(label), str(program), expected.detach().cpu().double(), _parts(program))
 
 
 def _parts(program: str) -> tuple[str, ...]:

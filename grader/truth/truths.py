@@ -44,7 +44,8 @@ class Truth:
 
     @property
     def device(self) -> str:
-        return str(self.trial.parameters.get("device", "cpu"))
+        """Where the gradients lie: those of a lesson with arrays on the processor, whatever was asked for."""
+        return next((str(total.device) for total in self.gradients.total.values()), "cpu")
 
 
 class KnownTruths:
