@@ -114,7 +114,7 @@ BAD: list[tuple[str, Make, str, str]] = [
         "nothing to train",
         lambda f: (f / "a.py").write_text("dh = 1\n"),
         "train a.py",
-        "a.py: holds no training exercise",
+        "a.py: holds no training loop",
     ),
     ("training file is missing", lambda _: None, "train a.py", "a.py"),
     ("reset of nothing", lambda _: None, "reset makemore/ex1 --yes", "exercises/makemore/ex1_atoms.py"),

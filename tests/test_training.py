@@ -1,4 +1,4 @@
-"""Exercise 4: a loop against autograd's, step by step; the first step and tensor that depart are named."""
+"""Exercise 4: a loop against autograd's, step by step; the first step and tensor that are wrong are named."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_wrong_loops_are_refused_and_the_first_departure_is_named(
     if step is None:  # between a quarter and half of all steps: which ones run is drawn anew
         step = int(note.split()[1])
         assert 50_000 <= step < 100_000
-    assert note == f"step {step} is the first that departs, and in it {nearest} is nearest to the loss."
+    assert note == f"step {step} is the first that is wrong, and in it {nearest} is nearest to the loss."
     assert nearest in found
     if departs is not None:
         assert set(found) - {"b1"} == set(departs.split()) - {"b1"}

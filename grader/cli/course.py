@@ -63,7 +63,7 @@ def batch(
     retry_errors: bool,
     feedback: Path | None,
 ) -> None:
-    """Grade many submissions; run again, it goes on where it was stopped.
+    """Grade many submissions, and go on where it was stopped.
 
     SUBMISSIONS is a folder with a file or folder for each person; a zip from Moodle, Canvas or Gradescope, or such a
     zip unpacked; a CSV with a column for the name and one for the path; or nbgrader's submitted/ tree.
@@ -176,9 +176,9 @@ def summary(
 def feedback(
     results: Path, out: Path | None, assignment: Path | None, points: Path | None, roster: Path | None
 ) -> None:
-    """Write what each person is told: a page each, and a zip that Moodle or Canvas hands out.
+    """Write a page of feedback for each person.
 
-    RESULTS is the folder that `dojo batch --out` wrote. Changes by hand stand in RESULTS/overrides.toml.
+    RESULTS is the folder that `dojo batch --out` wrote. Beside the pages stands a zip that Moodle or Canvas hands out. Changes by hand stand in RESULTS/overrides.toml.
     """
     from grader.classroom.write import Wishes, write_pages
 

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 @device_option
 @seed_option
 @data_options
-@flag("--strict-sizes", "Fail answers with sizes written in.")
+@flag("--strict-sizes", "Fail answers that hold for these sizes only.")
 @flag("--all", "Show the table of every exercise.", "everything")
 @option("--isolation", "LEVEL", "basic, partial, full or highest; basic by default, highest for an integration.")
 @required_option
-@option("--explain", "NAME", "All that is known of one gradient.")
+@option("--explain", "NAME", "Tell all that is known of this one gradient.")
 @click.pass_context
 def grade(
     context: click.Context,
@@ -125,9 +125,9 @@ def grade(
 @flag("--all", "Show all hints of this gradient.", "everything")
 @option("--level", "N", "Show this one, 1 to 3.", int)
 def hint(variable: str | None, exercise: str | None, everything: bool, level: int | None) -> None:
-    """Show the next hint of a gradient; without a name, of the first that is not right.
+    """Show the next of three hints for a gradient.
 
-    VARIABLE is a gradient such as dprobs.
+    VARIABLE is a gradient such as dprobs; without it, the first that is not right yet.
     """
     from grader.learner.hints import hint as find_hint
 
@@ -137,9 +137,9 @@ def hint(variable: str | None, exercise: str | None, everything: bool, level: in
 @click.command()
 @click.argument("variable")
 @exercise_option
-@flag("--anyway", "Even before it is right.")
+@flag("--anyway", "Show them even before yours is right.")
 def solution(variable: str, exercise: str | None, anyway: bool) -> None:
-    """Show the solution's lines of a gradient that you have right.
+    """Show the solution's lines of a gradient once yours is right.
 
     VARIABLE is a gradient such as dprobs.
     """
@@ -169,9 +169,9 @@ def watch(paths: tuple[Path, ...], exercise: str | None, device: str, seed: int 
 @option("--picture", "FILE", "Where the loss curve goes.", FILE, default=Path("losses.png"), show_default=True)
 @click.pass_context
 def train(context: click.Context, path: Path | None, steps: int | None, picture: Path) -> None:
-    """Run your own training loop in full, measure it, and sample from the network.
+    """Run your own training loop in full, and show what it learned.
 
-    FILE holds the loop; the first one in exercises/ by default.
+    FILE holds the loop; the first one in exercises/ by default. The losses are drawn to a picture.
     """
     from grader.reading.submission import find_parts
     from grader.syntax.source import read_source
@@ -180,7 +180,7 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
     source = read_source(path or _default_training_file())
     parts = [part for part in find_parts(source) if part.exercise.is_training]
     if not parts:
-        raise DojoError(f"{source.path}: holds no training exercise; name your file of exercise 4")
+        raise DojoError(f"{source.path}: holds no training loop; name a file that does, such as makemore/ex4_training.py")
 
     with uncollected():
         from grader.learner.train import train_in_full
@@ -193,7 +193,7 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
 @option("--track", "NAME", "Only this track, such as makemore.")
 @flag("--force", "Replace files that differ; each keeps a .bak.")
 def init(folder: Path, track: str | None, force: bool) -> None:
-    """Copy the exercises out, for people who installed with pip."""
+    """Copy the exercises into a folder, for people who use pip."""
     from grader.learner.copies import copy_exercises
 
     copy_exercises(folder, track, force=force)
@@ -204,7 +204,10 @@ def init(folder: Path, track: str | None, force: bool) -> None:
 @flag("--yes", "Do not ask.")
 @option("--folder", "DIR", "The folder with exercises/.", FILE, default=Path())
 def reset(exercise: str, yes: bool, folder: Path) -> None:
-    """Put one exercise, such as ex1, back as it was, keeping a copy of yours."""
+    """Put an exercise back as it was, and keep a copy of yours.
+
+    EXERCISE is one such as ex1.
+    """
     from grader.learner.copies import reset_exercise
 
     reset_exercise(exercise, folder, confirm=(lambda _: True) if yes else click.confirm)
@@ -215,7 +218,10 @@ def reset(exercise: str, yes: bool, folder: Path) -> None:
 @option("--keep", "FILE", "Where both changed, go on with this one.", FILE, multiple=True)
 @click.pass_context
 def sync(context: click.Context, folder: Path, keep: tuple[Path, ...]) -> None:
-    """Bring exercises/ and notebooks/ in step; of two that both changed neither is touched."""
+    """Bring exercises/ and notebooks/ in step.
+
+    Where a script and its notebook have both changed, neither is touched, and both are named.
+    """
     from grader.learner.sync import sync as sync_pairs
 
     context.exit(sync_pairs(folder, list(keep), click.echo))
@@ -224,7 +230,7 @@ def sync(context: click.Context, folder: Path, keep: tuple[Path, ...]) -> None:
 @click.command()
 @click.argument("folder", required=False, type=FILE, default=Path(), metavar="[DIR]")
 def welcome(folder: Path) -> None:
-    """Write welcome.ipynb: the map of the lessons, where you stand, and a link to each notebook."""
+    """Write welcome.ipynb, the map of the lessons and your marks."""
     from grader.cli.overview import write_welcome
 
     click.echo(f"written: {write_welcome(folder)}")
@@ -232,12 +238,12 @@ def welcome(folder: Path) -> None:
 
 @click.group(no_args_is_help=True)
 def data() -> None:
-    """The list of names."""
+    """Fetch data that does not come with the project."""
 
 
 @data.command()
 def fetch() -> None:
-    """Download the full makemore list into the user cache and check it."""
+    """Download the full list of makemore's names into the user's cache, and check it."""
     from grader.lesson.names import fetch_makemore_names
 
     path = fetch_makemore_names()

@@ -47,7 +47,7 @@ def diagnose(mismatch: Mismatch) -> Diagnosis:
 
 
 def _of_spread(mismatch: Mismatch) -> Iterator[Diagnosis]:
-    """What is wrong beside the shape with a candidate that is to be spread over the tensor."""
+    """What is wrong beside the shape with a candidate that is to be broadcast to the tensor."""
     if mismatch.candidate.numel() == 1:
         return  # a single number is a multiple of every other one
     try:
@@ -57,7 +57,7 @@ def _of_spread(mismatch: Mismatch) -> Iterator[Diagnosis]:
     for detector in (missing_path, missing_local_derivative, missing_upstream):
         for path in spread.paths:
             if (found := detector(spread, path)) is not None:
-                yield Diagnosis(found.mistake, f"{found.message} And it is not spread out: {both_shapes(mismatch)}.")
+                yield Diagnosis(found.mistake, f"{found.message} And it is not broadcast: {both_shapes(mismatch)}.")
 
 
 def _explanations(mismatch: Mismatch) -> Iterator[Diagnosis]:

@@ -1,4 +1,4 @@
-"""Detectors for one path that picks elements: rows and columns routed to the wrong places."""
+"""Detectors for one path that picks elements: rows and columns sent to the wrong places."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _index_of(mismatch: Mismatch, atom: str) -> Tensor | None:
 
 
 def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
-    """The right numbers in other places: routed along the wrong index, or reshaped in another order."""
+    """The right numbers in other places: sent along the wrong index, or reshaped in another order."""
     if mismatch.same(path.found, path.share) or path.found.numel() < 2:
         return None
     if not mismatch.same(path.found.flatten().sort().values, path.share.flatten().sort().values):

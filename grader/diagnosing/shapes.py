@@ -98,7 +98,7 @@ def wrong_reshape(mismatch: Mismatch) -> Diagnosis | None:
 
 
 def missing_broadcast(mismatch: Mismatch) -> Diagnosis | None:
-    """Right numbers before they are spread over the dimension that was summed forward."""
+    """Right numbers before they are broadcast over the dimension that was summed forward."""
     truth, candidate = mismatch.truth, mismatch.candidate
     if candidate.numel() >= truth.numel():
         return None
@@ -110,7 +110,7 @@ def missing_broadcast(mismatch: Mismatch) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-broadcast",
-        f"Right numbers, not spread out: {both_shapes(mismatch)}. A sum on the way forward is a broadcast on the "
+        f"Right numbers, not broadcast: {both_shapes(mismatch)}. A sum on the way forward is a broadcast on the "
         f"way back: multiply by torch.ones_like({mismatch.name}).",
     )
 

@@ -132,7 +132,7 @@ class Grader:
         known, first, report.attempted = evidence_of_loop(part, self.launcher, replace(self.settings, limits=limits))
         if first is not None:
             step, report.look_at = first
-            said = f"step {step} is the first that departs, and in it {report.look_at} is nearest to the loss."
+            said = f"step {step} is the first that is wrong, and in it {report.look_at} is nearest to the loss."
             report.notes = [said]
         report.verdicts = [verdict_of(evidence) for evidence in known]
 

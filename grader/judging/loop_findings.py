@@ -78,7 +78,7 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     if name == "loss":
         redrawn = next((step for step in trial.steps if step.truth.redrawn), None)
         if redrawn is not None:
-            said = f"First departs at step {redrawn.step}. {WRONG_BATCH}"
+            said = f"First wrong at step {redrawn.step}. {WRONG_BATCH}"
             return Finding("wrong", said, "wrong-batch", _place(evidence.lines.of_name(redrawn.truth.redrawn[0])))
         if (said_of := wrong_record(trial.steps, evidence.record, trial.reference.count)) is not None:
             return Finding("wrong", said_of, "wrong-losses", _place(evidence.lines.of_record(evidence.record)))
@@ -134,7 +134,7 @@ def _is_probed(name: str, probe: LoopTrial, plan: LoopPlan) -> bool:
 
 
 def first_departure(evidence: LoopEvidence) -> tuple[int, str] | None:
-    """The first step that departs, and in it the tensor nearest to the loss."""
+    """The first step that is wrong, and in it the tensor nearest to the loss; None where all are right."""
     trial = evidence.decisive
     departed = next((step for step in trial.steps if step.departed or step.truth.redrawn), None)
     if departed is None:
@@ -161,7 +161,7 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     """Why `name` is not what it should be after a step, and the line that makes it so."""
     departures = [step for step in trial.steps if name in step.departed]
     departure, lines = departures[0], evidence.lines
-    at, how = f"First departs at step {departure.step}", departure.departed[name]
+    at, how = f"First wrong at step {departure.step}", departure.departed[name]
     if "shape" in how:
         return Finding("wrong", f"{at}: {how}.", "wrong-shape", _place(lines.of_name(name)))
     if departure.culprit is not None:

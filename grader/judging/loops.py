@@ -273,7 +273,7 @@ def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, 
         if not true.is_floating_point():
             return name, Diagnosis("wrong-batch", WRONG_BATCH)
         said = f"the tensor {name} of the forward pass is not what the exercise's forward pass gives."
-        return name, Diagnosis("wrong-forward", f"The forward pass departs: {said}")
+        return name, Diagnosis("wrong-forward", f"The forward pass is another one: {said}")
     return None
 
 

@@ -219,7 +219,7 @@ def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Co
     if verdict.status == "missing":
         at = visible(where(submission, verdict), keep="")
         if not submission.attempted:
-            console.print(Text("Nothing is attempted here yet: replace the three dots of the first one."))
+            console.print(Text("Nothing is attempted here yet. Replace the three dots of an answer, then grade again."))
         console.print(Text.assemble(("Next: ", "bold"), f"{label} in {at}"))
     else:
         console.print(Text("First thing to look at:", style="bold"))
