@@ -178,7 +178,8 @@ def feedback(
 ) -> None:
     """Write a page of feedback for each person.
 
-    RESULTS is the folder that `dojo batch --out` wrote. Beside the pages stands a zip that Moodle or Canvas hands out. Changes by hand stand in RESULTS/overrides.toml.
+    RESULTS is the folder that `dojo batch --out` wrote. Beside the pages stands a zip that Moodle or Canvas hands out.
+    Changes by hand stand in RESULTS/overrides.toml.
     """
     from grader.classroom.write import Wishes, write_pages
 

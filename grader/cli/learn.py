@@ -180,7 +180,7 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
     source = read_source(path or _default_training_file())
     parts = [part for part in find_parts(source) if part.exercise.is_training]
     if not parts:
-        raise DojoError(f"{source.path}: holds no training loop; name a file that does, such as makemore/ex4_training.py")
+        raise DojoError(f"{source.path}: holds no training loop; name one that does, such as makemore/ex4_training.py")
 
     with uncollected():
         from grader.learner.train import train_in_full
