@@ -111,6 +111,7 @@ class StandIn(type):
 
 
 def stand_in(name: str, real: type, make: Callable[..., Any]) -> StandIn:
+    """A name for a class, such as `list`: calling it calls `make`, and `isinstance` asks for `real`."""
     return StandIn(name, (), {"real": real, "make": staticmethod(make)})
 
 
@@ -369,10 +370,12 @@ def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type
 
 
 def power(base: Any, exponent: Any) -> Any:
+    """`base ** exponent`, refused where it makes complex numbers."""
     return _real(base**exponent)
 
 
 def power_in_place(base: Any, exponent: Any) -> Any:
+    """`base **= exponent`, refused where it makes complex numbers."""
     base **= exponent
     return _real(base)
 
@@ -411,6 +414,11 @@ def in_pattern(asked: Any, fields: tuple[str, ...] | None = None) -> SimpleNames
 
 
 def type_of(value: Any, *others: Any) -> Any:
+    """`type(value)`. Only with one argument, and only for values whose class leads nowhere.
+
+    Raises:
+        Refused: for anything else.
+    """
     kind = type(value)
     if others or kind in (Namespace, FunctionType, type, StandIn):
         raise not_a_builtin("type")

@@ -58,27 +58,33 @@ def leads_to_autograd(path: str) -> bool:
 
 
 def autograd(door: str) -> Refused:
+    """The refusal of what autograd computed; `door` is how it was reached, such as `.grad`."""
     said = f"This takes the gradient from PyTorch's autograd ({door}). Work it out from the upstream gradient."
     return Refused(said, IS_AUTOGRAD)
 
 
 def not_a_builtin(name: str) -> Refused:
+    """The refusal of a name, with what to use instead where there is something."""
     return Refused(_with_instead(f"An answer may not use `{name}`.", name))
 
 
 def not_a_field(name: str) -> Refused:
+    """The refusal of an attribute of an object."""
     return autograd(f".{name}") if leads_to_autograd(name) else not_a_builtin(f".{name}")
 
 
 def not_a_member(path: str) -> Refused:
+    """The refusal of a module's member, such as `torch.save`."""
     return autograd(path) if leads_to_autograd(path) else not_a_builtin(path)
 
 
 def not_changed(what: str) -> Refused:
+    """The refusal of an assignment to something that is not the answer's own."""
     return Refused(f"An answer may not change `{what}`.")
 
 
 def not_a_module(path: str) -> RefusedImport:
+    """The refusal of an import."""
     if path.startswith(("torch.", "functorch")) and leads_to_autograd(path):
         return RefusedImport(str(autograd(path)), IS_AUTOGRAD)
     return RefusedImport(f"An answer may not use the module `{path}`. torch, numpy and math have what it needs.")
@@ -91,6 +97,7 @@ def not_syntax(kind: str, line: int) -> Refused:
 
 
 def an_inner_name(name: str, line: int | None = None) -> Refused:
+    """The refusal of a name with underscores at both ends, such as `__class__`."""
     return Refused(f"`{name}` is one of Python's inner names. An answer needs none of them.", line=line)
 
 

@@ -55,6 +55,7 @@ class ProgressStandIn:
 
     @staticmethod
     def trange(*sizes: int, **options: Any) -> ProgressStandIn:
+        """tqdm's `trange`: a range in a bar that is not drawn."""
         return ProgressStandIn(range(*sizes), **options)
 
     def __enter__(self) -> ProgressStandIn:

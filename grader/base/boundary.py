@@ -37,10 +37,12 @@ class Clock:
 
     @property
     def used(self) -> float:
+        """The seconds that have run so far, those of the part that runs now included."""
         return self._used + (0.0 if self._begun is None else time.monotonic() - self._begun)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
+        """Let the clock run while the block does, and interrupt the block where the time is used up."""
         self._begun = time.monotonic()
         try:
             with _alarm(self.limit - self._used):

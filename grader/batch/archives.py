@@ -45,6 +45,7 @@ class Archive:
             raise DojoError(f"{path}: holds more than {MOST_MEMBERS:,} files; give it in parts")
 
     def close(self) -> None:
+        """Close the file; what was read from it stays."""
         self._zip.close()
 
     def items(self) -> Iterator[Item]:

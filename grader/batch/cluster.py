@@ -45,6 +45,7 @@ class Judges(WorkerPlugin):  # type: ignore[misc]
         self.terms, self.names = terms, names
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002
+        """Dask calls this when a worker starts: put the list of names where the judges find it."""
         self.folder = tempfile.TemporaryDirectory(prefix="dojo-")
         path = Path(self.folder.name) / "names.txt"
         path.write_bytes(self.names)
@@ -54,11 +55,13 @@ class Judges(WorkerPlugin):  # type: ignore[misc]
         self.all: list[LocalJobs] = []
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        """Dask calls this when a worker ends: end the judges and remove their files."""
         for one in self.all:
             one.close()
         self.folder.cleanup()
 
     def grade(self, task: Task) -> Outcome:
+        """Grade one submission with a judge that is idle, or with a new one."""
         try:
             one = self.idle.get_nowait()
         except queue.Empty:
@@ -96,10 +99,16 @@ class Cluster:
         self.where = f"{len(self._workers)} Dask workers with {threads} threads"
 
     def level(self, asked: str, required: str | None) -> str:
+        """The isolation level to grade at: at most what all workers offer.
+
+        Raises:
+            DojoError: that is below what is required.
+        """
         lowest = min((str(about["level"]) for about in self._workers.values()), key=ISOLATION_LEVELS.index)
         return _level_there(asked, required, lowest)
 
     def begin(self, terms: Terms) -> str:
+        """Send the terms to the workers, and say at which isolation level they grade."""
         assert terms.names is not None
         self._plugin = Judges(terms, Path(terms.names).read_bytes())
         self.client.register_plugin(self._plugin)
@@ -110,6 +119,7 @@ class Cluster:
         )
 
     def notes(self) -> list[str]:
+        """A line for each worker that has other versions than this machine."""
         return [
             line
             for address, about in sorted(self._workers.items())
@@ -117,6 +127,7 @@ class Cluster:
         ]
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """What became of each task, as they end; tasks of lost workers are given to others."""
         waiting = iter(tasks)
         running: dict[str, str] = {}
         arriving = as_completed(loop=self.client.loop)
@@ -137,6 +148,7 @@ class Cluster:
                 future.cancel()
 
     def close(self) -> None:
+        """Take the judges from the workers, and leave the cluster running."""
         try:
             if self._plugin is not None and self.client.status == "running":
                 self.client.unregister_worker_plugin(self._plugin.name)

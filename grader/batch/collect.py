@@ -37,10 +37,12 @@ class Submission:
 
     @property
     def student(self) -> str:
+        """The person's name, as the platform or the file's name tells it."""
         return self.person.student
 
     @property
     def student_id(self) -> str:
+        """The person's number or login; empty where nothing tells it."""
         return self.person.student_id
 
 

@@ -40,6 +40,7 @@ def file_name(submission: str, version: int = 1, whole_digest: bool = False) -> 
 
 
 def sha256(content: bytes) -> str:
+    """The checksum by which a changed submission is known, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 

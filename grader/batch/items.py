@@ -43,6 +43,7 @@ def is_visible(parts: tuple[str, ...]) -> bool:
 
 
 def too_large(label: str, most: int) -> DojoError:
+    """The refusal of a file above the limit of `most` bytes."""
     return DojoError(
         f"{label}: larger than {most / 1e6:.0f} MB; clear the outputs of the notebook, save it and hand it in again"
     )

@@ -62,9 +62,15 @@ class LocalJobs:
         self._failures = 0
 
     def level(self, asked: str, required: str | None) -> str:
+        """The isolation level to grade at on this machine.
+
+        Raises:
+            DojoError: it does not offer what is asked or required.
+        """
         return check_isolation(asked, required)
 
     def begin(self, terms: Terms) -> str:
+        """Start what the judges need, and say at which isolation level they grade."""
         self.terms = terms
         if self.forked:
             warm_up()  # while this process loads torch too
@@ -72,9 +78,11 @@ class LocalJobs:
         return self._launcher.isolation
 
     def notes(self) -> list[str]:
+        """Nothing to remark: there is one machine, and so one set of versions."""
         return []
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        """What became of each task, as they end. A judge that takes too long is ended and replaced."""
         waiting = iter(tasks)
         while True:
             self._hand_out(waiting)
@@ -88,6 +96,7 @@ class LocalJobs:
             yield from (outcome for outcome in outcomes if outcome is not None)
 
     def close(self) -> None:
+        """End all judges."""
         for judge in self.judges:
             judge.close()
         self.judges.clear()

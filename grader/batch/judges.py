@@ -82,6 +82,7 @@ class Judging:
         return None
 
     def overdue(self) -> bool:
+        """Whether the judge has had more time than its task may take."""
         return self.task is not None and time.monotonic() > self.deadline
 
     def close(self) -> None:

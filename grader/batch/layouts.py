@@ -65,6 +65,7 @@ class Layout:
     files: bool = False
 
     def of(self, item: Item) -> Person:
+        """Whose file it is, read from its name in this layout."""
         match = self.top.fullmatch(item.parts[0])
         if match is None:
             return _plain(item)

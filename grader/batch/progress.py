@@ -28,11 +28,13 @@ class Tally:
         self.scores: list[tuple[float, float]] = []
 
     def note(self, entry: Entry) -> None:
+        """Count one entry of the index."""
         self.statuses[entry.status] += 1
         if entry.status == "graded":
             self.scores.append((float(entry.score), float(entry.max_score)))
 
     def shares(self) -> list[float]:
+        """The scores so far, each as a share of what could be reached, from 0 to 1."""
         return [score / most for score, most in self.scores if most]
 
     def median(self) -> str:
@@ -102,6 +104,7 @@ class ProgressView:
         return self.done_before + self.done
 
     def seconds(self) -> float:
+        """Seconds since the run began."""
         return time.monotonic() - self.started
 
     def rate(self) -> float:

@@ -51,6 +51,7 @@ class Interrupt:
 
     @contextlib.contextmanager
     def held_back(self) -> Iterator[None]:
+        """Let a Ctrl-C wait until the block has ended, so that no file is written by half."""
         self._held = True
         try:
             yield

@@ -55,7 +55,7 @@ class ExerciseChapter:
 
 @dataclass(frozen=True)
 class MistakeRow:
-    """One mistake at one gradient."""
+    """A row of the table of mistakes: which mistake, at which gradient, how often, and one line that shows it."""
 
     where: str
     mistake: str

@@ -34,6 +34,7 @@ class Row:
 
     @property
     def name(self) -> str:
+        """The person's name, however the columns of this roster are called."""
         named = _first(self.cells, NAMES) or f"{_first(self.cells, FIRST)} {_first(self.cells, LAST)}".strip()
         return named or next((value for value in list(self.cells.values())[1::-1] if value), "")
 

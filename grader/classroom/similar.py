@@ -158,6 +158,7 @@ class Answers:
 
     @property
     def enough(self) -> bool:
+        """Whether enough people answered to tell a rare line from a common one."""
         return self._answering >= FEWEST_SUBMISSIONS
 
     def groups(self) -> list[Group]:

@@ -55,10 +55,12 @@ class Student:
 
     @property
     def score(self) -> Points:
+        """The points of all exercises together."""
         return whole(sum(self.scores.values()))
 
     @property
     def graded(self) -> bool:
+        """Whether anything of this person was graded, and not refused."""
         return self.status == "graded"
 
     def by_hand(self, exercise: str, gradient: str | None = None) -> Override | None:
@@ -90,9 +92,11 @@ class MistakeCount:
 
     @property
     def example(self) -> str:
+        """The line that most people wrote when they made this mistake; empty where none is known."""
         return self.lines.most_common(1)[0][0] if self.lines else ""
 
     def add(self, line: str, message: str) -> None:
+        """Count the mistake once more, with the line that has it and what was said about it."""
         self.count += 1
         self.message = self.message or message
         if line and (line in self.lines or len(self.lines) < _MOST_EXAMPLES):
@@ -112,13 +116,16 @@ class ExerciseSummary:
 
     @property
     def short_id(self) -> str:
+        """The exercise as people call it, such as `makemore/ex1`."""
         return short_id_of(self.id)
 
     @property
     def count(self) -> int:
+        """How many people handed it in."""
         return self.scores.total()
 
     def right(self, name: str) -> int:
+        """How many people have this gradient right."""
         return self.statuses.get(name, Counter())["pass"]
 
 
@@ -153,6 +160,7 @@ class CourseSummary:
         return Grade(before, by_hand[-1] if by_hand else after)
 
     def having(self, status: str) -> list[Student]:
+        """The people whose submission has this status, such as `refused`."""
         return [student for student in self.students if student.status == status]
 
     @property

@@ -64,10 +64,12 @@ class Mismatch:
 
     @property
     def truth(self) -> Tensor:
+        """The true gradient. It has the tensor's shape."""
         return self.gradients.total[self.name]
 
     @cached_property
     def scale(self) -> float:
+        """What errors are measured by: the largest element of the true gradient, or `measure` where that is given."""
         return self.gradients.scale(self.name) if self.measure is None else self.measure
 
     @cached_property
@@ -79,6 +81,7 @@ class Mismatch:
 
     @cached_property
     def atoms(self) -> dict[str, Atom]:
+        """The lines of the forward pass, by the tensor that each of them makes."""
         return {atom.name: atom for atom in self.forward.atoms}
 
     @cached_property
@@ -181,6 +184,7 @@ class Mismatch:
 
 
 def shape_text(shape: Sequence[int]) -> str:
+    """A shape as Python writes it: `(32, 27)`, `(27,)`, `()`."""
     return "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
 
 

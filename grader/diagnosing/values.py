@@ -49,7 +49,7 @@ def not_finite(mismatch: Mismatch) -> Diagnosis | None:
 
 
 def zero(mismatch: Mismatch) -> Diagnosis | None:
-    """All zeros."""
+    """Zeros everywhere, as a gradient has that was begun and never written."""
     if float(mismatch.candidate.abs().max()) > 0.0:
         return None
     return Diagnosis("zero", f"d{mismatch.name} is all zeros. Nothing was ever written or added to it.")

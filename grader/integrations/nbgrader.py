@@ -49,10 +49,12 @@ class Work:
 
     @property
     def penalty(self) -> Points:
+        """The points that are taken off because it was handed in late."""
         return whole(round(self.report.grade * self.late.taken, 2)) if self.late else 0
 
     @property
     def reason(self) -> str:
+        """Why points are missing that no gradient explains, in one sentence; empty where none are."""
         said = [refusal.sentence for refusal in self.report.refused]
         said += [f"{name} counts 0" + ("" if said else ": not handed in") for name in self.report.missing]
         return "; ".join([*said, *([self.late.words] if self.late else [])])

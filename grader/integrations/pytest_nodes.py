@@ -55,14 +55,17 @@ class Grading:
         return self._grader
 
     def pytest_report_header(self) -> str:
+        """pytest's hook: the seed, at the head of the run."""
         return f"dojo: seed {self.seed}"
 
     def pytest_sessionfinish(self) -> None:
+        """pytest's hook: end the judges."""
         if self._grader is not None:
             self._grader.__exit__()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector:
+        """pytest's hook: a folder is a folder, whatever `__init__.py` is in it."""
         # Where there is an __init__.py, pytest's own Package would import it.
         return pytest.Dir.from_parent(parent, path=path)
 
@@ -70,6 +73,7 @@ class Grading:
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        """pytest's hook: a script or notebook is a submission, and nothing else is collected."""
         yield  # what pytest would make of the file is dropped: it would import it
         if file_path.suffix not in SUFFIXES:
             return []
@@ -89,10 +93,12 @@ class Grading:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
+        """The hook of pytest-xdist: each worker judges with the same seed."""
         node.workerinput[_SEED] = self.seed
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """The hook of pytest-xdist: the tests of one file go to one worker."""
         # Tests of one file share one grading, so they go to one worker.
         from xdist.scheduler import LoadFileScheduling
 
@@ -111,6 +117,11 @@ class Graded:
         self.grading = grading
 
     def verdict(self, name: str) -> tuple[SubmissionReport, Verdict]:
+        """The report and the verdict of one gradient. The first call grades the file.
+
+        Raises:
+            DojoError: the grading failed; it is raised again for each gradient.
+        """
         if isinstance(self._report, Exception):
             raise self._report
         return self._report, next(verdict for verdict in self._report.verdicts if verdict.name == name)
@@ -123,6 +134,7 @@ class Graded:
             return error
 
     def tests(self, parent: pytest.Collector) -> Iterator[GradientTest]:
+        """One test for each graded gradient."""
         exercise = self.part.exercise
         for name in exercise.graded:
             test: GradientTest = GradientTest.from_parent(parent, name=exercise.label(name), graded=self, gradient=name)
@@ -161,6 +173,7 @@ class SubmissionFile(pytest.File):
             self.refusal = str(error) if named or isinstance(error, NotGradedError) else None
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        """The tests of a file; where it holds several exercises, a level for each of them."""
         if self.refusal is not None:
             yield Refused.from_parent(self, name="submission", sentence=self.refusal)
         for part in self.parts:
@@ -179,6 +192,7 @@ class ExerciseLevel(pytest.Collector):
         self.graded = graded
 
     def collect(self) -> Iterator[GradientTest]:
+        """One test for each gradient of the exercise that this level is named after."""
         return self.graded.tests(self)
 
 
@@ -199,9 +213,11 @@ class Refused(_Sentence):
         self.sentence = sentence
 
     def runtest(self) -> None:
+        """Fail with the sentence that says why the file cannot be graded."""
         raise NotRight(self.sentence)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where pytest says that the test stands."""
         return self.path, None, self.name
 
 
@@ -214,6 +230,7 @@ class GradientTest(_Sentence):
         self.gradient = gradient
 
     def runtest(self) -> None:
+        """Fail where the gradient is not right, with the learner's line and what is wrong."""
         report, verdict = self.graded.verdict(self.gradient)
         facts = {"status": verdict.status, "mistake": verdict.mistake, "seed": report.seed}
         facts["isolation"] = report.isolation
@@ -228,6 +245,7 @@ class GradientTest(_Sentence):
         raise NotRight("\n".join(lines))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where pytest says that the test stands: at the learner's last line of this gradient."""
         part = self.graded.part
         attempt = part.attempts.get(self.gradient)
         if attempt is None or part.analysis.source.is_notebook:  # a line of a cell is no line of the file

@@ -16,6 +16,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """pytest's hook: the options `--dojo` and `--dojo-...`."""
     group = parser.getgroup("dojo", "Backprop Dojo")
     group.addoption("--dojo", action="store_true", help="grade submissions, each gradient as a test; nothing else runs")
     group.addoption("--dojo-exercise", metavar="ID", help="this exercise only, such as ex1")
@@ -28,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser) -> None:
+    """pytest's hook: with `--dojo` no conftest.py and no foreign settings are read."""
     if early_config.known_args_namespace.dojo:
         if pytest.version_tuple < (8, 0):
             raise pytest.UsageError("pytest --dojo needs pytest 8.0 or newer")
@@ -36,6 +38,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """pytest's hook: with `--dojo`, collect submissions and nothing else."""
     if config.getoption("--dojo"):
         from grader.base.errors import DojoError
         from grader.integrations.pytest_nodes import Grading

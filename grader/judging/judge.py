@@ -81,6 +81,7 @@ class Judge:
         self.deadline = time.monotonic() + seconds
 
     def close(self) -> None:
+        """End the worker, if one runs."""
         if self.worker is not None:
             self.worker.close()
             self.worker = None

@@ -36,6 +36,7 @@ class Graded:
     statuses: dict[str, str]
 
     def passed(self, name: str) -> bool:
+        """Whether this gradient was right when the file was last graded."""
         return self.statuses.get(name) == "pass"
 
     @property
@@ -58,6 +59,7 @@ class Progress:
     working: tuple[str, str] | None = None
 
     def find(self, path: Path, exercise: Exercise) -> Graded | None:
+        """What was remembered of this exercise in this file; None if it was never graded here."""
         wanted = (_key(path), exercise.id)
         return next((g for g in self.graded if (g.path, g.exercise) == wanted), None)
 
@@ -74,6 +76,7 @@ class Progress:
         return any(g.passed(name) for g in (own or others)[-1:])
 
     def hints_seen(self, exercise: Exercise, name: str) -> int:
+        """How many of the three hints for a gradient were shown."""
         return self.seen.get(exercise.id, {}).get(name, 0)
 
     def see(self, exercise: Exercise, name: str, level: int) -> None:
@@ -134,6 +137,7 @@ def write_state(path: Path, data: object) -> None:
 
 
 def progress_path(folder: Path) -> Path:
+    """The file that remembers where a learner stands who works in this folder."""
     return state_path(folder, "progress.json")
 
 

@@ -53,9 +53,11 @@ class Pair:
 
     @property
     def is_complete(self) -> bool:
+        """Whether both the script and the notebook are there."""
         return self.script.is_file() and self.notebook.is_file()
 
     def other(self, side: Path) -> Path:
+        """The notebook of the script, or the script of the notebook."""
         return self.notebook if side == self.script else self.script
 
 

@@ -70,6 +70,7 @@ class Screen:
 
     @property
     def has_keys(self) -> bool:
+        """Whether single keys are read; they are not where the input is a file or a pipe."""
         return self._saved is not None
 
     def pressed(self) -> Iterator[str]:
@@ -101,6 +102,7 @@ class Screen:
         return key
 
     def say(self, text: str) -> None:
+        """Print a line below the rest, with a blank one before it."""
         self.console.print(Text(f"\n{text}"))
 
     def opening(self, files: int) -> None:
@@ -110,6 +112,7 @@ class Screen:
         self.console.print(Text(f"\nWatching {count}. Each is graded again when it is saved; {end} ends.", style="dim"))
 
     def legend(self) -> None:
+        """Print what the keys do, where there are keys."""
         if self.has_keys:
             self.console.print(Text(f"\n{LEGEND}", style="dim"))
 
@@ -139,5 +142,6 @@ class Screen:
         self.legend()
 
     def table(self, submissions: Sequence[SubmissionReport]) -> None:
+        """Print the whole table of verdicts, as `dojo grade --all` does."""
         self.console.print()
         draw_report(Report(list(submissions)), self.console, everything=True)

@@ -80,6 +80,7 @@ class Exercise:
         return first.lstrip("# ").split("\n")[0].strip()
 
     def code_cells(self, *tags: str) -> list[Cell]:
+        """The code cells that carry one of these tags, in the order of the file."""
         return [cell for cell in self.cells if cell.kind == "code" and set(tags) & set(cell.tags)]
 
     @property
@@ -108,6 +109,7 @@ class Exercise:
 
     @cached_property
     def forward_names(self) -> tuple[str, ...]:
+        """Every tensor that the forward pass makes, in its order."""
         return tuple(name for atom in self.atoms for name in atom.binds)
 
     def fed_by(self, name: str) -> set[str]:
@@ -289,6 +291,7 @@ def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
 
 
 def bound_names(body: list[ast.stmt]) -> set[str]:
+    """Every name that these statements assign, define or import."""
     return set(bound_names_in_order(body))
 
 
@@ -320,6 +323,11 @@ def exercise_folder() -> Path:
 
 
 def read_exercise(path: Path, root: Path) -> Exercise:
+    """Read a lesson's file. Its id is its place below `root`, such as `makemore/ex1_atoms`.
+
+    Raises:
+        DojoError: the file cannot be read.
+    """
     cells = tuple(percent_cells(read_text(path)))
     return Exercise(path.relative_to(root).with_suffix("").as_posix(), path, cells)
 

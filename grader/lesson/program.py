@@ -52,7 +52,7 @@ class Program:
 
 @lru_cache(maxsize=64)
 def program_of(exercise: Exercise) -> Program:
-    """The program of a lesson."""
+    """What a worker is sent of a lesson: its cells of code, its forward lines, and what is graded."""
     cells = exercise.code_cells(*SETUP_TAGS)
     others = [atom for e in track_of(exercise) if e is not exercise and not e.is_training for atom in e.atoms]
     return Program(

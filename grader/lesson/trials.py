@@ -48,6 +48,7 @@ class Trial:
 
     @property
     def dtype(self) -> torch.dtype:
+        """The dtype that the trial's tensors have: float32, or float64 where a verdict hangs on it."""
         found = getattr(torch, str(self.parameters.get("dtype", "float32")))
         assert isinstance(found, torch.dtype)
         return found

@@ -24,6 +24,7 @@ _BOX = (
 
 
 def headline(exercise: Exercise, states: States) -> str:
+    """One line for an exercise: `ex1: 14 of 26 right`."""
     right = sum(state == "pass" for state in states.values())
     return f"{exercise.number}: {right} of {len(states)} right"
 

@@ -24,6 +24,7 @@ def show_updatable(plain: str, **rich: str) -> Any:
 
 
 def update(handle: Any, plain: str, **rich: str) -> None:
+    """Change an output that is on the page already: its plain text, and its HTML or picture."""
     handle.update(_bundle(plain, rich), raw=True)
 
 

@@ -65,6 +65,7 @@ class Tracker:
         return self._set(exercise, name, None)
 
     def redraw(self, exercise: Exercise) -> None:
+        """Bring the list of this exercise that `progress()` has shown up to date, if there is one."""
         if (shown := self.pictures.get(exercise.id)) is not None:
             screen.update(shown.handle, self.as_text(exercise), html=self._as_html(exercise, shown.graph))
 
@@ -78,10 +79,12 @@ class Tracker:
             print(self.as_text(exercise))
 
     def all_states(self, exercise: Exercise) -> dict[str, str]:
+        """The status of every graded gradient; `missing` where no `cmp` has run yet."""
         known = self.states.get(exercise.id, {})
         return {name: known.get(name, "missing") for name in exercise.graded_gradients}
 
     def as_text(self, exercise: Exercise) -> str:
+        """The list for a console: one gradient a line, and at the end what comes next."""
         states = self.all_states(exercise)
         width = max(len(name) for name in states) + 1
         rows = [

@@ -64,6 +64,7 @@ class Survey:
 
     @property
     def handed(self) -> frozenset[str]:
+        """The tensors whose gradients `cmp` knows: those that are graded, and those that the lesson gives."""
         return frozenset({*self.exercise.graded_gradients, *self.exercise.given})
 
     def gradients(

@@ -45,13 +45,16 @@ class Analysis:
 
     @property
     def statements(self) -> Sequence[Statement]:
+        """The statements of the submission, in the order of the file."""
         return self.source.statements
 
     def gradients_read(self, index: int) -> set[str]:
+        """The tensors whose gradients the statement at this index reads."""
         found = self.effects[index]
         return self.names.named_by(found.reads | found.fields, found.fields)
 
     def gradients_written(self, index: int) -> set[str]:
+        """The tensors whose gradients the statement at this index writes, in whole or in part."""
         found = self.effects[index]
         return self.names.named_by(found.writes | found.fields, found.fields)
 

@@ -28,6 +28,7 @@ class LoopPlan:
 
     @property
     def statement(self) -> Statement:
+        """The loop itself, which is the last statement that runs."""
         return self.statements[-1]
 
     def plan(self) -> Plan:

@@ -78,6 +78,7 @@ class Plan:
 
     @property
     def missing(self) -> tuple[str, ...]:
+        """The graded gradients that the submission does not attempt."""
         return tuple(name for name in self.exercise.graded_gradients if name not in self.attempts)
 
 

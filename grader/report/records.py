@@ -100,10 +100,12 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
+        """Whether it counts as right."""
         return self.status == "pass"
 
     @property
     def points(self) -> Points:
+        """What it earns: all, nothing, or a share where only the shape is wrong."""
         share = self.shape_share if self.status == "shape" else 0.0
         return self.max_points if self.passed else whole(self.max_points * share)
 
@@ -172,6 +174,7 @@ class Report:
 
     @property
     def all_passed(self) -> bool:
+        """Whether there is something graded, nothing missing, and every verdict right."""
         return bool(self.submissions) and not self.missing and all(s.all_passed for s in self.submissions)
 
     @property
@@ -186,10 +189,12 @@ class Report:
 
     @property
     def score(self) -> Points:
+        """The points of the submissions that count."""
         return whole(sum(submission.score for submission in self.counted))
 
     @property
     def max_score(self) -> Points:
+        """The points that could be earned, those of exercises that were not handed in included."""
         return whole(sum(s.max_score for s in self.counted) + sum(self.missing.values()))
 
     @property
@@ -204,6 +209,7 @@ class Report:
 
     @property
     def full_marks(self) -> Points:
+        """What the assignment is worth; `max_score` where it does not say."""
         return self.max_score if self.out_of is None else self.out_of
 
     def as_data(self) -> dict[str, Any]:

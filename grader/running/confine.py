@@ -60,6 +60,7 @@ class Offer:
 
     @property
     def level(self) -> str:
+        """The isolation level that this adds up to: `basic`, `partial` or `full`."""
         return ISOLATION_LEVELS[self.files + self.calls]
 
 

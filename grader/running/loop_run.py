@@ -123,7 +123,7 @@ class LoopRun:
 
 
 def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:
-    """The generators of a setup."""
+    """The torch generators that a lesson's setup has made: a loop draws its batches from them."""
     return [value for value in namespace.values() if isinstance(value, torch.Generator)]
 
 

@@ -44,7 +44,7 @@ class Message(msgspec.Struct, tag_field="op", forbid_unknown_fields=True):
 
 
 class Part(msgspec.Struct, forbid_unknown_fields=True):
-    """A part of a message."""
+    """A part of a message, such as one step. A field that it does not know is refused."""
 
 
 # ---- What the judge sends ----
@@ -276,7 +276,7 @@ class Channel(Generic[Incoming]):
         self._readable.register(end, select.POLLIN)
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket, so that the other side reads the end of the file."""
         self._socket.close()
 
     def send(

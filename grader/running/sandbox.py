@@ -60,6 +60,7 @@ class Terms:
 
     @property
     def cuda(self) -> bool:
+        """Whether the submission works on a GPU, whose devices it then needs."""
         return self.device != "cpu"
 
 

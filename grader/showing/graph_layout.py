@@ -37,10 +37,12 @@ class Node:
 
     @property
     def x(self) -> float:
+        """Its left edge, in pixels."""
         return LEFT + self.column * (WIDTH + GAP)
 
     @property
     def middle(self) -> float:
+        """The x of its middle, in pixels."""
         return self.x + WIDTH / 2
 
 
@@ -55,6 +57,8 @@ class Edge:
 
 @dataclass
 class Layout:
+    """Where the boxes and arrows of a graph lie, and how large it is, in pixels."""
+
     nodes: list[Node]
     edges: list[Edge]
     width: float

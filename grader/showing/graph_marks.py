@@ -44,10 +44,12 @@ PATH_STYLES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
 
 
 def state_of(status: str) -> State:
+    """The mark, colour and words of a verdict's status."""
     return STATES.get(status, State("?", status, "#8b949e"))
 
 
 def box(node: Node, shape: str, status: str | None, text: str | None) -> str:
+    """A node as SVG, with the tensor's shape, and with the mark of its verdict where there is one."""
     state = state_of(status) if status is not None else None
     colour = f'fill="{state.colour}" fill-opacity="0.22" stroke="{state.colour}"' if state else _PLAIN
     second = " ".join(part for part in (state.mark if state else "", shape) if part)
@@ -88,6 +90,7 @@ def anchor(node: Node, address: str) -> str:
 
 
 def arrow(edge: Edge, numbers: list[int]) -> str:
+    """An edge as SVG, coloured by the path that it belongs to, and with the numbers of its paths."""
     colour, dashes = PATH_STYLES[numbers[0] % len(PATH_STYLES)] if len(numbers) == 1 else ("currentColor", "")
     width = 2.2 if numbers else 1.3
     (x0, y0), (x1, y1) = edge.points[-2:]

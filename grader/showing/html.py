@@ -39,6 +39,7 @@ class Row:
 
     @property
     def more(self) -> bool:
+        """Whether the row has something to unfold."""
         return bool(self.message or self.details)
 
 

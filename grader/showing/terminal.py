@@ -214,6 +214,7 @@ def draw_summary(submission: SubmissionReport, console: Console, *, of_file: boo
 
 
 def draw_first_thing(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
+    """Print where to begin: the first wrong gradient with its mistake, or the first that is not attempted."""
     label = verdict.label
     console.print()
     if verdict.status == "missing":

@@ -91,6 +91,7 @@ def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def argument_names(arguments: ast.arguments) -> set[str]:
+    """Every name that a function's arguments bind, `*args` and `**kwargs` included."""
     listed = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     listed += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
     return {argument.arg for argument in listed}

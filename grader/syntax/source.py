@@ -127,6 +127,7 @@ class Source:
 
     @property
     def is_notebook(self) -> bool:
+        """Whether it is an .ipynb file, whose lines are counted by cells."""
         return self.path.suffix == ".ipynb"
 
 

@@ -29,10 +29,12 @@ class Comparison:
 
     @property
     def exact(self) -> bool:
+        """Whether every number is the same, down to the last bit."""
         return bool(torch.equal(self.candidate, self.truth))
 
     @property
     def approximate(self) -> bool:
+        """Whether every number is the same by torch's own, absolute limits. It never decides."""
         return bool(torch.allclose(self.candidate, self.truth))
 
 
