@@ -137,7 +137,7 @@ def summary(
     exercise: tuple[str, ...],
     feedback: Path | None,
 ) -> None:
-    """Sum up the results of a course: a page, a table, and gradebooks.
+    """Sum up a course: a page, a table, and gradebooks.
 
     RESULTS is the folder that `dojo batch --out` wrote.
 

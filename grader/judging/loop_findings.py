@@ -86,7 +86,7 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     vanishes = name != "loss" and all(step.truth.gradients.vanishes(name) for step in trial.steps)
     if vanishes and probe.first(name) is not None and _is_probed(name, probe, plan):
         said = (
-            f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from above the "
+            f"The true gradient of {name} is zero, so any zero looks right here. With random upstream gradients the "
             f"loop does not move {name} as it should: compute d{name} and take it in the update."
         )
         return Finding("wrong", said, "vanishing", _place(evidence.lines.of_gradient(name)))

@@ -246,7 +246,7 @@ def verdict_of(evidence: Evidence) -> Verdict:
 def _figures_from(evidence: Evidence, decisive: Seen, passed: bool) -> tuple[Seen, ShownData]:
     """The trial whose numbers are shown: the lesson's own data wherever the mistake shows there.
 
-    They are the same at each run, and a learner can print them. Other data or random gradients from above stand in
+    They are the same at each run, and a learner can print them. Other data or random upstream gradients stand in
     where the numbers happen to be right on the lesson's own: where there is one, from a trial that is always the same.
     """
     shown, probe, lasting = evidence.shown, evidence.probe, evidence.lasting
@@ -277,7 +277,7 @@ def _weighed(evidence: Evidence) -> Finding:
 
 
 def _decided(evidence: Evidence, decisive: Seen) -> Finding:
-    """Right or wrong, from the trial that decides; what is wrong shows best with random gradients from above, where
+    """Right or wrong, from the trial that decides; what is wrong shows best with random upstream gradients, where
     nothing cancels by algebra."""
     answer, truth = decisive.answer, decisive.gradients.total[evidence.name]
     if answer.failure is not None:
@@ -353,7 +353,7 @@ def _quoted(label: str) -> str:
 
 
 def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
-    """Right numbers that random gradients from above refuse: that decides where the true gradient is zero."""
+    """Right numbers that random upstream gradients refuse: that decides where the true gradient is zero."""
     name = evidence.name
     if probe.answer.failure is not None:
         return failed(probe.answer.failure, evidence.statement)
@@ -361,11 +361,11 @@ def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
         return Finding("pass", _right_for_this_loss(_explained("wrong", evidence, probe)), "vanishing")
     found = _explained("wrong", evidence, probe)
     if found.mistake not in {None, "zero", *UNEXPLAINED}:
-        said = f" (Seen with random gradients from above: the true d{name} is zero here.)"
+        said = f" (Seen with random upstream gradients: the true d{name} is zero here.)"
         return replace(found, message=found.message + said)
     said = (
-        f"The true gradient of {name} is zero, so any zero looks right here. With random gradients from "
-        f"above yours is wrong: compute d{name} from the gradient of the tensor that {name} feeds."
+        f"The true gradient of {name} is zero, so any zero looks right here. With random upstream "
+        f"gradients yours is wrong: compute d{name} from the gradient of the tensor that is made from {name}."
     )
     return Finding("wrong", said, "vanishing")
 
@@ -373,7 +373,7 @@ def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
 def _right_for_this_loss(found: Finding) -> str:
     if found.mistake in ("missing-path", "path-scaled", "path-twice"):
         return f"Right for this loss, because what comes back that way is zero here. {found.message}"
-    return "Right for this loss. It is a short cut: with other gradients from above it would not hold."
+    return "Right for this loss. It is a short cut: with other upstream gradients it would not hold."
 
 
 def _explained(status: Status, evidence: Evidence, *trials: Seen | None) -> Finding:

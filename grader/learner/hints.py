@@ -163,7 +163,7 @@ def _ending(progress: Progress, asked: Exercise | None) -> str:
     train = "make train" if (progress.folder / "Makefile").is_file() else "dojo train"
     trained = any(e.is_training for e in done)
     return f"All {count} right." + (
-        f" Now run `{train}`: it runs your loop in full, draws its loss and samples 20 names." if trained else ""
+        f" Now run `{train}`: it runs your loop in full and shows what it learned." if trained else ""
     )
 
 

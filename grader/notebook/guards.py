@@ -164,7 +164,7 @@ def vanishing_slip(name: str, yours: Tensor, known: Survey) -> Diagnosis | None:
         return Diagnosis(
             "vanishing",
             f"The true gradient of {name} is zero, so any zero looks right here. Yours is exactly zero, which no sum "
-            f"of rounded numbers is: compute d{name} from the gradient of the tensor that {name} feeds.",
+            f"of rounded numbers is: compute d{name} from the gradient of the tensor that is made from {name}.",
         )
     alike = float((yours * noise).sum()) / (size * other)
     if alike < -_ALIKE:
