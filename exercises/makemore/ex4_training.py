@@ -549,10 +549,11 @@ for name in samples:
 # the loss and samples 20 names. With `dojo data fetch` it learns from the list of the lectures. Every number of it
 # then went through gradients that you wrote yourself.
 #
-# And then? Next on the map is [the classifier](../classifier/ex1_digits.ipynb), which reads handwritten digits. If
-# you would rather go straight to a GPT, begin with [the gradient of softmax](../transformer/ex1_softmax.ipynb). A
-# GPT has layers that you do not know yet, such as attention and layer normalisation, but their gradients are made
-# of the same few rules.
+# And then? If you have a GPU, or want to know why such a loop is slow on one, [exercise 5](ex5_cuda_graph.ipynb) is
+# there; it is optional. Next on the map is [the classifier](../classifier/ex1_digits.ipynb), which reads
+# handwritten digits. If you would rather go straight to a GPT, begin with [the gradient of
+# softmax](../transformer/ex1_softmax.ipynb). A GPT has layers that you do not know yet, such as attention and layer
+# normalisation, but their gradients are made of the same few rules.
 
 # %% [markdown]
 # The last cell is for the grader: it says which optimiser your loop is compared with.

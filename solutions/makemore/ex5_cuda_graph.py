@@ -26,10 +26,11 @@
 #
 # ## A bug that really happens
 #
-# A recording knows operations and memory. It does not know Python: a number that Python held during the recording
-# stays what it was, for ever. Somebody who records a step that draws its batch with Python's help trains on the same
-# batch in every replay. The loss falls faster than ever before, because 32 examples are quickly known by heart. And
-# a learning rate that Python looks up never steps down. Nothing raises, and nothing is printed.
+# A recording knows operations and memory. It does not know Python, so a number that Python held during the
+# recording stays what it was, for ever. For example, somebody records a step whose batch number is counted in
+# Python. Then every replay trains on the same batch. The loss falls faster than ever before, because 32 examples
+# are quickly known by heart. And a learning rate that Python looks up never steps down. No error is raised, and
+# nothing is printed.
 #
 # <!-- dojo: makemore/ex5_cuda_graph -->
 
@@ -253,7 +254,7 @@ def autograd_step(static, step):
 # you return the row that is due, (32,). From a table (4,) you return the number that is due, (). With counter = 2 and
 # the table 5, 6, 7, 8 that is 7.
 #
-# Ask yourself: which way of indexing needs no number in Python?
+# Ask yourself: `counter` is a tensor of shape (1,). Which way of indexing `table` needs no number in Python?
 
 # %% [markdown] tags=["hint"]
 # `table[2]` needs a number. What does `table[counter]` give when counter is a tensor of shape (1,), and which shape
@@ -264,7 +265,8 @@ def autograd_step(static, step):
 # that you need for it is the same in each step, so it may be frozen.
 
 # %% [markdown] tags=["hint"]
-# Return table[counter][0], or table.index_select(0, counter)[0].
+# For the table 5, 6, 7, 8 and the counter 2 your function must return 7, with the shape (). For a table (4, 3) it
+# must return (3,). If your result is (1,) or (1, 3), the first dimension is still there.
 
 # %% tags=["backward"]
 def row_at_counter(table, counter):
@@ -278,7 +280,7 @@ def row_at_counter(table, counter):
 # The opposite: write `value`, a tensor of shape (), to the place in `table` that `counter` points to. It returns
 # nothing. The table (4,) with zeros, the counter 2 and the value 9 becomes 0, 0, 9, 0.
 #
-# Ask yourself: does your line change the memory of `table`, or does it make a new tensor?
+# Ask yourself: does your line change the memory of `table` (4,), or does it make a new tensor?
 
 # %% [markdown] tags=["hint"]
 # An index that is a tensor works on the left side of an assignment as well.
@@ -288,7 +290,8 @@ def row_at_counter(table, counter):
 # that is there.
 
 # %% [markdown] tags=["hint"]
-# table[counter] = value, or table.index_copy_(0, counter, value.view(1)).
+# For four zeros, the counter 2 and the value 9 the table that was handed in must be 0, 0, 9, 0 afterwards. If it is
+# still all zeros, your line made a new table.
 
 # %% tags=["backward"]
 def write_at_counter(table, counter, value):
@@ -303,7 +306,8 @@ def write_at_counter(table, counter, value):
 # of shape (), because the learning rate is another one later. A parameter (4, 2), the gradient (2, 2) and the rate 0.1
 # become (3.8, 1.8).
 #
-# Ask yourself: `p.sub_(gradient, alpha=rate)` was right in exercise 4. What would it have to do with a tensor?
+# Ask yourself: `p.sub_(gradient, alpha=rate)` was right in exercise 4, where the rate was a number. What would
+# Python have to do first if `rate` is a tensor ()?
 
 # %% [markdown] tags=["hint"]
 # `alpha` is a number of Python. A product of tensors is an operation like any other.
@@ -313,7 +317,8 @@ def write_at_counter(table, counter, value):
 # the underscore, or `-=`.
 
 # %% [markdown] tags=["hint"]
-# For each p and gradient of zip(parameters, gradients, strict=True): p.sub_(rate * gradient).
+# The parameter (4, 2) with the gradient (2, 2) and the rate 0.1 must hold (3.8, 1.8) afterwards. With the rate
+# halved and a second call it must hold (3.7, 1.7).
 
 # %% tags=["backward"]
 def move_parameters(parameters, gradients, rate):
@@ -335,24 +340,25 @@ def move_parameters(parameters, gradients, rate):
 # `index_add_` does the same in one operation. (A tensor that you make on the way needs the device of the others:
 # `torch.zeros_like(C)` has it, `torch.arange(n)` has not. On a machine without a GPU nobody can see the difference.)
 #
-# Ask yourself at each line: would this still be right if Python's numbers stayed as they are now?
+# Ask yourself at each line, from `ix` (32,) to the counter (1,): would this still be right if Python's numbers
+# stayed as they are now?
 
 # %% [markdown] tags=["hint"]
 # Begin with the forward pass of autograd_step; only `ix` comes from elsewhere. Then your backward pass, all thirteen
 # gradients, and only then the three changes: parameters, losses, counter. In which order?
 
 # %% [markdown] tags=["hint"]
-# ix is the row of static["batches"] that static["counter"] points to, (32,). n is `ix.shape[0]`: a shape is known to Python and
-# the same in each step. dlogits (32, 27): softmax of the logits over dimension 1, minus static["eye"][Yb], over n. The
-# gradients in the order of the parameters: dC, dW1, db1, dW2, db2, dbngain, dbnbias. The counter moves last, because
-# the batch, the rate and the loss belong to the same step.
+# ix (32,) is the row of static["batches"] that static["counter"] points to. n is `ix.shape[0]`: Python knows a
+# shape, and it is the same in each step. dlogits (32, 27): softmax of the logits over dimension 1, minus
+# static["eye"][Yb], over n. The gradients in the order of the parameters: dC, dW1, db1, dW2, db2, dbngain, dbnbias.
+# The counter moves last, because the batch, the rate and the loss belong to the same step.
 
 # %% [markdown] tags=["hint"]
-# After the forward pass: dh = dlogits @ W2.T; dW2 and db2; dhpreact = (1 - h**2) * dh; dbngain and dbnbias as sums over
-# the rows that keep the dimension; dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * dbngain / (n - 1));
-# dW1 = embcat.T @ dhprebn and db1; demb is dhprebn @ W1.T in the shape of emb; dC = torch.zeros_like(C), then
-# index_add_(0, Xb.view(-1), demb.view(-1, demb.shape[-1])). With counter for static["counter"]: p.sub_ of
-# static["rates"][counter] * gradient for each parameter; static["losses"][counter] = loss; counter.add_(1).
+# A list to check your step by. Does no line hold a `range`, a list as an index, `.item()` or an `if` about a
+# tensor? Are all seven gradients computed before the first parameter moves? Do the batch, the rate and the place of
+# the loss all come from `static["counter"]`, before 1 is added to it? Are parameters, losses and counter changed in
+# place? If the losses are right as they are and wrong when replayed, look for what Python holds: every replay then
+# writes the same loss.
 
 # %% tags=["backward"]
 def captured_step(static):
@@ -518,8 +524,10 @@ else:
 #   as well, so look for them in any loop that is slower than it should be.
 # - A loss that falls faster than ever is a reason to look at the batches.
 #
-# Grade the file with `dojo grade`. This was the last lesson of makemore. [Transformer](../transformer/ex1_softmax.ipynb)
-# goes on to attention and a small GPT, whose step could be recorded in the same way.
+# Grade the file with `dojo grade`. This was the last lesson of makemore. Next on the map is [the
+# classifier](../classifier/ex1_digits.ipynb), which reads handwritten digits. [The
+# transformer](../transformer/ex1_softmax.ipynb) goes on to a small GPT, whose step could be recorded in the same
+# way.
 
 # %% [markdown]
 # The last cell is for the grader: it says what is graded, and on which cases.

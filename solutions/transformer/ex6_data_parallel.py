@@ -377,4 +377,6 @@ else:
 #
 # Grade the file with `dojo grade`. This was the last lesson of the track: you have written every gradient of a GPT,
 # from a single softmax to a step on two machines. What comes next is your own: take a network that you use, write
-# its backward pass, and compare it with autograd's. If a track is left, `dojo` shows where you stand.
+# its backward pass, and compare it with autograd's. If you want your steps to be fast on a GPU, [makemore's
+# exercise 5](../makemore/ex5_cuda_graph.ipynb) records one as a CUDA graph. And if a track is left, `dojo` shows
+# where you stand.
