@@ -390,3 +390,21 @@ def test_no_line_of_a_paragraph_looks_like_the_next_point_of_a_list(exercise: Ex
         for before, line in itertools.pairwise(lines):
             if re.match(r"([-+*]|\d+\.) ", line):
                 assert not before.strip() or re.match(r"([-+*]|\d+\.) |  ", before), f"{exercise.id}: {line}"
+
+
+@each_exercise
+def test_the_last_hint_before_an_answer_does_not_hold_it(exercise: Exercise) -> None:
+    """`dojo solution` shows answers; a last hint gives a number to check one by."""
+
+    def squeezed(text: str | None) -> str:
+        return re.sub(r"[\s`]+", "", text or "")
+
+    hint = ""
+    for cell in exercise.cells:
+        if "hint" in cell.tags:
+            hint = squeezed(cell.text)
+        elif {"backward", "training"} & set(cell.tags):
+            for node in ast.walk(ast.parse(cell.text)):
+                if isinstance(node, ast.Assign | ast.AugAssign | ast.Return) and node.value is not None:
+                    answer = squeezed(ast.get_source_segment(cell.text, node.value))
+                    assert len(answer) < 9 or not re.search(r"[-*/@(]", answer) or answer not in hint, answer
