@@ -22,7 +22,7 @@ from grader.diagnosing.core import (
     without_small_constants,
 )
 from grader.diagnosing.layers import one_part_of_a_sum, wrong_gate, wrong_mask, wrong_softmax
-from grader.diagnosing.routing import misplaced, overwritten_rows, wrong_route
+from grader.diagnosing.picking import misplaced, overwritten_rows, wrong_places
 from grader.truth.autograd import vector_jacobian_product
 
 _POWERS = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
@@ -60,7 +60,7 @@ def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 
 def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None:
-    """What came from above, passed on unchanged."""
+    """The upstream gradient, passed on unchanged."""
     above = mismatch.gradients.upstream[path.through]
     passed = [above]
     if above.shape != path.share.shape:
@@ -78,7 +78,7 @@ def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None
 
 
 def _fitted(above: Tensor, shape: torch.Size) -> Iterator[Tensor]:
-    """An upstream gradient spread or summed to a tensor's shape."""
+    """An upstream gradient broadcast or summed to a tensor's shape."""
     if above.numel() < shape.numel():
         try:
             yield above.expand(shape)
@@ -315,5 +315,5 @@ PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (
     wrong_upstream,
     overwritten_rows,
     misplaced,
-    wrong_route,
+    wrong_places,
 )

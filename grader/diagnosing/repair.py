@@ -60,7 +60,7 @@ class Vocabulary:
         return range(max((len(shape) for shape in self.shapes.values()), default=0))
 
     def also(self, own: Mapping[str, tuple[int, ...]]) -> Vocabulary:
-        """With the learner's own names, taken to have the shape of their result."""
+        """The same words and the learner's own names, each with the shape of what it holds."""
         return replace(self, shapes={**own, **self.shapes}, own=frozenset(own.keys() - self.shapes.keys()))
 
     def alternatives(self, name: str) -> list[str]:
@@ -72,7 +72,7 @@ class Vocabulary:
         return [other for other in self.shapes if other in others and self.shapes[other] == shape and other != name]
 
     def nearest_first(self, read: Collection[str]) -> Vocabulary:
-        """With the names that a line reads before all others."""
+        """The same words, those that a line reads before all others."""
         near = {name: self.shapes[name] for name in sorted(read) if name in self.shapes}
         return replace(self, shapes=near | dict(self.shapes))
 

@@ -234,9 +234,9 @@ def _factors(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
             yield name, spread
 
 
-def unfinished_route(mismatch: Mismatch) -> Diagnosis | None:
-    """For a formula that spans several atoms: what comes back through one tensor on the way is off."""
-    for through, share in _routes(mismatch):
+def unfinished_path(mismatch: Mismatch) -> Diagnosis | None:
+    """For a formula that spans several atoms: what comes back through one tensor on the way is wrong."""
+    for through, share in _spans(mismatch):
         found = mismatch.candidate - (mismatch.truth - share)
         if mismatch.same(found, torch.zeros_like(share)):
             return Diagnosis(
@@ -251,7 +251,7 @@ def unfinished_route(mismatch: Mismatch) -> Diagnosis | None:
     return None
 
 
-def _routes(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
+def _spans(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
     """What comes back through each tensor that lies between this one and the nearest gradient that is known."""
     reached = {mismatch.name}
     between = []
@@ -360,7 +360,7 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
 
 FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finite, zero, sign, scale, transposed)
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
-    unfinished_route,
+    unfinished_path,
     missing_terms,
     only_some_paths,
     farther_upstream,

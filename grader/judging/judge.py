@@ -315,7 +315,7 @@ class Judge:
 
 
 def prove(launcher: Launcher, exercise: Exercise) -> None:
-    """Let a worker run the forward pass: a layer that right answers run into must not be taken for their mistake.
+    """Let a worker run the lesson's own forward pass, so that a fault of the sandbox is not blamed on an answer.
 
     Raises:
         DojoError: the worker did not come to the end.

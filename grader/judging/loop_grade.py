@@ -27,7 +27,7 @@ from grader.truth.truths import KnownTruths
 def evidence_of_loop(
     part: Part, launcher: Launcher, chosen: Settings
 ) -> tuple[list[Evidence], tuple[int, str] | None, bool]:
-    """What is known of the loss and of each parameter, where it departs first, and whether there is a loop at all."""
+    """What is known of the loss and of each parameter, which step is wrong first, and whether there is a loop."""
     exercise, seed, device = part.exercise, chosen.seed, chosen.device
     plan = plan_loop(part.analysis, exercise)
     if plan is None:
@@ -109,7 +109,7 @@ def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:
 
 
 def _repair_culprit(launcher: Launcher, plan: LoopPlan, trial: LoopTrial, deadline: float) -> None:
-    """Where no detector knows what is wrong with the first gradient that departs, or which of its lines is to blame,
+    """Where no detector knows what is wrong with the first wrong gradient, or which of its lines is to blame,
     try edits of these lines."""
     departed = next((step for step in trial.steps if step.departed), trial.broken)
     if departed is None or departed.culprit is None or not departed.culprit[0].startswith("d"):

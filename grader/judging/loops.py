@@ -41,12 +41,12 @@ LIMITS = {
 
 @dataclass
 class StepComparison:
-    """One step of the loop: which tensors departed and why, and how far each parameter went of its way.
+    """One step of the loop: which tensors are wrong and why, and how far each parameter moved of its way.
 
     `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
     the loss, with what is wrong about it. `still` are the parameters that did not move; `implied` the gradient that a
-    parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` what a slip in
-    the optimiser makes exactly of a parameter, with the words for it.
+    parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` the slip in
+    the optimiser that gives exactly this parameter, in words.
     """
 
     truth: TrueStep

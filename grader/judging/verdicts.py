@@ -171,15 +171,15 @@ class TriedCase:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that is known of one gradient. `verdict_of` needs no more, and asks nobody.
+    """All that is known of one gradient, so that `verdict_of` needs nothing else.
 
-    Of the trials, `decisive` says right or wrong; `shown` has the lesson's own data in float32; `probe` random
-    gradients from above, and `probe_right` is whether the answer held there or further up; `sizes` other sizes.
+    There are four trials. `decisive` says right or wrong; `shown` has the lesson's own data in float32; `probe` has
+    random upstream gradients, and `probe_right` tells whether the answer was right there; `sizes` has other sizes.
     `lasting` are trials whose seed never changes, for figures of a mistake that the lesson's own data does not show.
-    `found` is what was found out without running: an answer that is not admitted, a line that is no Python.
-    `explained` is the word of somebody who knows more than the detectors, such as an edit that mends the line.
-    `lines` is the line of an answer whose edit mends it, or the whole answer where it has several.
-    `luck` is a reason why right numbers were luck, and `remark` what a right answer is told beside.
+    `found` is what was found out without running, such as an answer that is not admitted, or a line that is no Python.
+    `explained` is a mistake that an edit of the learner's line has shown; it goes before what the detectors say.
+    `lines` is the line whose edit mends the answer, or the whole answer where it has several.
+    `luck` says why the numbers are right only by chance, and `remark` is a note beside a right answer.
     `figures` are the lecture's, where nothing else gives them: exact, approximate, maxdiff.
     `cases` are those of a function or class, in order, up to one that never ended.
     `statement` is the last one that writes the answer; `reads` are the gradients that it reads, where known, and
@@ -211,8 +211,8 @@ class Evidence:
 def verdict_of(evidence: Evidence) -> Verdict:
     """The verdict on one gradient, from all that is known of it.
 
-    A verdict starts as not passed; only a comparison in the trial that decides raises it. Random gradients from
-    above may lower it where the true gradient is zero by algebra, and other sizes where that was asked for.
+    A verdict starts as not passed; only a comparison in the trial that decides raises it. Random upstream gradients
+    may lower it where the true gradient is zero by algebra, and other sizes where that was asked for.
     """
     found = evidence.found or _weighed(evidence)
     place, decisive = found.place, evidence.decisive

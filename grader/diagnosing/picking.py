@@ -81,7 +81,7 @@ def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     )
 
 
-def wrong_route(mismatch: Mismatch, path: Path) -> Diagnosis | None:
+def wrong_places(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The right values, but not at the elements that were picked."""
     if not _selects(mismatch, path.through) or float(path.found.abs().max()) == 0.0:
         return None
