@@ -9,6 +9,7 @@ import fcntl
 import io
 import os
 import pty
+import random
 import re
 import select
 import struct
@@ -19,6 +20,7 @@ import termios
 import time
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from PIL import Image
 from rich.console import Console
@@ -31,7 +33,7 @@ from grader.report.records import Report
 from grader.showing.html import render_html
 from grader.showing.terminal import draw_report
 from grader.syntax.source import read_source
-from tests.answers.build import LINES
+from tests.answers.build import LINES, SOFTMAX_MINUS_ONE
 from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.browser.lab import Notebook, expect, open_notebook, running_lab
 from tests.dojo import dojo, environment
@@ -50,6 +52,18 @@ EDITS = {
 }
 RIGHT_SO_FAR = list(LINES)[: list(LINES).index("dbnraw")]
 WRONG = "dbnraw = dhpreact"
+ASSIGNMENT = """[tool.dojo.assignment]
+title = "Homework 1"
+exercises = ["makemore/ex1", "makemore/ex2"]
+points = 10
+late.per-day = 0.1
+"""
+OVERRIDE = """[[override]]
+person = "1003"
+gradient = "makemore/ex1.dW1"
+points = 1
+comment = "The line above it is right; .grad was left in by mistake."
+"""
 
 
 def submission_text() -> str:
@@ -160,6 +174,31 @@ def draw_html(report: Report, browser: Any, folder: Path) -> None:
     keep("report.png", page.screenshot())
 
 
+def draw_summary(browser: Any, folder: Path) -> None:
+    """What `dojo summary` makes of a class of forty: who has what."""
+    chance = random.Random(SEED)
+    solution = find_exercise("makemore/ex1").path.read_text(encoding="utf-8")
+    folder.mkdir()
+    (folder / "hw1.toml").write_text(ASSIGNMENT, encoding="utf-8")
+    with ZipFile(folder / "submissions.zip", "w") as archive:
+        for number in range(40):
+            text = solution
+            for old, new in EDITS.items():
+                text = text.replace(old, new if chance.random() < 0.35 else old)
+            late = "_LATE" if number % 9 == 4 else ""
+            archive.writestr(f"student{number:02}{late}_{1000 + number}_{7000 + number}_ex1.py", text)
+            if chance.random() < 0.8:
+                answer = SOFTMAX_MINUS_ONE if chance.random() < 0.7 else SOFTMAX_MINUS_ONE.replace("/= n", "/= 1")
+                archive.writestr(f"student{number:02}{late}_{1000 + number}_{8000 + number}_ex2.py", answer)
+    call = ("batch", "submissions.zip", "--out", "results", "--assignment", "hw1.toml", "--isolation", "basic")
+    print(dojo(folder, *call, "--seed", str(SEED), "--jobs", "1").stdout)
+    (folder / "results" / "overrides.toml").write_text(OVERRIDE, encoding="utf-8")
+    print(dojo(folder, "summary", "results").stdout)
+    page = browser.new_context(viewport={"width": 1000, "height": 900}, color_scheme="light").new_page()
+    page.goto((folder / "results" / "summary.html").as_uri())
+    keep("summary.png", page.locator("#matrix").screenshot())
+
+
 def draw_notebook(browser: Any, folder: Path) -> None:
     """JupyterLab: the welcome page; in exercise 1 a right and a wrong answer, and `progress()` further on."""
     with running_lab(folder) as lab:
@@ -208,6 +247,7 @@ def main() -> None:
         return
     with running_chromium() as browser, tempfile.TemporaryDirectory() as folder:
         draw_html(report, browser, Path(folder))
+        draw_summary(browser, Path(folder) / "class")
         draw_notebook(browser, Path(folder) / "lab")
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from grader.lesson.names import build_dataset, load_names, split_names
     from grader.lesson.text import load_text
     from grader.notebook import cmp, grade, hint, progress
+    from grader.notebook.bar import tqdm
     from grader.showing import plots
     from grader.showing.graph import show_graph
     from grader.showing.plots import live_losses
@@ -27,6 +28,7 @@ __all__ = [
     "progress",
     "show_graph",
     "split_names",
+    "tqdm",
 ]
 
 _HOMES = {
@@ -42,6 +44,7 @@ _HOMES = {
     "progress": "grader.notebook",
     "show_graph": "grader.showing.graph",
     "split_names": "grader.lesson.names",
+    "tqdm": "grader.notebook.bar",
 }
 
 

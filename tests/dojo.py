@@ -13,8 +13,9 @@ REPOSITORY = Path(grader.__file__).resolve().parents[1]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment, where a list of names or a wish about colours does not leak in."""
+    """This process's environment, where a list of names or a wish about colours and bars does not leak in."""
     mine = {"DOJO_NAMES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS", "PYTHONWARNINGS", "TTY_COMPATIBLE"}
+    mine |= {name for name in os.environ if name.startswith("TQDM_")}
     kept = {name: value for name, value in os.environ.items() if name not in mine}
     return {**kept, "PYTHONPATH": str(REPOSITORY), **more}
 

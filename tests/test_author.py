@@ -23,6 +23,7 @@ from grader.learner import author_check
 from grader.lesson.colab import repository, setup_cell
 from grader.lesson.derive import derived_files, exercise_text, notebook_text, pristine_exercises, stubs
 from grader.lesson.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, find_exercise, read_exercise
+from grader.lesson.tracks import minutes_of
 from grader.syntax.source import Cell, percent_cells
 
 EXERCISES = all_exercises()
@@ -31,8 +32,8 @@ each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.s
 
 
 def lesson_cells(text: str) -> list[Cell]:
-    """The cells of an exercise's text, less the one that only Google Colab needs."""
-    return [cell for cell in percent_cells(text) if "colab" not in cell.tags]
+    """The cells of an exercise's text, less those that deriving adds."""
+    return without_added(percent_cells(text))
 
 
 def as_exercise(text: str, tmp_path: Path) -> Exercise:
@@ -42,8 +43,8 @@ def as_exercise(text: str, tmp_path: Path) -> Exercise:
     return read_exercise(path, tmp_path)
 
 
-def without_colab(cells: list[Cell]) -> list[Cell]:
-    return [cell for cell in cells if "colab" not in cell.tags]
+def without_added(cells: list[Cell]) -> list[Cell]:
+    return [cell for cell in cells if not {"colab", "standing"} & set(cell.tags)]
 
 
 # ---- Exercises ----
@@ -51,7 +52,7 @@ def without_colab(cells: list[Cell]) -> list[Cell]:
 
 @each_exercise
 def test_answers_become_stubs_and_nothing_else_changes(exercise: Exercise) -> None:
-    derived = without_colab(percent_cells(exercise_text(exercise)))
+    derived = lesson_cells(exercise_text(exercise))
     solved = sorted(exercise.cells, key=lambda cell: ("hint" in cell.tags, "grading" in cell.tags))
     kinds = [("raw" if "grading" in cell.tags else cell.kind, cell.tags) for cell in solved]
     assert [(cell.kind, cell.tags) for cell in derived] == kinds
@@ -85,11 +86,23 @@ def name_of_stub(node: ast.stmt) -> str:
 def test_the_cell_for_colab_stands_below_the_title_and_does_nothing_elsewhere(exercise: Exercise) -> None:
     title, colab, *rest = percent_cells(exercise_text(exercise))
     assert (title.kind, colab.kind, colab.tags) == ("markdown", "code", ("colab",))
-    assert without_colab(rest) == rest
+    assert not any("colab" in cell.tags for cell in rest)
     names: dict[str, object] = {}
     exec(colab.text, names)
     assert names.keys() - {"__builtins__"} == {"sys", "cmp"}
     assert colab.text.count("%pip install -q --no-deps backprop-dojo\n") == 1
+
+
+@each_exercise
+def test_a_lesson_begins_with_its_time_and_its_difficulty(exercise: Exercise) -> None:
+    assert minutes_of(exercise)
+    assert re.search(r"^\*About .*\. Difficulty [1-5] of 5\.", exercise.cells[0].text, re.MULTILINE)
+
+
+@each_exercise
+def test_a_lesson_says_where_the_learner_stands_if_cmp_can_tell(exercise: Exercise) -> None:
+    calls = [c for c in percent_cells(exercise_text(exercise)) if "progress()" in c.text and c.kind == "code"]
+    assert len(calls) == (0 if exercise.is_training or not exercise.graded_gradients else 1)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -234,12 +237,13 @@ def test_a_pipe_gets_plain_text_of_80_columns(answers: Path) -> None:
     assert re.search(r"cell\s+1,\s+line\s+\d+", tail)
 
 
-@pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_gets_colours_unless_told_otherwise(answers: Path, more: dict[str, str], coloured: bool) -> None:
+def in_terminal(folder: Path, *arguments: str, columns: int = 80, **more: str) -> bytes:
+    """What `dojo` shows in a terminal so wide, where it ends with 0."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     running = subprocess.Popen(
-        [sys.executable, "-m", "grader", "grade", "ex2.py"],
-        cwd=answers,
+        [sys.executable, "-m", "grader", *arguments],
+        cwd=folder,
         env=environment(TERM="xterm-256color", **more),
         stdin=subprocess.DEVNULL,
         stdout=theirs,
@@ -253,8 +257,21 @@ def test_a_terminal_gets_colours_unless_told_otherwise(answers: Path, more: dict
         pass
     os.close(ours)
     assert running.wait(timeout=60) == 0
+    return shown
+
+
+@pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_colours_unless_told_otherwise(answers: Path, more: dict[str, str], coloured: bool) -> None:
+    shown = in_terminal(answers, "grade", "ex2.py", **more)
     assert b"1 of 1" in shown
     assert bool(re.search(rb"\x1b\[(?:\d+;)*3\d", shown)) == coloured
+
+
+@pytest.mark.parametrize("arguments", [(), ("hint", "dlogits", "--exercise", "makemore/ex2")])
+def test_no_line_is_wider_than_a_narrow_terminal(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    lines = in_terminal(tmp_path, *arguments, columns=60, NO_COLOR="1").decode().split("\r\n")
+    assert len(lines) > 5
+    assert [line for line in lines if len(line) > 60] == []
 
 
 def test_help_is_there_for_every_command(tmp_path: Path) -> None:

@@ -429,7 +429,7 @@ def test_the_lesson_in_contributing_is_one_file_and_all_that_it_takes(tmp_path: 
 
     assert dojo("author", "build").returncode == 0
     checked = dojo("author", "check")
-    assert checked.stdout.strip() == "1 exercises, 3 graded variables, 0 problems", checked.stdout + checked.stderr
+    assert checked.stdout.strip() == "1 exercise, 3 graded variables, 0 problems", checked.stdout + checked.stderr
     exercise = tmp_path / "exercises/lines/ex1_line.py"
     assert [part for part in ("dy = ...", "dw = ...", "db = ...") if part not in exercise.read_text()] == []
     (tmp_path / "wrong.py").write_text(text.replace("db = dy.sum(0)", "db = dy"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +17,22 @@ from dojo import environment
 from nbclient import NotebookClient
 from plain_notebook import prepared
 
-from grader import cmp, grade, hint
+from grader import cmp, grade, hint, tqdm
 from grader.lesson.exercise import find_exercise
 from grader.notebook.lending import LENDING
 
 STATES = "from grader.notebook.tracker import TRACKER\nprint(TRACKER.as_text(TRACKER.latest))"
 
 
-def run(cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run exercise 1 down to loss.backward(), then `cells`; what each of these shows, as text."""
+def run(
+    cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, lesson: str = "makemore/ex1"
+) -> list[str]:
+    """Run a lesson down to its first answer, then `cells`; what each of these shows, as text."""
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
-    code = [cell.text for cell in find_exercise("makemore/ex1").cells if cell.kind == "code"]
-    until = next(number for number, text in enumerate(code) if "loss.backward()" in text) + 1
+    code = list(takewhile(lambda cell: "backward" not in cell.tags, find_exercise(lesson).cells))
+    code = [cell.text for cell in code if cell.kind == "code"]
+    until = len(code)
     texts = [*code[:until], "from grader import progress", *cells]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
     resources = {"metadata": {"path": str(folder)}}
@@ -91,6 +96,69 @@ def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: py
     assert "· dcounts_sum_inv " in before
     assert "✓ dcounts_sum " in before
     assert "✓ dcounts_sum " not in after
+
+
+def test_a_stub_of_a_lesson_in_numpy_is_lent_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = "dZ2 = (A2 - Y) / m"
+    shown = run(
+        [
+            "dZ2 = ...",
+            'cmp("Z2", dZ2, Z2)',
+            'dW2 = dZ2 @ A1.T\ncmp("W2", dW2, W2)',
+            "dZ2 += 0",
+            'cmp("Z2", dZ2, Z2)',
+            f'{right}\ncmp("Z2", dZ2, Z2)',
+            "dZ2 = ...",
+            'cmp("Z2", dZ2, Z2)',
+            "print(type(dZ2).__name__, dZ2.dtype == Z2.dtype)",
+        ],
+        tmp_path,
+        monkeypatch,
+        "classifier/ex1",
+    )
+    assert "not attempted" in shown[1]
+    assert shown[2].startswith("W2              | exact:")
+    assert "approximate: True" in shown[2]
+    assert "approximate: True" in shown[5]
+    assert "approximate: True" in shown[7], "a second stub does not undo what is right"
+    assert shown[8] == "ndarray True\n"
+
+
+def test_a_loop_has_one_bar_and_nothing_is_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = "from grader import tqdm\nfor _ in (bar := tqdm(range(30), desc='loop')):\n    bar.set_postfix(loss=2)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(loop)])
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    (output,) = notebook.cells[0].outputs
+    assert output.output_type == "display_data"
+    assert 'value="30" max="30"' in output.data["text/html"]
+    assert output.data["text/plain"].startswith("loop: 100% 30 of 30, 00:0")
+    assert "loss=2" in output.data["text/plain"]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        assert list(tqdm(range(3))) == [0, 1, 2]
+    assert "3/3" in said.getvalue()
+
+
+@pytest.mark.parametrize("lesson", ["makemore/ex4", "classifier/ex2"])
+def test_a_loop_gets_a_short_check(lesson: str, capsys: pytest.CaptureFixture[str]) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in find_exercise(lesson).cells:
+        if cell.kind == "code":
+            exec(cell.text, namespace)
+            namespace |= {"max_steps": 25} if "parameters" in cell.tags else {}
+        if "training" in cell.tags:
+            break
+    capsys.readouterr()
+    namespace |= {"cmp": cmp}
+    assert eval('cmp("losses", losses)', namespace) is True
+    line = capsys.readouterr().out
+    assert re.match(r"losses +\| exact: \w+ +\| approximate: True  \| .* the first 20 steps\n$", line)
+    namespace["losses"][7] += 0.01
+    assert eval('cmp("losses", losses)', namespace) is False
+    assert "Step 7 is the first that departs" in capsys.readouterr().out
+    assert eval('cmp("losses", ...)', namespace) is False
+    assert capsys.readouterr().out == "losses          | not attempted\n"
 
 
 def test_in_a_script_a_stub_is_lent_at_its_check() -> None:

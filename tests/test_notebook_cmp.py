@@ -330,13 +330,17 @@ def text_of(html: str) -> str:
 def test_a_wrong_gradient_gets_a_card(shown: list[dict[str, str]], capsys: pytest.CaptureFixture[str]) -> None:
     namespace = prepared("makemore/ex1") | {"cmp": cmp}
     right_lines(namespace, "dprobs", {"dprobs": "dprobs = dlogprobs"})
+    capsys.readouterr()  # what the lesson's own cells print
     assert eval('cmp("probs", dprobs, probs)', namespace) is False
     assert capsys.readouterr().out.startswith("probs           | exact: False | approximate: False | maxdiff:")
     (bundle,) = shown
     html = bundle["text/html"]
     said = text_of(html)
     assert "✗ dprobs: wrong [missing-local-derivative]" in said
-    assert said.count("(32, 27)") == 1
+    assert text_of(re.sub("<details.*</details>", "", html, flags=re.DOTALL)).count("(32, 27)") == 1
+    hints = find_exercise("makemore/ex1").hints["probs"]
+    assert [f"Next hint of dprobs ({number} of 3)" in said for number in (1, 2, 3)] == [True] * 3
+    assert " ".join(hints[0].split())[:40].replace("`", "") in " ".join(said.split())
     assert re.search(r"error.*99% of the largest element of the true gradient", said)
     assert "logprobs = probs.log()" in said
     assert html.count("<svg") == 1

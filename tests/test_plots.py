@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import time
@@ -112,7 +113,10 @@ def test_a_notebook_shows_the_picture_once_with_its_words(tmp_path: Path) -> Non
     source = "from grader import plots\nplots.show(plots.row_bars([0.5, -0.5], ['<', '\"']))"
     ((output,),) = in_kernel(source)
     assert output.data["image/png"].startswith("iVBOR")
-    assert "&lt;" in output.data["text/html"]
+    page = output.data["text/html"]
+    assert "&lt;" in page
+    assert "currentColor" in page  # the ink is the theme's, and so is the ground
+    assert not re.search("#000000|#ffffff|<style|<metadata|<!DOCTYPE", page)
     assert output.metadata["image/png"]["alt"] == output.data["text/plain"]
     assert output.data["text/plain"].startswith("Forces of one row")
 

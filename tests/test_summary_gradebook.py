@@ -219,7 +219,7 @@ def test_of_a_group_everyone_gets_the_grade(roster_file: Path) -> None:
     summary = course_of(group, title="Homework 3")
     gradebook = canvas_gradebook(summary, read_roster(roster_file))
     assert [(row[1], row[-1]) for row in rows(gradebook.text)[2:]] == [("101", "9"), ("102", "9")]
-    assert "matched 1 of 1 submissions, 2 people with the roster (2 by id)" in gradebook.remarks
+    assert "matched 1 of 1 submission, 2 people with the roster (2 by id)" in gradebook.remarks
     assert "  submission_3: Nobody (nobody on the roster has this id, login or name)" in gradebook.remarks
     matches = match([group], read_roster(roster_file), groups=False)
     assert (matches.people, matches.unmatched[0][1]) == ({}, "handed in by several people, and each was to work alone")

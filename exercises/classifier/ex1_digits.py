@@ -342,6 +342,16 @@ else:
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, and at which sizes.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # batch = "m"
 # sizes = [{"m": 7, "n_hidden": 5}, {"m": 11, "n_hidden": 13}, {"m": 17, "n_hidden": 6}]

@@ -377,6 +377,16 @@ if measure:
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # targets = ["W2", "b2", "W1", "b1", "descend_with_penalty", "descend_with_shrinking"]
 # batch = "m"

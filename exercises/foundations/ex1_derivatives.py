@@ -408,6 +408,16 @@ if measured is not None:
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, and on which examples.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # targets = ["forward_difference", "central_difference", "v2", "v1", "x", "numerical_gradient"]
 # tolerance = {"forward_difference": 1e-6, "central_difference": 1e-6, "numerical_gradient": 1e-6}

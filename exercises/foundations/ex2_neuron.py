@@ -301,6 +301,16 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, and on which examples.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # import math
 #

@@ -461,6 +461,16 @@ else:
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # targets = ["diff", "out", "l2", "w2", "b2", "l1", "w1", "b1", "x", "linear_backward"]
 # sizes = [

@@ -240,6 +240,16 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, and on which examples.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # targets = ["W", "b", "descend"]
 #

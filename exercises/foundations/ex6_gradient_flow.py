@@ -318,6 +318,16 @@ if isinstance(dW, torch.Tensor):
 # %% [markdown]
 # The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # targets = ["out", "W", "h0", "gradient_sizes"]
 # sizes = [{"n": 5, "width": 7, "depth": 3}, {"n": 7, "width": 11, "depth": 2}, {"n": 3, "width": 13, "depth": 5}]

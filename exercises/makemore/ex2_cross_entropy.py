@@ -355,6 +355,16 @@ else:
 # normalisation, where more paths meet and the algebra is longer. In exercise 4 both results go into a training
 # loop.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>dlogits: hint 1</summary>

@@ -420,6 +420,16 @@ else:
 # and the sum of `dhpreact` times `bnraw` is the gradient of `bngain`. A training loop needs both anyway, so there
 # they cost nothing. In [exercise 4](ex4_training.ipynb) you write that loop.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>dhprebn: hint 1</summary>

@@ -61,9 +61,8 @@ except ImportError as problem:  # not installed, or another package has this nam
 # %% tags=["setup"]
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
-from grader import build_dataset, cmp, live_losses, load_names, split_names
+from grader import build_dataset, cmp, live_losses, load_names, split_names, tqdm
 
 # %% [markdown]
 # ## Sizes
@@ -340,6 +339,10 @@ torch.set_num_threads(1)
 
 # %% tags=["training"]
 losses = ...
+
+
+# %% tags=["standing"]
+cmp("losses", losses)
 
 # %% [markdown]
 # ## Reading the loss curve

@@ -368,6 +368,16 @@ cmp("z", dz, z)
 # Grade the file with `dojo grade`. The next lesson is [layer normalisation](ex2_layernorm.ipynb), where the
 # numbers of a row are tied together by their mean and their variance.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>dA: hint 1</summary>

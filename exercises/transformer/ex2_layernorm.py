@@ -428,6 +428,16 @@ else:
 # Grade the file with `dojo grade`. The next lesson is [attention](ex3_attention.ipynb), where tokens begin to
 # look at each other.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>dy: hint 1</summary>

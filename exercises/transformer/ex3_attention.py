@@ -543,6 +543,16 @@ for label, slip in (("view and transpose", False), ("view alone", True)):
 # Grade the file with `dojo grade`. The next lesson, [a transformer block](ex4_block.ipynb), puts lessons 1 to 3
 # together.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # batch = "n_batch"
 # sizes = [

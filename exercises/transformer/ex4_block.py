@@ -570,6 +570,16 @@ for residual in (True, False):
 #
 # Grade the file with `dojo grade`. In [the next lesson](ex5_gpt_training.ipynb) two such blocks learn to write.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [raw] tags=["grading"]
 # batch = "n_batch"
 # sizes = [

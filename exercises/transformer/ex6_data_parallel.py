@@ -342,6 +342,16 @@ else:
 # exercise 5](../makemore/ex5_cuda_graph.ipynb) records one as a CUDA graph. And if a track is left, `dojo` shows
 # where you stand.
 
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+
 # %% [markdown] tags=["hint"]
 # <details>
 # <summary>drank_losses: hint 1</summary>

@@ -163,7 +163,8 @@ def _namespaces() -> dict[str, Namespace]:
         members = {n: _member(path, n, getattr(module, n)) for n in names.MODULES[path] if hasattr(module, n)}
         members |= {inner.rpartition(".")[2]: made[inner] for inner in made if inner.rpartition(".")[0] == path}
         made[path] = Namespace(path, members)
-    made["grader"] = Namespace("grader", dict.fromkeys(names.SILENT_HERE, Silent()))
+    quiet = dict.fromkeys(names.SILENT_HERE, Silent())
+    made["grader"] = Namespace("grader", {**quiet, "tqdm": ProgressStandIn})
     return made
 
 

@@ -17,6 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from grader.base.errors import DojoError
 from grader.base.files import write_atomically
 from grader.base.visible import visible
+from grader.base.words import counted
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
 from grader.classroom.overrides import Override
@@ -108,13 +109,13 @@ def write_feedback(
                 place = _in_moodle(student.source, page) if kind == "Moodle" else _in_canvas(student.source, told)
                 packed.update([place] if place else [])
                 unsent += [] if place else [student.submission]
-        say(f"written: {len(summary.students)} pages in {folder}")
+        say(f"written: {counted(len(summary.students), 'page')} in {folder}")
         if packed:
             target = folder / (MOODLE_ZIP if kind == "Moodle" else CANVAS_ZIP)
             with ZipFile(target, "w", ZIP_DEFLATED) as archive:
                 for name, text in packed.items():
                     archive.writestr(name, text)
-            say(f"written: {target}, to be uploaded in {kind} ({len(packed)} people)")
+            say(f"written: {target}, to be uploaded in {kind} ({counted(len(packed), 'person', 'people')})")
     except OSError as error:
         raise DojoError(f"{folder}: cannot be written ({error.strerror})") from None
     if unsent:
@@ -180,14 +181,15 @@ def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, 
 
 def as_text(told: Feedback) -> Iterator[str]:
     """The same as lines of text, for where a page cannot go."""
-    yield f"{told.title}: {told.grade} of {told.full_marks} points"
+    yield f"{told.title}: {told.grade} of {counted(told.full_marks, 'point')}"
     if told.late:
         yield f"{told.late}; before that it was {told.before}"
     yield from (f"By hand: {change}" for change in told.changes)
     yield from told.notes
     for chapter in told.chapters:
         yield ""
-        yield f"{chapter.title}: {chapter.score} of {chapter.most} points, {chapter.right} of {len(chapter.rows)} right"
+        points = counted(chapter.most, "point")
+        yield f"{chapter.title}: {chapter.score} of {points}, {chapter.right} of {len(chapter.rows)} right"
         for row in chapter.rows:
             if row.status != "pass":
                 at = f", {row.place}" if row.place else ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
+from grader.base.words import counted
 from grader.classroom.roster import LOGINS, Matches, Roster, Worksheet, match, number_of
 from grader.classroom.statistics import CourseSummary, Student
 from grader.report.records import Points
@@ -186,7 +187,8 @@ def _matched(summary: CourseSummary, matches: Matches) -> list[str]:
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
     total, found = len(summary.students), len({id(student) for student in matches.people.values()})
     people = f", {len(matches.people)} people" if len(matches.people) != found else ""
-    remarks = [f"matched {found} of {total} submissions{people} with the roster" + (f" ({how})" if how else "")]
+    submissions = counted(total, "submission")
+    remarks = [f"matched {found} of {submissions}{people} with the roster" + (f" ({how})" if how else "")]
     return remarks + _listed("not matched", [f"{called} ({reason})" for called, reason in matches.unmatched])
 
 

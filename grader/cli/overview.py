@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import click
 
 from grader.base.files import write_atomically
+from grader.base.words import counted, fitted
 from grader.learner.memory import Progress, folder_of, load_progress
 from grader.lesson.exercise import Exercise
-from grader.lesson.tracks import Track, all_tracks, duration, minutes_of
+from grader.lesson.tracks import Track, all_tracks, begins_later, duration, minutes_of, next_lesson
 
 WELCOME = "welcome.ipynb"
 
@@ -28,7 +30,7 @@ def overview() -> str:
     for track in all_tracks():
         lines += _track_lines(track, progress)
     lines += [_next_step(progress), "", "dojo --help lists the commands."]
-    return "\n".join(lines)
+    return fitted("\n".join(lines))
 
 
 def standing(exercise: Exercise, progress: Progress) -> tuple[int, int]:
@@ -39,7 +41,7 @@ def standing(exercise: Exercise, progress: Progress) -> tuple[int, int]:
 def _track_lines(track: Track, progress: Progress) -> list[str]:
     counts = [standing(exercise, progress) for exercise in track.exercises]
     right, total = (sum(numbers) for numbers in zip(*(standing(e, progress) for e in track.required), strict=True))
-    lessons = f"{len(track.required)} lesson{'' if len(track.required) == 1 else 's'}"
+    lessons = counted(len(track.required), "lesson")
     if optional := len(track.exercises) - len(track.required):
         lessons += f" and {optional} optional"
     time = f", about {duration(track.minutes)}" if track.minutes else ""
@@ -55,7 +57,8 @@ def _track_lines(track: Track, progress: Progress) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    return click.wrap_text(text, 76, "    ", "    ").splitlines() if text else []
+    width = min(76, shutil.get_terminal_size().columns)
+    return click.wrap_text(text, width, "    ", "    ").splitlines() if text else []
 
 
 def _state(right: int, total: int) -> str:
@@ -71,11 +74,16 @@ def _next_step(progress: Progress) -> str:
 
 
 def _following(progress: Progress) -> Exercise | None:
-    """The lesson to work on now: of the track that is begun, else of the one to begin with; None at the end."""
-    tracks = sorted(all_tracks(), key=lambda track: not track.begin_here)
-    begun = [t for t in tracks if any(standing(e, progress)[0] for e in t.exercises)]
-    lessons = (exercise for track in [*begun, *tracks] for exercise in track.required)
-    return next((e for e in lessons if standing(e, progress)[0] < standing(e, progress)[1]), None)
+    """The lesson to work on now: of a track that is begun, else the next on the map; None at the end. Where nothing is
+    begun, of the track to begin with.
+    """
+    found = [(e, *standing(e, progress)) for track in all_tracks() for e in track.required]
+    left = [e for e, right, total in found if right < total]
+    begun = {e.track for e, right, _ in found if right}
+    if not begun:
+        return min(left, key=lambda e: begins_later(e.id))
+    after = next_lesson({e.id for e, right, total in found if right == total})
+    return next((e for e in [*(e for e in left if e.track in begun), after, *left] if e is not None), None)
 
 
 # ---- The welcome page of JupyterLab ----

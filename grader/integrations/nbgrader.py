@@ -11,6 +11,7 @@ from typing import Any
 
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
+from grader.base.words import counted
 from grader.lesson.exercise import short_id_of
 from grader.reading.submission import SUFFIXES
 from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
@@ -145,7 +146,7 @@ class Course:
                     _enter(gradebook, place, work, self.asked[place.assignment])
         except Exception as error:  # of another version, locked, damaged: the grades are in the table too
             return [f"{folder / GRADEBOOK}: nbgrader did not take the grades ({type(error).__name__}: {error})"]
-        said = f"{len(self.work)} grades entered, as notebook {NOTEBOOK!r} of each assignment"
+        said = f"{counted(len(self.work), 'grade')} entered, as notebook {NOTEBOOK!r} of each assignment"
         return [f"{folder / GRADEBOOK}: {said}"]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grader.base.bundle import bundled
+from grader.base.words import counted
 from grader.judging.grade import Grader, settings
 from grader.lesson.derive import derived_files, exercise_text
 from grader.lesson.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, marked_id, track_of
@@ -31,7 +32,8 @@ def check(say: Callable[[str], object]) -> int:
             graded += len(exercise.graded)
     for problem in problems:
         say(problem)
-    say(f"{len(exercises)} exercises, {graded} graded variables, {len(problems)} problems")
+    found = ((len(exercises), "exercise"), (graded, "graded variable"), (len(problems), "problem"))
+    say(", ".join(counted(number, noun) for number, noun in found))
     return 1 if problems or not graded else 0
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
+from grader.base.words import fitted
 from grader.learner.memory import Progress, load_progress, remember, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
-from grader.lesson.tracks import place_on_map
+from grader.lesson.tracks import begins_later, place_on_map
 from grader.reading.submission import Part, find_parts
 from grader.syntax.source import read_source
 
@@ -75,6 +76,13 @@ def next_hint(exercise: Exercise, name: str) -> str:
     text = _show(exercise, name, _next_level(exercise, name, progress), progress)
     save_progress(progress)
     return text
+
+
+def hints_to_come(exercise: Exercise, name: str) -> list[tuple[int, str]]:
+    """The hints of a gradient that were not shown yet, each with its number; the last one where all were."""
+    hints = exercise.hints.get(name, ())
+    seen = load_progress().hints_seen(exercise, _owner(exercise, name))
+    return list(enumerate(hints, start=1))[min(seen, len(hints) - 1) :]
 
 
 def find_gradient(variable: str, here: Exercise | None = None) -> tuple[Exercise, str]:
@@ -141,7 +149,7 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open |
 
 def _all() -> list[Exercise]:
     """Every exercise, those of the track where one begins first."""
-    return sorted(all_exercises(), key=lambda exercise: place_on_map(exercise.id))
+    return sorted(all_exercises(), key=lambda exercise: (begins_later(exercise.id), place_on_map(exercise.id)))
 
 
 def _in_folder(progress: Progress) -> list[Exercise]:
@@ -155,14 +163,15 @@ def _ending(progress: Progress, asked: Exercise | None) -> str:
     done = [asked] if asked else _in_folder(progress) or [e for e in all_exercises() if _was_graded(progress, e)]
     unknown = [e for e in done if not all(progress.has_passed(e, name) for name in e.graded)]
     if unknown:
-        ungraded = " and ".join(e.short_id for e in unknown)
+        ungraded = " and ".join(e.short_id for e in sorted(unknown, key=lambda e: place_on_map(e.id)))
         return f"Every gradient has an answer. Now grade {ungraded}: dojo grade"
     count = sum(len(e.graded) for e in done)
     if asked and not asked.is_training:
-        return f"All {count} of {asked.short_id} right. What comes next: dojo hint"
+        told = f"All {count} of {asked.short_id}" if count > 1 else f"The gradient of {asked.short_id} is"
+        return f"{told} right. What comes next: dojo hint"
     train = "make train" if (progress.folder / "Makefile").is_file() else "dojo train"
     trained = any(e.is_training for e in done)
-    return f"All {count} right." + (
+    return (f"All {count} right." if count > 1 else "Right.") + (
         f" Now run `{train}`: it runs your loop in full and shows what it learned." if trained else ""
     )
 
@@ -307,7 +316,8 @@ def _what_next(exercise: Exercise, name: str, level: int) -> str:
     else:
         following = f"That was the last hint. All of them: dojo hint {words} --all"
     others = " or ".join(f"--exercise {e.short_id}" for e in _others(exercise, name))
-    return following + (f"\n{exercise.label(name)} is graded elsewhere too: add {others}" if others else "")
+    elsewhere = f"\n{exercise.label(name)} is graded elsewhere too: add {others}" if others else ""
+    return fitted(following + elsewhere)
 
 
 def _shown(path: Path) -> str:

@@ -19,6 +19,7 @@ import platformdirs
 
 from grader.base.files import FileStamp, file_stamp, write_atomically
 from grader.lesson.exercise import Exercise, all_exercises
+from grader.lesson.tracks import begins_later
 from grader.report.records import Report, SubmissionReport
 
 SCHEMA = 2
@@ -178,6 +179,7 @@ def remember(report: Report) -> None:
 def first_open(report: Report) -> SubmissionReport:
     """The submission to work on: the first with something wrong, else the first begun, else the first open."""
     still_open = [s for s in report.submissions if not s.all_passed]
+    still_open.sort(key=lambda submission: begins_later(submission.exercise))
     wrong = [s for s in still_open if any(v.status not in ("pass", "missing") for v in s.verdicts)]
     begun = [s for s in still_open if s.attempted]
     return next(iter(wrong or begun or still_open or report.submissions[-1:]))

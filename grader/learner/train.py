@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from grader.admission.silent import ProgressStandIn
+from grader.base.words import counted
 from grader.lesson.trials import namespace_of, use_exact_arithmetic
 from grader.reading.loop_plan import plan_loop
 from grader.reading.submission import Part
@@ -71,7 +72,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
         hook = partial(hook_loops, lines=lines, names=plan.names)
         failure = run_statement(statement.text, statement.text_line, namespace, hook, guarded=False)
         if failure is not None and failure.type == "KeyboardInterrupt":
-            click.echo(f"stopped after {len(progress.losses)} steps; what there is is kept", err=True)
+            click.echo(f"stopped after {counted(len(progress.losses), 'step')}; what there is is kept", err=True)
             break
         if failure is not None and statement is plan.statement:
             where = f"{part.analysis.source.path}:{failure.line}"

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from grader.base.words import counted
 from grader.report.records import Report, SubmissionReport
 from grader.showing.terminal import console_for, draw_first_thing, draw_report, draw_summary, first_thing
 
@@ -107,9 +108,9 @@ class Screen:
 
     def opening(self, files: int) -> None:
         """Told once, after the first verdicts."""
-        count = f"{files} file{'' if files == 1 else 's'}"
         end = "q" if self.has_keys else "Ctrl-C"
-        self.console.print(Text(f"\nWatching {count}. Each is graded again when it is saved; {end} ends.", style="dim"))
+        said = f"\nWatching {counted(files, 'file')}. Each is graded again when it is saved; {end} ends."
+        self.console.print(Text(said, style="dim"))
 
     def legend(self) -> None:
         """Print what the keys do, where there are keys."""

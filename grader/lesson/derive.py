@@ -25,6 +25,22 @@ from grader.lesson.tracks import FILE as TRACK_FILE
 from grader.syntax.source import Cell, percent_cells
 
 _MARK = re.compile(r"^# %%.*$", re.MULTILINE)
+_STANDING = """
+# %% [markdown] tags=["standing"]
+# ## Where you stand
+#
+# Each gradient of this lesson, the one next to the loss first, and what comes next once all are right.
+
+# %% tags=["standing"]
+from grader import progress
+
+progress()
+"""
+_CHECK = """
+# %% tags=["standing"]
+cmp("losses", losses)
+
+"""
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -32,7 +48,8 @@ NOTEBOOK_METADATA = {
 
 
 def exercise_text(exercise: Exercise) -> str:
-    """The solution's file with stubs for answers and what Colab needs, and its hints last; all else to the letter.
+    """The solution's file with stubs for answers and what Colab needs, where one stands, and its hints last; all else
+    to the letter.
 
     The grading cell goes to the end as a raw cell, which neither a script nor a notebook runs: it may hold a
     reference under the name of the learner's own class. Folded hints come after it.
@@ -59,11 +76,15 @@ def exercise_text(exercise: Exercise) -> str:
             level = 0
             part = part.split("\n", 1)[0] + "\n" + stubs(exercise, cell) + "\n"
         parts.append(part)
+        if "training" in cell.tags:
+            parts.append(_CHECK)
     first = 1 + parts[1].startswith("# %% [markdown]")
     if first == 2:
         parts[1] = _with_badge(parts[1], badge(exercise.id))
     parts[first - 1] = parts[first - 1].rstrip("\n") + "\n\n"
-    parts[-1] = parts[-1].rstrip("\n") + "\n" + (last or "\n")
+    shown = exercise.is_training or not exercise.graded_gradients or "\nprogress(" in text
+    standing = "" if shown else _STANDING
+    parts[-1] = parts[-1].rstrip("\n") + "\n" + standing + (last or "\n")
     return "".join([*parts[:first], setup_cell(), "\n", *parts[first:], *hints]).rstrip("\n") + "\n"
 
 

@@ -60,11 +60,13 @@ def track_name(exercise_id: str) -> str:
 
 
 def place_on_map(exercise_id: str) -> int:
-    """A sort key for lessons: the track where one begins first, then the others in the order of the map."""
-    track = next((track for track in all_tracks() if track.name == track_name(exercise_id)), None)
-    if track is None:
-        return 1000
-    return 0 if track.begin_here else track.place
+    """A sort key for lessons: the order of the map."""
+    return next((track.place for track in all_tracks() if track.name == track_name(exercise_id)), 1000)
+
+
+def begins_later(exercise_id: str) -> bool:
+    """A sort key for what to begin with, where nothing else is said: False for the lessons of that track."""
+    return not any(track.begin_here and track.name == track_name(exercise_id) for track in all_tracks())
 
 
 @lru_cache

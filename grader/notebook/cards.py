@@ -6,11 +6,12 @@ Text has the front end's own colour, so it is readable on light and dark; a mark
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from grader.diagnosing import shape_text
 from grader.diagnosing.core import size_words
+from grader.learner.hints import hints_to_come
 from grader.notebook.judging import Judgement
 from grader.showing.error_picture import as_svg
 from grader.showing.graph_marks import STATES, State, state_of
@@ -45,9 +46,21 @@ def card(judged: Judgement) -> str:
     parts += [f'<div style="max-width:60em;opacity:.85">{_text(note)}</div>' for note in judged.notes]
     parts.append(_picture(judged))
     if judged.survey is not None and verdict.name in judged.survey.exercise.graded_gradients:
-        call = escape(f'hint("d{verdict.name}")')
-        parts.append(f'<div>Next hint: run <code style="color:inherit">{call}</code> in any cell.</div>')
+        parts.append(_folded(hints_to_come(judged.survey.exercise, verdict.name), verdict.name))
     return _frame(judged, state, "".join(parts))
+
+
+def _folded(hints: Sequence[tuple[int, str]], name: str) -> str:
+    """The next hint, which one click opens, with the one after it folded inside."""
+    if not hints:
+        return ""
+    number, text = hints[0]
+    body = "".join(f'<p style="margin:.3em 0">{_text(part)}</p>' for part in text.split("\n\n"))
+    return (
+        '<details style="max-width:60em;margin-top:.3em"><summary style="cursor:pointer">'
+        f"Next hint of d{escape(name)} ({number} of {number + len(hints) - 1})</summary>"
+        f'<div style="padding-left:1em">{body}{_folded(hints[1:], name)}</div></details>'
+    )
 
 
 def _facts(judged: Judgement) -> Iterable[str]:

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grader.base.visible import visible
+from grader.base.words import counted
 
 
 def _finalized(value: Any) -> Any:
@@ -18,7 +19,7 @@ def _finalized(value: Any) -> Any:
 
 def environment() -> Environment:
     """Templates in which every expression is made visible, then escaped."""
-    return Environment(
+    made = Environment(
         loader=PackageLoader("grader.showing"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -26,6 +27,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals["counted"] = counted
+    return made
 
 
 def pieces(message: str) -> list[tuple[str, bool]]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise
-from grader.lesson.tracks import find_track, next_lesson, track_name
+from grader.lesson.tracks import begins_later, find_track, next_lesson, track_name
 from grader.report.records import Report, SubmissionReport, Verdict, whole
 from grader.showing.graph_marks import STATES
 from grader.showing.text import DATA_WORDS, score_words
@@ -160,7 +160,7 @@ def _draw_line(count: str, title: str, console: Console, done: bool, begun: bool
 def _draw_end(report: Report, console: Console) -> None:
     """All is right: what was achieved, and what comes after it."""
     right = sum(len(submission.verdicts) for submission in report.submissions)
-    console.print(Text(f"\nAll {right} right.", style="bold green"))
+    console.print(Text(f"\nAll {right} right." if right > 1 else "\nRight.", style="bold green"))
     present = {submission.exercise for submission in report.submissions}
     if any(find_exercise(name).is_training for name in present):
         console.print(Text("Now run `make train` (or `dojo train`) and watch your own loop learn."))
@@ -245,7 +245,8 @@ def draw_errors(verdict: Verdict, console: Console) -> None:
 
 def first_thing(report: Report) -> tuple[SubmissionReport, Verdict] | None:
     """The first gradient that is wrong; failing that, the first that is not attempted."""
-    open_ones = [(s, v) for s in report.submissions for v in s.verdicts if not v.passed]
+    ordered = sorted(report.submissions, key=lambda submission: begins_later(submission.exercise))
+    open_ones = [(s, v) for s in ordered for v in s.verdicts if not v.passed]
     wrong = [(s, v) for s, v in open_ones if v.status != "missing"]
     begun = [(s, v) for s, v in open_ones if s.attempted]
     first = next(iter(wrong or begun or open_ones), None)

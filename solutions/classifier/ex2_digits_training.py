@@ -33,9 +33,8 @@
 
 # %% tags=["setup"]
 import torch
-from tqdm import tqdm
 
-from grader import live_losses, load_digits
+from grader import live_losses, load_digits, tqdm
 
 # %% [markdown]
 # ## Sizes

@@ -49,9 +49,8 @@
 # %% tags=["setup"]
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
-from grader import build_dataset, cmp, live_losses, load_names, split_names
+from grader import build_dataset, cmp, live_losses, load_names, split_names, tqdm
 
 # %% [markdown]
 # ## Sizes

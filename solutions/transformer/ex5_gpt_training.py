@@ -44,9 +44,8 @@ import math
 
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
-from grader import live_losses, load_text
+from grader import live_losses, load_text, tqdm
 
 # %% [markdown]
 # ## Sizes

@@ -85,7 +85,9 @@ def test_verdicts_appear_and_progress_follows(notebook: Notebook) -> None:
     expect(wrong.locator(".jp-OutputArea-output").first).to_contain_text("approximate: False")
     expect(card.locator("svg.error-picture")).to_have_count(1)
     expect(card.locator("svg.error-picture")).to_be_visible()
-    expect(card).to_contain_text('Next hint: run hint("dprobs")')
+    expect(card.locator("details p").first).not_to_be_visible()
+    card.get_by_text(re.compile(r"^Next hint of dprobs \(\d of 3\)$")).first.click()
+    expect(card.locator("details p").first).to_be_visible()
     expect(headline).to_have_text("ex1: 1 of 26 right")
     expect(probs).to_have_attribute("data-state", "wrong")
 

@@ -1,4 +1,6 @@
-"""The summary of a course in a real browser: silent, no wider than its window, readable by those who do not see it."""
+"""The summary of a course and the page of one person in a real browser: silent, no wider than their window, readable by
+those who do not see them.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,18 @@ from chromium import running_chromium, serious_findings
 from course import Course
 
 from grader.batch.results import Results
-from grader.classroom.page import render_page
-from grader.classroom.statistics import summarise
+from grader.classroom.feedback import page_name
+from grader.classroom.write import Wishes, write_pages, write_summary
 
 pytestmark = pytest.mark.browser
+
+HOSTILE = {3: "<img src=x onerror=alert(1)>", 4: "long" * 40}
+"""What is added to the names of two people, by their number."""
+ASSIGNMENT = """title = "Homework 1"
+exercises = ["makemore/ex1", "makemore/ex2"]
+points = 10
+due = 2026-10-14T23:59:00Z
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +35,31 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def summary_file(course: Course, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a course in which two names are hostile: one is markup, one is long."""
+def pages(course: Course, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The pages of a course in which two names are hostile, one is markup and one is long. Both have points by hand."""
     folder = tmp_path_factory.mktemp("summary")
     with Results.start(folder / "results", {"seed": 1}) as results:
         for number, (name, report) in enumerate(course.reports.items()):
-            more = {3: "<img src=x onerror=alert(1)>", 4: "long" * 40}.get(number, "")
-            results.add(name + more, report, seconds=0.1)
-        file = folder / "summary.html"
-        file.write_text(render_page(summarise(results), results), encoding="utf-8")
-    return file
+            results.add(name + HOSTILE.get(number, ""), report, seconds=0.1)
+    by_hand = 'person = "{}"\ngradient = "makemore/ex1.h"\npoints = 0.5\ncomment = "{}"\n'
+    hostile = [name + more for (_, more), name in zip(HOSTILE.items(), list(course.reports)[3:], strict=False)]
+    text = "".join("[[override]]\n" + by_hand.format(name, "<b>Read</b> it. " + "long" * 40) for name in hostile)
+    (folder / "results" / "overrides.toml").write_text(text, encoding="utf-8")
+    (folder / "hw.toml").write_text(f"[tool.dojo.assignment]\n{ASSIGNMENT}", encoding="utf-8")
+    wishes = Wishes(assignment=folder / "hw.toml")
+    write_pages(folder / "results", wishes, lambda _: None)
+    write_summary(folder / "results", wishes, lambda _: None)
+    feedback = folder / "results" / "feedback"
+    return {
+        "summary": folder / "results" / "summary.html",
+        "markup": feedback / page_name(hostile[0]),
+        "long": feedback / page_name(hostile[1]),
+    }
+
+
+@pytest.fixture(scope="module")
+def summary_file(pages: dict[str, Path]) -> Path:
+    return pages["summary"]
 
 
 def opened(browser: Any, file: Path, width: int, scheme: str) -> tuple[Any, list[str]]:
@@ -79,8 +104,21 @@ def test_paper_is_white_and_as_wide_as_paper(browser: Any, summary_file: Path) -
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1200])
-def test_axe_finds_nothing_serious(browser: Any, summary_file: Path, width: int, scheme: str) -> None:
-    page, _ = opened(browser, summary_file, width, scheme)
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("kind", ["summary", "markup", "long"])
+def test_axe_finds_nothing_serious(browser: Any, pages: dict[str, Path], kind: str, width: int, scheme: str) -> None:
+    page, noise = opened(browser, pages[kind], width, scheme)
     assert serious_findings(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert noise == []
+    page.context.close()
+
+
+def test_a_page_of_feedback_says_what_was_changed_by_hand(browser: Any, pages: dict[str, Path]) -> None:
+    page, _ = opened(browser, pages["markup"], 1280, "light")
+    row = page.locator("tbody.by-hand")
+    assert row.count() == 1
+    assert row.get_by_role("rowheader").inner_text() == "dh"
+    assert "0.5 of 1" in row.inner_text()
+    assert "<b>Read</b> it." in row.inner_text()
     page.context.close()
