@@ -27,6 +27,14 @@ from grader.syntax.source import percent_cells
 SOLUTIONS = Path(__file__).resolve().parents[1] / "solutions"
 FIGURE = re.compile(r"([-\u2212]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?:\s*%|\$)?<!-- (slow )?= (.+?) -->")
 MARK = re.compile(r"<!-- (?:slow )?= ")
+_NUMBER = r"-?\d(?:,?\d)*(?:\.\d+)?"
+_SIGN = r"\s*[-+*/·]\s*"
+ON_PAPER = re.compile(
+    rf"(?<![*/+·=-]\s)(?<![\w.`√(-])(\(*{_NUMBER}\)*(?:{_SIGN}\(*{_NUMBER}\)*)+)\s=\s({_NUMBER})(?!\d|{_SIGN})"
+)
+"""A sum that is worked out in the text, such as `3 * 0.5 + 5 = 6.5`."""
+SHAPE = re.compile(r"`(\w+)(?: = [^`]*)?`:? \(((?:\d+,[\d, ]*)?)\)")
+"""`W1` (30, 200), and `h = torch.tanh(pre)`: (32, 200) above an answer."""
 
 
 def figures_of(text: str) -> list[tuple[int, str, bool, str]]:
@@ -40,11 +48,29 @@ def figures_of(text: str) -> list[tuple[int, str, bool, str]]:
     return found
 
 
-def agrees(printed: str, value: float) -> bool:
-    """Whether `value`, rounded to the digits of `printed`, is what stands there."""
+def sums_on_paper(text: str) -> Iterator[tuple[str, str, float]]:
+    """Every sum that a lesson works out: as it stands there, the result that is printed, and the result."""
+    for cell in percent_cells(text):
+        plain = re.sub(r"(?:\s%)?<!-- .*? -->|\$", "", cell.text).replace("\\cdot", "*").replace("\n", " ")
+        for match in ON_PAPER.finditer(plain) if cell.kind == "markdown" else ():
+            if match[1].count("(") == match[1].count(")"):
+                yield match[0], match[2], float(eval(match[1].replace("·", "*").replace(",", "")))
+
+
+def shapes_of(text: str) -> Iterator[tuple[int, str, tuple[int, ...]]]:
+    """The line, name and shape of every tensor that a lesson gives a shape to, in its text and in its forward pass."""
+    for cell in percent_cells(text):
+        pattern = SHAPE if cell.kind == "markdown" else re.compile(r"^(\w+) = .*#.*?\(([\d, ]*)\)")
+        for number, line in enumerate(cell.text.split("\n")):
+            for match in pattern.finditer(line) if cell.kind == "markdown" or "forward" in cell.tags else ():
+                yield cell.line + number, match[1], tuple(map(int, match[2].replace(",", " ").split()))
+
+
+def agrees(printed: str, value: float, steps: float = 0.5) -> bool:
+    """Whether `value`, rounded to the digits of `printed`, is what stands there, or `steps` of its last digit off."""
     figure = Decimal(printed.replace(",", "").replace("\u2212", "-"))
     step = Decimal(1).scaleb(int(figure.as_tuple().exponent))
-    return abs(Decimal(value) - figure) <= step / 2 * (1 + Decimal("1e-9"))
+    return abs(Decimal(value) - figure) <= step * Decimal(steps) * (1 + Decimal("1e-9"))
 
 
 def names_after(path: Path, text: str | None = None, last: str = "", **parameters: object) -> dict[str, Any]:
@@ -109,7 +135,30 @@ def test_every_marked_figure_is_the_one_that_the_lesson_gives(
             value = float(eval(expression, names))
         if not agrees(printed, value):
             wrong.append(f"{path}:{line}: {printed} stands there, {expression} is {value!r}")
+    for line, name, shape in shapes_of(path.read_text(encoding="utf-8")):
+        found = names.get(name, names.get(name.removeprefix("d")))
+        if hasattr(found, "shape") and tuple(found.shape) != shape:
+            wrong.append(f"{path}:{line}: {name} is {tuple(found.shape)}, not {shape}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_sum_that_is_worked_out_on_paper_is_right() -> None:
+    found = [
+        (f"{path.parent.name}/{path.stem}: {said}", printed, value)
+        for path in sorted(SOLUTIONS.glob("*/*.py"))
+        for said, printed, value in sums_on_paper(path.read_text(encoding="utf-8"))
+    ]
+    assert len(found) > 90
+    # Factors are printed rounded, so the last digit may be off by one.
+    assert [(said, value) for said, printed, value in found if not agrees(printed, value, steps=1)] == []
+
+
+def test_sums_and_shapes_are_found_in_the_text() -> None:
+    text = (
+        "# %% [markdown]\n# So 3 · 0.5 + (1 - 5) = 7, and `W` (2, 3) and `h = x @ W`: (4, 3) from `x` (4, 2), `n` ().\n"
+    )
+    assert list(sums_on_paper(text)) == [("3 · 0.5 + (1 - 5) = 7", "7", -2.5)]
+    assert list(shapes_of(text)) == [(2, "W", (2, 3)), (2, "h", (4, 3)), (2, "x", (4, 2)), (2, "n", ())]
 
 
 @pytest.mark.parametrize("path", sorted(SOLUTIONS.glob("*/*.py")), ids=lambda path: f"{path.parent.name}/{path.stem}")
