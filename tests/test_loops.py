@@ -300,6 +300,23 @@ def no_weight_decay(loop: Loop) -> Slip | None:
     return None
 
 
+def decay_inside_the_moments(loop: Loop) -> Slip | None:
+    """Adam with L2 in the place of AdamW."""
+    decays = [s for s in loop.update.body if ast.unparse(s) == "p.mul_(1 - learning_rate * decay)"]
+    if not decays:
+        return None
+    loop.update.body.remove(decays[0])
+    loop.update.body.insert(0, ast.parse("gradient = gradient + decay * p").body[0])
+    return "weight-decay", loop.update.body[0], "some"
+
+
+def decay_on_biases(loop: Loop) -> Slip | None:
+    for statement in loop.update.body:
+        if replace(statement, "learning_rate * decay", "learning_rate * weight_decay"):
+            return "weight-decay", statement, "some"
+    return None
+
+
 def no_momentum(loop: Loop) -> Slip | None:
     for statement in list(loop.update.body):
         if ast.unparse(statement) == "v *= momentum":
@@ -343,6 +360,8 @@ SLIPS = (
     steps_counted_from_zero,
     no_bias_correction,
     no_weight_decay,
+    decay_inside_the_moments,
+    decay_on_biases,
     no_momentum,
     zeros_kept,
     a_step_too_few,

@@ -7,12 +7,16 @@ torch says which of them are wrong; `make mutants` does the same for some thousa
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
+from answers.tracks import TRACKS
+from answers.wrong import WRONG
 
 from grader.judging.grade import Grader
+from grader.lesson.exercise import all_exercises, find_exercise
 from tests.mutation.grading import SEED, Figures, Graded, grade_here
-from tests.mutation.mutate import lessons, typical
+from tests.mutation.mutate import TYPICAL, lessons, single, typical
 
 AT_MOST = 12
 UNNAMED = 0.05
@@ -35,3 +39,45 @@ def words(found: list[Graded]) -> str:
 @pytest.mark.parametrize("lesson", lessons())
 def test_typical_slips_are_refused_blamed_and_named(lesson: str, grader: Grader) -> None:
     check(Figures.of(grade_here(typical(lesson, AT_MOST, random.Random(SEED)), grader)))
+
+
+# ---- How many, and of which kinds ----
+
+AT_LEAST = 4
+BY_HAND = Counter((answer.exercise, answer.variable) for answer in [*TRACKS, *WRONG])
+
+
+@pytest.mark.parametrize("lesson", lessons())
+def test_every_gradient_has_slips_of_its_own(lesson: str) -> None:
+    made = Counter(blamed for m in single(lesson, random.Random(SEED)) if m.kind in TYPICAL for blamed in m.blamed)
+    graded = find_exercise(lesson).graded
+    assert {
+        name: made[name] + BY_HAND[lesson, name] for name in graded if made[name] + BY_HAND[lesson, name] < AT_LEAST
+    } == {}
+
+
+def test_every_function_and_class_has_slips_of_its_own() -> None:
+    written = [(exercise.id, name) for exercise in all_exercises() for name in exercise.definitions]
+    assert {place: BY_HAND[place] for place in written if BY_HAND[place] < AT_LEAST} == {}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "lesson", "name", "said"),
+    [
+        ("mean over the wrong count", "transformer/ex4_block", "logits", "scale"),
+        ("mask forgotten", "classifier/ex4_dropout", "A1", "missing-mask"),
+        ("mask redrawn", "classifier/ex4_dropout", "A1", "wrong-mask"),
+        ("softmax over the wrong dimension", "transformer/ex1_softmax", "o", "wrong-dimension"),
+        ("softmax as if each number stood alone", "transformer/ex1_softmax", "o", "missing-softmax-sum"),
+        ("row for column layout", "classifier/ex1_digits", "W2", "transposed"),
+        ("1/(E-1) for 1/E", "transformer/ex2_layernorm", "diff2", "scale"),
+        ("residual path lost", "transformer/ex4_block", "x1", "missing-path"),
+        ("heads not put back in order", "transformer/ex3_attention", "qs", "unmoved-dimensions"),
+        ("position table not summed over the batch", "transformer/ex4_block", "pos", "missing-sum"),
+        ("decay on biases", "classifier/ex3_weight_decay", "b1", "decayed-bias"),
+        ("mean of means", "transformer/ex6_data_parallel", "rank_losses", "wrong-count"),
+    ],
+)
+def test_the_new_mistakes_are_among_the_slips_that_are_named(mistake: str, lesson: str, name: str, said: str) -> None:
+    """Those of an optimiser, such as decay inside Adam's moments and a bias correction forgotten: in test_loops."""
+    assert (lesson, name, said) in {(answer.exercise, answer.variable, answer.kind) for answer in TRACKS}, mistake

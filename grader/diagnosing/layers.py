@@ -50,6 +50,8 @@ def _parts(
     first = above if logarithm else weights * above
     if not logarithm:
         yield first, Diagnosis("missing-softmax-sum", f"{said}{through} * d{through} is the first part only.")
+        own = f"{said}{through} * (1 - {through}), as for a sigmoid, is the share of each number's own {name} alone."
+        yield first * (1 - weights), Diagnosis("missing-softmax-sum", own)
     only = f"{said}this is the sum alone, and what comes straight back from d{through} is missing."
     yield path.share - first, Diagnosis("missing-path", only)
     only = f"This is the softmax of {name} alone: the upstream gradient d{through} of {line} is missing."

@@ -358,7 +358,26 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
     )
 
 
-FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (not_finite, zero, sign, scale, transposed)
+def mean_of_means(mismatch: Mismatch) -> Diagnosis | None:
+    """One number everywhere, the mean of the true ones: parts of different sizes were counted alike."""
+    mean = mismatch.truth.mean().expand(mismatch.truth.shape)
+    if not mismatch.same(mismatch.candidate, mean) or mismatch.same(torch.zeros_like(mean), mean):
+        return None
+    said = (
+        f"All numbers are the same, the mean of the true ones. But each part counts by a weight of its own in "
+        f"d{mismatch.name}: a mean of means is right only where all parts have the same size."
+    )
+    return Diagnosis("wrong-count", said)
+
+
+FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
+    not_finite,
+    zero,
+    sign,
+    scale,
+    transposed,
+    mean_of_means,
+)
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     unfinished_path,
     missing_terms,
