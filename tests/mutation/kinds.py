@@ -67,7 +67,7 @@ KINDS: dict[str, frozenset[str] | None] = {
     "inverted-mask": _ids("wrong-mask"),
     "drop-keepdim": _ids("missing-keepdim"),
     "add-keepdim": _ids("extra-keepdim"),
-    "drop-sum": _ids("missing-sum"),
+    "drop-sum": _ids("missing-softmax-sum missing-sum"),
     "other-reduction": None,
     "minimum": _ids("wrong-row-or-column vanishing"),
     "other-function": _ids("wrong-function wrong-forward-value missing-softmax missing-factor"),
