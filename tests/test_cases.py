@@ -12,7 +12,7 @@ from grader.judging.grade import Grader
 from grader.lesson.exercise import read_exercise
 from grader.reading.attempts import analyse
 from grader.reading.submission import sole_part
-from grader.report.records import Verdict
+from grader.report.records import SubmissionReport, Verdict
 from grader.syntax.source import read_source
 
 SETUP = """\
@@ -136,6 +136,42 @@ def test_the_first_case_that_fails_is_named_and_the_other_target_stands(
     assert said in found[label].message
     (other,) = [verdict for name, verdict in found.items() if name != label]
     assert other.passed, other
+
+
+DEPTH = "def depth(node):\n            return 1 + max(map(depth, node.parents), default=0)"
+ENGINE = Path(__file__).parents[1] / "solutions/foundations/ex5_autograd_engine.py"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("(k * self.data ** (k - 1),)", "(self.data ** (k - 1),)", "`a ** 3` gives a.grad"),
+        ("return self + (-other)", "return self + other", "`a - b` gives out.data"),
+        ("return -self + other", "return self - other", 'The case "3 - a, with a constant" gives'),
+        ("arrived[parent] += upstream", "arrived[parent] = upstream", 'The case "a + a, one number used twice" gives'),
+        ("node.grad += upstream", "node.grad = upstream", 'The case "backward called twice" gives a.grad'),
+        (
+            '    def relu(self):\n        """self where',
+            '    def __eq__(self, other):\n        return self is other\n\n    def relu(self):\n        """self where',
+            "unhashable type: 'Value'",
+        ),
+        (
+            "        arrived = dict.fromkeys(order, 0.0)",
+            f"        {DEPTH}\n\n        depth(self)\n        arrived = dict.fromkeys(order, 0.0)",
+            'The case "a chain of 5,000 steps": RecursionError',
+        ),
+    ],
+    ids=["power", "minus", "reflected", "overwritten", "assigned", "not hashable", "recursion"],
+)
+def test_of_a_wrong_engine_the_operator_or_the_shape_of_the_graph_is_named(
+    grade_text: Callable[..., list[SubmissionReport]], old: str, new: str, said: str
+) -> None:
+    text = ENGINE.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (report,) = grade_text(text.replace(old, new))
+    (verdict,) = report.verdicts
+    assert not verdict.passed
+    assert said in verdict.message
 
 
 def test_a_stub_is_not_attempted(graded: Graded) -> None:

@@ -71,6 +71,10 @@ def test_a_file_that_is_no_gzip_or_not_there_is_refused(tmp_path: Path) -> None:
         load_digits(path)
     with pytest.raises(DojoError, match=r"nowhere\.csv: cannot be read"):
         load_digits(tmp_path / "nowhere.csv")
+    with pytest.raises(DojoError, match=r"cannot be read \(it is a folder\)"):
+        load_digits(tmp_path)
+    with pytest.raises(DojoError, match=r"cannot be read \(it is no regular file\)"):
+        load_digits("/dev/zero")
 
 
 def test_the_text_is_the_names_unless_another_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from answers.right import RIGHT
 from dojo import REPOSITORY
+from test_figures import names_after
 from test_slips import check
 
 from grader.base.errors import DojoError
@@ -114,6 +116,23 @@ def test_points_of_one_track_leave_the_others_alone(tmp_path: Path, all_tracks: 
     path.write_text('[tool.dojo.points]\n"ex1.h" = 5\n')
     with pytest.raises(DojoError, match=r"ambiguous key 'ex1\.h'; write one of makemore/ex1\.h, twin/ex1\.h"):
         read_points(path)
+
+
+# ---- A lesson's own demonstration ----
+
+
+@pytest.mark.slow
+def test_two_real_processes_have_the_gradient_of_the_whole_batch_where_shards_are_weighed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = names_after(REPOSITORY / "solutions/transformer/ex6_data_parallel.py")
+    first, second = names["by_processes"]
+    for weighted in (False, True):
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(first[weighted], second[weighted], strict=True))
+    true = [names["W"].grad, names["b"].grad]
+    assert all(torch.allclose(ours, theirs, atol=1e-6) for ours, theirs in zip(first[True], true, strict=True))
+    assert not any(torch.allclose(ours, theirs, rtol=0.1) for ours, theirs in zip(first[False], true, strict=True))
+    assert "weighed by size  equal on both ranks: True" in capsys.readouterr().out
 
 
 # ---- Right answers, and slips ----

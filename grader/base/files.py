@@ -32,17 +32,29 @@ def read_text(path: Path, content: bytes | None = None) -> str:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """At most one byte more than `MAX_BYTES`. A pipe or a device, which may never end, is not opened."""
+    """At most one byte more than `MAX_BYTES`."""
+    _refuse_large(path, regular_file(path).st_size)
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            what = "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no regular file"
-            raise DojoError(f"{path}: cannot be read ({what})")
-        _refuse_large(path, status.st_size)
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def regular_file(path: Path) -> os.stat_result:
+    """What is known of a file that can be read to its end.
+
+    Raises:
+        DojoError: there is none, or it is a folder, a pipe or a device, which may never end.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(status.st_mode):
+        what = "it is a folder" if stat.S_ISDIR(status.st_mode) else "it is no regular file"
+        raise DojoError(f"{path}: cannot be read ({what})")
+    return status
 
 
 def refuse_link(file: Path, named: Collection[Path] = ()) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.base.errors import DojoError
+from grader.base.files import regular_file
 from grader.lesson.data_files import data_file
 
 if TYPE_CHECKING:
@@ -35,14 +36,11 @@ def load_digits(path: Path | str | None = None) -> tuple[Pixels, Labels]:
     arrays are the caller's own.
 
     Raises:
-        DojoError: the file is missing or empty, a line has another number of columns than the first, a label is
-            not from 0 to 9, or a pixel not from 0 to 255.
+        DojoError: it is missing, empty or no regular file, a line has another number of columns than the first, a
+            label is not from 0 to 9, or a pixel not from 0 to 255.
     """
     path = data_file("digits") if path is None else Path(path)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
+    status = regular_file(path)
     if status.st_size > _MOST_BYTES:
         raise DojoError(f"{path}: {status.st_size / 1e6:.0f} MB is too large; at most {_MOST_BYTES / 1e6:.0f} are read")
     pixels, labels = _digits_in(path, status.st_mtime_ns, status.st_size)

@@ -472,9 +472,10 @@ def cases(generator):
         grads = ", ".join(f"{leaf}.grad" for leaf in leaves)
         return "\n".join([*made, formula, "out.backward()", f"result = [out.data, {grads}]"])
 
-    for formula in ("a + b", "a * b", "a - b", "a / b"):
-        yield formula, case(f"out = {formula}")
-    for formula in ("-a", "a ** 3", "a ** -0.5", "a.exp()", "a.tanh()", "a.relu()", "(a - 2).relu()"):
+    # What the others may be made of comes first, so that a wrong power is not told as a wrong division.
+    for formula in ("a + b", "a * b", "-a", "a ** 3", "a ** -0.5", "a - b", "a / b"):
+        yield formula, case(f"out = {formula}", "ab" if "b" in formula else "a")
+    for formula in ("a.exp()", "a.tanh()", "a.relu()", "(a - 2).relu()"):
         yield formula, case(f"out = {formula}", "a")
     for formula in ("a + 3", "a * 3", "a - 3", "a / 3", "3 + a", "3 * a", "3 - a", "3 / a", "2 ** a"):
         yield f"{formula}, with a constant", case(f"out = {formula}", "a")

@@ -155,6 +155,10 @@ _FOUNDATIONS = [
         ("Value", "case", "for node in reversed(order):", "for node in order:"),
         ("Value", "case", "                seen.add(node)\n", "                pass\n"),
         ("Value", "case", "arrived[self] = 1.0", "arrived[self] = self.data"),
+        ("Value", "exception", "    def __radd__(self, other):", "    def radd(self, other):"),
+        ("Value", "exception", "        self.grad = 0.0", "        self.grad = None"),
+        ("Value", "case", "max(self.data, 0.0)", "abs(self.data)"),
+        ("Value", "case", "return self * other**-1", "return other * self**-1"),
         ("Value", "case", "upstream = arrived[node]", "upstream = node.grad + arrived[node]"),
     ),
     *_table(
