@@ -340,6 +340,7 @@ def test_points_by_hand_take_the_place_of_the_cross_everywhere(own_course: Path)
     kept = results.entry(one.submission)
     assert kept is not None
     told = feedback_for(after, student, results.report(kept))
+    assert told.changes == [f"d{name} of makemore/ex1: 0.5 points by hand. Read <b>it</b>."]
     (chapter,) = told.chapters
     (by_hand,) = [found for found in chapter.rows if found.status == "by-hand"]
     assert (by_hand.label, by_hand.points, chapter.by_hand) == (f"d{name}", "0.5 of 1", 1)

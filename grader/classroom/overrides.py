@@ -22,7 +22,8 @@ from typing import Any
 
 from grader.base.errors import DojoError
 from grader.base.files import read_text
-from grader.lesson.exercise import Exercise, exercises_called
+from grader.base.words import counted
+from grader.lesson.exercise import Exercise, exercises_called, find_exercise
 from grader.report.records import Points, whole
 
 FILE = "overrides.toml"
@@ -42,12 +43,12 @@ class Override:
 
     def words(self) -> str:
         """What it changes, for people."""
-        where = "the grade" if self.exercise is None else self.exercise.split("/")[-1]
-        where += f", {self.gradient}" if self.gradient else ""
-        unit = "point" if self.points == 1 else "points"
-        changed = [f"{where}: {self.points} {unit} by hand"] if self.points is not None else []
+        found = find_exercise(self.exercise) if self.exercise is not None else None
+        where = found.short_id if found else "the grade"
+        where = f"{found.label(self.gradient)} of {where}" if found and self.gradient else where
+        changed = [f"{where}: {counted(self.points, 'point')} by hand"] if self.points is not None else []
         changed += [f"due {self.due:%Y-%m-%d %H:%M %Z}"] if self.due else []
-        return "; ".join([*changed, *([self.comment] if self.comment else [])])
+        return ". ".join([*changed, *([self.comment] if self.comment else [])])
 
 
 def read_overrides(folder: Path, asked: Collection[str] = ()) -> list[Override]:

@@ -100,7 +100,8 @@ def _wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     ran = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
     if ran.returncode:
-        raise DojoError(f"the wheel cannot be built: {ran.stderr.strip()}")
+        said = ran.stderr.strip().split("\n")[-1]
+        raise DojoError(f"the wheel cannot be built ({said}); in a clone that takes hatchling: pip install hatchling")
     (wheel,) = folder.glob("*.whl")
     return wheel
 
