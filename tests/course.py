@@ -48,7 +48,8 @@ def graded_answers(grader: Grader, folder: Path) -> list[dict[str, Any]]:
     right: list[RightAnswer] = [answer for answer in RIGHT if answer.exercise][::5]
     texts = [(answer.text, answer.suffix, answer.exercise) for answer in right]
     texts += [(edited(answer), ".py", None) for answer in WRONG[::12]]
-    texts += [(path.read_text(encoding="utf-8"), ".py", None) for path in sorted(SOLUTIONS.glob("makemore/*.py"))]
+    solved = sorted(SOLUTIONS.glob("makemore/ex[1-4]_*.py"))  # the optional lesson has one long answer
+    texts += [(path.read_text(encoding="utf-8"), ".py", None) for path in solved]
     reports = []
     for number, (text, suffix, exercise) in enumerate(texts):
         path = folder / f"answer{number}{suffix}"
