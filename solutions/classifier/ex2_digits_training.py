@@ -34,7 +34,7 @@
 # %% tags=["setup"]
 import torch
 
-from grader import live_losses, load_digits, tqdm
+from grader import cmp, live_losses, load_digits, tqdm
 
 # %% [markdown]
 # ## Sizes
@@ -92,9 +92,16 @@ m = batch_size
 # %% [markdown]
 # ## The forward pass of one step
 #
-# The first two lines draw the batch: 32 column numbers from the generator `g`, and the pictures and labels in
-# these columns. The rest is classifier 1. `clamp(min=0)` is the ReLU, and PyTorch says `dim` and `keepdim` where
-# NumPy says `axis` and `keepdims`.
+# The first two lines draw the batch: 32 column numbers from the generator `g`, and the pictures and labels in these
+# columns. The rest is classifier 1. `clamp(min=0)` is the ReLU, and PyTorch says `dim` and `keepdim` where NumPy
+# says `axis` and `keepdims`.
+#
+# Here the lines run once, on one batch. For this one step PyTorch's gradients are computed as well, so that `cmp`
+# can compare yours with them.
+
+# %%
+for p in parameters:
+    p.requires_grad_(True)
 
 # %% tags=["forward"]
 ix = torch.randint(0, Xtr.shape[1], (m,), generator=g)  # (32,)
@@ -105,6 +112,13 @@ Z2 = W2 @ A1 + b2  # (10, 32)
 E = torch.exp(Z2 - Z2.max(dim=0, keepdim=True).values)  # (10, 32)
 A2 = E / E.sum(dim=0, keepdim=True)  # (10, 32)
 loss = -(Yb * torch.log(A2)).sum() / m  # ()
+
+# %%
+for tensor in (Z1, A1, Z2, *parameters):
+    tensor.retain_grad()
+loss.backward()
+for p in parameters:
+    p.requires_grad_(False)  # from here on autograd is off
 
 # %% [markdown]
 # ### Idea: what a mini-batch is good for
@@ -132,6 +146,21 @@ loss = -(Yb * torch.log(A2)).sum() / m  # ()
 #
 # The grader runs its own loop from a generator in the same state. So each step makes exactly one call of
 # `torch.randint`, the one of the forward cell.
+#
+# ### First one step, with cmp
+#
+# It is easier to find a wrong line among seven than in a loop. So write the seven lines for the one batch above first,
+# in the next cell, and compare each with PyTorch's gradient in the cell after it. Only when all say
+# `approximate: True`, put them into the loop. These two cells are for you; they are not graded.
+
+# %%
+# dZ2, dW2, db2, dA1, dZ1, dW1 and db1, for the batch of the forward cell
+
+
+# %%
+for name in "Z2 W2 b2 A1 Z1 W1 b1".split():
+    if f"d{name}" in globals():
+        cmp(name, globals()[f"d{name}"], globals()[name])
 
 # %% [markdown]
 # ## losses

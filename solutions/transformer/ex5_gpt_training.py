@@ -45,7 +45,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from grader import live_losses, load_text, tqdm
+from grader import cmp, live_losses, load_text, tqdm
 
 # %% [markdown]
 # ## Sizes
@@ -165,6 +165,13 @@ def block(x, i, gains, shifts, Wqkv, Wo, W1, b1, W2, b2):
 #
 # These are the lines that your loop repeats, the draw of the batch included. In your loop keep the second result of
 # `block` as well, for example `x1, saved1 = block(x0, 0, ...)`, because the backward pass reads from it.
+#
+# Here they run once, on one batch. For this one step PyTorch's gradients are computed as well, so that `cmp` can
+# compare yours with them.
+
+# %%
+for p in parameters:
+    p.requires_grad_(True)
 
 # %% tags=["forward"]
 starts = torch.randint(0, len(train_data) - T, (B,), generator=g)  # (24,)
@@ -175,6 +182,13 @@ x1 = block(x0, 0, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)[0]  # (24, 16, 32)
 x2 = block(x1, 1, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)[0]  # (24, 16, 32)
 logits = x2 @ Wout + bout  # (24, 16, 27)
 loss = F.cross_entropy(logits.view(-1, V), Yb.view(-1))  # ()
+
+# %%
+for tensor in (x0, x1, x2, logits, *parameters):
+    tensor.retain_grad()
+loss.backward()
+for p in parameters:
+    p.requires_grad_(False)  # from here on autograd is off
 
 # %% [markdown]
 # The first loss is 3.37<!-- = losses[0] -->. That is near what it should be, because with no knowledge at all it is
@@ -239,12 +253,29 @@ loss = F.cross_entropy(logits.view(-1, V), Yb.view(-1))  # ()
 #
 # In a notebook `live_losses(losses)` as the last line of the loop draws the curve while it grows.
 #
-# ### A check first
+# ### First one step, with cmp
 #
-# Before you train, compute the gradients of one step and compare them with autograd's. The grader does it for you:
-# `dojo grade` runs a few steps of your loop beside the truth. It names the first step and the first tensor that are
-# not the same. `dojo train` runs the loop in full, in well under a minute on one core. The tensors are small, so
-# several threads would only wait for each other: the next cell asks for one.
+# It is hard to find the one wrong line in a loop of sixty. So write the backward pass for the one batch above first, in
+# the next cell, and compare each gradient with PyTorch's in the cell after it. Only when all of them say
+# `approximate: True`, put the lines into the loop. The forward cell has thrown away what `block` saved, so the cell
+# begins with both blocks once more. These two cells are for you; they are not graded.
+
+# %%
+_, saved1 = block(x0, 0, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)
+_, saved2 = block(x1, 1, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)
+# dlogits, dWout, dbout, then block 1 and block 0, down to dwpe and dwte, for the batch of the forward cell
+
+
+# %%
+for name in "logits Wout bout W2 b2 W1 b1 gains shifts Wo Wqkv wpe wte".split():
+    if f"d{name}" in globals():
+        cmp(name, globals()[f"d{name}"], globals()[name])
+
+# %% [markdown]
+# The update cannot be compared in this way. `dojo grade` does it: it runs a few steps of your loop beside the truth, and
+# names the first step and the first tensor that are not the same. `dojo train` runs the loop in full, in well under a
+# minute on one core. The tensors are small, so several threads would only wait for each other: the next cell asks for
+# one.
 
 # %%
 torch.set_num_threads(1)
