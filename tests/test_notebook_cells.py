@@ -156,7 +156,7 @@ def test_a_loop_gets_a_short_check(lesson: str, capsys: pytest.CaptureFixture[st
     assert re.match(r"losses +\| exact: \w+ +\| approximate: True  \| .* the first 20 steps\n$", line)
     namespace["losses"][7] += 0.01
     assert eval('cmp("losses", losses)', namespace) is False
-    assert "Step 7 is the first that departs" in capsys.readouterr().out
+    assert "Step 7 is the first that is wrong" in capsys.readouterr().out
     assert eval('cmp("losses", ...)', namespace) is False
     assert capsys.readouterr().out == "losses          | not attempted\n"
 

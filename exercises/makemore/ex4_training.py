@@ -331,8 +331,9 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## losses
 #
-# Write the loop. `losses` is a list with one float per step: the loss of that step's batch, before the
-# update. When the loop ends, the seven tensors in `parameters` hold the trained values.
+# Write the loop. `losses` is a list with one float per step: the loss of that step's batch, before the update. When
+# the loop ends, the seven tensors in `parameters` hold the trained values. The `cmp` line below it compares the
+# first 20 losses with those of the right loop.
 #
 # Ask yourself at each line of the backward pass: which tensors did the forward line read, which of them does
 # another line read too, and what shape must the answer have?

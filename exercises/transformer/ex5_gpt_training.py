@@ -295,7 +295,8 @@ torch.set_num_threads(1)
 # %% [markdown]
 # ## losses
 #
-# Write the loop. `losses` is a list with one float per step: the loss of that step's batch, before the update.
+# Write the loop. `losses` is a list with one float per step: the loss of that step's batch, before the update. The
+# `cmp` line below the loop compares the first 20 with those of the right loop.
 #
 # Ask yourself before each line of the backward pass: which tensors did the forward line read, which of them have a
 # second path, and which shape must the gradient have?

@@ -20,7 +20,7 @@ _NEAR = 1e-3
 
 
 def show_losses(name: str, losses: Any, namespace: Mapping[str, Any]) -> bool:
-    """Print whether the first losses are those of the lesson's loop, else the first step that departs."""
+    """Print whether the first losses are those of the lesson's loop, else the first step that is wrong."""
     exercise = _loop_in(namespace)
     if losses is ... or exercise is None:
         print(f"{name:15s} | {NOT_ATTEMPTED if losses is ... else 'run the set-up cells of the lesson first'}")
@@ -42,7 +42,7 @@ def show_losses(name: str, losses: Any, namespace: Mapping[str, Any]) -> bool:
     figures = f"exact: {mine == true!s:5s} | approximate: {apart is None!s:5s} | maxdiff: {off}"
     print(f"{name:15s} | {figures} | the first {counted(len(mine), 'step')}")
     if apart is not None:
-        print(f"  Step {apart} is the first that departs: {mine[apart]:.6f}, and it should be {true[apart]:.6f}.")
+        print(f"  Step {apart} is the first that is wrong: {mine[apart]:.6f}, and it should be {true[apart]:.6f}.")
         print("  A loop goes on from where the last one ended: run the cells from the top before you run it again.")
     return apart is None
 

@@ -166,7 +166,8 @@ for name in "Z2 W2 b2 A1 Z1 W1 b1".split():
 # ## losses
 #
 # Write the loop. `losses` is a list with one float for each step: the loss of its batch, before the update. The
-# rate is `learning_rates[0]` while `step` is less than `max_steps / 2`, and `learning_rates[1]` after that.
+# `cmp` line below the loop compares the first 20 with those of the right loop. The rate is `learning_rates[0]`
+# while `step` is less than `max_steps / 2`, and `learning_rates[1]` after that.
 #
 # Ask yourself at each line of the backward pass: which tensors did the forward line read, and what shape must the
 # answer have?
