@@ -132,9 +132,9 @@ for p in parameters:
 #
 # ### Idea: one epoch
 #
-# People count in epochs: one epoch is as many steps as it takes to draw as many pictures as there are. Here it is
-# 1,438 / 32 = 45<!-- = Xtr.shape[1] / 32 --> steps, so 3,000 steps are 67<!-- = 3000 * 32 / Xtr.shape[1] --> epochs. The batch is drawn at random in each step, so in one epoch
-# a picture may come twice or not at all.
+# People count in epochs: one epoch is as many steps as it takes to draw as many pictures as there are. Here 1,438 /
+# 32 is about 45<!-- = Xtr.shape[1] / 32 --> steps, so 3,000 steps are 67<!-- = 3000 * 32 / Xtr.shape[1] --> epochs. The batch is drawn at random in each step, so in one epoch a
+# picture may come twice or not at all.
 #
 # ### Trap: the update must be in place
 #
@@ -181,8 +181,9 @@ for name in "Z2 W2 b2 A1 Z1 W1 b1".split():
 # | record | `losses.append(loss.item())`, a plain number |
 #
 # Put all of it under `with torch.no_grad():`, because nothing here needs autograd. In a notebook,
-# `live_losses(losses)` as the last line of the loop draws the curve while it grows. Try 100 steps first. The
-# tensors are tiny, so several threads would spend their time waiting for each other. One is faster:
+# `live_losses(losses)` as the last line of the loop draws the curve while it grows. Try 100 steps first, by
+# `max_steps = 100` in a cell above. A trial moves the parameters, so run the notebook again from its top before the
+# real run. The tensors are tiny, so several threads would spend their time waiting for each other. One is faster:
 
 # %%
 torch.set_num_threads(1)
