@@ -192,7 +192,7 @@ def feedback(
 @points_option
 @option("--seed", "N", "The same for everybody; drawn now if left out.", int)
 @required_option
-@flag("--strict-sizes", "Fail answers with sizes written in.")
+@flag("--strict-sizes", "Fail answers that hold for these sizes only.")
 @option("--torch-index", "URL", "An index of PyTorch builds for the CPU.")
 @option("--out", "FILE", "The zip.", FILE, default=Path("gradescope.zip"), show_default=True)
 def gradescope(

@@ -22,15 +22,21 @@
 #
 # ## A bug that really happens
 #
-# Each rank computes the mean loss of its shard, and the gradients of the ranks are averaged. With shards of
-# equal size this is the mean over all rows. With unequal shards it is not: a row in a small shard counts more
-# than a row in a large one. The last batch of an epoch is often unequal. Texts have different lengths, so the
-# number of tokens differs from rank to rank all the time. In autumn 2024 this very mistake was found in widely
-# used training libraries, where a batch is split over *time* (gradient accumulation) instead of over machines.
+# Each rank computes the mean loss of its shard, and the gradients of the ranks are averaged. With shards of equal
+# size this is the mean over all rows. With unequal shards it is not: a row in a small shard counts more than a row
+# in a large one. The last batch of an epoch is often unequal. Texts have different lengths, so the number of tokens
+# differs from rank to rank all the time. In autumn 2024 this mistake was found in widely used training libraries.
+# They split a batch over *time* (gradient accumulation) and not over machines, but the mean of means is the same.
 # The loss curves had looked fine for years.
 #
 # You will write the gradient of each rank and combine them rightly. Then a cell of this lesson starts two real
 # processes with PyTorch's `DistributedDataParallel` and compares.
+#
+# | lines of the forward pass | what they hold | where they run |
+# |---|---|---|
+# | `copies_W`, `copies_b` | the model, once for each rank | on every rank |
+# | `logits`, `row_losses`, `rank_losses` | scores, losses of rows, and the mean loss of each shard | on the rank that has the rows |
+# | `loss` | one loss out of the three | nowhere: only its gradients are combined, between the ranks |
 #
 # <!-- dojo: transformer/ex6_data_parallel -->
 
