@@ -174,6 +174,85 @@ def test_right_answers_of_every_kind_pass(name: str, tmp_path: Path, everywhere:
     assert [(v.name, v.status, v.mistake, v.message) for v in report.verdicts if not v.passed or v.mistake] == []
 
 
+CLOTHES = {
+    (TWIN, "one-hot and einsum"): """
+p = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+dlogits = (p - torch.eye(classes, dtype=p.dtype)[y]) / n
+dW2, db2 = torch.einsum("nh,nc->hc", h, dlogits), dlogits.sum(axis=0)
+dh = torch.einsum("nc,hc->nh", dlogits, W2)
+dz = torch.where(z > 0, dh, torch.zeros_like(dh))
+dW1 = (x[:, :, None] * dz[:, None, :]).sum(0)
+db1 = torch.ones(n, dtype=dz.dtype) @ dz
+""",
+    (TWIN, "functions of its own"): """
+def linear_back(x, w, dy):
+    return dy @ w.T, x.T @ dy, dy.sum(0)
+
+grads = torch.softmax(logits, 1)
+grads[torch.arange(n), y] -= 1.0
+dlogits = grads / n
+dh, dW2, db2 = linear_back(h, W2, dlogits)
+dz = dh.clone()
+dz[z <= 0] = 0
+_, dW1, db1 = linear_back(x, W1, dz)
+""",
+    ("kinds/ex1_heads", "einsum, and the softmax row by row"): """
+dloss = torch.tensor(1.0)
+dy = (y - goal) * (2.0 / (B * T * C)) * dloss
+dout = dy
+d = dout.reshape(B, T, H, D).permute(0, 2, 1, 3)
+dvh = torch.einsum("bhij,bhid->bhjd", weights, d)
+dweights = torch.einsum("bhid,bhjd->bhij", d, vh)
+jacobian = torch.diag_embed(weights) - weights[..., :, None] * weights[..., None, :]
+dmasked = torch.einsum("bhij,bhijk->bhik", dweights, jacobian)
+dscores = torch.where(later, torch.zeros(()), dmasked)
+dqh, dkh = dscores @ kh / D**0.5, dscores.mT @ qh / D**0.5
+dq, dk, dv = (part.permute(0, 2, 1, 3).flatten(2) for part in (dqh, dkh, dvh))
+joint = torch.cat((dq, dk, dv), dim=-1)
+dW = torch.einsum("btc,bte->ce", x, joint)
+dx = joint @ W.t()
+dx += dy
+""",
+    ("kinds/ex2_numbers", "in other words"): """
+dloss = 1.0
+dpenalty = dloss * torch.ones(())
+da = -2 * (label - a)
+dz = da * torch.exp(-z) / (1 + torch.exp(-z)) ** 2
+dx, db = dz * w, 1 * dz
+dw = dz * x
+dw = dw + dpenalty * w
+""",
+    ("kinds/ex3_arrays", "outer products, and no operator"): """
+probs = np.exp(Z2) / np.sum(np.exp(Z2), axis=0)
+dZ2 = np.divide(np.subtract(probs, Y), m)
+dW2 = np.einsum("cm,hm->ch", dZ2, A1)
+db2 = np.sum(dZ2, 1).reshape(-1, 1)
+dA1 = np.dot(W2.transpose(), dZ2)
+dZ1 = np.where(Z1 > 0, dA1, 0.0)
+dW1 = sum(np.outer(dZ1[:, i], X[:, i]) for i in range(m))
+db1 = dZ1 @ np.ones((m, 1))
+""",
+    ("kinds/ex4_dropout", "scaled once, and masked by places"): """
+dout = out * (2 / len(out))
+dkept = torch.outer(dout, u)
+du = (dout[:, None] * kept).sum(0)
+scaled = mask / (1 - p)
+dh = scaled * dkept
+dpre = dh.masked_fill(pre <= 0, 0)
+dW = (dpre.T @ x).T
+""",
+}
+"""The same answers as other people write them: of each lesson all that it grades."""
+
+
+@pytest.mark.parametrize(("lesson", "style"), CLOTHES)
+def test_right_answers_in_other_clothes_pass_too(lesson: str, style: str, tmp_path: Path, everywhere: Grader) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(CLOTHES[lesson, style])
+    (report,) = everywhere.grade_file(path, lesson)
+    assert [(v.name, v.status, v.mistake, v.message) for v in report.verdicts if not v.passed or v.mistake] == []
+
+
 @pytest.mark.parametrize("name", [TWIN, *(f"kinds/{name}" for name in KINDS)])
 def test_slips_in_every_kind_are_refused_blamed_and_named(name: str, everywhere: Grader) -> None:
     check(Figures.of(grade_here(typical(name, 40, random.Random(SEED)), everywhere)))
