@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grader.judging.grade import Grader, settings
-from grader.lesson.exercise import Exercise, find_exercise
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.trials import namespace_of, use_exact_arithmetic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,6 +140,19 @@ def warm_grading(rounds: int) -> list[Row]:
     return [Row.ratio("grade ex1, all wrong / all right, warm", found["wrong"], found["right"], 1.3)]
 
 
+def of_each_lesson(rounds: int) -> Table:
+    """What a submission of each lesson costs a warm grader: its solution, the fastest of some rounds over all."""
+    drawn = Table("lesson", "graded", "seconds", "over makemore/ex1", box=None, pad_edge=False)
+    with Grader(settings(seed=1, device="cpu")) as grader:
+        found = costs({e.id: partial(grader.grade_file, e.path) for e in all_exercises()}, rounds)
+    fastest = {name: min(cost.wall for cost in rounds_of) for name, rounds_of in found.items()}
+    one = fastest["makemore/ex1_atoms"]
+    for exercise in all_exercises():
+        seconds = fastest[exercise.id]
+        drawn.add_row(exercise.short_id, str(len(exercise.graded)), f"{seconds:.2f}", f"{seconds / one:.1f}")
+    return drawn
+
+
 def save_to_verdict(rounds: int) -> list[Row]:
     """Seconds from a save to the verdict that `dojo watch` prints, and that over a cold grading."""
     source = find_exercise("makemore/ex1").path.read_text(encoding="utf-8")
@@ -237,9 +250,13 @@ def table(rows: list[Row]) -> Table:
 @click.option("--rounds", default=FEWEST_ROUNDS, type=click.IntRange(min=FEWEST_ROUNDS), help="Rounds that count.")
 @click.option("--steps", default=1500, type=click.IntRange(min=1), help="Steps of ex4 in a round.")
 @click.option("--full", is_flag=True, help="Run all steps of ex4 too.")
-def main(rounds: int, steps: int, full: bool) -> None:
+@click.option("--lessons", is_flag=True, help="Only what a submission of each lesson costs.")
+def main(rounds: int, steps: int, full: bool, lessons: bool) -> None:
     """Print ratios, each the median over interleaved rounds. Ends with 0, met or missed."""
     use_exact_arithmetic()
+    if lessons:
+        Console(highlight=False).print(of_each_lesson(rounds))
+        return
     loop_row, same = steps_per_second(rounds, steps)
     rows = [
         *start_up(rounds),

@@ -364,6 +364,12 @@ def test_a_folder_with_nothing_but_an_optional_lesson_says_what_to_do(tmp_path: 
     assert refused(tmp_path, "grade", ".").endswith("is optional, and it is not begun; name the file to grade it")
 
 
+def test_without_a_command_the_map_begins_with_what_the_folder_holds(tmp_path: Path) -> None:
+    assert "There are no exercises in this folder yet. Begin with: dojo init" in dojo(tmp_path).stdout
+    dojo(tmp_path, "init", "--track", "transformer")
+    assert "Begin with exercises/transformer/ex1_softmax.py, then run: dojo grade exercises" in dojo(tmp_path).stdout
+
+
 def test_without_a_command_the_map_says_where_you_stand(tmp_path: Path) -> None:
     dojo(tmp_path, "init", "--track", "makemore")
     path = tmp_path / "exercises/makemore/ex2_cross_entropy.py"

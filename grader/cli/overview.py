@@ -10,7 +10,7 @@ import click
 
 from grader.base.files import write_atomically
 from grader.base.words import counted, fitted
-from grader.learner.memory import Progress, folder_of, load_progress
+from grader.learner.memory import Progress, folder_of, holds_exercises, load_progress
 from grader.lesson.exercise import Exercise
 from grader.lesson.tracks import Track, all_tracks, begins_later, duration, minutes_of, next_lesson
 
@@ -66,6 +66,8 @@ def _state(right: int, total: int) -> str:
 
 
 def _next_step(progress: Progress) -> str:
+    if not holds_exercises(progress.folder):
+        return "There are no exercises in this folder yet. Begin with: dojo init"
     following = _following(progress)
     if following is None:
         return "Every gradient of every track is right."
@@ -75,15 +77,16 @@ def _next_step(progress: Progress) -> str:
 
 def _following(progress: Progress) -> Exercise | None:
     """The lesson to work on now: of a track that is begun, else the next on the map; None at the end. Where nothing is
-    begun, of the track to begin with.
+    begun, of the track to begin with. Of the tracks that the folder holds, where it holds any.
     """
-    found = [(e, *standing(e, progress)) for track in all_tracks() for e in track.required]
+    held = [t for t in all_tracks() if (progress.folder / "exercises" / t.name).is_dir()] or all_tracks()
+    found = [(e, *standing(e, progress)) for track in held for e in track.required]
     left = [e for e, right, total in found if right < total]
     begun = {e.track for e, right, _ in found if right}
-    if not begun:
+    if not begun and left:
         return min(left, key=lambda e: begins_later(e.id))
     after = next_lesson({e.id for e, right, total in found if right == total})
-    return next((e for e in [*(e for e in left if e.track in begun), after, *left] if e is not None), None)
+    return next((e for e in [*(e for e in left if e.track in begun), after, *left] if e in left), None)
 
 
 # ---- The welcome page of JupyterLab ----
