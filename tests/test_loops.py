@@ -15,7 +15,7 @@ from dojo import REPOSITORY
 
 from grader.judging.grade import Grader, settings
 from grader.lesson import exercise as exercise_module
-from grader.lesson.exercise import all_exercises, read_exercise
+from grader.lesson.exercise import all_exercises, find_exercise, read_exercise
 from grader.report.records import SubmissionReport
 
 TRACKS = Path(__file__).parent / "tracks"
@@ -405,3 +405,31 @@ def test_the_usual_slips_are_named_at_their_line(
     told = [verdict for verdict in wrong.values() if not verdict.message.startswith("The same as for")]
     assert len(told) == len({(verdict.mistake, verdict.message) for verdict in told})
     assert all(verdict.message for verdict in wrong.values())
+
+
+ADAM = [
+    ("m / (1 - beta1 ** (step + 1))", "m * (1 - beta1 ** (step + 1))", "bias-correction", "is multiplied by its bias"),
+    ("v / (1 - beta2 ** (step + 1))", "v * (1 - beta2 ** (step + 1))", "bias-correction", "v, is multiplied"),
+    ("m / (1 - beta1 ** (step + 1))", "m", "bias-correction", "m, is not corrected for its start at zero"),
+    ("v / (1 - beta2 ** (step + 1))", "v / (1 - beta1 ** (step + 1))", "bias-correction", "v, is corrected with the o"),
+    ("m / (1 - beta1 ** (step + 1))", "m / (1 - beta1)", "bias-correction", "m, is divided by 1 - beta1 in each step"),
+    ("gradient, alpha=1 - beta1)", "gradient)", "momentum", "m, gets the gradient in full"),
+    ("alpha=1 - beta2)", "alpha=1 - beta1)", "momentum", "v, gets the gradient's square with the share of the"),
+    ("(v_hat.sqrt() + eps)", "(v_hat + eps).sqrt()", "update-divisor", "eps stands under the square root"),
+    ("(v_hat.sqrt() + eps)", "(v_hat + eps)", "update-divisor", "the square root of the second running mean is"),
+    ("1 - learning_rate * decay", "1 - decay", "weight-decay", "is not multiplied by the learning rate"),
+    ("1 - learning_rate * decay", "1 + learning_rate * decay", "weight-decay", "the wrong sign"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "mistake", "said"), ADAM)
+def test_each_part_of_an_adam_step_is_told_by_its_line(
+    grade_text: Callable[..., list[SubmissionReport]], old: str, new: str, mistake: str, said: str
+) -> None:
+    text = find_exercise("transformer/ex5").path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (report,) = grade_text(text.replace(old, new))
+    wrong = [verdict for verdict in report.verdicts if not verdict.passed]
+    assert {verdict.mistake for verdict in wrong} == {mistake}
+    assert sum(said in verdict.message for verdict in wrong) == 1
+    assert all(new in (verdict.code or "") for verdict in wrong)

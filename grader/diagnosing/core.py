@@ -325,9 +325,8 @@ WRONG_COUNT = "It is a mean over the wrong count"
 
 
 def combined(found: Sequence[Diagnosis], figures: str) -> Diagnosis | None:
-    """One diagnosis from several that fit: the first two are told, before the figures; None where there is none."""
-    several = list(dict.fromkeys(found))
-    if not several:
+    """One diagnosis from several that fit: the first two of its kind are told, before the figures; None for none."""
+    if not found:
         return None
-    said = " Or: ".join(diagnosis.message for diagnosis in several[:2])
-    return Diagnosis(several[0].mistake, f"{said} {figures}")
+    alike = dict.fromkeys(diagnosis.message for diagnosis in found if diagnosis.mistake == found[0].mistake)
+    return Diagnosis(found[0].mistake, f"{' Or: '.join([*alike][:2])} {figures}")

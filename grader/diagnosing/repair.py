@@ -357,6 +357,14 @@ def _factor(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]
         yield ast.BinOp(node.left, other, node.right), Diagnosis("wrong-power", said)
 
 
+def _extra_term(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+        said = "`{}` is a term too many."
+        yield node.left, Diagnosis("extra-term", said.format(_short(ast.unparse(node.right))))
+        rest = node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
+        yield rest, Diagnosis("extra-term", said.format(_short(ast.unparse(node.left))))
+
+
 def _cast(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _COARSE_CASTS:
         said = f".{node.func.attr}() rounds the numbers to a coarser dtype."
@@ -418,6 +426,7 @@ _EDITS: tuple[_Edit, ...] = (
     _assignment,
     _cast,
     _factor,
+    _extra_term,
     _other_name,
     _reduction,
     _missing_factor,

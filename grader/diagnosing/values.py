@@ -62,6 +62,16 @@ def sign(mismatch: Mismatch) -> Diagnosis | None:
     return Diagnosis("sign", f"Right numbers with the wrong sign. {_about_signs(mismatch)}")
 
 
+def some_signs(mismatch: Mismatch) -> Diagnosis | None:
+    """The sizes of the truth with other signs, as `abs` leaves them."""
+    if mismatch.truth.numel() == 1 or not mismatch.same(mismatch.candidate.abs(), mismatch.truth.abs()):
+        return None
+    wrong = (mismatch.candidate - mismatch.truth).abs() > mismatch.limit * mismatch.scale
+    said = f"Right sizes, but {int(wrong.sum()):,} of {wrong.numel():,} elements have the wrong sign."
+    why = " None is negative: is it `abs`, or the root of a square?" if float(mismatch.candidate.min()) >= 0 else ""
+    return Diagnosis("sign", f"{said}{why}")
+
+
 def _about_signs(mismatch: Mismatch) -> str:
     """Whether the tensor enters its forward line with a minus, where one line alone reads it and that can be seen."""
     name = mismatch.name
@@ -377,6 +387,7 @@ FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     scale,
     transposed,
     mean_of_means,
+    some_signs,
 )
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     unfinished_path,

@@ -205,8 +205,9 @@ def _update_slip(
         return Diagnosis("update-sign", said), lines.of_update(name)
     if ratio is not None and abs(ratio - 1) > 1e-6:
         return _wrong_rate(name, ratio, departure, lines)
-    if (slip := next((step.slips[name] for step in departures if name in step.slips), None)) is not None:
-        return slip, lines.of_slip(name, slip.mistake)
+    if (slipped := next((step for step in departures if name in step.slips), None)) is not None:
+        slip = slipped.slips[name]
+        return slip, lines.of_slip(name, slip.mistake, slipped.slip_at.get(name, 0))
     implied = departure.implied.get(name)
     before = trial.before(departure)
     if implied is None:

@@ -45,8 +45,8 @@ class StepComparison:
 
     `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
     the loss, with what is wrong about it. `still` are the parameters that did not move; `implied` the gradient that a
-    parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` the slip in
-    the optimiser that gives exactly this parameter, in words.
+    parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` what a slip in
+    the optimiser makes exactly of a parameter, with the words for it, and `slip_at` at which of two running means.
     """
 
     truth: TrueStep
@@ -56,6 +56,7 @@ class StepComparison:
     implied: dict[str, Tensor] = field(default_factory=dict)
     still: set[str] = field(default_factory=set)
     slips: dict[str, Diagnosis] = field(default_factory=dict)
+    slip_at: dict[str, int] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
 
@@ -232,6 +233,9 @@ def compare_step(
             for mistake, said, after in truth.slips:
                 if name not in found.slips and _largest(ours, after[name].to("cpu"), truth.noise[name]) <= allowed:
                     found.slips[name] = Diagnosis(mistake, said)
+            for mistake, said, at, after_slip in truth.adam[name].slips() if name in truth.adam else ():
+                if name not in found.slips and _largest(ours, after_slip.to("cpu"), truth.noise[name]) <= allowed:
+                    found.slips[name], found.slip_at[name] = Diagnosis(mistake, said), at
     if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
         found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
     return found

@@ -32,6 +32,12 @@ class Spot:
         """The names that it reads, where it is an update of something also that one."""
         return {leaf.id for leaf in ast.walk(self.node) if isinstance(leaf, ast.Name)}
 
+    @property
+    def loaded(self) -> set[str]:
+        """The names whose values it takes."""
+        names = (leaf for leaf in ast.walk(self.node) if isinstance(leaf, ast.Name))
+        return {leaf.id for leaf in names if isinstance(leaf.ctx, ast.Load)}
+
     def changes(self, names: Collection[str]) -> bool:
         """True where it stores to one of `names`, to a part of it, or changes it in place."""
         for leaf in ast.walk(self.node):
@@ -85,8 +91,9 @@ class LoopLines:
         """The last statement that changes the parameter `name`: by its name, or as one of a list."""
         return self._last(spot for spot in self.inside if spot.changes({name, *self._called_in(spot, name)}))
 
-    def of_slip(self, name: str, mistake: str) -> Spot | None:
-        """What makes a slip in an optimiser: of the statements beside the update the first that is about it."""
+    def of_slip(self, name: str, mistake: str, at: int = 0) -> Spot | None:
+        """What makes a slip in an optimiser: of the statements beside the update the first that is about it, or
+        with `at` 1 the second."""
         update = self.of_update(name)
         if update is None or mistake == "no-update":
             return self.of_pairing(name, missing=True)
@@ -94,12 +101,18 @@ class LoopLines:
         beside = [spot for spot in self.inside if spot.around == update.around]
         if update.around and update.around[-1] in {loop for found in self.plan.loops.values() for loop in found}:
             beside = beside[-1:]  # the loop itself, which does much else
+        means = [spot for spot in beside if not spot.changes(called) and spot.changes(spot.loaded)]
+        if len(means) > 1 and mistake in ("momentum", "bias-correction"):
+            own = {held for held in means[at].loaded if means[at].changes({held})}
+            corrected = (spot for spot in beside if spot not in means and spot.loaded & own)
+            return means[at] if mistake == "momentum" else next(corrected, update)
         about = {
             "bias-correction": lambda spot: any(map(_is_power, ast.walk(spot.node))),
             "weight-decay": lambda spot: bool(spot.read & called),
             "momentum": lambda spot: not spot.changes(called),
         }
-        return next(filter(about.get(mistake, lambda spot: spot is update), beside), update)
+        found = list(filter(about.get(mistake, lambda spot: spot is update), beside)) or [update]
+        return found[min(at, len(found) - 1)]
 
     def of_pairing(self, name: str, *, missing: bool = False) -> Spot | None:
         """Where gradients stand side by side, as the parameters do; with `missing` only where that of `name` is not.

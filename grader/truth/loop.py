@@ -17,6 +17,7 @@ from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise
 from grader.lesson.program import compiled
 from grader.lesson.trials import Trial, namespace_of
+from grader.truth.adam import AdamStep
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
 from grader.truth.no_compiler import without_compiler
 
@@ -30,7 +31,8 @@ class TrueStep:
     `after` also holds the loss. `otherwise` are the parameters for a loop that counts only the steps that it makes:
     some optimisers correct for the number of steps so far. `noise` is how far rounding of its gradient can move each
     element of a parameter: an optimiser that divides by a gradient's own size makes much of very little. `slips` are
-    the parameters after the step of an optimiser with one mistake, by the words for it. `redrawn` names the tensors
+    the parameters after the step of an optimiser with one mistake, by the words for it; `adam` is each parameter's step
+    of an Adam, which knows some more. `redrawn` names the tensors
     whose draw was taken as given.
     """
 
@@ -43,6 +45,7 @@ class TrueStep:
     otherwise: Mapping[str, Tensor]
     noise: Mapping[str, Tensor]
     slips: Sequence[tuple[str, str, Mapping[str, Tensor]]]
+    adam: Mapping[str, AdamStep]
     redrawn: tuple[str, ...] = ()
 
 
@@ -181,6 +184,7 @@ class LoopReference:
         gradients = backpropagate(forward, upstream)
         rate = self.rate(position)
         held = self.optimizer.state_dict()
+        adam = {name: self._adam_step(name, before[name], gradients, position) for name in trained if self._is_adam}
 
         def moved(true: Mapping[str, Tensor], count: int, slip: _Slip | None = None) -> dict[str, Tensor]:
             for name, value in before.items():
@@ -206,7 +210,7 @@ class LoopReference:
         self.made += 1
         loss = forward.values[self.exercise.atoms[-1].name]
         return TrueStep(
-            position, before, {"loss": loss, **after}, rate, forward, gradients, otherwise, noise, slips, redrawn
+            position, before, {"loss": loss, **after}, rate, forward, gradients, otherwise, noise, slips, adam, redrawn
         )
 
     def _uphill(
@@ -219,6 +223,17 @@ class LoopReference:
         """The parameters after a step along the gradient, while the decay is as it should be."""
         true, bare = moved(total, position), moved(total, position, _Slip("", "", {"weight_decay": 0.0}))
         return {name: true[name] - 2 * (bare[name] - before[name]) for name in before}
+
+    @property
+    def _is_adam(self) -> bool:
+        groups = self.optimizer.param_groups
+        return isinstance(self.optimizer, torch.optim.AdamW) and not any(g["amsgrad"] or g["maximize"] for g in groups)
+
+    def _adam_step(self, name: str, before: Tensor, gradients: Gradients, position: int) -> AdamStep:
+        parameter = self.namespace[name]
+        group = next(g for g in self.optimizer.param_groups if any(p is parameter for p in g["params"]))
+        state = {key: torch.as_tensor(value).clone() for key, value in self.optimizer.state.get(parameter, {}).items()}
+        return AdamStep.of(before, gradients.total[name].detach(), state, dict(group), position + 1)
 
     def _counts_steps(self) -> bool:
         return any("step" in state for state in self.optimizer.state.values())
