@@ -13,7 +13,7 @@ from grader.diagnosing.core import Diagnosis, Mismatch, Path, combined, shape_te
 from grader.diagnosing.exceptions import explain_exception
 from grader.diagnosing.losses import cross_entropy
 from grader.diagnosing.paths import PATH_DETECTORS, missing_local_derivative, missing_path, missing_upstream
-from grader.diagnosing.shapes import SHAPE_DETECTORS, both_shapes, only_these_sizes, wrong_shape
+from grader.diagnosing.shapes import SHAPE_DETECTORS, both_shapes, only_these_sizes, writes_a_size, wrong_shape
 from grader.diagnosing.values import FIRST_DETECTORS, LAST_DETECTORS, wrong_values
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "explain_exception",
     "only_these_sizes",
     "shape_text",
+    "writes_a_size",
     "wrong_shape",
     "wrong_values",
 ]

@@ -24,9 +24,9 @@ def edits_of_several_tokens(tree: ast.Module) -> Iterator[tuple[str, Diagnosis]]
     for dimension in (0, 1, -1):
         changed = copy.deepcopy(tree)
         asked = [_over(call, dimension) for call in ast.walk(changed) if isinstance(call, ast.Call)]
-        others = {old for old in asked if old is not None and old != str(dimension)}
-        if len([old for old in asked if old is not None]) > 1 and others:
-            where = "everything" if others == {""} else f"dimension {', '.join(sorted(others - {''}))}"
+        others = [old for old in asked if old is not None and old != str(dimension)]
+        if len(others) > 1:
+            where = "everything" if {*others} == {""} else f"dimension {', '.join(sorted({*others} - {''}))}"
             said = f"The sums run over {where}. Over which dimension was the tensor broadcast on the way forward?"
             yield ast.unparse(ast.fix_missing_locations(changed)), Diagnosis("wrong-dimension", said)
     for number, node in enumerate(ast.walk(tree)):

@@ -50,7 +50,8 @@ class Mismatch:
 
     `limit` is what counts as rounding. A candidate that was computed in float32 needs a wider one; its noise is
     then measured against its own largest element too. `measure` takes the place of the truth's own scale.
-    `reads` are the names that the learner's lines read, where they are known.
+    `reads` are the names that the learner's lines read, where they are known. `resized` is the same answer at other
+    sizes, where no two are alike: a factor's name holds there too.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Mismatch:
     limit: float = SAME_FACTOR
     measure: float | None = None
     reads: frozenset[str] | None = None
+    resized: Mismatch | None = None
 
     @property
     def truth(self) -> Tensor:
@@ -245,13 +247,32 @@ class NamedFactor:
     negative: bool = False
 
 
-def named_factor(factor: float, mismatch: Mismatch) -> NamedFactor | None:
-    """What a constant is in this network: `n`, `1/n`, `(n-1)/n`, `2`, `E/(E-1)`, a ratio of two counts; or None."""
+def named_factor(factor: float, mismatch: Mismatch, through: str = "") -> NamedFactor | None:
+    """What a constant is in this network: `n`, `1/n`, `(n-1)/n`, `2`, `E/(E-1)`, a ratio of two counts; or None.
+
+    It is that of the whole gradient, or of the path `through` an atom.
+    """
+    there = None if mismatch.resized is None else _factor_of(mismatch.resized, through)
     for known, value in _known_factors(mismatch):
         for negative in (False, True):
-            if mismatch.is_factor(-factor if negative else factor, value):
+            if mismatch.is_factor(-factor if negative else factor, value) and (
+                mismatch.resized is None or there is None or _is_called(known.name, there, mismatch.resized)
+            ):
                 return replace(known, negative=negative)
     return None
+
+
+def _factor_of(mismatch: Mismatch, through: str) -> float | None:
+    if not through:
+        return common_factor(mismatch.candidate, mismatch.truth, mismatch.limit, mismatch.noise)
+    paths = (path for path in mismatch.paths if path.through == through)
+    return next((common_factor(path.found, path.share, mismatch.limit) for path in paths), None)
+
+
+def _is_called(name: str, factor: float, mismatch: Mismatch) -> bool:
+    """True where a factor may have this name."""
+    found = (value for known, value in _known_factors(mismatch) if known.name == name)
+    return any(mismatch.is_factor(abs(factor), value) for value in found)
 
 
 def _known_factors(mismatch: Mismatch) -> Iterator[tuple[NamedFactor, float]]:
@@ -269,7 +290,9 @@ def _known_factors(mismatch: Mismatch) -> Iterator[tuple[NamedFactor, float]]:
         yield NamedFactor(name, cause), value
     sizes = mismatch.sizes
     for value, n in sizes.items():
-        yield NamedFactor(n, f"The mean's 1/{n} is missing."), float(value)
+        lines = [atom.text for atom in mismatch.forward.atoms if mismatch.name in atom.reads]
+        averaged = n == mismatch.forward.batch or any("mean(" in line or f"/ {n}" in line for line in lines)
+        yield NamedFactor(n, ("The mean's" if averaged else "A factor") + f" 1/{n} is missing."), float(value)
         yield NamedFactor(f"1/{n}", f"It is divided by {n} once too often."), 1 / value
     for value, n in sizes.items():
         if value > 2:
@@ -308,12 +331,16 @@ def _own_constants(mismatch: Mismatch) -> Iterator[tuple[NamedFactor, float]]:
                 if divides:
                     less, more = f"The division by {name} is missing.", f"It is divided by {name} once too often."
                 yield NamedFactor(name, less), number
+                if divides:
+                    yield NamedFactor(f"{name}**2", f"It is multiplied by {name}; the line divides by it."), number**2
+                if (bare := 1 - value) != value and name != c:
+                    yield NamedFactor(f"{name}/{c}", f"{c} stands where {name} belongs."), bare / value
                 yield NamedFactor(f"1/{name}", more), 1 / number
 
 
-def times(factor: float, mismatch: Mismatch) -> str:
-    """The rest of a sentence about something that comes back with a factor."""
-    known = named_factor(factor, mismatch)
+def times(factor: float, mismatch: Mismatch, through: str = "") -> str:
+    """The rest of a sentence about something that comes back with a factor, the path `through` an atom for one."""
+    known = named_factor(factor, mismatch, through)
     if known is not None and known.name == "1":
         return "has the wrong sign."
     size = f"{'-' if factor < 0 else ''}{known.name}" if known else f"{factor:.6g}"

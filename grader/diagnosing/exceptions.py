@@ -10,6 +10,24 @@ _RULES = (
         "The product does not fit: ({0}, {1}) @ ({2}, {3}) needs {1} = {2}. Look at what is transposed.",
     ),
     (
+        r"batch2 tensor to be: \[\d+, (\d+)\] but got: \[\d+, (\d+)\]",
+        "The product does not fit: the left operand's last dimension is {0}, the right one's last but one is {1}. Look "
+        "at what is transposed.",
+    ),
+    (
+        r"matmul: .*\(size (\d+) is different from (\d+)\)",
+        "The product does not fit: the left operand's last dimension is {1}, the right one's first is {0}. Look at "
+        "what is transposed.",
+    ),
+    (
+        r"operands could not be broadcast together with shapes (\(.+?\)) (\(.+?\))",
+        "The shapes do not fit: {0} against {1}. Compare the shapes of both operands.",
+    ),
+    (
+        r"Dimension out of range \(expected to be in range of \[-?\d+, (-?\d+)\], but got (-?\d+)\)",
+        "There is no dimension {1}: the last one is {0}. A sum without keepdim has one dimension less.",
+    ),
+    (
         r"The size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension (\d+)",
         "The shapes do not fit: {0} against {1} in dimension {2}. Compare the shapes of both operands.",
     ),

@@ -52,6 +52,10 @@ def _parts(
         yield first, Diagnosis("missing-softmax-sum", f"{said}{through} * d{through} is the first part only.")
         own = f"{said}{through} * (1 - {through}), as for a sigmoid, is the share of each number's own {name} alone."
         yield first * (1 - weights), Diagnosis("missing-softmax-sum", own)
+    if logarithm:
+        read = f"{through} is used where its exponential belongs, the softmax of {name}, in the way back of {line}."
+        sums = (above - mismatch.forward.values[through] * above.sum(d, keepdim=True) for d in range(above.dim()))
+        yield from ((value, Diagnosis("wrong-forward-value", read)) for value in sums)
     only = f"{said}this is the sum alone, and what comes straight back from d{through} is missing."
     yield path.share - first, Diagnosis("missing-path", only)
     only = f"This is the softmax of {name} alone: the upstream gradient d{through} of {line} is missing."
@@ -113,6 +117,11 @@ def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     seen = above != 0
     true, ours = path.share[seen] / above[seen], path.found[seen] / above[seen]
     open_, through = true != 0, ours.abs() > mismatch.limit
+    read = mismatch.forward.values[mismatch.name]
+    if bool(((true == 0) | (true == 1)).all()) and mismatch.same(path.found, read * above):
+        said = f"d{path.through} is multiplied by {mismatch.name} itself{mismatch.on_path(path)}. The slope of "
+        said += f"{mismatch.line_of(path)} is 1 where {mismatch.name} comes through, and 0 elsewhere."
+        return Diagnosis("missing-local-derivative", said)
     if not bool((~open_).any() and open_.any() and through.any()):
         return None
     for factors in (true[open_], ours[through]):

@@ -56,7 +56,7 @@ def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     factor = mismatch.factor(path.found, path.share)
     if factor is None or mismatch.is_factor(factor, 1) or abs(factor) < SAME_FACTOR:
         return None
-    return Diagnosis("path-scaled", f"The path through {path.through} {times(factor, mismatch)}")
+    return Diagnosis("path-scaled", f"The path through {path.through} {times(factor, mismatch, path.through)}")
 
 
 def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None:

@@ -139,7 +139,7 @@ def _edits(text: str, words: Vocabulary) -> Iterator[_Edited]:
             put(replacement)
             text = ast.unparse(ast.fix_missing_locations(tree))
             put(node)
-            yield text, diagnosis, _EDITS.index(edit)
+            yield text, diagnosis, -2 if edit is _extra_term else _EDITS.index(edit)
 
     def by(edit: _Edit) -> Iterator[_Edited]:
         passed_over = dimensions if edit in (_sign, _constant) else set()
@@ -201,6 +201,19 @@ def _other_name(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Dia
             ast.Name(other, ast.Load()),
             Diagnosis(kind, f"{name.id} is read where {meant} of the same shape belongs."),
         )
+
+
+def _index(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
+    if not (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load)):
+        return
+    at, said = node.slice, f"`{_short(ast.unparse(node))}` is read where a neighbour of it belongs."
+    shifted: list[ast.expr] = [ast.BinOp(at, op, ast.Constant(1)) for op in (ast.Add(), ast.Sub())]
+    if isinstance(at, ast.BinOp) and isinstance(at.op, (ast.Add, ast.Sub)) and _whole_number(at.right) == 1:
+        shifted = [at.left, ast.BinOp(at.left, ast.Sub() if isinstance(at.op, ast.Add) else ast.Add(), at.right)]
+    elif not isinstance(at, ast.Name):
+        return
+    for other in shifted:
+        yield ast.Subscript(node.value, other, ast.Load()), Diagnosis("wrong-forward-value", said)
 
 
 def _exponent(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
@@ -418,6 +431,7 @@ def _scaled(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnos
 
 _EDITS: tuple[_Edit, ...] = (
     _dimension,
+    _index,
     _sign,
     _exponent,
     _constant,

@@ -40,6 +40,13 @@ def only_these_sizes(name: str, texts: Iterable[str], forward: Forward) -> str:
     return f"Right, but only at these sizes: the number {number} is written into it. Take it from {sizes[number]}."
 
 
+def writes_a_size(texts: Iterable[str]) -> bool:
+    """True where there is a number in the lines that may be a size: any but those of formulas, such as 0.5 and 2."""
+    leaves = (leaf for text in texts for leaf in ast.walk(ast.parse(text)) if isinstance(leaf, ast.Constant))
+    numbers = (leaf.value for leaf in leaves if isinstance(leaf.value, (int, float)))
+    return any(number not in (0, 0.5, 1, 1.5, 2, 1e-5) for number in numbers)
+
+
 def _reshaped(mismatch: Mismatch) -> Tensor | None:
     """The candidate in the truth's shape, where its numbers are right there."""
     truth, candidate = mismatch.truth, mismatch.candidate

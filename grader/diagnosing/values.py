@@ -44,7 +44,7 @@ def not_finite(mismatch: Mismatch) -> Diagnosis | None:
     return Diagnosis(
         "not-finite",
         f"{int(bad.sum())} of {bad.numel()} elements are nan or infinite; the first is {value} at "
-        f"d{mismatch.name}{list(first)}. Look for a division by zero, or for log or a power of zero.",
+        f"d{mismatch.name}{list(first)}. Look for a division by zero, a log or a power of zero, or a fill with inf.",
     )
 
 
@@ -183,7 +183,8 @@ def other_factor(mismatch: Mismatch) -> Diagnosis | None:
             if mismatch.factor(mismatch.candidate, mismatch.truth * value**power) is None:
                 continue
             if power < 0:
-                return Diagnosis("missing-factor", f"A factor is missing: {_raised(name, -power)}.")
+                said = f"A factor {_raised(name, -power)} is missing, or it is divided by that once too often."
+                return Diagnosis("missing-factor", said)
             if not mismatch.may_read(name):
                 continue
             return Diagnosis("extra-factor", f"There is a factor too many: {_raised(name, power)}.")

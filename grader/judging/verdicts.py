@@ -21,6 +21,7 @@ from grader.diagnosing import (
     explain_exception,
     only_these_sizes,
     shape_text,
+    writes_a_size,
     wrong_shape,
     wrong_values,
 )
@@ -271,6 +272,12 @@ def _weighed(evidence: Evidence) -> Finding:
     if found.passed and not evidence.probe_right and evidence.probe is not None:
         found = _from_above(evidence, evidence.decisive, evidence.probe)
     if found.passed and evidence.sizes is not None and not evidence.sizes.right and evidence.decisive.forward:
+        there = evidence.sizes.answer
+        if there.failure is None and there.shape == evidence.sizes.gradients.total[evidence.name].shape:
+            if not writes_a_size(evidence.text):
+                found = _explained("wrong", evidence, evidence.sizes)
+                said = "Right at the lesson's own sizes by luck; at other sizes it is wrong. "
+                return replace(found, message=said + found.message)
         said = only_these_sizes(evidence.name, evidence.text, evidence.decisive.forward)
         return Finding("wrong" if evidence.strict_sizes else "pass", said, "hardcoded-size")
     return replace(found, message=evidence.remark) if found.passed and not found.message else found
@@ -395,8 +402,12 @@ def _mismatch(evidence: Evidence, seen: Seen, limit: float = SAME_FACTOR) -> Mis
     """What a detector looks at; None where nothing is wrong in this trial, or there are no numbers."""
     if seen.answer.value is None or seen.right or seen.forward is None:
         return None
+    sizes = evidence.sizes
+    other = _mismatch(evidence, sizes) if sizes is not None and sizes is not seen else None
     value = seen.answer.value.double()
-    return Mismatch(evidence.name, value, seen.gradients, seen.forward, evidence.handed, limit, reads=evidence.reads)
+    return Mismatch(
+        evidence.name, value, seen.gradients, seen.forward, evidence.handed, limit, reads=evidence.reads, resized=other
+    )
 
 
 def _with_lasting_figures(evidence: Evidence, found: Finding) -> Finding:

@@ -13,7 +13,7 @@ from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names, Spoilt
 from grader.reading.slices import Slicer
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import FUNCTIONS, called_name, rebound_names
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, rebound_names
 from grader.syntax.source import Statement
 
 PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
@@ -73,8 +73,9 @@ class Plan:
 
     def own_names(self, tensor: str) -> set[str]:
         """The names that an answer gives to its own intermediate results."""
-        lines = (self.statements[index].node for index in self.lines_of(tensor))
-        return {name for node in lines for name in rebound_names(node)} - self.aliases.keys()
+        lines = [self.statements[index].node for index in self.lines_of(tensor)]
+        loops = {name for node in lines if isinstance(node, ast.For) for name in assigned_names(node)}
+        return loops.union(*map(rebound_names, lines)) - self.aliases.keys()
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ _CLASSIFIER = [
     *_table(
         "classifier/ex1_digits",
         ("Z2", "scale", "dZ2 = (A2 - Y) / m", "dZ2 = A2 - Y"),
-        ("Z2", "scale", "dZ2 = (A2 - Y) / m", "dZ2 = (A2 - Y) / Y.size"),
+        ("Z2", "wrong-count", "dZ2 = (A2 - Y) / m", "dZ2 = (A2 - Y) / Y.size"),
         ("Z2", "sign", "dZ2 = (A2 - Y) / m", "dZ2 = (Y - A2) / m"),
         ("Z2", "missing-term", "dZ2 = (A2 - Y) / m", "dZ2 = A2 / m"),
         ("Z2", "wrong-forward-value", "dZ2 = (A2 - Y) / m", "dZ2 = (E - Y) / m"),
