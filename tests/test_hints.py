@@ -350,6 +350,20 @@ def test_a_state_file_leads_to_no_other_folder(tmp_path: Path, monkeypatch: pyte
         assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
 
 
+@pytest.mark.parametrize("linked", [".dojo", ".dojo/progress.json"])
+def test_a_linked_state_is_another_folders(linked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (clone(tmp_path / name).parents[1] for name in ("first", "second"))
+    monkeypatch.chdir(first)
+    remember(Report([reported(first / "exercises/makemore/ex1_atoms.py", "makemore/ex1_atoms", logprobs="pass")]))
+    before = (first / ".dojo/progress.json").read_text(encoding="utf-8")
+    (second / linked).parent.mkdir(exist_ok=True)
+    (second / linked).symlink_to(first / linked)
+    assert load_progress(second).graded == []
+    monkeypatch.chdir(second)
+    remember(Report([reported(second / "exercises/makemore/ex1_atoms.py", "makemore/ex1_atoms", logprobs="wrong")]))
+    assert (first / ".dojo/progress.json").read_text(encoding="utf-8") == before
+
+
 def test_a_reset_begins_anew(exercises: Path, tmp_path: Path) -> None:
     path = exercises / "ex1_atoms.py"
     answer(path, "probs")

@@ -290,7 +290,7 @@ def steps_counted_from_zero(loop: Loop) -> Slip | None:
 def no_bias_correction(loop: Loop) -> Slip | None:
     edited = [s for s in loop.update.body if replace(s, "1 - beta1 ** (step + 1)", "1.0")]
     edited += [s for s in loop.update.body if replace(s, "1 - beta2 ** (step + 1)", "1.0")]
-    return ("bias-correction", loop.last_update, "parameters") if edited else None
+    return ("bias-correction", edited[0], "parameters") if edited else None
 
 
 def no_weight_decay(loop: Loop) -> Slip | None:

@@ -11,13 +11,11 @@ _RULES = (
     ),
     (
         r"batch2 tensor to be: \[\d+, (\d+)\] but got: \[\d+, (\d+)\]",
-        "The product does not fit: the left operand's last dimension is {0}, the right one's last but one is {1}. Look "
-        "at what is transposed.",
+        "The product does not fit: (..., {0}) @ (..., {1}, ...) needs {0} = {1}. Look at what is transposed.",
     ),
     (
         r"matmul: .*\(size (\d+) is different from (\d+)\)",
-        "The product does not fit: the left operand's last dimension is {1}, the right one's first is {0}. Look at "
-        "what is transposed.",
+        "The product does not fit: (..., {1}) @ ({0}, ...) needs {1} = {0}. Look at what is transposed.",
     ),
     (
         r"operands could not be broadcast together with shapes (\(.+?\)) (\(.+?\))",

@@ -273,11 +273,11 @@ def _weighed(evidence: Evidence) -> Finding:
         found = _from_above(evidence, evidence.decisive, evidence.probe)
     if found.passed and evidence.sizes is not None and not evidence.sizes.right and evidence.decisive.forward:
         there = evidence.sizes.answer
-        if there.failure is None and there.shape == evidence.sizes.gradients.total[evidence.name].shape:
-            if not writes_a_size(evidence.text):
-                found = _explained("wrong", evidence, evidence.sizes)
-                said = "Right at the lesson's own sizes by luck; at other sizes it is wrong. "
-                return replace(found, message=said + found.message)
+        fits = there.failure is None and there.shape == evidence.sizes.gradients.total[evidence.name].shape
+        if fits and not writes_a_size(evidence.text):
+            found = _explained("wrong", evidence, evidence.sizes)
+            said = "Right at the lesson's own sizes by luck; at other sizes it is wrong. "
+            return replace(found, message=said + found.message)
         said = only_these_sizes(evidence.name, evidence.text, evidence.decisive.forward)
         return Finding("wrong" if evidence.strict_sizes else "pass", said, "hardcoded-size")
     return replace(found, message=evidence.remark) if found.passed and not found.message else found

@@ -120,9 +120,13 @@ def holds_exercises(folder: Path) -> bool:
 
 
 def state_path(folder: Path, name: str) -> Path:
-    """Where `folder` keeps a state file: in its `.dojo/`, if it holds exercises, else in the user's cache."""
-    if holds_exercises(folder):
-        return folder / ".dojo" / name
+    """Where `folder` keeps a state file: in its `.dojo/`, if it holds exercises, else in the user's cache.
+
+    A link that came with the folder leads to another folder's state, so it is not followed.
+    """
+    own = folder / ".dojo" / name
+    if holds_exercises(folder) and not own.is_symlink() and not own.parent.is_symlink():
+        return own
     key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return platformdirs.user_cache_path("backprop-dojo", appauthor=False) / key / name
 
