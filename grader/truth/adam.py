@@ -96,5 +96,5 @@ class AdamStep:
         yield "update-divisor", said, 0, self.value - lr * self.gradient
 
 
-def _one(mean: Tensor, eps: float) -> Tensor:
+def _one(mean: Tensor, _: float) -> Tensor:
     return torch.ones_like(mean)

@@ -422,4 +422,39 @@ _TRANSFORMER = [
     ),
 ]
 
-TRACKS: list[WrongAnswer] = [*_FOUNDATIONS, *_CLASSIFIER, *_TRANSFORMER, *_GRAPH]
+_MEANS = "dh = hrstd * (d - d.mean(-1, keepdim=True) - hhat * (d * hhat).mean(-1, keepdim=True))"
+_MORE = [
+    *_table(
+        "foundations/ex3_linear_relu_mse",
+        ("diff", "sign", "ddiff = 2 * diff / n", "ddiff = 2 * diff.abs() / n"),
+        ("l1", "extra-term", "dl1 = (l1 > 0) * dl2", "dl1 = (l1 >= 0) * (l1 + dl2)"),
+        ("l1", "wrong-mask", "dl1 = (l1 > 0) * dl2", "dl1 = torch.relu(dl2)"),
+    ),
+    *_table(
+        "classifier/ex1_digits",
+        ("Z2", "scale", "dZ2 = (A2 - Y) / m", "dZ2 = (A2 - Y) / Y.shape[0]"),
+        ("Z2", "missing-brackets", "dZ2 = (A2 - Y) / m", "dZ2 = A2 - Y / m"),
+        ("Z1", "missing-local-derivative", "dZ1 = dA1 * (Z1 > 0)", "dZ1 = dA1 * Z1"),
+    ),
+    *_table(
+        "classifier/ex4_dropout",
+        ("A1", "scale", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * mask / p"),
+        ("A1", "scale", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * mask * (1 - p)"),
+    ),
+    *_table(
+        "transformer/ex1_softmax",
+        ("z", "wrong-forward-value", "dlogp - logp.exp() * dlogp", "dlogp - logp * dlogp"),
+    ),
+    *_table(
+        "transformer/ex2_layernorm",
+        ("h", "wrong-dimension", _MEANS, _MEANS.replace("hhat).mean(-1", "hhat).mean(1")),
+        ("h", "missing-factor", "d = dout * gain2", "d = dout"),
+    ),
+    *_table(
+        "transformer/ex3_attention",
+        ("scores", "not-finite", "dmasked.masked_fill(later, 0.0)", "dmasked.masked_fill(later, float('-inf'))"),
+        ("weights", "exception", "dweights = dout @ v.transpose(-2, -1)", "dweights = dout @ v"),
+    ),
+]
+
+TRACKS: list[WrongAnswer] = [*_FOUNDATIONS, *_CLASSIFIER, *_TRANSFORMER, *_GRAPH, *_MORE]
