@@ -247,12 +247,13 @@ class NamedFactor:
     negative: bool = False
 
 
-def named_factor(factor: float, mismatch: Mismatch, through: str = "") -> NamedFactor | None:
+def named_factor(factor: float, mismatch: Mismatch, through: str | None = None) -> NamedFactor | None:
     """What a constant is in this network: `n`, `1/n`, `(n-1)/n`, `2`, `E/(E-1)`, a ratio of two counts; or None.
 
-    It is that of the whole gradient, or of the path `through` an atom.
+    Where it is known to be that of the path `through` an atom, or with "" that of the whole gradient, its name has to
+    hold at other sizes too.
     """
-    there = None if mismatch.resized is None else _factor_of(mismatch.resized, through)
+    there = None if mismatch.resized is None or through is None else _factor_of(mismatch.resized, through)
     for known, value in _known_factors(mismatch):
         for negative in (False, True):
             if mismatch.is_factor(-factor if negative else factor, value) and (
@@ -338,7 +339,7 @@ def _own_constants(mismatch: Mismatch) -> Iterator[tuple[NamedFactor, float]]:
                 yield NamedFactor(f"1/{name}", more), 1 / number
 
 
-def times(factor: float, mismatch: Mismatch, through: str = "") -> str:
+def times(factor: float, mismatch: Mismatch, through: str | None = None) -> str:
     """The rest of a sentence about something that comes back with a factor, the path `through` an atom for one."""
     known = named_factor(factor, mismatch, through)
     if known is not None and known.name == "1":

@@ -129,7 +129,7 @@ def scale(mismatch: Mismatch) -> Diagnosis | None:
     factor = mismatch.factor(mismatch.candidate, mismatch.truth)
     if factor is None or abs(factor) < SAME_FACTOR or mismatch.is_factor(factor, 1):
         return None
-    known = named_factor(factor, mismatch)
+    known = named_factor(factor, mismatch, "")
     cause = _lost_exponent(factor, mismatch) or (known.cause if known else "")
     cause = cause or "Which constant does the forward line multiply by?"
     minus = " and with the wrong sign" if factor < 0 else ""
