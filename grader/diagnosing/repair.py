@@ -139,7 +139,7 @@ def _edits(text: str, words: Vocabulary) -> Iterator[_Edited]:
             put(replacement)
             text = ast.unparse(ast.fix_missing_locations(tree))
             put(node)
-            yield text, diagnosis, -2 if edit is _extra_term else _EDITS.index(edit)
+            yield text, diagnosis, _FIRST.get(edit, _EDITS.index(edit))
 
     def by(edit: _Edit) -> Iterator[_Edited]:
         passed_over = dimensions if edit in (_sign, _constant) else set()
@@ -446,3 +446,5 @@ _EDITS: tuple[_Edit, ...] = (
     _missing_factor,
     _missing_term,
 )
+_FIRST: Mapping[_Edit, int] = {_index: -3, _extra_term: -2}
+"""What says more than a change of several tokens, whose rank is -1."""

@@ -135,7 +135,9 @@ def scale(mismatch: Mismatch) -> Diagnosis | None:
     minus = " and with the wrong sign" if factor < 0 else ""
     subject = "Every element is" if mismatch.truth.numel() > 1 else "It is"
     said = f"{subject} {known.name if known else f'{abs(factor):.6g}'} times the true one{minus}. {cause}"
-    return Diagnosis("wrong-count" if cause.startswith(WRONG_COUNT) else "scale", said)
+    here = named_factor(factor, mismatch)  # the id goes by these sizes alone: a notebook knows no others
+    counted = here is not None and here.cause.startswith(WRONG_COUNT) and not _lost_exponent(factor, mismatch)
+    return Diagnosis("wrong-count" if counted else "scale", said)
 
 
 def _lost_exponent(factor: float, mismatch: Mismatch) -> str:
