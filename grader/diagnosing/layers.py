@@ -118,7 +118,8 @@ def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     true, ours = path.share[seen] / above[seen], path.found[seen] / above[seen]
     open_, through = true != 0, ours.abs() > mismatch.limit
     read = mismatch.forward.values[mismatch.name]
-    if bool(((true == 0) | (true == 1)).all()) and mismatch.same(path.found, read * above):
+    shut = bool((true == 0).any() and ((true == 0) | (true == 1)).all())
+    if shut and mismatch.same(path.found, read * above):
         said = f"d{path.through} is multiplied by {mismatch.name} itself{mismatch.on_path(path)}. The slope of "
         said += f"{mismatch.line_of(path)} is 1 where {mismatch.name} comes through, and 0 elsewhere."
         return Diagnosis("missing-local-derivative", said)

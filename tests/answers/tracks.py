@@ -438,7 +438,6 @@ _MORE = [
     ),
     *_table(
         "classifier/ex4_dropout",
-        ("A1", "scale", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * mask / p"),
         ("A1", "scale", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * mask * (1 - p)"),
     ),
     *_table(
