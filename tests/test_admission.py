@@ -17,7 +17,7 @@ from answers.build import LINES, RightAnswer, with_lines
 from public_styles import STYLES
 
 from grader.admission import admitted_names as names
-from grader.admission.namespaces import NAMESPACES
+from grader.admission.namespaces import namespace
 from grader.admission.policy import compile_answer
 from grader.admission.sentences import Refused
 from grader.judging.grade import Grader, settings
@@ -109,7 +109,8 @@ set_printoptions set_num_threads library fx gradient from_dlpack sys os builtins
 @pytest.mark.parametrize("door", KNOWN_DOORS)
 def test_no_list_holds_a_known_door(door: str) -> None:
     assert door not in names.TENSOR | names.ARRAY | names.BUILTINS
-    assert [module for module, listed in names.MODULES.items() if door in listed] == []
+    listing = [module for module, listed in names.MODULES.items() if door in listed]
+    assert listing == {"compile": ["re"], "dumps": ["json"]}.get(door, [])  # of a pattern; into a text
 
 
 def test_what_a_tensor_keeps_for_autograd_memory_and_files_is_not_listed() -> None:
@@ -118,11 +119,13 @@ def test_what_a_tensor_keeps_for_autograd_memory_and_files_is_not_listed() -> No
 
 
 def test_a_module_leads_to_no_module_and_holds_still() -> None:
-    for path, namespace in NAMESPACES.items():
-        for name, member in namespace._members.items():
+    for path in names.MODULES:
+        found = namespace(path)
+        assert found is not None
+        for name, member in found._members.items():
             assert not isinstance(member, ModuleType), f"{path}.{name}"
-    with pytest.raises(Refused):
-        NAMESPACES["torch"].sum = abs
+        with pytest.raises(Refused):
+            found.sum = abs
 
 
 def test_the_id_stands_in_the_table_of_mistakes() -> None:
@@ -134,9 +137,9 @@ def test_the_id_stands_in_the_table_of_mistakes() -> None:
 
 
 @pytest.mark.parametrize("text", HONEST.values(), ids=HONEST)
-def test_an_honest_style_is_admitted_and_right(text: str) -> None:
-    scope = ran(text)
-    assert torch.allclose(torch.as_tensor(scope["dh"]), scope["dlogits"] @ scope["W2"].T)
+def test_an_honest_style_is_admitted_and_right(text: str, grade_text: Grade) -> None:
+    verdict = verdicts(grade_text, text)["h"]
+    assert (verdict.status, verdict.message) == ("pass", "")
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.id)
@@ -206,6 +209,14 @@ class S(str):
         return hash("dim")
 """
 
+_MEMORY = '{"shape": (1,), "typestr": "<f8", "data": (id(h), True), "version": 3}'
+_ANY_NUMBER = """
+class A:
+    def __radd__(self, other):
+        return -10**40
+"""
+"""With an array it gives one of Python's numbers, whose powers may be complex."""
+
 DOORS = [
     # names
     "dh = getattr(h, 'gr' + 'ad')",
@@ -213,7 +224,10 @@ DOORS = [
     "dh = exec('dh = h')",
     "dh = compile('h', '', 'eval')",
     "dh = open('x').read()",
-    "dh = globals()['h']",
+    "dh = globals()['__builtins__']",
+    "dh = globals().get('__load__')",
+    "globals()['__builtins__'] = {}",
+    "globals().update({'__load__': abs})",
     "dh = locals()['h']",
     "dh = vars()['h']",
     "dh = dir(h)",
@@ -280,8 +294,9 @@ DOORS = [
     "dh = torch.frombuffer(b'x')",
     "dh = torch.distributed.init_process_group()",
     "dh = torch.multiprocessing.Process()",
-    "dh = torch.cuda.synchronize()",
-    "dh = torch.set_num_threads(9)",
+    "dh = torch.cuda.set_device(0)",
+    "dh = torch.set_deterministic_debug_mode(1)",
+    "import os\ndh = os.remove('x')",
     "dh = torch._softmax_backward_data(dlogits, h, 1, h.dtype)",
     "dh = F.torch.load('x')",
     "dh = torch.nn.functional.sys",
@@ -304,7 +319,9 @@ DOORS = [
     "from torch import autograd\ndh = autograd.grad(loss, h)",
     "import torch as x\ndh = x.load('x')",
     "import subprocess as s\ndh = s.run('x')",
-    "from operator import attrgetter\ndh = attrgetter('T')(h)",
+    "from operator import attrgetter\ndh = attrgetter('T.grad_fn')(h)",
+    "from operator import methodcaller\ndh = methodcaller('backward')(h)",
+    "from functools import total_ordering\ndh = total_ordering(torch.Size)",
     "from functools import singledispatch\ndh = singledispatch(abs)",
     "from dataclasses import make_dataclass\ndh = make_dataclass('X', ['a'])",
     "from types import FunctionType\ndh = FunctionType",
@@ -353,7 +370,40 @@ DOORS = [
     "@torch.enable_grad()\ndef f():\n    return h\ndh = f()",
     "x = torch.zeros(3, requires_grad=True)\ndh = h * x",
     # classes and magic
-    "class A:\n    def __getattr__(self, n):\n        return h\ndh = A().x",
+    "class A:\n    def __getattr__(self, n):\n        return h\ndh = A().__wrapped__",
+    f"class A:\n    def __getattr__(self, n):\n        return {_MEMORY}\ndh = np.asarray(A())",
+    f"class A(dict):\n    __getattr__ = dict.get\ndh = np.asarray(A(__array_interface__={_MEMORY}))",
+    f"class A:\n    pass\na = A()\na.__dict__['__array_interface__'] = {_MEMORY}\ndh = np.asarray(a)",
+    f"class A:\n    pass\na = A()\nvars(a).update({{'__array_interface__': {_MEMORY}}})\ndh = np.asarray(a)",
+    "class A(nn.Module):\n    _buffers = None\ndh = A()._buffers",
+    f"m = nn.Tanh()\nvars(m)['_buffers'] = {{'__array_interface__': {_MEMORY}}}\ndh = np.asarray(m)",
+    "class A:\n    pass\nmatch A():\n    case A(__dict__=d):\n        dh = d",
+    "class A:\n    def f(self):\n        return super().__setattr__.__closure__\ndh = A().f()",
+    "class A:\n    def f(self):\n        return super().__new__.__globals__\ndh = A().f()",
+    f"class A:\n    def f(self):\n        super().__setattr__('__array_interface__', {_MEMORY})\nA().f()",
+    "class A:\n    def f(self):\n        super().__setattr__('__class__', dict)\nA().f()",
+    "class A(nn.Module):\n    def f(self):\n        super().__setattr__('_buffers', {})\nA().f()",
+    "class A:\n    def f(self):\n        return super().__getattribute__('f')\ndh = A().f()",
+    "class A:\n    def __new__(cls):\n        return super().__new__(nn.Module)\ndh = A()",
+    "class A:\n    def __getattribute__(self, n):\n        return h\ndh = A().x",
+    "class A:\n    def __del__(self):\n        pass\ndh = A()",
+    "class A:\n    __array__ = abs\ndh = A()",
+    "from enum import Enum\ndh = Enum('A', {'__array_interface__': {}})",
+    "from enum import Enum\nclass A(Enum):\n    pass\ndh = A('B', names={'__array_interface__': {}})",
+    "from abc import ABCMeta\ndh = ABCMeta('A', (), {'__array_interface__': {}})",
+    "from abc import ABCMeta\nclass A(ABCMeta):\n    pass\ndh = A('B', (), {})",
+    "class A:\n    pass\nclass B(A, metaclass=A):\n    pass\ndh = B",
+    "dh = nn.ParameterDict({'__array_interface__': {}})",
+    "import sys\ndh = sys._getframe()",
+    "import re\ndh = re.sys",
+    "import json\ndh = json.load(h)",
+    "import io\ndh = io.open('x')",
+    "import torch.func as f\ndh = f.grad(abs)",
+    # a pattern's fields are taken by Python itself
+    "match h.numpy():\n    case np.ndarray(astype=f):\n        dh = f('c16')",
+    "match '{0.__class__}':\n    case str(format=f):\n        dh = f(h)",
+    "match str:\n    case object(format=f):\n        dh = f('{0.__class__}', h)",
+    "match h:\n    case torch.Tensor(requires_grad_=f):\n        dh = f()",
     "class A:\n    __torch_function__ = 1\ndh = A()",
     "class A(torch.Tensor):\n    pass\ndh = A(h)",
     "class A(np.ndarray):\n    pass\ndh = A(h)",
@@ -361,6 +411,7 @@ DOORS = [
     "class A(torch.autograd.Function):\n    pass\ndh = A()",
     "def f():\n    h.__array_interface__ = {}\n    return h\ndh = f()",
     "from types import SimpleNamespace\ndh = torch.as_tensor(SimpleNamespace(__array_interface__={}))",
+    "from types import SimpleNamespace\nx = SimpleNamespace()\nx.__dict__['__array__'] = abs\ndh = x",
     "from types import SimpleNamespace\ndh = torch.as_tensor(SimpleNamespace(**{'__array' + '_interface__': {}}))",
     "class A(nn.Module, dict):\n    pass\ndh = A()",
     f"{_ANY_NAME}from types import SimpleNamespace\ndh = SimpleNamespace(**{{S('__array_interface__'): {{}}}})",
@@ -392,6 +443,18 @@ DOORS = [
     "dh = np.array([-8.0], dtype=object) ** 0.5",
     "dh = h.type('torch.ComplexDoubleTensor')",
     "dh = torch.complex64",
+    "dh = np.power.reduce([-10**40, 0.5])",
+    "dh = np.power.outer(-10**40, 0.5)",
+    "a, b = np.broadcast_arrays([-10**40], [0.5])\ndh = a ** b",
+    "class A(float):\n    def f(self):\n        return super().__pow__(0.5)\ndh = A(-8.0).f()",
+    "class A(float):\n    def f(self):\n        return super().__rpow__(-8.0)\ndh = A(0.5).f()",
+    "dh = float.__pow__(-8.0, 0.5)",
+    "from fractions import Fraction\ndh = Fraction(-8) ** Fraction(1, 2)",
+    f"{_ANY_NUMBER}x = np.arange(1) + A()\nnp.power.at(x, [0], 0.5)\ndh = x[0]",
+    f"{_ANY_NUMBER}x = np.arange(1) + A()\nnp.power(x, 0.5, out=x)\ndh = x[0]",
+    f"{_ANY_NUMBER}x = np.arange(1) + A()\nx **= 0.5\ndh = x[0]",
+    f"{_ANY_NUMBER}x = np.arange(1) + A()\ndh = x.tolist()",
+    f"{_ANY_NUMBER}dh = np.c_[[A()], [A()]]",
     # syntax
     "match h:\n    case torch.Tensor(grad=x):\n        dh = x",
     "async def f():\n    return h\ndh = f()",
@@ -443,7 +506,7 @@ def test_a_way_to_autograd_is_told_as_one(text: str) -> None:
 
 
 def test_what_is_refused_costs_the_gradients_that_need_it_and_names_its_line(grade_text: Grade) -> None:
-    text = "import os\nk = os.getpid()\n" + with_lines(
+    text = "import socket\nk = socket.AF_INET\n" + with_lines(
         {"dh": "dh = k * dlogits @ W2.T", "dW2": "dW2 = k * h.T @ dlogits"}
     )
     found = verdicts(grade_text, text)

@@ -7,14 +7,14 @@ from textwrap import dedent
 
 import pytest
 
-from grader.syntax.effects import Effects, mutated_arguments, statement_effects
+from grader.syntax.effects import Effects, changes_of, statement_effects
 from grader.syntax.scopes import assigned_names, field_name, local_names, root_name
 
 
 def effects(text: str) -> Effects:
     """The effects of the last statement; the functions above it are known, as they are in a file."""
     body = ast.parse(dedent(text)).body
-    return statement_effects(body[-1], mutated_arguments(body))
+    return statement_effects(body[-1], changes_of(body))
 
 
 def words(text: str) -> set[str]:

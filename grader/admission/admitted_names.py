@@ -65,7 +65,7 @@ _BOTH = ELEMENTWISE | ELEMENTWISE_FRESH | REDUCTIONS | SHAPES | SHAPES_FRESH | I
 CREATION = _words(
     "tensor as_tensor from_numpy scalar_tensor zeros ones full empty zeros_like ones_like full_like",
     "empty_like eye arange linspace logspace rand randn randint randperm rand_like randn_like randint_like normal",
-    "manual_seed",
+    "manual_seed autocast",
     "tril_indices triu_indices meshgrid cartesian_prod combinations block_diag cat concat concatenate stack",
     "hstack vstack dstack column_stack row_stack atleast_1d atleast_2d atleast_3d broadcast_tensors broadcast_shapes",
     "einsum tensordot chain_matmul cdist cosine_similarity embedding batch_norm layer_norm var_mean std_mean",
@@ -108,7 +108,8 @@ DRAWS = _words(
 )
 MODULE = _words(
     "forward parameters named_parameters buffers named_buffers children named_children modules named_modules",
-    "train eval training to float double half zero_grad state_dict register_buffer append extend insert",
+    "train eval training to float double half zero_grad state_dict load_state_dict register_buffer apply",
+    "append extend insert keys values items",
 )
 """Of `torch.nn.Module`; each layer adds its own parameters and the sizes that it was made with."""
 
@@ -122,7 +123,8 @@ FUNCTIONAL = _words(
 )
 NEURAL = _words(
     "Module Parameter Softmax LogSoftmax Tanh Sigmoid ReLU GELU SiLU Identity Flatten CrossEntropyLoss NLLLoss MSELoss",
-    "Sequential ModuleList Linear Embedding Dropout BatchNorm1d LayerNorm LeakyReLU Softplus Conv1d Conv2d",
+    "Sequential ModuleList ModuleDict ParameterList Linear Embedding Dropout BatchNorm1d LayerNorm LeakyReLU Softplus",
+    "Conv1d Conv2d",
 )
 NUMPY = _words(
     "abs absolute negative positive exp exp2 expm1 log log2 log10 log1p sqrt square power float_power reciprocal",
@@ -139,6 +141,7 @@ NUMPY = _words(
     "flatnonzero ix_ copyto place putmask fill_diagonal add isin searchsorted shape ndim size append delete",
     "ndarray float16 float32 float64 int8 int16 int32 int64 uint8 bool_ double single newaxis pi e inf nan",
     "errstate finfo iinfo vectorize apply_along_axis histogram cov corrcoef cbrt interp invert floating integer",
+    "ndenumerate ndindex c_ r_ s_",
 )
 MATH = _words(
     "acos acosh asin asinh atan atan2 atanh ceil comb copysign cos cosh degrees dist e erf erfc exp expm1 fabs",
@@ -151,6 +154,9 @@ MODULES: Mapping[str, frozenset[str]] = {
     "torch.linalg": _words("norm vector_norm matrix_norm multi_dot matmul inv solve det vecdot diagonal"),
     "torch.special": _words("expit softmax log_softmax logsumexp xlogy"),
     "torch.random": _words("manual_seed"),
+    "torch.func": _words("vmap"),
+    "torch.amp": _words("autocast"),
+    "torch.cuda.amp": _words("autocast"),
     "torch.cuda": _words("is_available"),
     "torch.backends": frozenset(),
     "torch.backends.mps": _words("is_available is_built"),
@@ -161,27 +167,48 @@ MODULES: Mapping[str, frozenset[str]] = {
     ),
     "numpy": NUMPY,
     "numpy.linalg": _words("norm inv solve det matrix_power"),
-    "numpy.random": _words("seed rand randn randint random normal uniform permutation shuffle choice default_rng"),
+    "numpy.random": _words(
+        "seed rand randn randint random normal uniform permutation shuffle choice default_rng RandomState"
+    ),
     "math": MATH,
     "random": _words("seed random randint randrange choice choices shuffle sample uniform gauss normalvariate Random"),
     "itertools": _words(
-        "accumulate chain combinations count cycle islice pairwise permutations product repeat starmap zip_longest"
+        "accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse",
+        "groupby islice pairwise permutations product repeat starmap takewhile tee zip_longest",
     ),
-    "abc": _words("ABC abstractmethod"),
-    "contextlib": _words("contextmanager suppress nullcontext"),
-    "functools": _words("partial reduce lru_cache cache cached_property wraps"),
+    "abc": _words("ABC ABCMeta abstractmethod"),
+    "contextlib": _words("contextmanager suppress nullcontext ExitStack redirect_stdout redirect_stderr"),
+    "functools": _words("partial reduce lru_cache cache cached_property wraps total_ordering cmp_to_key"),
     "operator": _words(
-        "add sub mul truediv floordiv matmul neg pow mod itemgetter getitem eq ne lt le gt ge iadd imul"
+        "add sub mul truediv floordiv matmul neg pow mod itemgetter attrgetter methodcaller getitem setitem eq ne lt",
+        "le gt ge iadd isub imul itruediv and_ or_ xor not_ truth is_ is_not contains abs index",
     ),
-    "collections": _words("Counter OrderedDict defaultdict deque namedtuple"),
-    "collections.abc": _words("Callable Iterable Iterator Mapping Sequence"),
-    "dataclasses": _words("dataclass field asdict astuple replace is_dataclass"),
+    "collections": _words("ChainMap Counter OrderedDict UserDict defaultdict deque namedtuple"),
+    "collections.abc": _words("Callable Generator Iterable Iterator Mapping MutableMapping Sequence"),
+    "dataclasses": _words("dataclass field fields asdict astuple replace is_dataclass InitVar KW_ONLY"),
+    "enum": _words("Enum IntEnum StrEnum Flag IntFlag EnumMeta auto unique"),
     "types": _words("SimpleNamespace"),
     "typing": _words(
-        "Any Callable ClassVar Dict Final Generator Iterable Iterator List Literal Mapping NamedTuple Optional",
-        "Sequence",
-        "Set Tuple Type TypeVar Union cast",
+        "Annotated Any Callable ClassVar DefaultDict Deque Dict Final Generator Generic Iterable Iterator List Literal",
+        "Mapping NamedTuple NewType NoReturn Optional Protocol Self Sequence Set Tuple Type TypeAlias TypeVar",
+        "TypedDict TYPE_CHECKING Union cast overload",
     ),
+    "bisect": _words("bisect bisect_left bisect_right insort"),
+    "datetime": _words("date datetime timedelta"),
+    "decimal": _words("Decimal"),
+    "fractions": _words("Fraction"),
+    "heapq": _words("heapify heappop heappush heappushpop heapreplace merge nlargest nsmallest"),
+    "io": _words("StringIO"),
+    "json": _words("dumps loads"),
+    "numbers": _words("Integral Number Real"),
+    "os": frozenset(),
+    "re": _words("compile escape findall finditer fullmatch match search split sub I IGNORECASE M MULTILINE"),
+    "statistics": _words(
+        "fmean geometric_mean harmonic_mean mean median median_high median_low mode pstdev pvariance quantiles stdev",
+        "variance",
+    ),
+    "sys": _words("float_info getsizeof maxsize version_info"),
+    "textwrap": _words("dedent fill indent shorten wrap"),
     "copy": _words("copy deepcopy"),
     "time": _words("time perf_counter monotonic process_time"),
     "string": _words("ascii_letters ascii_lowercase ascii_uppercase digits"),
@@ -189,8 +216,25 @@ MODULES: Mapping[str, frozenset[str]] = {
 }
 """What each module gives to an answer. It may import no others."""
 
-SILENT = _words("matplotlib seaborn plotly IPython ipywidgets tqdm wandb warnings logging")
+SILENT = _words(
+    "matplotlib mpl_toolkits seaborn plotly bokeh altair IPython ipywidgets tqdm wandb tensorboard warnings logging",
+    "pprint traceback gc platform graphviz torchviz torchinfo torchsummary rich tabulate prettytable termcolor",
+    "colorama pandas",
+)
 """What draws or reports. A stand-in takes its place, so everything of it may be written."""
+
+SILENT_MEMBERS: Mapping[str, frozenset[str]] = {
+    "torch": _words(
+        "set_printoptions set_num_threads set_default_dtype set_default_device set_float32_matmul_precision",
+        "use_deterministic_algorithms set_flush_denormal testing",
+    ),
+    "torch.cuda": _words("empty_cache synchronize manual_seed manual_seed_all"),
+    "torch.backends": _words("cudnn"),
+    "numpy": _words("set_printoptions seterr testing"),
+    "os": _words("environ getenv makedirs path"),
+    "sys": _words("stdout stderr setrecursionlimit"),
+}
+"""The same of modules that give other things as well: settings and checks that change no gradient."""
 
 SILENT_HERE = _words("cmp hint live_losses progress show_graph plots")
 """The same of this package: `from grader import cmp`."""
@@ -209,13 +253,15 @@ MAGIC_METHODS = _words(
     "__init__ __call__ __post_init__ __repr__ __str__ __format__ __len__ __bool__ __int__ __float__ __index__ __hash__",
     "__eq__ __ne__ __lt__ __le__ __gt__ __ge__ __getitem__ __setitem__ __delitem__ __contains__ __iter__ __next__",
     "__reversed__ __missing__ __enter__ __exit__ __neg__ __pos__ __abs__ __invert__ __round__",
+    "__new__ __init_subclass__ __class_getitem__ __set_name__ __get__ __set__ __delete__",
+    "__getattr__ __setattr__ __delattr__",
     *(
         f"__{side}{name}__"
         for name in "add sub mul truediv floordiv mod divmod pow matmul and or xor lshift rshift".split()
         for side in ("", "r", "i")
     ),
 )
-"""What a class of a submission may define. `__getattr__` and its like are asked by libraries for what they trust."""
+"""What a class of a submission may define, and call of what it derives from by `super()`."""
 
 AUTOGRAD = _words(
     "autograd functorch func vjp jvp jacrev jacfwd hessian linearize enable_grad set_grad_enabled requires_grad",
@@ -223,32 +269,3 @@ AUTOGRAD = _words(
     "register_post_accumulate_grad_hook forward_ad ops",
 )
 """Names that lead to gradients by torch, for the sentence that a learner reads: what is admitted stands above."""
-
-KEYWORDS = _words(
-    # sizes, places and kinds
-    "dim dims dim0 dim1 dim2 axis axes axis1 axis2 keepdim keepdims dtype device shape size sizes layout memory_format",
-    "start end step steps stop num n m N M k K k1 k2 offset diagonal start_dim end_dim ndim ndmin order copy",
-    "base endpoint",
-    "retstep indexing fill_value low high mean std loc scale generator out where initial casting",
-    # operands
-    "input self other x x1 x2 y a b A a1 a2 v tensor tensors tensor1 tensor2 mat1 mat2 vec1 vec2 vec batch1 batch2",
-    "mat src index indices mask condition value values exponent operands equation weights object data arr ar",
-    "array arrays",
-    "alpha beta min max a_min a_max decimals rounding_mode nan posinf neginf eps rtol atol equal_nan",
-    # reductions, sorting, drawing
-    "correction unbiased ddof descending stable largest sorted return_inverse return_counts return_index q",
-    "interpolation p ord minlength bins range density side sorter right left unique assume_unique invert",
-    "optimize prepend",
-    "append replacement replace num_samples shuffle reduce include_self accumulate return_scale",
-    # changes of shape
-    "repeats reps shifts shift sections split_size split_size_or_sections split_sizes chunks",
-    "indices_or_sections source",
-    "destination dimension newshape output_size pad pad_width mode constant_values fill",
-    # layers
-    "weight bias target num_classes reduction ignore_index label_smoothing training inplace momentum running_mean",
-    "running_var normalized_shape negative_slope threshold approximate padding_idx log_target pos_weight full delta",
-    "attn_mask dropout_p is_causal stride padding dilation groups kernel_size ceil_mode upper lower r with_replacement",
-    # functions of functions
-    "func in_dims out_dims randomness chunk_size func1d args all divide over under invalid",
-)
-"""What functions of torch and numpy may be given by name, beside `requires_grad=False`."""

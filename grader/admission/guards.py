@@ -9,15 +9,20 @@ from __future__ import annotations
 import abc
 import builtins
 import collections
+import collections.abc
 import contextlib
+import dataclasses
+import enum
 import functools
+import io
 import itertools
 import random
+import re
 import sys
 import types
 import typing
 from _string import formatter_field_name_split  # type: ignore[import-not-found]
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from string import Formatter
 from types import FunctionType, GeneratorType, SimpleNamespace
 from typing import Any
@@ -39,11 +44,13 @@ from grader.admission.sentences import (
 )
 from grader.admission.silent import ProgressStandIn, Silent
 
-_PUBLIC: tuple[type, ...] = (
+PUBLIC: set[type] = {
     *(str, bytes, int, float, list, tuple, dict, set, frozenset, range, slice, collections.deque, torch.finfo),
     *(torch.iinfo, np.finfo, np.iinfo, type({}.keys()), type({}.values()), type({}.items()), collections.Counter),
-    *(collections.OrderedDict, collections.defaultdict),
-)
+    *(collections.OrderedDict, collections.defaultdict, collections.ChainMap, collections.UserDict),
+    *(collections.abc.Mapping, collections.abc.MutableMapping, collections.abc.Sequence),
+    *(io.StringIO, re.Pattern, re.Match, *contextlib.ExitStack.__mro__[:-1]),
+}
 """Kinds of which all fields without an underscore are harmless, but for `format` of text."""
 
 _LISTED: Mapping[type, frozenset[str]] = {
@@ -55,6 +62,7 @@ _LISTED: Mapping[type, frozenset[str]] = {
     np.generic: names.ARRAY,
     np.dtype: frozenset({"name", "kind", "itemsize", "type"}),
     np.random.Generator: names.DRAWS,
+    np.random.RandomState: names.DRAWS,
     random.Random: names.MODULES["random"],
     nn.Module: names.MODULE,
     property: frozenset({"setter", "getter", "deleter"}),
@@ -63,10 +71,12 @@ _LISTED: Mapping[type, frozenset[str]] = {
     itertools.chain: frozenset({"from_iterable"}),
     GeneratorType: frozenset({"send", "close"}),
     BaseException: frozenset({"args", "value", "name"}),
+    enum.Enum: frozenset({"name", "value"}),
+    dataclasses.Field: frozenset({"name", "type", "default"}),
 }
 _COMPLEX = "An answer may not use complex numbers: gradients are real."
 _OBJECTS = "An array of an answer holds numbers or texts, and no other objects. A list can hold them."
-_SAID_OF_CODE = frozenset({"__name__", "__qualname__", "__doc__"})
+_SAID_OF_CODE = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
 _INNER_OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
 _STORED: Mapping[type, tuple[str, ...]] = {Tensor: ("data", "grad"), nn.Parameter: ("data", "grad")}
 
@@ -94,11 +104,45 @@ class Namespace:
         return f"<module {self._path!r}>"
 
 
+class Fields(collections.abc.MutableMapping[str, Any]):
+    """A dictionary of names without Python's inner ones: what `vars(x)`, `x.__dict__` and `globals()` give."""
+
+    __slots__ = ("_closed", "_held")
+
+    def __init__(self, held: dict[str, Any], closed: frozenset[str] = frozenset()) -> None:
+        self._held = held
+        self._closed = closed
+
+    def _asked(self, name: str) -> str:
+        if type(name) is not str or policy.is_inner(name) or name in self._closed:
+            raise an_inner_name(str(name)[:60])
+        return name
+
+    def __getitem__(self, name: str) -> Any:
+        return self._held[self._asked(name)]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._held[self._asked(name)] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._held[self._asked(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name in self._held if not policy.is_inner(name) and name not in self._closed])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 class StandIn(type):
-    """The type of a class that stands for `real`: asked what is one of them, and called with what `make` takes."""
+    """The type of a class that stands for `real`: asked what is one of them, and called with what `make` takes.
+
+    `base` is what a class of the submission's own derives from that names it, if it may.
+    """
 
     real: type
     make: Callable[..., Any]
+    base: type | None
 
     def __call__(cls, *arguments: Any, **options: Any) -> Any:
         return cls.make(*arguments, **options)
@@ -110,9 +154,9 @@ class StandIn(type):
         return issubclass(getattr(kind, "real", kind), cls.real)
 
 
-def stand_in(name: str, real: type, make: Callable[..., Any]) -> StandIn:
+def stand_in(name: str, real: type, make: Callable[..., Any], base: type | None = None) -> StandIn:
     """A name for a class, such as `list`: calling it calls `make`, and `isinstance` asks for `real`."""
-    return StandIn(name, (), {"real": real, "make": staticmethod(make)})
+    return StandIn(name, (), {"real": real, "make": staticmethod(make), "base": base})
 
 
 # ---- Fields ----
@@ -127,10 +171,10 @@ def load(value: Any, name: str) -> Any:
     if name in known:
         special = known[name]
         return getattr(value, name) if special is None else special(value)
-    if policy.is_inner(name) and kind in (Namespace, *_OPEN):
-        raise an_inner_name(name)
     if kind is Namespace:
         return _member(value, name)
+    if policy.is_inner(name) and kind in _OPEN:
+        raise an_inner_name(name)
     if isinstance(value, _OPEN) or value is ProgressStandIn:
         return getattr(value, name)
     if _is_own_field(value, kind, name) or (isinstance(value, type) and _is_of_class(value, name)):
@@ -143,6 +187,10 @@ def load(value: Any, name: str) -> Any:
         return found
     if name in _SAID_OF_CODE and (isinstance(value, type) or callable(value)):
         return getattr(value, name)
+    if name == "__class__" and (kind in own_classes or isinstance(value, BaseException)):
+        return kind
+    if name == "__dict__":
+        return fields_of(value)
     if policy.is_inner(name):
         raise an_inner_name(name)
     if isinstance(value, type) or hasattr(value, name):
@@ -154,13 +202,21 @@ def _member(module: Namespace, name: str) -> Any:
     try:
         return module._members[name]
     except KeyError:
-        raise not_a_member(f"{module._path}.{name}") from None
+        raise (an_inner_name(name) if policy.is_inner(name) else not_a_member(f"{module._path}.{name}")) from None
+
+
+def fields_of(value: Any) -> Fields:
+    """What `vars(value)` gives, of an object of the submission's own."""
+    kind = type(value)
+    if (kind not in own_classes and kind is not SimpleNamespace) or not hasattr(value, "__dict__"):
+        raise an_inner_name("__dict__")
+    return Fields(value.__dict__, _INNER_OF_MODULES if isinstance(value, nn.Module) else frozenset())
 
 
 def _fields_of(kind: type) -> dict[str, Callable[[Any], Any] | None]:
     found: dict[str, Callable[[Any], Any] | None] = {}
     for base in reversed(kind.__mro__):
-        if base in _PUBLIC:
+        if base in PUBLIC:
             found |= dict.fromkeys(name for name in vars(base) if not name.startswith("_"))
         found |= dict.fromkeys(_LISTED.get(base, ()))
         found |= _SPECIAL.get(base, {})
@@ -175,11 +231,14 @@ def _is_own_field(value: Any, kind: type, name: str) -> bool:
     layer = isinstance(value, nn.Module)
     if not layer and kind not in own_classes:
         return (kind is SimpleNamespace or _is_own_function(value)) and name in vars(value)
+    if layer and name in _INNER_OF_MODULES:
+        return False  # Python takes it from the layer, whatever the class has by that name
     if (owner := _owner(kind.__mro__, name)) is not None:
         return _is_given(owner, name)
     held = (value._parameters, value._buffers, value._modules) if layer else ()
-    own = name in getattr(value, "__dict__", ()) and not (layer and name in _INNER_OF_MODULES)
-    return not policy.is_inner(name) and (own or any(name in each for each in held))
+    asks = _owner(kind.__mro__, "__getattr__") in own_classes  # Python's last resort where nothing has the name
+    given = asks or any(name in each for each in (getattr(value, "__dict__", ()), *held))
+    return given and not policy.is_inner(name)
 
 
 def _owner(classes: Iterable[type], name: str) -> type | None:
@@ -199,8 +258,28 @@ def _above(value: Any, name: str) -> Any:
     owner = _owner(classes[classes.index(value.__thisclass__) + 1 :], name)
     if owner is not None and not (name in names.MAGIC_METHODS or _is_given(owner, name)):
         raise an_inner_name(name) if policy.is_inner(name) else not_a_field(name)
-    special = None if owner is None or owner in own_classes else _fields_of(owner).get(name)
+    if owner is None or owner in own_classes:
+        return getattr(value, name)
+    if name in ("__setattr__", "__delattr__"):
+        return lambda field, *new: _change_above(value, name, field, *new)
+    if name == "__new__":
+        return lambda kind, *given, **said: _new(value, kind, *given, **said)
+    if name in ("__pow__", "__rpow__"):
+        return lambda other: numbers_of(getattr(value, name)(other))
+    special = _fields_of(owner).get(name)
     return getattr(value, name) if special is None else special(value.__self__)
+
+
+def _change_above(value: Any, method: str, field: Any, *new: Any) -> None:
+    _of_text(field)
+    store(value.__self__, field)
+    getattr(value, method)(field, *new)
+
+
+def _new(value: Any, kind: type, *given: Any, **said: Any) -> Any:
+    if kind not in own_classes:
+        raise an_inner_name("__new__")
+    return value.__new__(kind, *given, **said)
 
 
 def _is_of_class(kind: type, name: str) -> bool:
@@ -214,6 +293,8 @@ def _is_of_class(kind: type, name: str) -> bool:
 def _unbound(kind: Any, name: str) -> Any:
     """`torch.Tensor.clone`, `dict.fromkeys`: what an instance may be asked for, asked of its class."""
     real = kind.real if isinstance(kind, StandIn) else kind
+    if real in _VALUES and name in _OF_CONTAINERS:
+        return getattr(real, name)
     known = _fields_of(real)
     if name not in known:
         return None
@@ -301,32 +382,51 @@ def _register_buffer(module: nn.Module) -> Callable[..., None]:
 
 
 def _checked_method(method: str) -> Callable[[Any], Any]:
-    return lambda value: checked(getattr(value, method), f".{method}")
+    return lambda value: checked(getattr(numbers_of(value), method), f".{method}")
 
 
 def checked(function: Callable[..., Any], path: str) -> Callable[..., Any]:
-    """`function` with the keywords that are admitted, and no complex numbers out of it."""
+    """`function` without the keywords that lead past tensor algebra; no complex numbers into it or out of it."""
 
     def call(*given: Any, **said: Any) -> Any:
         for name in said:
-            if type(name) is not str or name not in names.KEYWORDS:
+            if type(name) is not str or name in _CLOSED_KEYWORDS:
                 _refuse_keyword(name, said[name], path)
         said.pop("requires_grad", None)
-        made = function(*given, **said)
-        if isinstance(made, (np.ndarray, np.generic)) and made.dtype.kind in "cOV":
-            raise Refused(_COMPLEX if made.dtype.kind == "c" else _OBJECTS)
-        return made
+        numbers_of(given)
+        if "out" in said:
+            numbers_of(said["out"])
+        return numbers_of(function(*given, **said))
 
     if isinstance(function, np.ufunc):
         _ufuncs[call] = function
     return call
 
 
+_CLOSED_KEYWORDS = frozenset({"requires_grad", "cdata", "buffer", "like", "pin_memory"})
 _ufuncs: dict[Callable[..., Any], np.ufunc] = {}
 
 
+def numbers_of(value: Any) -> Any:
+    """`value`, where neither it nor a part of it is a complex number or an array of other things than numbers."""
+    kind = type(value)
+    if kind is complex:
+        raise Refused(_COMPLEX)
+    if issubclass(kind, (np.ndarray, np.generic)):
+        if value.dtype.kind in "cOV":
+            raise Refused(_COMPLEX if value.dtype.kind == "c" else _OBJECTS)
+    elif kind is tuple or kind is list:
+        for part in value:
+            if type(part) not in _NUMBERS:
+                numbers_of(part)
+    return value
+
+
+_NUMBERS = (float, int, Tensor)
+
+
 def _refuse_keyword(name: str, value: object, path: str) -> None:
-    """A text of an own class can be equal to any name, so it is none."""
+    """A text of an own class can be equal to any name or to none, so it is refused."""
     if type(name) is not str or name != "requires_grad":
         raise Refused(f"An answer may not give `{name!s:.60}` to {path}.")
     if value is not False:
@@ -350,12 +450,34 @@ _OPEN = (Silent, ProgressStandIn)
 # ---- Classes, patterns, powers ----
 
 _VALUES = (dict, list, set, tuple, str, int, float)
-_BASES = (object, *_VALUES, abc.ABC, *types.resolve_bases((typing.NamedTuple,)))
+_BASES = (
+    *(object, *_VALUES, abc.ABC, typing.Generic, typing.Protocol, collections.UserDict, collections.OrderedDict),
+    *types.resolve_bases((typing.NamedTuple, typing.TypedDict)),
+    *(enum.Enum, enum.IntEnum, enum.StrEnum, enum.Flag, enum.IntFlag),
+    *(getattr(collections.abc, name) for name in names.MODULES["collections.abc"]),
+)
+_OF_CONTAINERS = frozenset(
+    "__init__ __len__ __contains__ __iter__ __getitem__ __setitem__ __delitem__ __eq__ __hash__ __repr__".split()
+)
+"""What `dict.__setitem__(self, name, value)` and its like may ask of a type of Python's own."""
 
 
-def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type:
-    """A class of the submission's own."""
-    kind: Any = type
+class _Enums(enum.EnumMeta):
+    """The type of a submission's enumerations: called with a value, they make no further class."""
+
+    def __call__(cls, value: Any, *more: Any, **said: Any) -> Any:
+        if more or said:
+            raise Refused("An enumeration of an answer is a class statement.")
+        return super().__call__(value)
+
+
+def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any], **said: Any) -> type:
+    """A class of the submission's own. `said` are its keywords."""
+    bases = tuple((isinstance(base, StandIn) and base.base) or base for base in bases)
+    meta = said.pop(policy.METACLASS, None)
+    kind: Any = getattr(meta, "base", None) if isinstance(meta, StandIn) else None if meta else type
+    if kind is None or not issubclass(kind, type) or any(type(key) is not str or key.startswith("_") for key in said):
+        raise Refused("A class of an answer takes no metaclass but `ABCMeta`.")
     for base in bases:
         layer = issubclass(base, nn.Module) and base.__module__.startswith("torch.nn.modules")
         admitted = base in own_classes or base in _BASES or layer
@@ -364,26 +486,39 @@ def make_class(name: str, bases: tuple[type, ...], body: dict[str, Any]) -> type
         kind = type(base) if issubclass(type(base), kind) else kind
     if any(issubclass(base, nn.Module) for base in bases) and any(issubclass(base, _VALUES) for base in bases):
         raise Refused("A layer cannot be a dictionary, a text or a number too: derive from `nn.Module` alone.")
-    made: type = kind(name, bases, body)
+    if "__getattr__" in body:
+        body["__getattr__"] = _asked_by_name(body["__getattr__"])
+    if issubclass(kind, enum.EnumMeta):
+        kind, fields = _Enums, enum.EnumMeta.__prepare__(name, bases)
+        for field, value in body.items():
+            fields[field] = value
+        body = fields
+    made: type = kind(name, bases, body, **said)
     own_classes.add(made)
     return made
 
 
+def _asked_by_name(own: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """A class's `__getattr__`, which libraries ask too: for `__array_interface__`, whose answer numpy trusts."""
+
+    def ask(self: Any, name: str) -> Any:
+        if policy.is_inner(name):
+            raise AttributeError(name)
+        return own(self, name)
+
+    return ask
+
+
 def power(base: Any, exponent: Any) -> Any:
     """`base ** exponent`, refused where it makes complex numbers."""
-    return _real(base**exponent)
+    return numbers_of(base**exponent)
 
 
 def power_in_place(base: Any, exponent: Any) -> Any:
     """`base **= exponent`, refused where it makes complex numbers."""
+    numbers_of(base)
     base **= exponent
-    return _real(base)
-
-
-def _real(made: Any) -> Any:
-    if type(made) is complex or (isinstance(made, (np.ndarray, np.generic)) and made.dtype.kind == "c"):
-        raise Refused(_COMPLEX)
-    return made
+    return numbers_of(base)
 
 
 class _Asking(type):
@@ -396,9 +531,16 @@ class _Asking(type):
         if not isinstance(value, cls.kind):
             return False
         for field in cls.fields:
-            with contextlib.suppress(AttributeError):
-                load(value, field)
+            if not _is_as_python_has_it(value, field) and hasattr(value, field):
+                raise an_inner_name(field) if policy.is_inner(field) else not_a_field(field)
         return True
+
+
+def _is_as_python_has_it(value: Any, field: str) -> bool:
+    """Whether `load` gives for a field what Python itself, which fills a pattern, finds there."""
+    kind = type(value)
+    known = _fields_of(kind)
+    return (field in known and known[field] is None) or _is_own_field(value, kind, field) or isinstance(value, _OPEN)
 
 
 def in_pattern(asked: Any, fields: tuple[str, ...] | None = None) -> SimpleNamespace:
@@ -420,7 +562,7 @@ def type_of(value: Any, *others: Any) -> Any:
         Refused: for anything else.
     """
     kind = type(value)
-    if others or kind in (Namespace, FunctionType, type, StandIn):
+    if others or kind in (Namespace, FunctionType, type, StandIn, Fields):
         raise not_a_builtin("type")
     if kind in STAND_INS_BY_TYPE:
         return STAND_INS_BY_TYPE[kind]
@@ -430,10 +572,8 @@ def type_of(value: Any, *others: Any) -> Any:
 
 
 def _getattr(value: Any, name: str, *default: Any) -> Any:
-    if type(name) is not str:
-        raise TypeError("attribute name must be string")
     try:
-        return load(value, name)
+        return load(value, _of_text(name))
     except AttributeError:
         if not default:
             raise
@@ -449,15 +589,18 @@ def _hasattr(value: Any, name: str) -> bool:
 
 
 def _setattr(value: Any, name: str, new: Any) -> None:
-    if type(name) is not str:
-        raise TypeError("attribute name must be string")
-    setattr(store(value, name), name, new)
+    setattr(store(value, _of_text(name)), name, new)
 
 
 def _delattr(value: Any, name: str) -> None:
+    delattr(store(value, _of_text(name)), name)
+
+
+def _of_text(name: Any) -> Any:
+    """`name`, a text: one of an own class could be one name to a guard and another to Python."""
     if type(name) is not str:
         raise TypeError("attribute name must be string")
-    delattr(store(value, name), name)
+    return name
 
 
 def _locals() -> dict[str, Any]:
@@ -465,6 +608,13 @@ def _locals() -> dict[str, Any]:
     if frame.f_code.co_filename != policy.SUBMISSION or frame.f_locals is frame.f_globals:
         raise not_a_builtin("locals")
     return {name: value for name, value in frame.f_locals.items() if not policy.is_inner(name)}
+
+
+def _globals() -> Fields:
+    frame = sys._getframe(1)
+    if frame.f_code.co_filename != policy.SUBMISSION:
+        raise not_a_builtin("globals")
+    return Fields(frame.f_globals)
 
 
 def _shut(name: str) -> Callable[..., Any]:
@@ -475,7 +625,7 @@ def _shut(name: str) -> Callable[..., Any]:
 
 
 def _power_of(base: Any, exponent: Any, mod: Any = None) -> Any:
-    return _real(pow(base, exponent, mod))
+    return numbers_of(pow(base, exponent, mod))
 
 
 _EXCEPTIONS = {
@@ -492,6 +642,8 @@ BUILTINS: dict[str, Any] = {
     "delattr": _delattr,
     "hasattr": _hasattr,
     "locals": _locals,
+    "globals": _globals,
+    "vars": lambda *given: fields_of(*given) if given else _shut("vars")(),
     "pow": _power_of,
     "print": Silent(),
     "display": Silent(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import abc
 import builtins
 import collections
 import dataclasses
+import enum
+import functools
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import FunctionType, ModuleType, SimpleNamespace
@@ -16,7 +19,7 @@ from torch import nn
 
 from grader.admission import admitted_names as names
 from grader.admission import guards, policy
-from grader.admission.guards import Namespace, checked, own_classes, stand_in
+from grader.admission.guards import Namespace, checked, numbers_of, own_classes, stand_in
 from grader.admission.sentences import an_inner_name, not_a_builtin, not_a_field, not_a_module, not_changed
 from grader.admission.silent import ProgressStandIn, Silent
 
@@ -44,6 +47,11 @@ def _inference_mode(mode: Any = True) -> Any:
 
 def _set_grad_enabled(mode: Any) -> Any:
     return _switched(mode is False, None)
+
+
+def _autocast(*_: object, **__: object) -> GradientsOff:
+    """Gradients are compared in float64, so a context that rounds is one that does nothing."""
+    return GradientsOff()
 
 
 def _switched(off: bool, decorated: Any) -> Any:
@@ -111,6 +119,59 @@ def _dataclass(kind: type | None = None, **options: Any) -> Any:
     return decorate if kind is None else decorate(kind)
 
 
+def _total_ordering(kind: type) -> type:
+    if kind not in own_classes:
+        raise not_changed(getattr(kind, "__name__", "it"))
+    return functools.total_ordering(kind)
+
+
+def _attrgetter(*paths: str) -> Callable[[Any], Any]:
+    def get(value: Any) -> Any:
+        found = [functools.reduce(guards.BUILTINS["getattr"], path.split("."), value) for path in map(str, paths)]
+        return found[0] if len(found) == 1 else tuple(found)
+
+    return get
+
+
+def _methodcaller(name: str, *given: Any, **said: Any) -> Callable[[Any], Any]:
+    return lambda value: guards.BUILTINS["getattr"](value, name)(*given, **said)
+
+
+def _vmap(function: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0, **_: object) -> Callable[..., Any]:
+    """`torch.vmap` row by row: torch's own is a transform like those that differentiate."""
+
+    def mapped(*given: Any, **said: Any) -> Any:
+        dims = in_dims if isinstance(in_dims, (tuple, list)) else [in_dims] * len(given)
+        places = list(zip(given, dims, strict=True))
+        size = next(value.shape[dim] for value, dim in places if dim is not None)
+        rows = [
+            function(*(value if dim is None else value.select(dim, row) for value, dim in places), **said)
+            for row in range(size)
+        ]
+        if not isinstance(rows[0], tuple):
+            return torch.stack(rows, dim=out_dims)
+        ends = out_dims if isinstance(out_dims, tuple) else [out_dims] * len(rows[0])
+        return tuple(torch.stack(part, dim=dim) for part, dim in zip(zip(*rows, strict=True), ends, strict=True))
+
+    return mapped
+
+
+class _Joined:
+    """`np.c_`, `np.r_` and `np.s_`, which are asked for items."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+
+    def __getitem__(self, key: Any) -> Any:
+        numbers_of(list(key) if isinstance(key, tuple) else key)
+        return numbers_of(self._real[key])
+
+
+def _shut_type(real: type) -> Any:
+    """A type that answers derive from, and that makes further types where it is called."""
+    return stand_in(real.__name__, real, guards._shut(real.__name__), base=real)
+
+
 _TENSOR = stand_in("Tensor", torch.Tensor, _plain_call(torch.Tensor))
 _OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "torch": {
@@ -119,19 +180,31 @@ _OTHERWISE: Mapping[str, Mapping[str, Any]] = {
             name: stand_in(name, getattr(torch, name), _plain_call(getattr(torch, name)))
             for name in ("FloatTensor", "DoubleTensor", "LongTensor", "IntTensor", "BoolTensor")
         },
+        "vmap": _vmap,
+        "autocast": _autocast,
         "no_grad": _no_grad,
         "inference_mode": _inference_mode,
         "set_grad_enabled": _set_grad_enabled,
     },
+    "torch.func": {"vmap": _vmap},
+    "torch.amp": {"autocast": _autocast},
+    "torch.cuda.amp": {"autocast": _autocast},
     "torch.nn": {"Parameter": stand_in("Parameter", nn.Parameter, _parameter)},
     "numpy": {
         "ndarray": stand_in("ndarray", np.ndarray, _no_array),
         "vectorize": lambda function: checked(np.vectorize(function), "numpy.vectorize"),
+        **{name: _Joined(getattr(np, name)) for name in ("c_", "r_", "s_")},
+    },
+    "abc": {"ABCMeta": _shut_type(abc.ABCMeta)},
+    "contextlib": dict.fromkeys(("redirect_stdout", "redirect_stderr"), Silent()),
+    "enum": {
+        name: _shut_type(getattr(enum, name)) for name in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag", "EnumMeta")
     },
     "types": {"SimpleNamespace": _simple_namespace},
     "collections": {"namedtuple": _namedtuple},
-    "functools": {"wraps": _wraps},
-    "operator": {"pow": guards.power},
+    "functools": {"wraps": _wraps, "total_ordering": _total_ordering},
+    "operator": {"pow": guards.power, "attrgetter": _attrgetter, "methodcaller": _methodcaller},
+    "typing": {"overload": lambda function: function},
     "dataclasses": {"dataclass": _dataclass},
 }
 guards.STAND_INS_BY_TYPE.update(
@@ -155,20 +228,26 @@ def _member(path: str, name: str, real: Any) -> Any:
     return checked(real, f"{path}.{name}") if of_numbers and callable(real) and not plain else real
 
 
-def _namespaces() -> dict[str, Namespace]:
-    """One for each module; longer paths are made first, for they are members of the shorter."""
-    made: dict[str, Namespace] = {}
-    for path in sorted(names.MODULES, key=len, reverse=True):
-        module = import_module(path)
-        members = {n: _member(path, n, getattr(module, n)) for n in names.MODULES[path] if hasattr(module, n)}
-        members |= {inner.rpartition(".")[2]: made[inner] for inner in made if inner.rpartition(".")[0] == path}
-        made[path] = Namespace(path, members)
-    quiet = dict.fromkeys(names.SILENT_HERE, Silent())
-    made["grader"] = Namespace("grader", {**quiet, "tqdm": ProgressStandIn})
-    return made
+_OF_VALUES = ("datetime", "decimal", "fractions")
 
 
-NAMESPACES = _namespaces()
+@functools.cache
+def namespace(path: str) -> Namespace | None:
+    """What an answer finds as the module `path`; None where it may not have it."""
+    if path == "grader":
+        return Namespace(path, dict.fromkeys(names.SILENT_HERE, Silent()) | {"tqdm": ProgressStandIn})
+    if path not in names.MODULES:
+        return None
+    module = import_module(path)
+    members = {n: _member(path, n, getattr(module, n)) for n in names.MODULES[path] if hasattr(module, n)}
+    members |= dict.fromkeys(names.SILENT_MEMBERS.get(path, ()), Silent())
+    inner = (longer.rpartition(".") for longer in names.MODULES)
+    members |= {last: namespace(f"{path}.{last}") for within, _, last in inner if within == path}
+    if hasattr(module, "__version__"):
+        members["__version__"] = str(module.__version__)
+    if path in _OF_VALUES:
+        guards.PUBLIC.update(member for member in members.values() if isinstance(member, type))
+    return Namespace(path, members)
 
 
 class _Tqdm(Silent):
@@ -183,11 +262,12 @@ def _module_of(path: str, asked: str) -> Any:
     first = asked.partition(".")[0]
     if first in names.SILENT:
         return _Tqdm() if first == "tqdm" else Silent()
-    if asked == "grader.plots":
-        return NAMESPACES[path] if path in NAMESPACES else Silent()
-    if asked not in NAMESPACES:
+    within, _, last = asked.rpartition(".")
+    if asked == "grader.plots" or last in names.SILENT_MEMBERS.get(within, ()):
+        return namespace(path) or Silent()
+    if namespace(asked) is None:
         raise not_a_module(asked)
-    return NAMESPACES[path]
+    return namespace(path)
 
 
 guards.BUILTINS[policy.MODULE] = _module_of
@@ -201,7 +281,7 @@ def admitted(namespace: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_admitted(name: str, value: Any) -> Any:
     if isinstance(value, ModuleType):
-        return NAMESPACES.get(value.__name__) or Silent()
+        return namespace(value.__name__) or Silent()
     home = getattr(value, "__module__", None) if isinstance(value, type) or callable(value) else None
     if isinstance(value, type):
         kept = issubclass(value, (*_PLAIN_TYPES, BaseException)) or home in (builtins.__name__, "exercise")

@@ -21,7 +21,7 @@ SUBMISSION = "<submission>"
 """The file name of all code of a submission."""
 
 LOAD, STORE, CLASS, MODULE = "__load__", "__store__", "__class_of__", "__module_of__"
-POWER, IPOWER, PATTERN = "__pow__", "__ipow__", "__case__"
+POWER, IPOWER, PATTERN, METACLASS = "__power__", "__power_in_place__", "__case__", "__metaclass__"
 """What compiled code calls. A learner can spell no such name, so none can be given another meaning."""
 
 
@@ -61,8 +61,7 @@ def is_inner(name: str) -> bool:
 def _refuse_inner_names(tree: ast.AST) -> None:
     for node in nodes_below(tree):
         for name in _names_in(node):
-            method = isinstance(node, ast.FunctionDef) and name in MAGIC_METHODS
-            if is_inner(name) and not method and name not in ("__name__", "__slots__"):
+            if is_inner(name) and (name not in _SPELLED or isinstance(node, ast.keyword)):
                 raise an_inner_name(name, getattr(node, "lineno", None))
 
 
@@ -72,6 +71,9 @@ def _names_in(node: ast.AST) -> Iterator[str]:
         said = getattr(node, attribute)
         yield from said if isinstance(said, list) else [said] if said is not None else []
 
+
+_SPELLED = MAGIC_METHODS | {"__name__", "__slots__", "__match_args__"}
+"""The inner names that an answer may write: `def __add__(...)`, `__radd__ = __add__`."""
 
 _NAMES: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Name: ("id",),
@@ -158,12 +160,12 @@ class _Policy(RestrictingNodeTransformer):
         return self._parts(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        if node.keywords:
-            raise Refused("A class of an answer takes no keywords, such as metaclass.", line=node.lineno)
         self.classes.append(node.name)
         self._parts(node)
         self.classes.pop()
-        node.keywords = [ast.keyword("metaclass", ast.Name(CLASS, ast.Load()))]
+        for keyword in node.keywords:
+            keyword.arg = METACLASS if keyword.arg == "metaclass" else keyword.arg
+        node.keywords.append(ast.keyword("metaclass", ast.Name(CLASS, ast.Load())))
         return node
 
     def visit_Match(self, node: ast.Match) -> list[ast.stmt]:

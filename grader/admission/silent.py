@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+_PARTS = {"hist": 3, "hist2d": 4}
+"""How many things a call gives, where it is not two as with `fig, ax = plt.subplots()`."""
+
 
 class Silent:
-    """Accepts every attribute, call, index and iteration, and does nothing."""
+    """Accepts every attribute, call, index, iteration and arithmetic, and does nothing."""
+
+    def __init__(self, parts: int = 2) -> None:
+        self._parts = parts
 
     def __getattr__(self, name: str) -> Silent:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self
+        return Silent(_PARTS.get(name, 2))
 
     def __call__(self, *_: object, **__: object) -> Silent:
         return self
@@ -24,7 +30,19 @@ class Silent:
         return None
 
     def __iter__(self) -> Iterator[Silent]:
-        return iter((self, self))
+        return iter((self,) * self._parts)
+
+    def __len__(self) -> int:
+        return self._parts
+
+    def __format__(self, spec: str) -> str:
+        return ""
+
+    def _same(self, _: object) -> Silent:
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _same
+    __lt__ = __le__ = __gt__ = __ge__ = _same
 
     def __enter__(self) -> Silent:
         return self

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from grader.lesson.exercise import Exercise
 from grader.reading.alignment import align
 from grader.reading.gradient_names import Names, Spoilt, add_aliases, find_names
-from grader.syntax.effects import Effects, mutated_arguments, statement_effects
+from grader.syntax.effects import Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop
 from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in
 from grader.syntax.source import Source, Statement
@@ -70,8 +70,8 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
         tensors |= {name for e in trainings for name in e.forward_names[:-1]}
     forward = tensors | {e.atoms[-1].name for e in exercises if e.atoms}
     body = [statement.node for statement in source.statements]
-    mutated = mutated_arguments(body)
-    effects = [statement_effects(node, mutated) for node in body]
+    changes = changes_of(body)
+    effects = [statement_effects(node, changes) for node in body]
     alignment = align(body, exercises)
     names = find_names(source, effects, tensors, alignment)
     forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from grader.syntax.scopes import (
@@ -18,23 +18,13 @@ from grader.syntax.scopes import (
 )
 
 _MUTATING_METHODS = frozenset(
-    [
-        "append",
-        "extend",
-        "insert",
-        "update",
-        "setdefault",
-        "pop",
-        "popitem",
-        "clear",
-        "remove",
-        "sort",
-        "reverse",
-        "add",
-        "discard",
-    ]
+    "append appendleft extend extendleft insert update setdefault pop popleft popitem clear remove rotate sort reverse "
+    "add discard subtract move_to_end apply load_state_dict close".split()
 )
-_FIRST_ARGUMENT_MUTATORS = frozenset({"at", "put", "copyto", "place", "putmask", "setattr"})
+_ALWAYS_MUTATING = frozenset({"send"})
+_FIRST_ARGUMENT_MUTATORS = frozenset(
+    "at put copyto place putmask setattr next heapify heappush heappop insort shuffle".split()
+)
 
 
 @dataclass
@@ -58,13 +48,23 @@ class Effects:
 SELF = "self"
 
 
+@dataclass
+class Changes:
+    """What calls of the functions of a file change in place: their arguments, by position and by name, and names of
+    the file. `SELF` among arguments says that a method changes the object it belongs to."""
+
+    arguments: dict[str, set[int | str]] = field(default_factory=dict)
+    names: dict[str, set[str]] = field(default_factory=dict)
+
+
 class _Collector(ast.NodeVisitor):
     """Walks one statement. `hidden` holds names of inner scopes; `assigned` those that the statement itself has
     given a value by now, so that reading them needs nothing from outside."""
 
-    def __init__(self, mutated_arguments: Mapping[str, Collection[int | str]]) -> None:
+    def __init__(self, changes: Changes) -> None:
         self.effects = Effects()
-        self.mutated_arguments = mutated_arguments
+        self.mutated_arguments = changes.arguments
+        self.changed_names = changes.names
         self.hidden: list[set[str]] = []
         self.assigned: list[set[str]] = []
         self.statement_call: ast.expr | None = None
@@ -166,8 +166,15 @@ class _Collector(ast.NodeVisitor):
         if isinstance(function, ast.Attribute):
             in_place = function.attr.endswith("_") and not function.attr.startswith("_")
             thrown_away = node is self.statement_call
-            if in_place or (thrown_away and function.attr in _MUTATING_METHODS) or SELF in mutated:
+            if in_place or (thrown_away and function.attr in _MUTATING_METHODS) or function.attr in _ALWAYS_MUTATING:
                 self._mutate(root)
+            elif SELF in mutated:  # of (a @ b).backward() both may change
+                held = [root] if root is not None else _names_below(function.value)
+                for name in held:
+                    self._mutate(name)
+        for name in self.changed_names.get(called or "", ()):
+            self._mutate(name)
+            self._read(name)
         for position, argument in enumerate(node.args):
             if position in mutated:
                 self._mutate(root_name(argument))
@@ -212,6 +219,8 @@ class _Collector(ast.NodeVisitor):
         self._write(node.name)
         for part in [*node.decorator_list, *node.bases]:
             self.visit(part)
+        for name in self.changed_names.get("__init_subclass__", ()) if node.bases else ():
+            self._mutate(name)
         own = {child.name for child in node.body if isinstance(child, FUNCTIONS)}
         self.hidden.append(own | {leaf for child in node.body for leaf in assigned_names(child)})
         for child in node.body:
@@ -229,12 +238,13 @@ class _Collector(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-def statement_effects(node: ast.stmt, mutated: Mapping[str, Collection[int | str]] | None = None) -> Effects:
-    """What one top-level statement reads and writes.
+def _names_below(node: ast.AST) -> list[str]:
+    return [leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)]
 
-    `mutated` says which arguments the functions of the same file change in place, see `mutated_arguments`.
-    """
-    collector = _Collector(mutated or {})
+
+def statement_effects(node: ast.stmt, changes: Changes | None = None) -> Effects:
+    """What one top-level statement reads and writes; `changes` is what the functions of the same file change."""
+    collector = _Collector(changes or Changes())
     collector.visit(node)
     effects = collector.effects
     effects.rebinds = rebound_names(node)
@@ -242,15 +252,12 @@ def statement_effects(node: ast.stmt, mutated: Mapping[str, Collection[int | str
     return effects
 
 
-def mutated_arguments(body: Iterable[ast.stmt]) -> dict[str, set[int | str]]:
-    """For each function in `body` the arguments that it changes in place, by position and by name.
-
-    `SELF` among them says that a method changes the object it belongs to.
-    """
-    found: dict[str, set[int | str]] = {}
+def changes_of(body: Iterable[ast.stmt]) -> Changes:
+    """What calls of the functions in `body` change in place."""
+    found = Changes()
     for function in functions_in(body):
         names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
-        collector = _Collector({})
+        collector = _Collector(Changes())
         for child in function.body:
             collector.visit(child)
         changed = collector.effects.writes - set().union(*(rebound_names(child) for child in function.body))
@@ -259,5 +266,7 @@ def mutated_arguments(body: Iterable[ast.stmt]) -> dict[str, set[int | str]]:
         listed: set[int | str] = {i for i, name in enumerate(names) if name in changed}
         listed |= changed & {*names, SELF, *(argument.arg for argument in function.args.kwonlyargs)}
         if listed:
-            found[function.name] = listed
+            found.arguments[function.name] = listed
+        if outside := collector.effects.mutates - local_names(function):
+            found.names[function.name] = outside
     return found
