@@ -394,7 +394,7 @@ def test_links_to_other_lessons_lead_to_their_notebooks(exercise: Exercise) -> N
     links = re.findall(r"\]\(((?:\.\./\w+/)?ex\d[\w.]*)\)", exercise_text(exercise))
     there = {f"{other.id}.ipynb" for other in EXERCISES}
     for link in links:
-        track, name = (link.split("/")[1:] if link.startswith("../") else (exercise.track, link))
+        track, name = link.split("/")[1:] if link.startswith("../") else (exercise.track, link)
         assert f"{track}/{name}" in there, link
 
 

@@ -174,9 +174,7 @@ def test_in_a_script_a_stub_is_lent_at_its_check() -> None:
     assert not LENDING.is_lent("probs", namespace["dprobs"])
 
 
-def test_swapped_tensors_are_named_and_a_hint_needs_no_quotes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_swapped_tensors_are_named_and_a_hint_needs_no_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # hints are counted for a folder
     namespace = prepared("makemore/ex1") | {"cmp": cmp, "hint": hint}
     exec(LINES["dlogprobs"], namespace)

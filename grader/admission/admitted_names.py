@@ -202,6 +202,7 @@ MODULES: Mapping[str, frozenset[str]] = {
     "json": _words("dumps loads"),
     "numbers": _words("Integral Number Real"),
     "os": frozenset(),
+    "pathlib": frozenset(),
     "re": _words("compile escape findall finditer fullmatch match search split sub I IGNORECASE M MULTILINE"),
     "statistics": _words(
         "fmean geometric_mean harmonic_mean mean median median_high median_low mode pstdev pvariance quantiles stdev",
@@ -209,17 +210,19 @@ MODULES: Mapping[str, frozenset[str]] = {
     ),
     "sys": _words("float_info getsizeof maxsize version_info"),
     "textwrap": _words("dedent fill indent shorten wrap"),
+    "urllib": frozenset(),
+    "urllib.request": frozenset(),
     "copy": _words("copy deepcopy"),
     "time": _words("time perf_counter monotonic process_time"),
     "string": _words("ascii_letters ascii_lowercase ascii_uppercase digits"),
     "__future__": _words("annotations"),
 }
-"""What each module gives to an answer. It may import no others."""
+"""What each module gives to an answer, beside `SILENT_MEMBERS` and the lesson's data. It may import no others."""
 
 SILENT = _words(
     "matplotlib mpl_toolkits seaborn plotly bokeh altair IPython ipywidgets tqdm wandb tensorboard warnings logging",
     "pprint traceback gc platform graphviz torchviz torchinfo torchsummary rich tabulate prettytable termcolor",
-    "colorama pandas",
+    "colorama pandas requests",
 )
 """What draws or reports. A stand-in takes its place, so everything of it may be written."""
 

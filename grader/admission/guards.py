@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from grader.admission import admitted_names as names
 from grader.admission import policy
 from grader.admission.sentences import (
+    NO_COMPLEX,
     Refused,
     an_inner_name,
     autograd,
@@ -74,7 +75,6 @@ _LISTED: Mapping[type, frozenset[str]] = {
     enum.Enum: frozenset({"name", "value"}),
     dataclasses.Field: frozenset({"name", "type", "default"}),
 }
-_COMPLEX = "An answer may not use complex numbers: gradients are real."
 _OBJECTS = "An array of an answer holds numbers or texts, and no other objects. A list can hold them."
 _SAID_OF_CODE = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
 _INNER_OF_MODULES = frozenset(vars(nn.Module())) - {"training"}
@@ -366,7 +366,7 @@ def _type(tensor: Tensor) -> Callable[..., Any]:
     def as_type(dtype: Any = None) -> Any:
         made = tensor.type(getattr(dtype, "real", dtype))
         if isinstance(made, Tensor) and made.is_complex():
-            raise Refused(_COMPLEX)
+            raise Refused(NO_COMPLEX)
         return made
 
     return as_type
@@ -411,10 +411,10 @@ def numbers_of(value: Any) -> Any:
     """`value`, where neither it nor a part of it is a complex number or an array of other things than numbers."""
     kind = type(value)
     if kind is complex:
-        raise Refused(_COMPLEX)
+        raise Refused(NO_COMPLEX)
     if issubclass(kind, (np.ndarray, np.generic)):
         if value.dtype.kind in "cOV":
-            raise Refused(_COMPLEX if value.dtype.kind == "c" else _OBJECTS)
+            raise Refused(NO_COMPLEX if value.dtype.kind == "c" else _OBJECTS)
     elif kind is tuple or kind is list:
         for part in value:
             if type(part) not in _NUMBERS:

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from grader.admission import admitted_names as names
-from grader.admission import guards, policy
+from grader.admission import guards, lesson_data, policy
 from grader.admission.guards import Namespace, checked, numbers_of, own_classes, stand_in
 from grader.admission.sentences import an_inner_name, not_a_builtin, not_a_field, not_a_module, not_changed
 from grader.admission.silent import ProgressStandIn, Silent
@@ -240,7 +240,7 @@ def namespace(path: str) -> Namespace | None:
         return None
     module = import_module(path)
     members = {n: _member(path, n, getattr(module, n)) for n in names.MODULES[path] if hasattr(module, n)}
-    members |= dict.fromkeys(names.SILENT_MEMBERS.get(path, ()), Silent())
+    members |= dict.fromkeys(names.SILENT_MEMBERS.get(path, ()), Silent()) | dict(lesson_data.MEMBERS.get(path, {}))
     inner = (longer.rpartition(".") for longer in names.MODULES)
     members |= {last: namespace(f"{path}.{last}") for within, _, last in inner if within == path}
     if hasattr(module, "__version__"):
@@ -250,18 +250,22 @@ def namespace(path: str) -> Namespace | None:
     return Namespace(path, members)
 
 
-class _Tqdm(Silent):
-    """The package tqdm, in which `tqdm` is a progress bar: `from tqdm.auto import tqdm`, `tqdm.tqdm(...)`."""
+_BARS = {"tqdm": ProgressStandIn, "trange": ProgressStandIn.trange}
 
-    tqdm = ProgressStandIn
-    trange = staticmethod(ProgressStandIn.trange)
+
+def _silent(path: str) -> Silent:
+    """What draws or reports, but for its progress bars and what reads data: `from tqdm.auto import tqdm`."""
+    members = _BARS if path.startswith("tqdm") else lesson_data.MEMBERS.get(path, {})
+    kind = type("Silent", (Silent,), {name: staticmethod(member) for name, member in members.items()})
+    made: Silent = kind()
+    return made
 
 
 def _module_of(path: str, asked: str) -> Any:
     """What an import of `asked` binds, where `path` is the whole of it or its first name. Nothing is imported."""
     first = asked.partition(".")[0]
     if first in names.SILENT:
-        return _Tqdm() if first == "tqdm" else Silent()
+        return _silent(path)
     within, _, last = asked.rpartition(".")
     if asked == "grader.plots" or last in names.SILENT_MEMBERS.get(within, ()):
         return namespace(path) or Silent()
@@ -270,13 +274,14 @@ def _module_of(path: str, asked: str) -> Any:
     return namespace(path)
 
 
-guards.BUILTINS[policy.MODULE] = _module_of
+guards.BUILTINS |= {policy.MODULE: _module_of, "open": lesson_data.opened}
+guards.PUBLIC |= {lesson_data.Text, lesson_data.DataPath}
 
 
 def admitted(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """A namespace of a lesson as a submission finds it: modules frozen, what belongs to the machine shut."""
     found = {name: _as_admitted(name, value) for name, value in namespace.items() if not policy.is_inner(name)}
-    return found | {"__name__": "__main__", "__builtins__": guards.BUILTINS}
+    return found | {"__name__": "__main__", "__builtins__": guards.BUILTINS, lesson_data.DATA: namespace}
 
 
 def _as_admitted(name: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from grader.admission.admitted_names import MAGIC_METHODS, MODULES
-from grader.admission.sentences import Refused, an_inner_name, not_syntax
+from grader.admission.sentences import NO_COMPLEX, Refused, an_inner_name, not_syntax
 from grader.syntax.scopes import nodes_below
 
 SUBMISSION = "<submission>"
@@ -117,7 +117,7 @@ class _Policy(RestrictingNodeTransformer):
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         if isinstance(node.value, complex):
-            raise Refused("An answer may not use complex numbers: gradients are real.", line=node.lineno)
+            raise Refused(NO_COMPLEX, line=node.lineno)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:

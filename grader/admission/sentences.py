@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from grader.admission.admitted_names import AUTOGRAD
 
 IS_AUTOGRAD, NOT_ADMITTED = "autograd", "not-admitted"
+NO_COMPLEX = "An answer may not use complex numbers: gradients are real."
 
 _INSTEAD = {
     "eval": "Write the expression itself.",
@@ -87,6 +90,8 @@ def not_a_module(path: str) -> RefusedImport:
     """The refusal of an import."""
     if path.startswith(("torch.", "functorch")) and leads_to_autograd(path):
         return RefusedImport(str(autograd(path)), IS_AUTOGRAD)
+    if path.partition(".")[0] not in sys.stdlib_module_names:
+        return RefusedImport(f"`{path}` is not there where an answer is graded. Write what you need of it here.")
     return RefusedImport(f"An answer may not use the module `{path}`. torch, numpy and math have what it needs.")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from grader.lesson.exercise import Exercise
 from grader.reading.alignment import align
-from grader.reading.gradient_names import Names, Spoilt, add_aliases, find_names
+from grader.reading.gradient_names import Names, Spoilt, add_aliases, add_objects, find_names
 from grader.syntax.effects import Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop
 from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in
@@ -75,6 +75,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     alignment = align(body, exercises)
     names = find_names(source, effects, tensors, alignment)
     forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
+    add_objects(body, effects, names.by_name, changes.objects)
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, spoilt=spoilt)
     trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}

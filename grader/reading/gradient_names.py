@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from grader.reading.alignment import Alignment
@@ -148,6 +148,18 @@ _VIEWS = frozenset(
     "view view_as reshape flatten ravel squeeze unsqueeze transpose t permute expand detach numpy narrow".split()
 )
 _VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
+
+
+def add_objects(
+    body: Iterable[ast.stmt], effects: Iterable[Effects], gradients: Mapping[str, str], objects: Collection[str]
+) -> None:
+    """Let what changes one object of a submission's own classes count for all that are there: they may hold each
+    other, as the values of a graph do."""
+    there: set[str] = set()
+    for node, found in zip(body, effects, strict=True):
+        if isinstance(node, ast.Expr) and found.mutates & there:
+            found.writes = found.writes | there
+        there |= {name for name in found.writes if name in objects and name not in gradients}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
@@ -48,7 +49,9 @@ class Slicer:
     def _repeats_setup(self, index: int, name: str) -> bool:
         """True for a statement that makes `name` as the exercise's own setup does, not as a helper."""
         found = self.analysis.effects[index]
-        if index >= self.floor or found.reads & self.tensors:
+        value = getattr(self.analysis.statements[index].node, "value", None)
+        empty = isinstance(value, (ast.Dict, ast.List)) and not list(ast.iter_child_nodes(value))[1:]
+        if index >= self.floor or found.reads & self.tensors or (empty and self.setup_calls[name]):
             return False
         return not found.calls or bool(found.calls & self.setup_calls[name])
 

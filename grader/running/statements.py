@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from grader.admission.policy import SUBMISSION, compile_answer
+from grader.admission.sentences import NO_COMPLEX, Refused
 from grader.running.describe import describe_exception
 from grader.running.protocol import Failure
 
@@ -21,7 +22,10 @@ CASE = "<case>"
 
 
 class Float64Islands(TorchFunctionMode):
-    """Reads float32 as float64: a right answer that says `.float()` must not lose its ten digits."""
+    """Reads float32 as float64: a right answer that says `.float()` must not lose its ten digits.
+
+    Makes no complex tensor, for a step along the imaginary axis differentiates any function.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -34,8 +38,11 @@ class Float64Islands(TorchFunctionMode):
         if any(value is torch.float32 for value in args):
             args = tuple(torch.float64 if value is torch.float32 else value for value in args)
         result = func(*args, **kwargs)
-        if isinstance(result, Tensor) and result.dtype is torch.float32 and func in _FROM_OUTSIDE:
-            return result.double()
+        if isinstance(result, Tensor):
+            if result.is_complex():
+                raise Refused(NO_COMPLEX)
+            if result.dtype is torch.float32 and func in _FROM_OUTSIDE:
+                return result.double()
         return result
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grader.syntax.scopes import (
     FUNCTIONS,
     argument_names,
     assigned_names,
+    declared_global,
     field_name,
     functions_in,
     local_names,
@@ -21,6 +22,9 @@ _MUTATING_METHODS = frozenset(
     "append appendleft extend extendleft insert update setdefault pop popleft popitem clear remove rotate sort reverse "
     "add discard subtract move_to_end apply load_state_dict close".split()
 )
+_MODULES = frozenset({"torch", "nn", "init"})
+"""What has functions that change their first argument: `nn.init.zeros_(w)`."""
+
 _ALWAYS_MUTATING = frozenset({"send"})
 _FIRST_ARGUMENT_MUTATORS = frozenset(
     "at put copyto place putmask setattr next heapify heappush heappop insort shuffle".split()
@@ -50,11 +54,15 @@ SELF = "self"
 
 @dataclass
 class Changes:
-    """What calls of the functions of a file change in place: their arguments, by position and by name, and names of
-    the file. `SELF` among arguments says that a method changes the object it belongs to."""
+    """What calls of the functions of a file change: their arguments, by position and by name, and names of the file.
+
+    `SELF` among arguments says that a method changes the object it belongs to. `objects` are the names that hold
+    instances of the file's classes, or what was made of them.
+    """
 
     arguments: dict[str, set[int | str]] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
+    objects: set[str] = field(default_factory=set)
 
 
 class _Collector(ast.NodeVisitor):
@@ -65,6 +73,8 @@ class _Collector(ast.NodeVisitor):
         self.effects = Effects()
         self.mutated_arguments = changes.arguments
         self.changed_names = changes.names
+        called = set().union(*(changes.arguments.get(name, ()) for name in ("__call__", "forward")))
+        self.changed_by_call = changes.objects if SELF in called else set()
         self.hidden: list[set[str]] = []
         self.assigned: list[set[str]] = []
         self.statement_call: ast.expr | None = None
@@ -144,6 +154,9 @@ class _Collector(ast.NodeVisitor):
     def _visit_place(self, node: ast.Attribute | ast.Subscript) -> None:
         if (name := field_name(node)) is not None:
             self.effects.fields.add(name)
+        if name == "grad" and isinstance(node.value, ast.Name):  # h.grad = ... leaves h itself alone
+            grad = f"{node.value.id}.grad"
+            (self._read if isinstance(node.ctx, ast.Load) else self._write)(grad)
         if not isinstance(node.ctx, ast.Load):
             root = root_name(node)
             self._mutate(root)
@@ -161,7 +174,7 @@ class _Collector(ast.NodeVisitor):
         if called is not None:
             self.effects.calls.add(called)
         mutated: set[int | str] = set(self.mutated_arguments.get(called or "", ()))
-        if called in _FIRST_ARGUMENT_MUTATORS:
+        if called in _FIRST_ARGUMENT_MUTATORS or (root in _MODULES and called is not None and called.endswith("_")):
             mutated.add(0)
         if isinstance(function, ast.Attribute):
             in_place = function.attr.endswith("_") and not function.attr.startswith("_")
@@ -172,6 +185,8 @@ class _Collector(ast.NodeVisitor):
                 held = [root] if root is not None else _names_below(function.value)
                 for name in held:
                     self._mutate(name)
+        elif isinstance(function, ast.Name) and function.id in self.changed_by_call:
+            self._mutate(function.id)
         for name in self.changed_names.get(called or "", ()):
             self._mutate(name)
             self._read(name)
@@ -252,7 +267,7 @@ def statement_effects(node: ast.stmt, changes: Changes | None = None) -> Effects
     return effects
 
 
-def changes_of(body: Iterable[ast.stmt]) -> Changes:
+def changes_of(body: Sequence[ast.stmt]) -> Changes:
     """What calls of the functions in `body` change in place."""
     found = Changes()
     for function in functions_in(body):
@@ -267,6 +282,14 @@ def changes_of(body: Iterable[ast.stmt]) -> Changes:
         listed |= changed & {*names, SELF, *(argument.arg for argument in function.args.kwonlyargs)}
         if listed:
             found.arguments[function.name] = listed
-        if outside := collector.effects.mutates - local_names(function):
+        changed = collector.effects.mutates | (collector.effects.writes & declared_global(function))
+        if outside := changed - local_names(function):
             found.names[function.name] = outside
+    classes = {node.name for node in body if isinstance(node, ast.ClassDef)}
+    for node in (leaf for statement in body if classes for leaf in ast.walk(statement)):
+        if isinstance(node, (ast.Assign, ast.For)):
+            source = node.value if isinstance(node, ast.Assign) else node.iter
+            if not isinstance(source, ast.Attribute) and (classes | found.objects) & set(_names_below(source)):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                found.objects |= {leaf.id for t in targets for leaf in ast.walk(t) if isinstance(leaf, ast.Name)}
     return found

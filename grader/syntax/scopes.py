@@ -81,13 +81,15 @@ def assigned_names(node: ast.AST) -> set[str]:
 def local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     """A function's own names: its arguments and what it assigns, less what it declares global."""
     names = argument_names(function.args)
-    declared: set[str] = set()
     for child in function.body:
         names |= assigned_names(child)
-        for leaf in ast.walk(child):
-            if isinstance(leaf, (ast.Global, ast.Nonlocal)):
-                declared.update(leaf.names)
-    return names - declared
+    return names - declared_global(function)
+
+
+def declared_global(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The names that a function takes from outside to give them a value."""
+    declared = (leaf for leaf in ast.walk(function) if isinstance(leaf, (ast.Global, ast.Nonlocal)))
+    return {name for leaf in declared for name in leaf.names}
 
 
 def argument_names(arguments: ast.arguments) -> set[str]:

@@ -56,7 +56,7 @@ class Range:
     def __init__(self, mode: str, level: str = "basic") -> None:
         self.mode, self.level = mode, level
         self.folder = Path(tempfile.mkdtemp(prefix="dojo-"))
-        self.secret = f"secret-{secrets.token_hex(8)}"
+        self.secret = f"secret {secrets.token_hex(8)}"  # never a line of Python, which a report would take otherwise
         self.canaries = self.folder / "canary"
         self.listeners = [
             socket.create_server(("127.0.0.1", 0)),

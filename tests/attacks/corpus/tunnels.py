@@ -23,6 +23,13 @@ _MEMORY = '{"shape": (1,), "typestr": "<f8", "data": (id(h), True), "version": 3
 """What numpy takes for an array at an address of this process's memory."""
 
 
+_BY_COMPLEX_STEP = """
+found = torch.tanh(hpreact + 1e-20 * unit).tolist()
+slope = torch.tensor([[float(str(z).strip("()j").rsplit("+", 1)[1]) for z in row] for row in found])
+dhpreact = slope / 1e-20 * dh
+"""
+
+
 def _tunnel(
     name: str,
     title: str,
@@ -31,8 +38,15 @@ def _tunnel(
     *,
     guards: Result = STOPPED,
     tensor: str = "h",
+    varies: bool = False,
 ) -> Attack:
-    return Attack(f"tunnel-{name}", title, lines, guards=guards, sandbox=sandbox, tensor=tensor)
+    return Attack(f"tunnel-{name}", title, lines, guards=guards, sandbox=sandbox, tensor=tensor, varies=varies)
+
+
+def _step(name: str, title: str, unit: str) -> Attack:
+    """The complex step, which differentiates without autograd, with an imaginary unit that `unit` comes by."""
+    lines = f"{unit}{_BY_COMPLEX_STEP}"
+    return Attack(f"tunnel-{name}", title, lines, tensor="hpreact")
 
 
 ATTACKS = (
@@ -122,8 +136,9 @@ def act():
     return torch.zeros_like(h)
 dh = act()
 """,
-        (HARMLESS, HARMLESS, HARMLESS),
+        (OPEN, HARMLESS, HARMLESS),
         guards=HARMLESS,
+        varies=True,
     ),
     _tunnel(
         "forward-line",
@@ -258,23 +273,76 @@ dh = act()
 """,
         (OPEN, HARMLESS, HARMLESS),
     ),
+    _step("complex-step", "the complex step, which differentiates without autograd", "unit = 1j"),
     _tunnel(
-        "complex-step",
-        "the complex step, which differentiates without autograd",
-        """
-dhpreact = torch.tanh(hpreact + 1e-20j).imag / 1e-20 * dh
-""",
+        "complex-numpy",
+        "the complex step in numpy",
+        "dhpreact = torch.from_numpy(np.tanh(hpreact.numpy() + 1e-20j).imag) / 1e-20 * dh",
         (OPEN, OPEN, OPEN),
         tensor="hpreact",
     ),
-    _tunnel(
+    _step(
         "complex-power",
-        "the same, with an imaginary unit out of a power of a negative number",
+        "an imaginary unit out of a power of a negative number",
+        "unit = (np.array([-1.0], dtype=object) ** 0.5).item()",
+    ),
+    _step(
+        "complex-reduce",
+        "one out of a power that numpy reduces, of a number larger than its own",
+        "unit = np.power.reduce([-(10**40), 0.5]) / 1e20",
+    ),
+    _step(
+        "complex-super",
+        "one out of a power that `super()` has",
+        "class Root(float):\n    def root(self):\n        return super().__pow__(0.5)\nunit = Root(-1.0).root()",
+    ),
+    _step(
+        "complex-in-place",
+        "one out of a power in place, in an array of Python's numbers",
         """
-unit = np.array([-1.0], dtype=object) ** 0.5
-dhpreact = torch.tanh(hpreact + 1e-20 * unit.item()).imag / 1e-20 * dh
+class Any:
+    def __radd__(self, other):
+        return -(10**40)
+root = np.arange(1) + Any()
+try:
+    np.power(root, 0.5, out=root)
+except Exception:
+    pass
+unit = root[0] / 1e20
 """,
-        (OPEN, OPEN, OPEN),
-        tensor="hpreact",
+    ),
+    _step(
+        "complex-pattern",
+        "one out of an array's method, which a pattern takes by itself",
+        """
+match h.numpy():
+    case np.ndarray(astype=cast):
+        root = torch.from_numpy(cast("c16"))
+unit = torch.sqrt(-root / root).tolist()[0][0]
+""",
+    ),
+    _tunnel(
+        "pattern-format",
+        "`str.format`, which reads attributes by name, taken by a pattern",
+        """
+def act():
+    match "{0.__globals__}":
+        case str(format=show):
+            raise ValueError(show(F.softmax))
+dh = act()
+""",
+        NOT_THERE,
+    ),
+    _tunnel(
+        "layer-and-class",
+        "a layer's own buffers, by a field of the same name in its class",
+        f"""
+class Layer(nn.Module):
+    _buffers = None
+layer = Layer()
+layer._buffers["__array_interface__"] = {_MEMORY}
+dh = torch.from_numpy(np.array(np.asarray(layer))).expand(h.shape)
+""",
+        (HARMLESS, HARMLESS, HARMLESS),
     ),
 )
