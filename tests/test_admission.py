@@ -393,6 +393,7 @@ DOORS = [
     "from abc import ABCMeta\ndh = ABCMeta('A', (), {'__array_interface__': {}})",
     "from abc import ABCMeta\nclass A(ABCMeta):\n    pass\ndh = A('B', (), {})",
     "class A:\n    pass\nclass B(A, metaclass=A):\n    pass\ndh = B",
+    "from enum import Enum\nclass A(Enum):\n    X = 1\ndh = A._new_member_(nn.Tanh)",
     "dh = nn.ParameterDict({'__array_interface__': {}})",
     "import sys\ndh = sys._getframe()",
     "import re\ndh = re.sys",
@@ -474,6 +475,66 @@ def test_each_door_is_refused_with_a_sentence(text: str) -> None:
     assert refused.value.mistake in ("autograd", "not-admitted")
     assert re.fullmatch(r"[A-Z`].*[.)]", said)
     assert len(said) < 130
+
+
+def test_no_layer_stands_for_what_torch_asks_of_an_object(grade_text: Grade) -> None:
+    layer = "from collections import OrderedDict\nclass Back(nn.Module):\n    def forward(self, *_):\n"
+    layer += "        return dlogits @ W2.T\nnet = nn.Sequential(OrderedDict([({name!r}, Back())]))\n"
+    right, wrong = (
+        layer.format(name="back") + "dh = net.back()",
+        layer.format(name="__torch_function__") + "dh = torch.sum(net)",
+    )
+    assert verdicts(grade_text, right)["h"].status == "pass"
+    assert verdicts(grade_text, wrong)["h"].status == "error"
+
+
+READS = {
+    "open": "open(path).read().splitlines()",
+    "lines of a file": "[line.strip() for line in open(path, 'r', encoding='utf-8')]",
+    "readlines": "[line.rstrip('\\n') for line in open(path).readlines()]",
+    "Path": "__import__('pathlib').Path(path).read_text().splitlines()",
+    "numpy": "np.loadtxt(path, dtype=str).tolist()",
+    "pandas": "pd.read_csv(path, header=None)[0].tolist()",
+    "urllib": "urllib.request.urlopen('https://example.org/' + path).read().decode('utf-8').splitlines()",
+    "requests": "requests.get('https://example.org/' + path).text.splitlines()",
+}
+READER = """
+import os, pathlib, urllib.request, requests
+import pandas as pd
+from helpers import cmp, plot
+class Tokenizer:
+    def __init__(self, path):
+        if not os.path.exists(path):
+            urllib.request.urlretrieve('https://example.org/' + path, path)
+        self.lines = LINES
+        self.chars = ['.'] + sorted(set(''.join(self.lines)))
+    def __len__(self):
+        return len(self.chars)
+    def encode(self, s):
+        return [self.chars.index(c) for c in s]
+tok = Tokenizer('names.txt')
+V = len(tok)
+first = torch.tensor(tok.encode('ab'))
+dlogprobs = -F.one_hot(Yb, num_classes=V).to(logprobs.dtype) / n + 0 * first.sum()
+"""
+
+
+@pytest.mark.parametrize("way", READS)
+def test_an_answer_that_reads_the_data_itself_is_given_the_lesson_s(way: str, grade_text: Grade) -> None:
+    text = READER.replace("LINES", READS[way].replace("__import__('pathlib')", "pathlib"))
+    verdict = verdicts(grade_text, text)["logprobs"]
+    assert (verdict.status, verdict.message) == ("pass", "")
+
+
+def test_a_file_that_is_not_the_data_is_refused_and_a_module_that_is_not_there_named(grade_text: Grade) -> None:
+    for line in (
+        "k = open('marks.json').read()",
+        "k = open('names.txt', 'w')",
+        "from pathlib import Path\nk = Path('x').read_text()",
+    ):
+        assert verdicts(grade_text, f"{line}\ndh = len(k) * dlogits @ W2.T")["h"].status == "forbidden"
+    verdict = verdicts(grade_text, "from helpers import k\ndh = k * dlogits @ W2.T")["h"]
+    assert "`helpers` is not there where an answer is graded" in verdict.message
 
 
 AUTOGRAD = [

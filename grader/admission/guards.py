@@ -248,8 +248,9 @@ def _owner(classes: Iterable[type], name: str) -> type | None:
 
 def _is_given(owner: type, name: str) -> bool:
     """Whether `owner`, which has `name`, is the submission's own, or admits it."""
+    of_enums = issubclass(type(owner), enum.EnumMeta) and name.startswith("_") and name.endswith("_")
     own = owner in own_classes and (not policy.is_inner(name) or name in names.MAGIC_METHODS)
-    return own or name in _fields_of(owner)
+    return (own and not of_enums) or name in _fields_of(owner)
 
 
 def _above(value: Any, name: str) -> Any:
@@ -446,6 +447,19 @@ _SPECIAL: dict[type, dict[str, Callable[[Any], Any] | None]] = {
     nn.Module: {"register_buffer": _register_buffer},
 }
 _OPEN = (Silent, ProgressStandIn)
+
+
+def _layer_getattr(layer: nn.Module, name: str, found: Callable[[nn.Module, str], Any] = nn.Module.__getattr__) -> Any:
+    """A layer's own layers by name, but none for a name that torch and numpy trust, such as `__torch_function__`."""
+    if policy.is_inner(name):
+        raise AttributeError(name)
+    return found(layer, name)
+
+
+def keep_layers_in() -> None:
+    """Let no layer of this process stand for what libraries ask of an object."""
+    nn.Module.__getattr__ = _layer_getattr  # type: ignore[method-assign]
+
 
 # ---- Classes, patterns, powers ----
 

@@ -80,7 +80,7 @@ class DataFile(Silent):
     def __getitem__(self, key: object) -> DataFile:
         return self
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._lines)
 
     def __enter__(self) -> DataFile:

@@ -255,7 +255,7 @@ _BARS = {"tqdm": ProgressStandIn, "trange": ProgressStandIn.trange}
 
 def _silent(path: str) -> Silent:
     """What draws or reports, but for its progress bars and what reads data: `from tqdm.auto import tqdm`."""
-    members = _BARS if path.startswith("tqdm") else lesson_data.MEMBERS.get(path, {})
+    members: Mapping[str, Any] = _BARS if path.startswith("tqdm") else lesson_data.MEMBERS.get(path, {})
     kind = type("Silent", (Silent,), {name: staticmethod(member) for name, member in members.items()})
     made: Silent = kind()
     return made

@@ -194,9 +194,11 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
     try:
         with uncollected():  # all that is loaded here once is shared by every worker
             import grader.running.worker
+            from grader.admission.guards import keep_layers_in
             from grader.running.no_autograd import take_out_autograd
 
             take_out_autograd()
+            keep_layers_in()
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             confinement = _Confinement(terms)
