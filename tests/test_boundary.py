@@ -44,6 +44,8 @@ STRANGE = {
     "ex2_h\ufffe.py": "dlogits = h\n",
     "ex2_i.py": "dlogits = " + "-" * 20_000 + "h\n",
     "ex2_j.py": "\0",
+    "ex2_k.py": "dlogits = h\x0c\n\x0b",
+    "ex2_l.ipynb": cells("\r", "a\rdlogits = h"),
 }
 
 
@@ -86,6 +88,7 @@ def test_a_right_answer_is_graded_beside_any_file(kind: str, folder: Path) -> No
     assert "Traceback" not in ran.stderr
     assert "ex2_e.py: the file is empty" in ran.stderr
     assert "ex2_a.py: the grader itself broke on this file (ValueError" in ran.stderr
+    assert ran.stderr.count("the grader itself broke") == 1
     told = {"nbgrader": ",ann,", "github": "Points 1/", "classroom50": '"score": 1,'}
     expected = told.get(kind, "ex2_z.py")
     assert "".join(expected.split()) in "".join(ran.stdout.split())  # a long path is wrapped, and the rest indented

@@ -225,7 +225,7 @@ def _notebook_cells(path: Path, text: str) -> list[Cell]:
 
 
 def _parse_cell(cell: Cell) -> tuple[ast.Module, Cell, list[BadLine]]:
-    text, bad = cell.text, []
+    text, bad = cell.text.replace("\r\n", "\n").replace("\r", "\n"), []  # as Python counts its lines
     if _FOREIGN_CELL.match(text.lstrip()):
         text = "\n" * text.count("\n")
     lines = text.split("\n")
@@ -258,7 +258,7 @@ def _bad_line_index(error: Exception, lines: list[str]) -> int:
     while index > 0 and not lines[index].strip():
         index -= 1
     if not lines[index].strip():
-        index = next(i for i, line in enumerate(lines) if line.strip())
+        index = next((i for i, line in enumerate(lines) if line.strip()), index)
     return index
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ from tests.attacks.corpus import ATTACKS, TOPICS
 from tests.attacks.harness import REPOSITORY, Outcome, Range
 
 PAGE = REPOSITORY / "docs" / "attacks.md"
+MODES = ("guarded", "free")
 _MARKS: dict[Result, str] = {"stopped": "stopped", "harmless": "harmless", "not stopped": "**not stopped**"}
 
 _INTRODUCTION = """\
@@ -30,47 +32,51 @@ one killed, whether the limit was kept, whether the report carries control chara
 submission gets the same report as ever, byte for byte.
 
 *stopped*: refused, cut off or failed. *harmless*: it ran to its end and gained nothing. *not stopped*: it reached its
-goal. The table is for Linux and a grader that runs as root, the worst case; `partial` is Landlock alone.
+goal. The run was on Linux, by a grader that runs as root, the worst case; `partial` is Landlock alone.
 """
+
+
+Seen = dict[tuple[str, str, str], Result]
+"""What became of each attack, by its id, the mode and the isolation level."""
 
 
 def main() -> None:
     """Run all modes that this machine offers; exit 1 where an attack does not end as its data say."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mode", choices=("guarded", "free"), help="one of them; all by default")
+    parser.add_argument("--mode", choices=MODES, help="one of them; all by default")
     parser.add_argument("--level", choices=ISOLATION_LEVELS, help="one level; all that the machine has by default")
     parser.add_argument("--only", default="", help="attacks whose id contains this; writes no tables")
     asked = parser.parse_args()
     chosen = [attack for attack in ATTACKS if asked.only in attack.id]
-    wrong = 0
-    for mode, level in configurations():
-        if asked.mode in (None, mode) and asked.level in (None, level):
-            wrong += run(mode, level, chosen)
-    if not asked.only:
-        write_atomically(PAGE, page())
+    here = ISOLATION_LEVELS[: ISOLATION_LEVELS.index(highest_isolation()) + 1]
+    seen: Seen = {}
+    for mode in MODES if asked.mode is None else (asked.mode,):
+        for level in here if asked.level is None else (asked.level,):
+            seen |= run(mode, level, chosen)
+    if len(seen) == len(ATTACKS) * len(MODES) * len(ISOLATION_LEVELS):
+        write_atomically(PAGE, page(seen))
         print(f"written: {PAGE.name}")
-    sys.exit(1 if wrong else 0)
+    sys.exit(1 if deviating(seen) else 0)
 
 
-def configurations() -> list[tuple[str, str]]:
-    """The ways and the levels that can be tried here."""
-    levels = ISOLATION_LEVELS[: ISOLATION_LEVELS.index(highest_isolation()) + 1]
-    return [(mode, level) for mode in ("guarded", "free") for level in levels]
-
-
-def run(mode: str, level: str, attacks: list[Attack]) -> int:
-    """Meet the attacks and print what is not as it must be; how many that are."""
-    start, wrong, counted = time.monotonic(), 0, Counter[str]()
-    words = f"{mode}, {level}"
+def run(mode: str, level: str, attacks: list[Attack]) -> Seen:
+    """Meet the attacks, print what is not as it must be and how many ended how; what became of each."""
+    start = time.monotonic()
+    seen: Seen = {}
     with Range(mode, level) as place:
         for attack, outcome in zip(attacks, place.meet(attacks), strict=True):
-            counted[outcome.result] += 1
+            seen[attack.id, mode, level] = outcome.result
             if not fits(attack, mode, level, outcome.result):
-                wrong += 1
                 print(f"  {described(attack, mode, level, outcome)}", flush=True)
-    figures = ", ".join(f"{number} {result}" for result, number in sorted(counted.items()))
-    print(f"{words}: {figures}; {wrong} not as expected; {time.monotonic() - start:.0f} s", flush=True)
-    return wrong
+    print(f"{mode}, {level}: {_figures(seen, mode, level)}; {len(deviating(seen))} not as expected; ", end="")
+    print(f"{time.monotonic() - start:.0f} s", flush=True)
+    return seen
+
+
+def deviating(seen: Seen) -> list[tuple[str, str, str]]:
+    """What did not end as the attacks' data say."""
+    attacks = {attack.id: attack for attack in ATTACKS}
+    return [key for key, result in seen.items() if not fits(attacks[key[0]], key[1], key[2], result)]
 
 
 def described(attack: Attack, mode: str, level: str, outcome: Outcome) -> str:
@@ -80,20 +86,34 @@ def described(attack: Attack, mode: str, level: str, outcome: Outcome) -> str:
     return f"{attack.id}: {outcome.result}, expected {wanted} ({seen[:300]!r}, {outcome.seconds} s)"
 
 
-def page() -> str:
-    """The whole of docs/attacks.md, made from the corpus."""
-    return "\n".join([*_head(), *_holes(), *_table(), ""])
+def page(seen: Seen) -> str:
+    """The whole of docs/attacks.md, made from what one run saw."""
+    return "\n".join([*_head(seen), *_holes(), *_table(seen), ""])
 
 
-def _head() -> Iterator[str]:
+def read(text: str) -> Seen:
+    """What the table of such a page says."""
+    results = {mark: result for result, mark in _MARKS.items()}
+    seen: Seen = {}
+    for row in re.findall(r"^\| `([^`]+)` \| .* \| (.*) \| (.*) \| (.*) \| (.*) \|$", text, re.MULTILINE):
+        guarded = row[1].split(" / ")
+        marks = [*(guarded if len(guarded) > 1 else guarded * len(ISOLATION_LEVELS)), *row[2:]]
+        keys = [(row[0], mode, level) for mode in MODES for level in ISOLATION_LEVELS]
+        seen |= {key: results[mark] for key, mark in zip(keys, marks, strict=True)}
+    return seen
+
+
+def _head(seen: Seen) -> Iterator[str]:
     yield _INTRODUCTION
-    yield f"- {len(ATTACKS)} attacks, guarded: {_figures('guarded', 'basic')}."
-    yield from (f"- The sandbox alone on `{level}`: {_figures('free', level)}." for level in ISOLATION_LEVELS)
+    yield f"{len(ATTACKS)} attacks, and what the run that wrote this page saw:"
+    yield ""
+    for mode, words in zip(MODES, ("Guarded", "The sandbox alone"), strict=True):
+        yield from (f"- {words} on `{level}`: {_figures(seen, mode, level)}." for level in ISOLATION_LEVELS)
     yield ""
 
 
-def _figures(mode: str, level: str) -> str:
-    found = Counter(expected(attack, mode, level) for attack in ATTACKS)
+def _figures(seen: Seen, mode: str, level: str) -> str:
+    found = Counter(result for (_, *where), result in seen.items() if where == [mode, level])
     return ", ".join(f"{found[result]} {result}" for result in (STOPPED, HARMLESS, OPEN))
 
 
@@ -107,13 +127,14 @@ def _holes() -> Iterator[str]:
     yield ""
 
 
-def _table() -> Iterator[str]:
+def _table(seen: Seen) -> Iterator[str]:
     yield "| attack | | guarded | free: basic | partial | full |"
     yield "|---|---|---|---|---|---|"
     for topic, attacks in TOPICS.items():
         yield f"| **{topic}** | | | | | |"
         for attack in attacks:
-            marks = (_MARKS[expected(attack, "guarded", "basic")], *(_MARKS[result] for result in attack.sandbox))
+            guarded, free = ([_MARKS[seen[attack.id, mode, level]] for level in ISOLATION_LEVELS] for mode in MODES)
+            marks = (guarded[0] if len(set(guarded)) == 1 else " / ".join(guarded), *free)
             yield f"| `{attack.id}` | {attack.title} | " + " | ".join(marks) + " |"
 
 
