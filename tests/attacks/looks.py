@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from grader.classroom.feedback import Feedback, _chapter
+from grader.classroom.statistics import Student
 from grader.cli.main import _complain
 from grader.integrations.formats import FORMATS
 from grader.report.records import Report, SubmissionReport
@@ -39,7 +40,9 @@ def rendered(reports: list[SubmissionReport]) -> dict[str, str]:
 
 def _feedback(graded: list[dict[str, Any]]) -> str:
     """The page that a person gets back, as the classroom writes it."""
-    told = Feedback("mallory", "An assignment", 0, 1, 0, "", [], [], [_chapter(one, 0, 1, None) for one in graded])
+    student = Student("mallory", "mallory", "", "graded", "", 0.0)
+    chapters = [_chapter(one, student, 1, None) for one in graded]
+    told = Feedback("mallory", "An assignment", 0, 1, 0, "", [], [], chapters)
     return environment().get_template("feedback.html").render(told=told, states=STATES, pieces=pieces)
 
 
