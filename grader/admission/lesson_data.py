@@ -50,6 +50,7 @@ class Text(str):
     __slots__ = ()
 
     def decode(self, *_: object, **__: object) -> Text:
+        """Itself: it is text already."""
         return self
 
 
@@ -62,14 +63,17 @@ class DataFile(Silent):
         self.text = self.content = Text(text)
 
     def read(self, *_: object) -> Text:
+        """All of it."""
         return self.text
 
     read_text = read_bytes = read
 
     def readlines(self) -> list[str]:
+        """Its lines, each with its end."""
         return list(self._lines)
 
     def tolist(self) -> list[str]:
+        """Its lines, as those of a table's column."""
         return self.text.splitlines()
 
     to_list = tolist
@@ -100,6 +104,7 @@ class DataPath:
         return str(self._path)
 
     def exists(self) -> bool:
+        """True, so that nothing is fetched."""
         return True
 
     is_file = is_dir = exists
@@ -108,9 +113,11 @@ class DataPath:
         """Makes nothing."""
 
     def open(self, mode: str = "r", *_: object, **__: object) -> DataFile:
+        """As `opened`."""
         return opened(self, mode)
 
     def read_text(self, *_: object, **__: object) -> Text:
+        """All of the data."""
         return opened(self).text
 
     read_bytes = read_text
