@@ -152,6 +152,7 @@ MATH = _words(
 MODULES: Mapping[str, frozenset[str]] = {
     "torch": TORCH,
     "torch.linalg": _words("norm vector_norm matrix_norm multi_dot matmul inv solve det vecdot diagonal"),
+    "torch.testing": frozenset(),
     "torch.special": _words("expit softmax log_softmax logsumexp xlogy"),
     "torch.random": _words("manual_seed"),
     "torch.func": _words("vmap"),
@@ -170,6 +171,7 @@ MODULES: Mapping[str, frozenset[str]] = {
     "numpy.random": _words(
         "seed rand randn randint random normal uniform permutation shuffle choice default_rng RandomState"
     ),
+    "numpy.testing": frozenset(),
     "math": MATH,
     "random": _words("seed random randint randrange choice choices shuffle sample uniform gauss normalvariate Random"),
     "itertools": _words(
@@ -229,11 +231,13 @@ SILENT = _words(
 SILENT_MEMBERS: Mapping[str, frozenset[str]] = {
     "torch": _words(
         "set_printoptions set_num_threads set_default_dtype set_default_device set_float32_matmul_precision",
-        "use_deterministic_algorithms set_flush_denormal testing",
+        "use_deterministic_algorithms set_flush_denormal",
     ),
     "torch.cuda": _words("empty_cache synchronize manual_seed manual_seed_all"),
     "torch.backends": _words("cudnn"),
-    "numpy": _words("set_printoptions seterr testing"),
+    "torch.testing": _words("assert_close assert_allclose"),
+    "numpy": _words("set_printoptions seterr"),
+    "numpy.testing": _words("assert_allclose assert_almost_equal assert_array_almost_equal assert_array_equal"),
     "os": _words("environ getenv makedirs path"),
     "sys": _words("stdout stderr setrecursionlimit"),
 }
