@@ -238,7 +238,7 @@ SILENT_MEMBERS: Mapping[str, frozenset[str]] = {
     "torch.testing": _words("assert_close assert_allclose"),
     "numpy": _words("set_printoptions seterr"),
     "numpy.testing": _words("assert_allclose assert_almost_equal assert_array_almost_equal assert_array_equal"),
-    "os": _words("environ getenv makedirs path"),
+    "os": _words("environ getenv path"),
     "sys": _words("stdout stderr setrecursionlimit"),
 }
 """The same of modules that give other things as well: settings and checks that change no gradient."""

@@ -58,6 +58,7 @@ class Range:
         self.folder = Path(tempfile.mkdtemp(prefix="dojo-"))
         self.secret = f"secret {secrets.token_hex(8)}"  # never a line of Python, which a report would take otherwise
         self.canaries = self.folder / "canary"
+        (self.folder / "tmp").mkdir()
         self.listeners = [
             socket.create_server(("127.0.0.1", 0)),
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
@@ -143,7 +144,7 @@ class Range:
             self._end_runner()
         if printed := self._drain():
             harm.append(f"output: {printed[:200]!r} on the grader's own streams")
-        for kept in Path(tempfile.gettempdir()).glob("dojo-attack-kept-*"):
+        for kept in (self.folder / "tmp").glob("dojo-attack-kept-*"):
             kept.unlink()
         return harm
 
@@ -203,7 +204,12 @@ class Range:
         runner = subprocess.Popen(
             [sys.executable, "-m", "tests.attacks.runner", json.dumps(asked)],
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "DOJO_ATTACK_SECRET": self.secret},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(REPOSITORY),
+                "DOJO_ATTACK_SECRET": self.secret,
+                "TMPDIR": str(self.folder / "tmp"),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

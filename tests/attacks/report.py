@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from grader.base.files import write_atomically
 from grader.running.sandbox import ISOLATION_LEVELS, highest_isolation
@@ -49,10 +50,12 @@ def main() -> None:
     asked = parser.parse_args()
     chosen = [attack for attack in ATTACKS if asked.only in attack.id]
     here = ISOLATION_LEVELS[: ISOLATION_LEVELS.index(highest_isolation()) + 1]
+    modes = MODES if asked.mode is None else (asked.mode,)
+    ways = [(mode, level) for mode in modes for level in (here if asked.level is None else (asked.level,))]
     seen: Seen = {}
-    for mode in MODES if asked.mode is None else (asked.mode,):
-        for level in here if asked.level is None else (asked.level,):
-            seen |= run(mode, level, chosen)
+    with ThreadPoolExecutor(len(ways)) as pool:  # most of their time they wait
+        for found in pool.map(lambda way: run(*way, chosen), ways):
+            seen |= found
     if len(seen) == len(ATTACKS) * len(MODES) * len(ISOLATION_LEVELS):
         write_atomically(PAGE, page(seen))
         print(f"written: {PAGE.name}")
@@ -67,9 +70,9 @@ def run(mode: str, level: str, attacks: list[Attack]) -> Seen:
         for attack, outcome in zip(attacks, place.meet(attacks), strict=True):
             seen[attack.id, mode, level] = outcome.result
             if not fits(attack, mode, level, outcome.result):
-                print(f"  {described(attack, mode, level, outcome)}", flush=True)
-    print(f"{mode}, {level}: {_figures(seen, mode, level)}; {len(deviating(seen))} not as expected; ", end="")
-    print(f"{time.monotonic() - start:.0f} s", flush=True)
+                print(f"  {mode}, {level}: {described(attack, mode, level, outcome)}", flush=True)
+    told = f"{mode}, {level}: {_figures(seen, mode, level)}; {len(deviating(seen))} not as expected"
+    print(f"{told}; {time.monotonic() - start:.0f} s", flush=True)
     return seen
 
 
