@@ -56,7 +56,7 @@ class Range:
     def __init__(self, mode: str, level: str = "basic") -> None:
         self.mode, self.level = mode, level
         self.folder = Path(tempfile.mkdtemp(prefix="dojo-"))
-        self.secret = f"secret {secrets.token_hex(8)}"  # never a line of Python, which a report would take otherwise
+        self.secret = f"secret!{secrets.token_hex(8)}"  # one word, and never a line of Python
         self.canaries = self.folder / "canary"
         (self.folder / "tmp").mkdir()
         self.listeners = [

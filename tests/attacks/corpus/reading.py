@@ -136,6 +136,7 @@ dh = take()
 """,
         sandbox=(OPEN, STOPPED, STOPPED),
         seconds=20,
+        varies=True,  # a slow machine does not let it read so far in time
     ),
     Attack(
         "read-truth-later",

@@ -204,7 +204,7 @@ m = nn.Tanh()
 m._buffers["__array_interface__"] = {_MEMORY}
 dh = torch.from_numpy(np.array(np.asarray(m))).expand(h.shape)
 """,
-        (HARMLESS, HARMLESS, HARMLESS),
+        NOT_THERE,
     ),
     _tunnel(
         "interface-by-text",
@@ -230,7 +230,7 @@ both = Both()
 both.update({_MEMORY})
 dh = torch.from_numpy(np.array(np.asarray(nn.Sequential(OrderedDict([("__array_interface__", both)]))))).expand(h.shape)
 """,
-        (HARMLESS, HARMLESS, HARMLESS),
+        NOT_THERE,
     ),
     _tunnel(
         "equal-to-any",
@@ -343,6 +343,6 @@ layer = Layer()
 layer._buffers["__array_interface__"] = {_MEMORY}
 dh = torch.from_numpy(np.array(np.asarray(layer))).expand(h.shape)
 """,
-        (HARMLESS, HARMLESS, HARMLESS),
+        NOT_THERE,
     ),
 )
