@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.attacks.attack import HARMLESS, STOPPED, Attack
 
 NO_GAIN = (HARMLESS, HARMLESS, HARMLESS)
+NOT_MADE = (STOPPED, STOPPED, STOPPED)
+"""A worker's torch makes no complex tensor."""
+
 _RIGHT = "dlogits @ W2.T"
 
 
@@ -36,10 +39,21 @@ ATTACKS = (
         "a complex tensor whose real part is right",
         f"dh = torch.complex({_RIGHT}, torch.ones_like(h))",
         guards=STOPPED,
+        sandbox=NOT_MADE,
     ),
-    _odd("conjugate", "a view with the bit for conjugation", "dh = torch.complex(h, h).conj().imag", guards=STOPPED),
     _odd(
-        "negative-bit", "a view with the bit for minus", f"dh = torch.complex(h, {_RIGHT}).conj().imag", guards=STOPPED
+        "conjugate",
+        "a view with the bit for conjugation",
+        "dh = torch.complex(h, h).conj().imag",
+        guards=STOPPED,
+        sandbox=NOT_MADE,
+    ),
+    _odd(
+        "negative-bit",
+        "a view with the bit for minus",
+        f"dh = torch.complex(h, {_RIGHT}).conj().imag",
+        guards=STOPPED,
+        sandbox=NOT_MADE,
     ),
     _odd(
         "nested",
