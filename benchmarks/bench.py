@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import resource
+import select
 import subprocess
 import sys
 import tempfile
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, TextIO
+from typing import Any
 
 import click
 import torch
@@ -36,13 +39,18 @@ for step in range(max_steps):
     for p in parameters:
         p.grad = None
     loss.backward()
+{update}
+    losses.append(loss.item())
+"""
+"""The loop of a lesson, with its forward cell, autograd in place of the gradients, and one of these updates."""
+
+PLAIN = """
     lr = learning_rates[0] if step < max_steps / 2 else learning_rates[1]
     with torch.no_grad():
         for p in parameters:
             p.sub_(p.grad, alpha=lr)
-    losses.append(loss.item())
 """
-"""The solution's loop of exercise 4, with its forward cell and its update, and autograd in between."""
+OPTIMIZER = "    optimizer.step()"
 
 Task = Callable[[], object]
 
@@ -62,27 +70,36 @@ class Row:
     what: str
     wall: list[float]
     cpu: list[float]
-    target: float
+    target: float | None = None
     at_most: bool = True
     unit: str = ""
 
     @classmethod
-    def ratio(cls, what: str, over: list[Cost], under: list[Cost], target: float, at_most: bool = True) -> Row:
+    def ratio(
+        cls, what: str, over: list[Cost], under: list[Cost], target: float | None = None, at_most: bool = True
+    ) -> Row:
         """The cost of one task over that of another, round by round."""
         pairs = list(zip(over, under, strict=True))
         return cls(what, [a.wall / b.wall for a, b in pairs], [a.cpu / b.cpu for a, b in pairs], target, at_most)
 
+    @classmethod
+    def seconds(cls, what: str, spent: list[Cost], target: float | None = None) -> Row:
+        """What one task costs."""
+        return cls(what, [cost.wall for cost in spent], [cost.cpu for cost in spent], target, unit=" s")
+
     def cells(self) -> tuple[str, ...]:
         middle = median(self.wall)
-        met = middle <= self.target if self.at_most else middle >= self.target
-        return (
+        digits = 3 if self.unit else 2
+        known = (
             self.what,
-            f"{middle:.2f}{self.unit}",
-            f"{min(self.wall):.2f}-{max(self.wall):.2f}",
-            f"{median(self.cpu):.2f}{self.unit}",
-            f"{'<=' if self.at_most else '>='} {self.target:g}{self.unit}",
-            "met" if met else "missed",
+            f"{middle:.{digits}f}{self.unit}",
+            f"{min(self.wall):.{digits}f}-{max(self.wall):.{digits}f}",
+            f"{median(self.cpu):.{digits}f}{self.unit}",
         )
+        if self.target is None:
+            return (*known, "", "")
+        met = middle <= self.target if self.at_most else middle >= self.target
+        return (*known, f"{'<=' if self.at_most else '>='} {self.target:g}{self.unit}", "met" if met else "missed")
 
 
 def cost(task: Task) -> Cost:
@@ -104,27 +121,37 @@ def costs(tasks: Mapping[str, Task], rounds: int) -> dict[str, list[Cost]]:
     return {name: listed[1:] for name, listed in found.items()}
 
 
-def python(*arguments: str) -> None:
+def python(*arguments: str, folder: Path = ROOT) -> None:
     """Run a fresh Python to its end, its output thrown away. The run stops here where it fails."""
-    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL, env=environment)
     if done.returncode:
         sys.exit(f"python {' '.join(arguments)}: ended with {done.returncode}, so its time means nothing")
 
 
 def start_up(rounds: int) -> list[Row]:
-    """Whole commands, each in a process of its own, over the import of torch."""
+    """Whole commands, each in a process of its own: over the import of torch, and in seconds where none is loaded."""
     grade = partial(python, "-m", "grader", "grade", "--seed", "1")
-    found = costs(
-        {
-            "torch": partial(python, "-c", "import torch"),
-            "ex1": partial(grade, "solutions/makemore/ex1_atoms.py"),
-            "all": partial(grade, "solutions/"),
-        },
-        rounds,
-    )
+    quick = {"hint": ["hint"], "hint of a name": ["hint", "dprobs"], "--help": ["--help"], "--version": ["--version"]}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        python("-m", "grader", "init", ".", folder=folder)
+        found = costs(
+            {
+                "torch": partial(python, "-c", "import torch"),
+                "ex1": partial(grade, "solutions/makemore/ex1_atoms.py"),
+                "four": partial(grade, "solutions/makemore"),
+                "all": partial(grade, "solutions"),
+                **{what: partial(python, "-m", "grader", *words, folder=folder) for what, words in quick.items()},
+            },
+            rounds,
+        )
     return [
-        Row.ratio("grade ex1 / import torch", found["ex1"], found["torch"], 1.5),
-        Row.ratio("grade all four / import torch", found["all"], found["torch"], 2.5),
+        Row.ratio("grade makemore/ex1 / import torch", found["ex1"], found["torch"], 1.35),
+        Row.ratio("grade all four of makemore / import torch", found["four"], found["torch"], 1.6),
+        Row.ratio("grade every lesson / import torch", found["all"], found["torch"]),
+        Row.seconds("import torch", found["torch"]),
+        *(Row.seconds(f"dojo {what}", found[what], 0.12) for what in quick),
     ]
 
 
@@ -154,41 +181,68 @@ def of_each_lesson(rounds: int) -> Table:
 
 
 def save_to_verdict(rounds: int) -> list[Row]:
-    """Seconds from a save to the verdict that `dojo watch` prints, and that over a cold grading."""
-    source = find_exercise("makemore/ex1").path.read_text(encoding="utf-8")
-    seconds = []
+    """Seconds from a save to the verdict that `dojo watch` prints: every lesson, in one watched folder."""
+    spent: dict[str, list[float]] = {exercise.short_id: [] for exercise in all_exercises()}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ex1_atoms.py"
-        path.write_text(source, encoding="utf-8")
-        command = [sys.executable, "-u", "-m", "grader", "watch", str(path)]
-        environment = os.environ | {"XDG_CACHE_HOME": folder}
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as watching:
+        texts = {}
+        for exercise in all_exercises():
+            path = Path(folder) / "exercises" / f"{exercise.id}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            texts[path, exercise.short_id] = exercise.path.read_text(encoding="utf-8")
+            path.write_text(texts[path, exercise.short_id], encoding="utf-8")
+        command = [sys.executable, "-u", "-m", "grader", "watch", folder]
+        environment = os.environ | {"XDG_CACHE_HOME": folder, "PYTHONPATH": str(ROOT)}
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, env=environment) as watching:
             assert watching.stdout is not None
-            _read_until_graded(watching.stdout)
+            output = watching.stdout.fileno()
+            _read_until_graded(output)
             for number in range(rounds + 1):
-                saved = time.perf_counter()
-                path.write_text(f"# saved {number}\n{source}", encoding="utf-8")
-                _read_until_graded(watching.stdout)
-                seconds.append(time.perf_counter() - saved)
+                for (path, name), text in texts.items():
+                    saved = time.perf_counter()
+                    path.write_text(f"# saved {number}\n{text}", encoding="utf-8")
+                    graded = _read_until_graded(output)
+                    if number:
+                        spent[name].append(graded - saved)
             watching.terminate()
-        cold = [cost(partial(python, "-m", "grader", "grade", "--seed", "1", str(path))).wall for _ in seconds[1:]]
-    shares = [warm / whole for warm, whole in zip(seconds[1:], cold, strict=True)]
+    slowest = sorted(spent, key=lambda name: median(spent[name]))[-3:]
+    everyone = [median(found) for found in spent.values()]
     return [
-        Row("watch, from save to verdict on ex1", seconds[1:], seconds[1:], 0.2, unit=" s"),
-        Row("the same over a cold grading", shares, shares, 0.2),
+        Row("watch, from save to verdict: the median lesson", everyone, everyone, 0.1, unit=" s"),
+        *(Row(f"watch, from save to verdict: {name}", spent[name], spent[name], 0.1, unit=" s") for name in slowest),
     ]
 
 
-def _read_until_graded(lines: TextIO) -> None:
-    """Read what `dojo watch` prints up to the line that counts what is right."""
-    for line in lines:
-        if re.search(r"\d+ of \d+", line):
-            return
-    sys.exit("dojo watch ended before it graded")
+def notebook_cmp(rounds: int) -> list[Row]:
+    """Seconds of one `cmp` in a running notebook of exercise 1, over all of its gradients."""
+    exercise = find_exercise("makemore/ex1")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in exercise.code_cells("parameters", "setup", "forward", "backward"):
+        exec(cell.text, namespace)
+    for name in exercise.graded:
+        namespace[name].requires_grad_() if namespace[name].is_leaf else None
+    spent = []
+    with contextlib.redirect_stdout(io.StringIO()):
+        for _ in range(rounds + 1):
+            for name in exercise.graded:
+                spent.append(cost(partial(exec, f"cmp({name!r}, d{name}, {name})", namespace)))
+    return [Row.seconds("cmp, once", spent[len(exercise.graded) :], 0.03)]
+
+
+def _read_until_graded(output: int) -> float:
+    """Read what `dojo watch` prints up to a line that counts what is right; the moment of it, before all the rest."""
+    text, seen = "", None
+    while seen is None or select.select([output], [], [], 0.2)[0]:
+        more = os.read(output, 1 << 16).decode(errors="replace")
+        if not more:
+            sys.exit("dojo watch ended before it graded")
+        text += more
+        if seen is None and re.search(r"\d+ of \d+", text):
+            seen = time.perf_counter()
+    return seen
 
 
 def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False) -> tuple[Task, dict[str, Any]]:
-    """A loop over exercise 4's network from the start, and the names that it works on. Draws no progress bar.
+    """A loop over a lesson's network from the start, and the names that it works on. Draws no progress bar.
 
     Called again, it goes on from where it stands.
     """
@@ -199,20 +253,28 @@ def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False)
     if autograd:
         for p in namespace["parameters"]:
             p.requires_grad_()
+        optimizer = exercise.grading.run(namespace)["optimizer"]
+        namespace["optimizer"] = optimizer
         forward = "\n".join(cell.text for cell in exercise.code_cells("forward"))
-        text = AUTOGRAD_LOOP.format(forward=textwrap.indent(forward, "    "))
+        update = PLAIN if isinstance(optimizer, torch.optim.SGD) else OPTIMIZER
+        text = AUTOGRAD_LOOP.format(forward=textwrap.indent(forward, "    "), update=update)
     return partial(exec, compile(text, "autograd" if autograd else "by hand", "exec"), namespace), namespace
 
 
-def steps_per_second(rounds: int, steps: int) -> tuple[Row, str]:
-    """The loop by hand against the same loop by autograd, and a line that says whether they are the same."""
-    exercise = find_exercise("makemore/ex4")
-    by_hand, hand_names = training_loop(exercise, steps)
-    by_autograd, autograd_names = training_loop(exercise, steps, autograd=True)
-    found = costs({"hand": by_hand, "autograd": by_autograd}, rounds)
-    row = Row.ratio("ex4, steps/s: hand / autograd", found["autograd"], found["hand"], 1.4, at_most=False)
-    means = [sum(names["losses"]) / steps for names in (hand_names, autograd_names)]
-    return row, f"last {steps:,} losses of ex4, mean: {means[0]:.4f} by hand, {means[1]:.4f} by autograd"
+def steps_per_second(rounds: int, steps: int) -> tuple[list[Row], list[str]]:
+    """Each lesson's loop by hand against the same loop by autograd, and lines that say whether they are the same."""
+    rows, same = [], []
+    for exercise in (exercise for exercise in all_exercises() if exercise.is_training):
+        own = steps if exercise.number == "ex4" else steps // 5
+        by_hand, hand_names = training_loop(exercise, own)
+        by_autograd, autograd_names = training_loop(exercise, own, autograd=True)
+        found = costs({"hand": by_hand, "autograd": by_autograd}, rounds)
+        asked = 1.5 if exercise.short_id == "makemore/ex4" else None
+        what = f"{exercise.short_id}, steps/s: hand / autograd"
+        rows.append(Row.ratio(what, found["autograd"], found["hand"], asked, at_most=False))
+        means = [sum(names["losses"]) / len(names["losses"]) for names in (hand_names, autograd_names)]
+        same.append(f"losses of {exercise.short_id}, mean: {means[0]:.4f} by hand, {means[1]:.4f} by autograd")
+    return rows, same
 
 
 def recorded_step(rounds: int) -> list[Row]:
@@ -257,18 +319,19 @@ def main(rounds: int, steps: int, full: bool, lessons: bool) -> None:
     if lessons:
         Console(highlight=False).print(of_each_lesson(rounds))
         return
-    loop_row, same = steps_per_second(rounds, steps)
+    loop_rows, same = steps_per_second(rounds, steps)
     rows = [
         *start_up(rounds),
         *warm_grading(rounds),
         *save_to_verdict(rounds),
-        loop_row,
+        *notebook_cmp(rounds),
+        *loop_rows,
         *recorded_step(rounds),
         *([full_training()] if full else []),
     ]
     console = Console(highlight=False)
     console.print(table(rows))
-    console.print(f"\n{rounds} rounds, torch {torch.__version__}; {same}")
+    console.print("\n".join(["", *same, f"{rounds} rounds, torch {torch.__version__}"]))
 
 
 def _processor_seconds() -> float:

@@ -15,7 +15,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from grader.admission.admitted_names import MAGIC_METHODS, MODULES
 from grader.admission.sentences import NO_COMPLEX, Refused, an_inner_name, not_syntax
-from grader.syntax.scopes import nodes_below
+from grader.syntax.scopes import child_nodes, nodes_below
 
 SUBMISSION = "<submission>"
 """The file name of all code of a submission."""
@@ -41,16 +41,30 @@ def compile_answer(
         Refused: it has syntax or names that are not admitted.
         SyntaxError: it is no Python.
     """
-    tree: Any = ast.parse(text, mode=mode)
-    ast.increment_lineno(tree, line - 1)
+    tree: Any = ast.parse("\n" * (line - 1) + text, mode=mode)
+    if line < 1:
+        ast.increment_lineno(tree, line - 1)
     if guarded:
         _refuse_inner_names(tree)
     if rewrite is not None:
         rewrite(tree)
     if guarded:
-        tree = ast.fix_missing_locations(_Policy().visit(tree))
+        tree = _Policy().visit(tree)
+        _locate(tree)
     code: CodeType = compile(tree, filename, mode)
     return code
+
+
+def _locate(tree: ast.AST) -> None:
+    """As `ast.fix_missing_locations`, in a third of its time."""
+    waiting = [(tree, tree)]
+    while waiting:
+        node, above = waiting.pop()
+        if node._attributes:
+            if not hasattr(node, "lineno"):
+                ast.copy_location(node, above)
+            above = node
+        waiting += [(child, above) for child in child_nodes(node)]
 
 
 def is_inner(name: str) -> bool:

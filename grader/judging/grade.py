@@ -112,24 +112,30 @@ class Grader:
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
         unreadable = any(e.found is not None and e.found.status == "error" for e in known.values())
         report.attempted = bool(plan.attempts) or unreadable
+        judged: dict[str, tuple[Evidence, Verdict]] = {}
         if plan.steps or plan.definitions:
             judge = Judge(self.launcher, plan, self.truths, limits.seconds, guarded=self.settings.guarded)
             try:
                 if plan.steps:
-                    self._run(judge, known)
+                    judged = self._run(judge, known)
                     self._note_forward(judge, plan, report)
                     self._note_cautions(part, plan, report)
                 self._run_cases(judge, known)
             finally:
                 judge.close()
-        report.verdicts = [verdict_of(evidence) for evidence in known.values()]
+        report.verdicts = [
+            judged[name][1] if name in judged and judged[name][0] is evidence else verdict_of(evidence)
+            for name, evidence in known.items()
+        ]
         return report
 
     def _grade_loop(self, part: Part, report: SubmissionReport, limits: Limits) -> None:
         """Fill `report` with a verdict for the loss and for each parameter, whose values after a step are judged."""
         from grader.judging.loop_grade import evidence_of_loop  # only one exercise of four has a loop
 
-        known, first, report.attempted = evidence_of_loop(part, self.launcher, replace(self.settings, limits=limits))
+        known, first, report.attempted = evidence_of_loop(
+            part, self.launcher, self.truths, replace(self.settings, limits=limits)
+        )
         if first is not None:
             step, report.look_at = first
             said = f"step {step} is the first that is wrong, and in it {report.look_at} is nearest to the loss."
@@ -154,10 +160,10 @@ class Grader:
             luck = Finding("wrong", _ONE_HOT, "one-hot-classes", Place.of(*plan.unsized_one_hot[name]))
         return replace(evidence, statement=plan.statements[attempt.writers[-1]], luck=luck)
 
-    def _run(self, judge: Judge, known: dict[str, Evidence]) -> None:
-        """Add to what is known of each gradient what its answer gives in every trial."""
+    def _run(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, tuple[Evidence, Verdict]]:
+        """Add to what is known of each gradient what its answer gives in every trial; the verdicts so far."""
         plan, exercise = judge.plan, judge.plan.exercise
-        decisive, (answers, truth), probe, sizes = judge.run(
+        decisive, (answers, truth), probe, sizes = judge.run_at_once(
             trials_of(exercise, self.settings.seed, self.settings.device)
         )
         shown = answers, self.truths.of_real_backward(exercise, truth.trial)
@@ -180,8 +186,9 @@ class Grader:
                 remark=repeated_atoms(plan, name) if seen.right else "",
             )
         verdicts = self._with_lasting_figures(judge, known)
+        judged = {name: (evidence, verdicts[name]) for name, evidence in known.items()}
         puzzling = []
-        for verdict in verdicts.values():
+        for _, verdict in judged.values():
             name = verdict.name
             if verdict.status not in ("wrong", "shape") or name in plan.definitions or plan.attempts[name].inside:
                 continue
@@ -192,8 +199,9 @@ class Grader:
         puzzling.sort(key=lambda verdict: verdict.mistake not in UNEXPLAINED)
         if puzzling:
             for name, (found, place) in self._explain_by_repair(judge, puzzling).items():
-                explained = found if verdicts[name].mistake in UNEXPLAINED else None
+                explained = found if judged[name][1].mistake in UNEXPLAINED else None
                 known[name] = replace(known[name], explained=explained, lines=place or known[name].lines)
+        return judged
 
     def _with_lasting_figures(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, Verdict]:
         """The verdicts. A mistake that does not show on the lesson's own data is shown in trials with a seed that

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache, partial
 
 import msgspec
 from torch import Tensor
@@ -39,19 +39,32 @@ from grader.running.protocol import (
     StepRequest,
     Truths,
     Value,
+    Values,
     Variants,
     encode,
 )
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.source import Cell, Statement
+from grader.truth.compare import LIMITS
 from grader.truth.truths import KnownTruths, Truth
 
 STATEMENT_SECONDS, FEWEST_SECONDS = 10.0, 1.0
 """How long one statement may take; the double loop over C takes 0.005. Each that took too long halves it for the
 next, so that a file full of endless loops leaves time for its right answers."""
 
+AT_ONCE_SHARE = 1 / 12
+"""What share of a submission's seconds all its statements may take together before each is waited for: of 60 seconds
+5. Those of most lessons take 0.01."""
+
+AS_GOOD_AS_TRUE = 1e-3
+"""What share of the limit on rounding a value may be off by, so that what is computed from it is judged the same.
+
+Right answers in float64 are off by a hundred-thousandth of the limit.
+"""
+
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
+_harmless = lru_cache(maxsize=256)(harmless)
 
 
 class StepFailed(Exception):
@@ -77,7 +90,9 @@ class Judge:
         self.worker: Worker | None = launcher.start()
         self.barred: dict[int, str] = {}
         self.lost: dict[str, Failure] = {}
+        self.settled: set[str] = set()
         self.forward_differs: list[int] = []
+        self.at_once_seconds = AT_ONCE_SHARE * seconds
         self.deadline = time.monotonic() + seconds
 
     def close(self) -> None:
@@ -85,6 +100,35 @@ class Judge:
         if self.worker is not None:
             self.worker.close()
             self.worker = None
+
+    def run_at_once(self, trials: tuple[Trial, Trial, Trial, Trial]) -> list[tuple[dict[str, Answer], Truth]]:
+        """As `run` of `trials_of`, in two rounds in place of one for each gradient.
+
+        In the first no true gradient is told: a submission goes on with its own, and in the probe with the random ones
+        that are no secret. Where its own are the true ones but for rounding, the verdicts are those that forcing gives.
+        From the first that is not, the two trials that this concerns run again, and wait for each. The lesson's own
+        data, which decide nothing, come second: by then each answer was handed over.
+        """
+        decisive, shown, probe, sizes = trials
+        self.worker = self.worker or self.launcher.start()
+        try:
+            first, probed, resized = self._pass(self.worker, (decisive, probe, sizes), told={1})
+            (lecture,) = self._pass(self.worker, (shown,), told={0})
+            self.settled = _as_good_as_true(*first) & _as_good_as_true(*resized)
+            if self.settled != self.plan.attempts.keys() - self.plan.definitions.keys():
+                again = self._run_once(self.worker, (decisive, sizes), frozenset())
+                first, resized = (
+                    ({name: early[name] for name in self.settled} | late, truth)
+                    for (early, truth), (late, _) in zip((first, resized), again, strict=True)
+                )
+        except StepFailed as failed:  # waiting for each shows which one is to blame
+            self.close()
+            if failed.index is not None:
+                self._bar(failed)
+            self.settled = set()
+            return self.run([trial.again() for trial in trials])
+        self.settled = set()
+        return [first, lecture, probed, resized]
 
     def run(
         self, trials: Sequence[Trial], chained: frozenset[str] = frozenset()
@@ -216,12 +260,51 @@ class Judge:
             worker.channel.send(self._request(trials), deadline=self._until(SETUP_SECONDS))
             truths = [self.known.find(self.plan.exercise, trial, chained) for trial in trials]
             self._next(worker, SETUP_SECONDS, None)
-            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost})
+            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.settled})
             given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
             worker.channel.send(Truths(), given, self._until(SETUP_SECONDS))
             return list(zip(self._collect(worker, truths), truths, strict=True))
         except OSError:
             raise StepFailed(None, "crash") from None
+
+    def _pass(
+        self, worker: Worker, trials: Sequence[Trial], told: Collection[int]
+    ) -> list[tuple[dict[str, Answer], Truth]]:
+        """A run that does not wait; in the trials `told` each gradient is replaced by that of the trial's truth."""
+        try:
+            worker.channel.send(self._request(trials, waits=False), deadline=self._until(SETUP_SECONDS))
+            truths = [self.known.find(self.plan.exercise, trial) for trial in trials]
+            given = {*self.plan.exercise.given, *self.plan.missing}
+            sent = {
+                f"{at}:{name}": (at, name)
+                for at, truth in enumerate(truths)
+                for name in (truth.put_back if at in told else given)
+            }
+            self._next(worker, SETUP_SECONDS, None)
+            message = self.known.message_of(sent, dict(enumerate(truths)), partial(encode, Truths()))
+            worker.channel.send_encoded(message, self._until(SETUP_SECONDS))
+            found, tensors = self._next(worker, self.at_once_seconds, None, truths[0].device)
+        except OSError:
+            raise StepFailed(None, "crash") from None
+        if not isinstance(found, Values):
+            raise StepFailed(None, "crash")
+        if trials[0].decides:
+            self.forward_differs = list(found.forward_differs)
+        answers: list[dict[str, Answer]] = [{} for _ in truths]
+        for place, value in enumerate(found.values):
+            self._note(answers, value, tensors, f"{place}:")
+        return list(zip(answers, truths, strict=True))
+
+    def _note(
+        self, answers: list[dict[str, Answer]], value: Value, tensors: Mapping[str, Tensor], prefix: str = ""
+    ) -> list[int]:
+        """Keep what a worker handed over for one gradient; the trials that it is for."""
+        if value.tensor not in self.plan.attempts:
+            raise StepFailed(None, "crash")
+        handed = [at for at in value.trials if at < len(answers)]
+        for at in handed:
+            answers[at].setdefault(value.tensor, _answer(value.trials[at], tensors.get(f"{prefix}{at}"), value.line))
+        return handed
 
     def _collect(self, worker: Worker, truths: Sequence[Truth]) -> list[dict[str, Answer]]:
         answers: list[dict[str, Answer]] = [{} for _ in truths]
@@ -235,14 +318,12 @@ class Judge:
                     if truths[0].trial.decides:
                         self.forward_differs = list(message.forward_differs)
                     return answers
-                case Value() if message.tensor in self.plan.attempts:
-                    tensor = message.tensor
-                    handed = {at: truths[at] for at in message.trials if at < len(truths)}
-                    for at in handed:
-                        answers[at].setdefault(tensor, _answer(message.trials[at], tensors.get(str(at)), message.line))
+                case Value():
+                    handed = {at: truths[at] for at in self._note(answers, message, tensors)}
                     running = running if message.then is None else message.then
                     try:
-                        back = self.known.message_of(tensor, handed, partial(encode, Truths()))
+                        names = {str(at): (at, message.tensor) for at in handed}
+                        back = self.known.message_of(names, handed, partial(encode, Truths()))
                         worker.channel.send_encoded(back, self._until(self.patience))
                     except OSError:
                         raise StepFailed(running, "crash") from None
@@ -263,7 +344,7 @@ class Judge:
     def _until(self, seconds: float) -> float:
         return min(time.monotonic() + seconds, self.deadline)
 
-    def _request(self, trials: Sequence[Trial]) -> Run:
+    def _request(self, trials: Sequence[Trial], *, waits: bool = True) -> Run:
         checks = (
             ForwardCheck(index, names, self.plan.statements[index].text) for index, names in self.plan.forward_lines
         )
@@ -271,6 +352,7 @@ class Judge:
             program_of(self.plan.exercise),
             tuple(dict(trial.parameters) for trial in trials),
             tuple(self._step(step) for step in self.plan.steps if step.index not in self.barred),
+            waits,
             self.plan.aliases,
             self.plan.places_inside,
             self._names,
@@ -348,11 +430,25 @@ def next_message(
         raise StepFailed(running, "crash") from None
 
 
+def _as_good_as_true(answers: Mapping[str, Answer], truth: Truth) -> set[str]:
+    """The gradients that are the true ones but for rounding, up to the first handed over that is not."""
+    found = set()
+    for name, answer in answers.items():
+        true, ours = truth.gradients.total[name], answer.value
+        if ours is None or ours.shape != true.shape or ours.dtype != true.dtype:
+            break
+        most = AS_GOOD_AS_TRUE * LIMITS[true.dtype] * truth.gradients.scale(name)
+        if ours.numel() and not float((ours - true).abs().max()) <= most:
+            break
+        found.add(name)
+    return found
+
+
 def _answer(said: Said, value: Tensor | None, line: int | None) -> Answer:
     if said.failure is not None:
         return Answer(failure=sane(said.failure), line=line)
     words = said.value or Description()
-    clean = {key: harmless(getattr(words, key)) for key in ("kind", "type", "dtype", "device", "layout")}
+    clean = {key: _harmless(getattr(words, key)) for key in ("kind", "type", "dtype", "device", "layout")}
     return Answer(msgspec.structs.replace(words, **clean), value, None, line)
 
 

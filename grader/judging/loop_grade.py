@@ -25,7 +25,7 @@ from grader.truth.truths import KnownTruths
 
 
 def evidence_of_loop(
-    part: Part, launcher: Launcher, chosen: Settings
+    part: Part, launcher: Launcher, known: KnownTruths, chosen: Settings
 ) -> tuple[list[Evidence], tuple[int, str] | None, bool]:
     """What is known of the loss and of each parameter, which step is wrong first, and whether there is a loop."""
     exercise, seed, device = part.exercise, chosen.seed, chosen.device
@@ -36,12 +36,12 @@ def evidence_of_loop(
     refused = _unreadable(part, plan) or _not_stepwise(plan, at)
     if refused is not None:
         return [_evidence(name, plan, refused) for name in exercise.graded], None, True
-    judge = Judge(launcher, plan.plan(), KnownTruths(), chosen.limits.seconds, guarded=chosen.guarded)
+    judge = Judge(launcher, plan.plan(), known, chosen.limits.seconds, guarded=chosen.guarded)
     written, apart = plan.whole_numbers(), plan.gradients_apart()
-    decisive = LoopTrial(exercise, other_data(seed, device), written)
-    shown = LoopTrial(exercise, as_written(device), few=True)
-    sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), few=True)
-    probe = LoopTrial(exercise, other_data(seed, device, "probe"), probed=apart)
+    decisive = LoopTrial(exercise, other_data(seed, device), known, written)
+    shown = LoopTrial(exercise, as_written(device), known, few=True)
+    sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True)
+    probe = LoopTrial(exercise, other_data(seed, device, "probe"), known, probed=apart)
     try:
         judge.run_loops([decisive, shown, sizes, probe])
         decisive = _lasting(judge, decisive)
@@ -49,18 +49,19 @@ def evidence_of_loop(
         judge.close()
     _repair_culprit(launcher, plan, decisive, judge.deadline)
     found = LoopEvidence(plan, decisive, sizes, probe, _record_name(exercise))
-    known = [
+    evidence = [
         _with_figures(_evidence(name, plan, replace(finding, place=finding.place or at)), shown)
         for name, finding in findings_of(found, exercise.graded).items()
     ]
-    return known, first_departure(found), True
+    return evidence, first_departure(found), True
 
 
 def _lasting(judge: Judge, drawn: LoopTrial) -> LoopTrial:
     """A trial with the same departures as the one that was `drawn`, and figures that are the same at each run."""
     if drawn.failure is None and not any(step.departed for step in drawn.steps):
         return drawn
-    lasting = LoopTrial(drawn.exercise, other_data(LASTING, str(drawn.trial.parameters["device"])), drawn.written)
+    trial = other_data(LASTING, str(drawn.trial.parameters["device"]))
+    lasting = LoopTrial(drawn.exercise, trial, judge.known, drawn.written)
     judge.run_loops([lasting])
     alike = all((drawn.first(name) is None) == (lasting.first(name) is None) for name in drawn.exercise.graded)
     return lasting if alike and (drawn.failure is None) == (lasting.failure is None) else drawn

@@ -17,7 +17,8 @@ from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
 from grader.running.protocol import Failure, LoopStep, Record
 from grader.truth.autograd import cut_forward, random_gradients, vector_jacobian_product
-from grader.truth.loop import LoopReference, TrueStep
+from grader.truth.loop import TrueStep
+from grader.truth.truths import KnownTruths
 
 _MOST_WRITTEN, _DRAWN = 24, 2
 _SAME_LOSS = 1e-5
@@ -76,6 +77,7 @@ class LoopTrial:
         self,
         exercise: Exercise,
         trial: Trial,
+        known: KnownTruths,
         written: Collection[int] = (),
         *,
         few: bool = False,
@@ -86,7 +88,7 @@ class LoopTrial:
         With `probed` one step runs, in which the gradients of these tensors are random.
         """
         self.exercise, self.trial, self.written, self.few, self.probed = exercise, trial, written, few, probed
-        self.reference = LoopReference(exercise, trial)
+        self.reference = known.loop(exercise, trial)
         self.steps: list[StepComparison] = []
         self.exact: dict[str, bool] = {}
         self.maxdiff: dict[str, float] = {}
@@ -134,7 +136,7 @@ class LoopTrial:
         if self.few:
             return sorted(position for position in ends if position < count)
         draw = random.Random(draw_seed(int(self.trial.parameters.get("seed", 0)), "positions"))
-        changes = self.reference.changes()
+        changes = self.reference.changes
         near = {change + off for change in changes for off in (-2, 1)}  # the rate may change a step sooner or later
         bounds = [0, *changes, count]
         between = {draw.randrange(low, high) for low, high in pairwise(bounds) for _ in range(_DRAWN) if high > low}
@@ -176,12 +178,12 @@ class LoopTrial:
                 self.maxdiff[name] = max(self.maxdiff.get(name, 0.0), difference)
         following, more = self._next()
         known = {name: truth.after[name] for name in self.exercise.trained}
-        if self.reference.generators:
-            known[GENERATOR] = self.reference.generators[0].get_state()
+        if (state := self.reference.generator_state()) is not None:
+            known[GENERATOR] = state
         return following, known | more
 
     def _drawn(self, handed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The batch that the loop drew: it is taken as given, where it can be one, and judged apart."""
+        """The batch that the loop drew: it is taken as given, where it fits, and judged apart."""
         values = self.reference.namespace
         sizes = [len(value) for value in values.values() if isinstance(value, Tensor) and value.dim()]
         found = {}
@@ -191,22 +193,7 @@ class LoopTrial:
                 continue
             if int(ours.min()) >= 0 and int(ours.max()) < max(sizes, default=0):
                 found[name] = ours
-        try:
-            return found if found and self._fits(found) else {}
-        except (IndexError, RuntimeError, ValueError):
-            return {}
-
-    def _fits(self, drawn: Mapping[str, Tensor]) -> bool:
-        """True where the lesson's forward pass runs with this batch, in the shapes that it has with its own."""
-        scope = dict(self.reference.namespace)
-        same = True
-        with torch.no_grad(), self.reference.nothing_drawn():
-            for atom in self.exercise.atoms:
-                exec(atom.code, scope)
-                for name in set(atom.binds) & drawn.keys():
-                    same = same and scope[name].shape == drawn[name].shape
-                    scope[name] = drawn[name].to(scope[name].device)
-        return same
+        return found
 
 
 def compare_step(

@@ -15,7 +15,7 @@ from grader.base.errors import DojoError
 from grader.base.files import read_text
 from grader.lesson.grading import Grading, read_grading
 from grader.lesson.hint_cells import hint_for
-from grader.syntax.scopes import called_name
+from grader.syntax.scopes import called_name, nodes_below
 from grader.syntax.source import Cell, Statement, percent_cells
 
 SETUP_TAGS = frozenset({"setup", "parameters"})
@@ -149,7 +149,7 @@ class Exercise:
         calls: dict[str, set[str]] = {}
         for cell in self.code_cells(*SETUP_TAGS):
             for node in ast.parse(cell.text).body:
-                called = {called_name(leaf) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+                called = {called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call)}
                 calls |= dict.fromkeys(bound_names_in_order([node]), called)
         return calls
 
@@ -214,7 +214,7 @@ class Exercise:
         for cell in self.code_cells("setup"):
             for node in ast.parse(cell.text).body:
                 if isinstance(node, ast.Assign) and bound_names([node]) == {"parameters"}:
-                    return tuple(element.id for element in ast.walk(node.value) if isinstance(element, ast.Name))
+                    return tuple(element.id for element in nodes_below(node.value) if isinstance(element, ast.Name))
         raise DojoError(f"{self.path}: no setup cell assigns `parameters = [...]`")
 
     @cached_property
@@ -285,7 +285,7 @@ def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names.update(dict.fromkeys(alias.asname or alias.name.split(".")[0] for alias in node.names))
         for target in targets:
-            stores = (leaf for leaf in ast.walk(target) if isinstance(leaf, ast.Name))
+            stores = (leaf for leaf in nodes_below(target) if isinstance(leaf, ast.Name))
             names.update(dict.fromkeys(leaf.id for leaf in stores if isinstance(leaf.ctx, ast.Store)))
     return list(names)
 
@@ -301,7 +301,7 @@ def _bound_in(cell: Cell) -> list[str]:
 
 def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:
     line = cell.line + node.lineno - 1
-    reads = dict.fromkeys(leaf.id for leaf in ast.walk(node.value) if isinstance(leaf, ast.Name))
+    reads = dict.fromkeys(leaf.id for leaf in nodes_below(node.value) if isinstance(leaf, ast.Name))
     name = ", ".join(bound_names_in_order([node]))
     return Atom(name, line, Statement(node, cell).text, tuple(reads), path.name)
 

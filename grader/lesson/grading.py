@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.base.errors import DojoError
+from grader.syntax.scopes import nodes_below
 from grader.syntax.source import Cell
 
 TAG = "grading"
@@ -93,7 +94,7 @@ def read_grading(path: Path, cells: tuple[Cell, ...]) -> Grading:
             binds.add(node.name)
         if not isinstance(node, ast.Assign):
             continue
-        names = {leaf.id for target in node.targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name)}
+        names = {leaf.id for target in node.targets for leaf in nodes_below(target) if isinstance(leaf, ast.Name)}
         binds |= names
         for name in sorted(names & _LITERALS):
             where = f"{path}:{cell.line + node.lineno - 1}: {name}"

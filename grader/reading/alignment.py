@@ -8,17 +8,19 @@ line shows which name stands where.
 from __future__ import annotations
 
 import ast
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from grader.lesson.exercise import Exercise
-from grader.syntax.scopes import assigned_names
+from grader.syntax.scopes import assigned_names, nodes_below
 
 _PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous"})
 _MODULES = frozenset({"torch", "F", "np", "nn", "numpy", "math"})
 _ROUNDS = 4
+_ByName = Mapping[str, Sequence[ast.expr]]
+_ByKind = Mapping[tuple[type, object], Sequence[tuple[str, ast.expr]]]
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,18 @@ class _Fit:
 def align(body: Sequence[ast.stmt], exercises: Iterable[Exercise]) -> Alignment:
     """The learner's names for what the lessons of a track name otherwise."""
     exercises = tuple(exercises)
-    lesson, known, taken = _of_track(exercises)
+    lesson, by_kind, known, taken = _of_track(exercises)
     bound = {name for node in body for name in assigned_names(node)}
     wanted, strange = known - bound, bound - taken
     if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):
         return Alignment()
-    lines = _lines(node for statement in body for node in ast.walk(statement) if isinstance(node, ast.Assign))
+    lines = _lines(node for statement in body for node in nodes_below(statement) if isinstance(node, ast.Assign))
     own = [(target, value) for target, value in lines if target in strange or not strange.isdisjoint(_names(value))]
     found: dict[str, str] = {}
     for _ in range(_ROUNDS):
         votes: Counter[tuple[str, str]] = Counter()
         for target, value in own:
-            votes.update(_votes(target, value, lesson, found))
+            votes.update(_votes(target, value, lesson, by_kind, found))
         before = dict(found)
         for (mine, theirs), _count in votes.most_common():
             free = mine not in taken and theirs in wanted and mine not in found and theirs not in found.values()
@@ -80,14 +82,19 @@ def _binds_all(exercise: Exercise, bound: Collection[str]) -> bool:
 @lru_cache(maxsize=16)
 def _of_track(
     exercises: tuple[Exercise, ...],
-) -> tuple[tuple[tuple[str, ast.expr], ...], frozenset[str], frozenset[str]]:
-    """The lines of the lessons, the names of their tensors, and all names that have a meaning in them."""
+) -> tuple[_ByName, _ByKind, frozenset[str], frozenset[str]]:
+    """The lines of the lessons by name and by kind, the names of their tensors, and all names that have a meaning in
+    them."""
     lines = tuple(_lines(node for e in exercises for node in _nodes_of(e)))
     known = {name for e in exercises for name in (*e.forward_names, *e.network_names)}
     in_lines = {name for target, value in lines for name in _names(value) | {target}}
     known |= in_lines & {name for e in exercises for name in e.setup_names}
     taken = known.union(*(e.parameter_values.keys() for e in exercises), _MODULES)
-    return lines, frozenset(known), frozenset(taken)
+    by_name, by_kind = defaultdict(list), defaultdict(list)
+    for name, value in lines:
+        by_name[name].append(value)
+        by_kind[_kind(value)].append((name, value))
+    return dict(by_name), dict(by_kind), frozenset(known), frozenset(taken)
 
 
 def _nodes_of(exercise: Exercise) -> Iterator[ast.AST]:
@@ -110,22 +117,21 @@ def _lines(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _votes(
-    target: str, value: ast.expr, lesson: Sequence[tuple[str, ast.expr]], found: Mapping[str, str]
+    target: str, value: ast.expr, lesson: _ByName, by_kind: _ByKind, found: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """What one of the learner's lines says: its best fit among the lines of the same name, or a perfect fit."""
     meant = found.get(target, target)
-    fits = [(_fit(value, theirs, found), name) for name, theirs in lesson if name == meant]
+    fits = [_fit(value, theirs, found) for theirs in lesson.get(meant, ())]
     if fits:
-        best, _ = max(fits, key=lambda fit: fit[0].worth)
+        best = max(fits, key=lambda fit: fit.worth)
         if best.worth > 0 or not best.other:
             yield from best.pairs
         return
-    kind = _kind(value)
-    for name, theirs in lesson:
-        if _kind(theirs) != kind:
-            continue
+    if isinstance(value, (ast.Name, ast.Constant)):
+        return
+    for name, theirs in by_kind.get(_kind(value), ()):
         fit = _fit(value, theirs, found)
-        if fit.same and not fit.other and not fit.pairs and not isinstance(value, (ast.Name, ast.Constant)):
+        if fit.same and not fit.other and not fit.pairs:
             yield target, name
 
 
@@ -186,24 +192,27 @@ def _call(node: ast.Call) -> tuple[str, list[ast.expr]]:
 
 
 def _names(node: ast.AST) -> set[str]:
-    return {leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)}
+    return {leaf.id for leaf in nodes_below(node) if isinstance(leaf, ast.Name)}
 
 
 def _has_one_meaning(
     mine: str,
     theirs: str,
     body: Sequence[ast.stmt],
-    lesson: Collection[tuple[str, ast.expr]],
+    lesson: _ByName,
     found: Mapping[str, str],
 ) -> bool:
     """True where every assignment of the name is the one that the lesson has, or it is assigned once."""
-    places = [node for statement in body for node in ast.walk(statement) if _stores(node, mine)]
+    places = [node for statement in body for node in nodes_below(statement) if _stores(node, mine)]
     if len(places) <= 1:
         return True
     lines = [value for node in places if isinstance(node, ast.Assign) for name, value in _lines([node]) if name == mine]
-    there = [value for name, value in lesson if name == theirs]
     fits = [
-        max((_fit(value, other, found) for other in there), key=lambda f: f.worth, default=_Fit(other=1))
+        max(
+            (_fit(value, other, found) for other in lesson.get(theirs, ())),
+            key=lambda f: f.worth,
+            default=_Fit(other=1),
+        )
         for value in lines
     ]
     return len(lines) == len(places) and all(not fit.other for fit in fits)
@@ -219,4 +228,4 @@ def _stores(node: ast.AST, name: str) -> bool:
 
 
 def _stored(target: ast.AST) -> set[str]:
-    return {leaf.id for leaf in ast.walk(target) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}
+    return {leaf.id for leaf in nodes_below(target) if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store)}

@@ -11,7 +11,7 @@ from grader.reading.alignment import align
 from grader.reading.gradient_names import Names, Spoilt, add_aliases, add_objects, find_names
 from grader.syntax.effects import Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop
-from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, child_nodes, functions_in, nodes_below
 from grader.syntax.source import Source, Statement
 
 
@@ -213,11 +213,11 @@ def _add_generic_names(analysis: Analysis) -> None:
 def _gradients_inside(body: Sequence[ast.stmt], names: Names, trainers: Collection[str]) -> dict[str, dict[str, str]]:
     """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
     functions = functions_in(body)
-    places = {f.name: names.written(ast.walk(f)) for f in functions if f.name not in trainers}
+    places = {f.name: names.written(nodes_below(f)) for f in functions if f.name not in trainers}
     for _ in range(3):  # calls of calls of calls: enough for what people write
         for function in functions:
             held = places.get(function.name)
-            for leaf in ast.walk(function):
+            for leaf in nodes_below(function):
                 if held is not None and isinstance(leaf, ast.Call) and (called := called_name(leaf)) in places:
                     held |= {t: place for t, place in places[called].items() if t not in held}
     for node in body:
@@ -231,8 +231,8 @@ def training_loops(node: ast.AST, names: Names, forward: set[str], carriers: Col
     """The outermost loops below `node` that run forward and backward again: training, not an answer."""
     if isinstance(node, (ast.For, ast.While)):
         assigned = assigned_names(node)
-        called = {called_name(leaf) for leaf in ast.walk(node) if isinstance(leaf, ast.Call)}
+        called = {called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call)}
         gradients = {names.by_name[name] for name in assigned if name in names.by_name}
         if (len(gradients) > 1 or called & set(carriers)) and assigned & forward:
             return [node]
-    return [loop for child in ast.iter_child_nodes(node) for loop in training_loops(child, names, forward, carriers)]
+    return [loop for child in child_nodes(node) for loop in training_loops(child, names, forward, carriers)]

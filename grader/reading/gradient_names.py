@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from grader.reading.alignment import Alignment
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import assigned_names, field_name, functions_in, root_name
+from grader.syntax.scopes import assigned_names, field_name, functions_in, nodes_below, root_name
 from grader.syntax.source import Source, Statement
 
 _CONVENTIONAL = re.compile(r"^(d|g_)|grad", re.IGNORECASE)
@@ -82,7 +82,7 @@ def find_names(source: Source, effects: list[Effects], tensors: set[str], alignm
     written = {name for e in effects for name in e.writes | e.fields}
     for function in functions_in(statement.node for statement in source.statements):
         written |= {name for child in function.body for name in assigned_names(child)}
-        written |= {field_name(leaf) or "" for leaf in ast.walk(function)}
+        written |= {field_name(leaf) or "" for leaf in nodes_below(function)}
     compared_with: dict[str, set[str]] = defaultdict(set)
     for index, statement in enumerate(source.statements):
         for value, tensor in _compared(statement, tensors):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from grader.reading.loop_plan import LoopPlan
-from grader.syntax.scopes import assigned_names, root_name
+from grader.syntax.scopes import assigned_names, nodes_below, root_name
 from grader.syntax.source import Statement
 
 _LISTS = (ast.List, ast.Tuple, ast.Dict)
@@ -30,7 +30,7 @@ class Spot:
     @property
     def read(self) -> set[str]:
         """The names that it reads, where it is an update of something also that one."""
-        return {leaf.id for leaf in ast.walk(self.node) if isinstance(leaf, ast.Name)}
+        return {leaf.id for leaf in nodes_below(self.node) if isinstance(leaf, ast.Name)}
 
     @property
     def loaded(self) -> set[str]:
@@ -40,7 +40,7 @@ class Spot:
 
     def changes(self, names: Collection[str]) -> bool:
         """True where it stores to one of `names`, to a part of it, or changes it in place."""
-        for leaf in ast.walk(self.node):
+        for leaf in nodes_below(self.node):
             target: ast.AST | None = None
             if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
                 target = leaf
@@ -69,7 +69,7 @@ class LoopLines:
 
     def all_of_gradient(self, name: str) -> list[Spot]:
         """The statements that write the gradient of `name`, in order."""
-        return [spot for spot in self.inside if name in self.plan.names.written(ast.walk(spot.node))]
+        return [spot for spot in self.inside if name in self.plan.names.written(nodes_below(spot.node))]
 
     def of_name(self, name: str) -> Spot | None:
         """The last statement that binds `name`."""
@@ -107,7 +107,7 @@ class LoopLines:
             corrected = (spot for spot in beside if spot not in means and spot.loaded & own)
             return means[at] if mistake == "momentum" else next(corrected, update)
         about = {
-            "bias-correction": lambda spot: any(map(_is_power, ast.walk(spot.node))),
+            "bias-correction": lambda spot: any(map(_is_power, nodes_below(spot.node))),
             "weight-decay": lambda spot: bool(spot.read & called),
             "momentum": lambda spot: not spot.changes(called),
         }
@@ -121,9 +121,9 @@ class LoopLines:
         """
         update = self.of_update(name)
         for spot in reversed(self.inside):
-            together = [leaf for leaf in ast.walk(spot.node) if isinstance(leaf, _LISTS)]
+            together = [leaf for leaf in nodes_below(spot.node) if isinstance(leaf, _LISTS)]
             for listed in together:
-                held = {name for leaf in ast.walk(listed) for name in self._gradient(leaf)}
+                held = {name for leaf in nodes_below(listed) for name in self._gradient(leaf)}
                 held &= set(self.plan.exercise.trained)
                 if len(held) > 1 and not (missing and name in held):
                     return spot
@@ -196,7 +196,7 @@ def _holding(node: ast.stmt, name: str) -> Iterator[str]:
     """The names that get a list, a tuple or a dict in which `name` stands."""
     if not (isinstance(node, ast.Assign) and isinstance(node.value, _LISTS)):
         return
-    if any(isinstance(leaf, ast.Name) and leaf.id == name for leaf in ast.walk(node.value)):
+    if any(isinstance(leaf, ast.Name) and leaf.id == name for leaf in nodes_below(node.value)):
         yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
@@ -213,7 +213,7 @@ def _drawn_from(target: ast.expr, items: ast.expr, held: set[str], name: str) ->
             target = target.elts[-1] if called == "items" and isinstance(target, ast.Tuple) else target
             inner = [items.func.value] if isinstance(items.func, ast.Attribute) else items.args[:1]
             return {found for source in inner for found in _drawn_from(target, source, held, name)}
-    mentioned = {leaf.id for leaf in ast.walk(items) if isinstance(leaf, ast.Name)}
+    mentioned = {leaf.id for leaf in nodes_below(items) if isinstance(leaf, ast.Name)}
     if not (mentioned & held or (isinstance(items, _LISTS) and name in mentioned)):
         return set()
     first = target.elts[0] if isinstance(target, ast.Tuple) else target

@@ -11,7 +11,7 @@ from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names
 from grader.reading.plan import PROVIDED_MODULES, Plan, Step
 from grader.reading.slices import Slicer
-from grader.syntax.scopes import assigned_names
+from grader.syntax.scopes import assigned_names, nodes_below
 from grader.syntax.source import Statement
 
 
@@ -47,7 +47,7 @@ class LoopPlan:
         return {
             leaf.value
             for statement in self.statements
-            for leaf in ast.walk(statement.node)
+            for leaf in nodes_below(statement.node)
             if isinstance(leaf, ast.Constant) and type(leaf.value) is int
         }
 
@@ -57,10 +57,10 @@ class LoopPlan:
         for loop in (loop for loops in self.loops.values() for loop in loops):
             body = list(_unfolded(loop.body))
             for index, statement in enumerate(body):
-                written = self.names.written(ast.walk(statement))
+                written = self.names.written(nodes_below(statement))
                 if len(written) == 1:
                     (place,) = written.values()
-                    later = (leaf for after in body[index + 1 :] for leaf in ast.walk(after))
+                    later = (leaf for after in body[index + 1 :] for leaf in nodes_below(after))
                     if any(isinstance(leaf, ast.expr) and ast.unparse(leaf) == place for leaf in later):
                         found |= written.keys()
         return frozenset(found)
@@ -69,8 +69,8 @@ class LoopPlan:
         """True where the loop makes the gradient of `name` from others than those of the tensors that it feeds."""
         for loop in (loop for loops in self.loops.values() for loop in loops):
             for statement in _unfolded(loop.body):
-                if name in self.names.written(ast.walk(statement)):
-                    read = {leaf.id for leaf in ast.walk(statement) if isinstance(leaf, ast.Name)} - {f"d{name}"}
+                if name in self.names.written(nodes_below(statement)):
+                    read = {leaf.id for leaf in nodes_below(statement) if isinstance(leaf, ast.Name)} - {f"d{name}"}
                     made_from = self.names.named_by(read, set())
                     if made_from and not made_from & set(feeds):
                         return True
@@ -99,8 +99,8 @@ def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _is_untouched(loops: Sequence[ast.For | ast.While], names: Names) -> bool:
     """True for a loop in which every gradient is still None or `...`: a starter that nobody has filled in."""
-    assigned = [leaf for loop in loops for leaf in ast.walk(loop) if isinstance(leaf, ast.Assign)]
-    gradients = [leaf for leaf in assigned if names.written(ast.walk(leaf))]
+    assigned = [leaf for loop in loops for leaf in nodes_below(loop) if isinstance(leaf, ast.Assign)]
+    gradients = [leaf for leaf in assigned if names.written(nodes_below(leaf))]
     return bool(gradients) and all(_is_open(leaf.value) for leaf in gradients)
 
 
@@ -118,7 +118,7 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
         for index, statement in enumerate(analysis.statements):
             found: list[ast.For | ast.While] = [
                 node
-                for node in ast.walk(statement.node)
+                for node in nodes_below(statement.node)
                 if isinstance(node, ast.For) and len(assigned_names(node) & set(exercise.forward_names)) > 2
             ]
             if found:

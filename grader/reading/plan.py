@@ -13,7 +13,7 @@ from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names, Spoilt
 from grader.reading.slices import Slicer
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, rebound_names
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_below, rebound_names
 from grader.syntax.source import Statement
 
 PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
@@ -178,7 +178,7 @@ class _Planner:
         if "one_hot" not in self.analysis.effects[index].calls:
             return None
         statement, line = self.analysis.statements[index], None
-        for leaf in ast.walk(statement.node):
+        for leaf in nodes_below(statement.node):
             unsized = isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot" and len(leaf.args) < 2
             if isinstance(leaf, ast.Call) and unsized and not leaf.keywords:
                 line = statement.cell.line + leaf.lineno - 1

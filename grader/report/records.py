@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Status = Literal["pass", "wrong", "shape", "missing", "error", "timeout", "forbidden"]
@@ -216,7 +216,7 @@ class Report:
         """The report in the documented JSON form."""
         listed = []
         for submission in self.submissions:
-            data = asdict(submission)
+            data = _plain(submission)
             del data["attempted"], data["look_at"]
             for verdict, of_verdict in zip(submission.verdicts, data["verdicts"], strict=True):
                 of_verdict.pop("shape_share")
@@ -225,6 +225,15 @@ class Report:
         problems = {"problems": [refusal.sentence for refusal in self.refused]} if self.refused else {}
         missing = {"missing": self.missing} if self.missing else {}
         return {"schema": SCHEMA, "submissions": listed, **problems, **missing}
+
+
+def _plain(value: Any) -> Any:
+    """As `dataclasses.asdict`, without its copies of numbers and texts: a report has a thousand."""
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(held) for name, held in vars(value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(held) for held in value]
+    return {key: _plain(held) for key, held in value.items()} if isinstance(value, dict) else value
 
 
 def whole(points: Points) -> Points:

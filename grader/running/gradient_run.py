@@ -35,6 +35,7 @@ from grader.running.protocol import (
     Said,
     StepRequest,
     Value,
+    Values,
     Variants,
     VariantValues,
 )
@@ -110,6 +111,7 @@ class TrialRun:
         self.guarded = guarded
         self.done: set[str] = set()
         self.failures: dict[str, Failure] = {}
+        self.stopped = False
         self.given: Mapping[str, Tensor] = {}
         self.settled: dict[str, Tensor] = {}
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
@@ -134,11 +136,11 @@ class TrialRun:
     def restore(self) -> None:
         """Undo what a statement did to forward tensors, sizes and stand-ins."""
         for name, (value, copy, version) in self.pristine.items():
-            changed = value._version != version if isinstance(value, Tensor) else not _same_array(value, copy)
-            if copy is not None and changed:
+            if copy is not None and (value._version != version if version >= 0 else not _same_array(value, copy)):
                 self._protect(name, copy)
-                value = copy
-            self.namespace[name] = value
+                self.namespace[name] = copy
+            else:
+                self.namespace[name] = value
 
     def execute(self, step: StepRequest, hook: Callable[[Any], None]) -> Failure | None:
         """Run one statement; an exception is kept for every gradient that the statement writes.
@@ -170,13 +172,27 @@ class TrialRun:
             return Said(failure=describe_exception(error)), None
         return Said(words), numbers
 
+    def own_numbers(self, tensor: str, handed: Tensor | None) -> Tensor:
+        """What stands in for a true gradient that is not known yet: what was handed over, where it could be the true
+        one. Else nothing that comes after counts, and the trial stops."""
+        like = self.namespace.get(tensor)
+        numbers = like if isinstance(like, Tensor) else as_numbers(like)
+        if handed is not None and (numbers is None or (handed.shape, handed.dtype) == (numbers.shape, numbers.dtype)):
+            return handed.clone()
+        self.stopped = True
+        return torch.zeros(()) if numbers is None else torch.zeros_like(numbers)
+
     def evaluate(self, place: str) -> Any:
         """What the expression `place` holds."""
+        if place in self.namespace:
+            return self.namespace[place]
         with arithmetic_of(self.parameters):
             return evaluate(place, self.namespace, guarded=self.guarded)
 
     def assign(self, tensor: str, place: str, truth: Tensor) -> None:
         """Put the true gradient where the submission holds its own."""
+        if place in self._names_of(tensor):
+            return  # there `put_back` has put it
         try:
             with arithmetic_of(self.parameters):
                 kind = in_the_kind_of(self.namespace.get(tensor), truth.clone())
@@ -187,14 +203,17 @@ class TrialRun:
     def put_back(self, tensor: str, truth: Tensor, *, protect: bool = False) -> None:
         """Give the true gradient every name that the submission has for it."""
         self.settled[tensor] = truth
-        for name in {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}:
+        for name in self._names_of(tensor):
             self.namespace[name] = in_the_kind_of(self.namespace.get(tensor), truth.clone())
             if protect:
                 self._protect(name, self.namespace[name])
 
+    def _names_of(self, tensor: str) -> set[str]:
+        return {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}
+
     def _protect(self, name: str, value: Any) -> None:
         copy = value.clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else None
-        self.pristine[name] = (value, copy, value._version if isinstance(value, Tensor) else 0)
+        self.pristine[name] = (value, copy, value._version if isinstance(value, Tensor) else -1)
 
     def other_forward_lines(self, checks: Iterable[ForwardCheck]) -> tuple[int, ...]:
         """Which lines of the submission's own forward pass give other numbers than the exercise's."""
@@ -222,7 +241,8 @@ class TrialRun:
 class GradientRun:
     """One pass over the statements of one submission, in all its trials at once.
 
-    A true gradient comes back for each trial in which one was handed over, and for no other.
+    A true gradient comes back for each trial in which one was handed over, and for no other. Where it was told with
+    the first truths, it takes its place without a word. A run that does not wait goes on with what it has: see `Run`.
     """
 
     def __init__(self, channel: Channel[Request], request: Run) -> None:
@@ -231,6 +251,8 @@ class GradientRun:
         self.device = str(request.trials[0].get("device", "cpu"))
         self.names = names_of(request.names)
         self.announced: int | None = None
+        self.told: list[dict[str, Tensor]] = []
+        self.handed: list[tuple[Value, dict[int, Tensor]]] = []
         self.has_loop = any(step.loops for step in request.steps)
         self.default_device = None if self.has_loop else default_device(self.device)
         self.trials = [
@@ -248,28 +270,35 @@ class GradientRun:
     def run(self, truths: Mapping[str, Tensor]) -> None:
         """Run every step; each message out is answered before the next statement runs."""
         torch.default_generator.manual_seed(0)  # torch.manual_seed also notes for CUDA who called it: 1 ms
+        steps = self.request.steps
+        asked = {tensor for step in steps for tensor in (*step.hand_over, *step.hooks)}
         for number, trial in enumerate(self.trials):
-            trial.start(_of_trial(truths, number))
+            self.told.append(_of_trial(truths, number))
+            trial.start({tensor: truth for tensor, truth in self.told[number].items() if tensor not in asked})
             trial.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
             if self.has_loop:
                 states = [generator.get_state() for generator in generators_in(trial.namespace)]
                 loop = LoopRun(self.channel, number, self.request.program, trial.namespace, states, self.request.names)
                 trial.namespace |= {STEPS: loop.steps, HAND_OVER: loop.replace}
             trial.namespace[RAISED] = partial(_note_failure, trial)
-        steps = self.request.steps
         for step, then in zip(steps, [*(step.index for step in steps[1:]), None], strict=True):
             for trial in self.trials:
                 trial.restore()
-            if step.index != self.announced:
+            if self.request.waits and step.index != self.announced:
                 self.channel.send(Running(step.index))
             self._run_step(step, then)
         for trial in self.trials:
             trial.restore()
-        self.channel.send(Done(self.trials[0].other_forward_lines(self.request.checks)))
+        forward_differs = self.trials[0].other_forward_lines(self.request.checks)
+        if self.request.waits:
+            self.channel.send(Done(forward_differs))
+        else:
+            numbers = {f"{at}:{n}": value for at, (_, found) in enumerate(self.handed) for n, value in found.items()}
+            self.channel.send(Values(tuple(value for value, _ in self.handed), forward_differs), numbers)
 
     def _run_step(self, step: StepRequest, then: int | None) -> None:
         for number, trial in enumerate(self.trials):
-            failure = trial.execute(step, partial(self._hook, step))
+            failure = None if trial.stopped else trial.execute(step, partial(self._hook, step))
             if step.runs_loop:
                 self.channel.send(LoopEnd(number, failure))
         for tensor in step.hooks:
@@ -295,7 +324,7 @@ class GradientRun:
 
     def _without(self, tensor: str) -> list[int]:
         """The trials in which `tensor` was not handed over yet."""
-        return [number for number, trial in enumerate(self.trials) if tensor not in trial.done]
+        return [at for at, trial in enumerate(self.trials) if tensor not in trial.done and not trial.stopped]
 
     def _hand_over_inside(self, number: int, tensor: str, read: Callable[[], Any], line: int) -> Any:
         trial = self.trials[number]
@@ -311,12 +340,28 @@ class GradientRun:
         """Hand over what each waiting trial has for `tensor`; the true gradients that come back."""
         if not waiting:
             return {}
+        told = {number: self.told[number][tensor] for number in waiting if tensor in self.told[number]}
+        if self.request.waits and len(told) == len(waiting):  # it was handed over in an earlier run
+            self.announced = None
+            for number in waiting:
+                self.trials[number].done.add(tensor)
+            return told
         found = {number: self.trials[number].describe(tensor, partial(read, number)) for number in waiting}
         words = {number: said for number, (said, _) in found.items()}
+        value = Value(tensor, words, line, self.announced)
+        if not self.request.waits:
+            handed = {number: values.clone() for number, (_, values) in found.items() if values is not None}
+            self.handed.append((value, handed))  # copies, for a later line may change what it has handed over
+            return {number: self._in_its_place(number, tensor, handed.get(number)) for number in waiting}
         numbers = {str(number): values for number, (_, values) in found.items() if values is not None}
-        self.channel.send(Value(tensor, words, line, self.announced), numbers)
+        self.channel.send(value, numbers)
         _, truths = self.channel.receive(device=self.device)
         return {number: truths[str(number)] for number in waiting}
+
+    def _in_its_place(self, number: int, tensor: str, handed: Tensor | None) -> Tensor:
+        """What a run that does not wait goes on with."""
+        told = self.told[number].get(tensor)
+        return self.trials[number].own_numbers(tensor, handed) if told is None else told
 
 
 class CaseRun:
@@ -397,7 +442,7 @@ class VariantRun:
 
 
 def _same_array(value: Any, copy: Any) -> bool:
-    return not isinstance(value, np.ndarray) or np.array_equal(value, copy, equal_nan=value.dtype.kind == "f")
+    return np.array_equal(value, copy, equal_nan=value.dtype.kind == "f")
 
 
 def _note_failure(trial: TrialRun, tensors: tuple[str, ...], error: Exception) -> None:

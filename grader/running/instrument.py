@@ -9,7 +9,7 @@ from grader.reading.attempts import is_open_block
 from grader.reading.gradient_names import Names
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.syntax.loops import Loop, as_counted
-from grader.syntax.scopes import FUNCTIONS
+from grader.syntax.scopes import FUNCTIONS, nodes_below
 
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
@@ -27,7 +27,7 @@ def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) ->
     for statement in tree.body:
         if is_open_block(statement):
             _hook_block(statement, places, names)
-    for function in ast.walk(tree):
+    for function in nodes_below(tree):
         if isinstance(function, FUNCTIONS):
             function.body = _hooked_body(function.body, places, names)
     ast.fix_missing_locations(tree)
@@ -58,7 +58,7 @@ class _Loops(ast.NodeTransformer):
 
     def _passed_on(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """`body` with a line after the last write of each gradient that a statement of its own writes."""
-        written = [self.names.written(ast.walk(statement)) for statement in body]
+        written = [self.names.written(nodes_below(statement)) for statement in body]
         last = {tensor: index for index, found in enumerate(written) for tensor in found}
         result: list[ast.stmt] = []
         for index, statement in enumerate(body):
@@ -79,7 +79,7 @@ def _hook_block(block: ast.stmt, places: Mapping[str, str], names: Names) -> Non
 
 def _hooked_body(body: list[ast.stmt], places: Mapping[str, str], names: Names) -> list[ast.stmt]:
     written = [
-        {} if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Return)) else names.written(ast.walk(statement))
+        {} if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Return)) else names.written(nodes_below(statement))
         for statement in body
     ]
     last = {tensor: index for index, found in enumerate(written) for tensor in found if tensor in places}
@@ -97,12 +97,12 @@ def _hooked_body(body: list[ast.stmt], places: Mapping[str, str], names: Names) 
 
 def _guarded(statement: ast.stmt, tensors: set[str]) -> ast.stmt:
     leaves = (ast.Return, ast.Break, ast.Continue)
-    if not tensors or any(isinstance(leaf, leaves) for leaf in ast.walk(statement)):
+    if not tensors or any(isinstance(leaf, leaves) for leaf in nodes_below(statement)):
         return statement
     listed = ", ".join(repr(tensor) for tensor in sorted(tensors))
     guard = ast.parse(f"try:\n    pass\nexcept Exception as __error__:\n    {RAISED}(({listed},), __error__)").body[0]
     assert isinstance(guard, ast.Try)
-    for leaf in ast.walk(guard):
+    for leaf in nodes_below(guard):
         if hasattr(leaf, "lineno"):
             ast.copy_location(leaf, statement)
     guard.body = [statement]

@@ -6,6 +6,7 @@ refused, and so is one that is too long or not whole in time.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import struct
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import safetensors.torch
+import torch
 from msgspec import Meta
 from torch import Tensor
 
@@ -89,11 +91,17 @@ class NameRules(Part):
 
 
 class Run(Message, tag="run"):
-    """Run the steps in every trial (the parameters of the lesson there). Answered by `Ready`; `Truths` follow."""
+    """Run the steps in every trial (the parameters of the lesson there). Answered by `Ready`; `Truths` follow.
+
+    Where it `waits`, each gradient is handed over by itself, and its true one comes back before the next statement
+    runs. Where it does not, all are handed over together in `Values`: until then each is replaced by what came for it
+    with the first `Truths`, or else by what the submission has.
+    """
 
     program: Program
     trials: tuple[dict[str, Any], ...]
     steps: tuple[StepRequest, ...]
+    waits: bool = True
     aliases: dict[str, str] = {}
     places: dict[str, str] = {}
     names: NameRules = msgspec.field(default_factory=NameRules)
@@ -188,6 +196,16 @@ class Value(Message, tag="value"):
     then: Number | None = None
 
 
+class Values(Message, tag="values"):
+    """All that a run which does not wait has handed over, in order; numbers travel as `place:trial`.
+
+    `forward_differs` is as in `Done`.
+    """
+
+    values: Annotated[tuple[Value, ...], Meta(max_length=10_000)]
+    forward_differs: tuple[Number, ...] = ()
+
+
 class Done(Message, tag="done"):
     """All statements ran. `forward_differs` lists those whose own forward pass gives other numbers."""
 
@@ -243,7 +261,7 @@ class VariantValues(Message, tag="variant-values"):
 
 
 Request = Run | Variants | Cases | Truths | NextStep
-Reply = Ready | Running | Value | Done | LoopBegins | LoopStep | LoopEnd | CaseResult | VariantValues
+Reply = Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResult | VariantValues
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 """What a worker understands."""
@@ -257,7 +275,7 @@ _ENCODER = msgspec.json.Encoder()
 def encode(message: Message, tensors: Mapping[str, Tensor] | None = None) -> bytes:
     """A message as it travels, with dense tensors, which travel on the CPU."""
     text = _ENCODER.encode(message)
-    numbers = safetensors.torch.save({name: _plain(value) for name, value in tensors.items()}) if tensors else b""
+    numbers = _packed(tensors) if tensors else b""
     return b"".join((_HEADER.pack(len(text), len(numbers)), text, numbers))
 
 
@@ -329,13 +347,41 @@ class Channel(Generic[Incoming]):
         return taken
 
 
+_INDEX = "index"
+_Places = tuple[tuple[str, str, tuple[Size, ...]], ...]
+"""Name, dtype and shape of each tensor of a message, in order."""
+
+_PLACES: msgspec.json.Decoder[_Places] = msgspec.json.Decoder(_Places)
+
+
+def _packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as safetensors, all of one dtype end to end: a message has up to a hundred small ones, and each of its
+    own costs safetensors ten times as much."""
+    ends: dict[str, list[Tensor]] = {}
+    places: list[tuple[str, str, tuple[int, ...]]] = []
+    for name, tensor in tensors.items():
+        kind = str(tensor.dtype)
+        places.append((name, kind, tuple(tensor.shape)))
+        ends.setdefault(kind, []).append(tensor.detach().to("cpu").reshape(-1))
+    found = {kind: torch.cat(flat) for kind, flat in ends.items()}
+    return safetensors.torch.save(
+        {**found, _INDEX: torch.frombuffer(bytearray(_ENCODER.encode(places)), dtype=torch.uint8)}
+    )
+
+
 def _tensors(raw: bytes, device: str) -> dict[str, Tensor]:
     try:
-        tensors = safetensors.torch.load(raw)
+        flat = safetensors.torch.load(raw)
+        words = flat.pop(_INDEX).numpy().tobytes()
+        if len(words) > MAX_WORDS_BYTES:
+            raise ProtocolError("too long")
+        places = _PLACES.decode(words)
+        ends = {kind: tensor.to(device).split_with_sizes(_counts(places, kind)) for kind, tensor in flat.items()}
+        following = {kind: iter(parts) for kind, parts in ends.items()}
+        return {name: next(following[kind]).reshape(shape) for name, kind, shape in places}
     except Exception as error:
         raise ProtocolError(str(error)) from None
-    return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
-def _plain(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("cpu").contiguous().clone()
+def _counts(places: _Places, kind: str) -> list[int]:
+    return [math.prod(shape) for _, of_kind, shape in places if of_kind == kind]

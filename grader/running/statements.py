@@ -33,10 +33,12 @@ class Float64Islands(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is Tensor.float:
             return func(*args, **kwargs).double() if args[0].dtype is torch.float16 else args[0].double()
-        if kwargs.get("dtype") is torch.float32:
+        if kwargs and kwargs.get("dtype") is torch.float32:
             kwargs = {**kwargs, "dtype": torch.float64}
-        if any(value is torch.float32 for value in args):
-            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+        for value in args:
+            if value is torch.float32:
+                args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+                break
         result = func(*args, **kwargs)
         if isinstance(result, Tensor):
             if result.is_complex():

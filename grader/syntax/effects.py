@@ -10,10 +10,12 @@ from grader.syntax.scopes import (
     FUNCTIONS,
     argument_names,
     assigned_names,
+    child_nodes,
     declared_global,
     field_name,
     functions_in,
     local_names,
+    nodes_below,
     rebound_names,
     root_name,
 )
@@ -79,6 +81,10 @@ class _Collector(ast.NodeVisitor):
         self.assigned: list[set[str]] = []
         self.statement_call: ast.expr | None = None
 
+    def generic_visit(self, node: ast.AST) -> None:
+        for child in child_nodes(node):
+            self.visit(child)
+
     def _read(self, name: str) -> None:
         if not any(name in names for names in (*self.hidden, *self.assigned)):
             self.effects.reads.add(name)
@@ -124,14 +130,14 @@ class _Collector(ast.NodeVisitor):
     def _visit_loop(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
         self.visit(node.target)
-        targets = {leaf.id for leaf in ast.walk(node.target) if isinstance(leaf, ast.Name)}
+        targets = {leaf.id for leaf in nodes_below(node.target) if isinstance(leaf, ast.Name)}
         outer, self.effects.writes = self.effects.writes, set()
         self._visit_block(node.body, set(targets))
         inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
         changed = inner.difference(*(rebound_names(child) for child in node.body))
         if targets & changed:  # the items are parts of what is iterated over, and are changed in place
-            called = {id(leaf.func) for leaf in ast.walk(node.iter) if isinstance(leaf, ast.Call)}
-            for leaf in ast.walk(node.iter):
+            called = {id(leaf.func) for leaf in nodes_below(node.iter) if isinstance(leaf, ast.Call)}
+            for leaf in nodes_below(node.iter):
                 if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
                     self._mutate(leaf.id)
         self._visit_block(node.orelse, set())
@@ -199,7 +205,7 @@ class _Collector(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        names = {leaf.id for g in node.generators for leaf in ast.walk(g.target) if isinstance(leaf, ast.Name)}
+        names = {leaf.id for g in node.generators for leaf in nodes_below(g.target) if isinstance(leaf, ast.Name)}
         self.visit(node.generators[0].iter)
         self.hidden.append(names)
         self.generic_visit(node)

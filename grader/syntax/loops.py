@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from grader.syntax.scopes import assigned_names
+from grader.syntax.scopes import assigned_names, nodes_below
 
 Loop = ast.For | ast.While
 
@@ -42,7 +42,7 @@ def why_not_stepwise(loop: Loop, forward: Collection[str]) -> str | None:
     """What keeps a training loop from being run step by step, in words; None where nothing does."""
     if isinstance(loop, ast.While) and as_counted(loop) is None:
         return f"how many steps `while {ast.unparse(loop.test)}:` makes is not to be seen"
-    for leaf in (leaf for child in loop.body for leaf in ast.walk(child)):
+    for leaf in (leaf for child in loop.body for leaf in nodes_below(child)):
         if isinstance(leaf, Loop) and len(assigned_names(leaf) & set(forward)) >= _FEWEST_FORWARD_NAMES:
             return "it has a loop of steps inside another loop"
     return None

@@ -22,6 +22,8 @@ from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
 from grader.truth.no_compiler import without_compiler
 
 _GRID, _MOST_CHANGES = 64, 4
+_MOST_KEPT = 32
+"""Steps of a trial that are kept for other submissions: a loop is judged by some ten, and one takes a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,22 @@ _SLIPS = (
 )
 
 
+@dataclass(frozen=True)
+class _State:
+    """What a step changes."""
+
+    parameters: dict[str, Tensor]
+    generators: list[Tensor]
+    optimizer: dict[str, Any]
+    made: int
+
+
 class LoopReference:
     """Makes one step at a time, at any position.
 
     `count` is how many steps the loop has. `draws` are the names of the forward pass that come from a generator.
+    Loops that make the same steps on the lesson's own batches get the same truth, so each is found once for all
+    submissions: `rewind` begins anew. Nothing writes to its tensors.
     """
 
     @without_compiler()
@@ -104,6 +118,7 @@ class LoopReference:
         self.namespace = namespace_of(exercise, trial.parameters)
         self.generators = [value for value in self.namespace.values() if isinstance(value, torch.Generator)]
         scope = dict(self.namespace)
+        self._behind = False
         with torch.no_grad(), self.nothing_drawn():
             for atom in exercise.atoms:
                 exec(compiled(atom.text, atom.line), scope)
@@ -130,10 +145,44 @@ class LoopReference:
         self._rates = _rates_of(scheduler, self.count) if scheduler is not None else None
         self.made = 0
         self.draws = self._draws()
+        self.changes = self._changes()
+        self._start = self._now = self._state()
+        self._known: dict[tuple[object, ...], tuple[TrueStep, _State]] = {}
+        self._history: tuple[object, ...] | None = ()
+
+    def rewind(self) -> LoopReference:
+        """Back to the beginning."""
+        self._now, self._history, self._behind = self._start, (), True
+        return self
+
+    def generator_state(self) -> Tensor | None:
+        """That of the first generator, after the steps so far."""
+        return self._now.generators[0] if self.generators else None
+
+    def _state(self) -> _State:
+        return _State(
+            {name: self.namespace[name].detach().clone() for name in self.exercise.trained},
+            [generator.get_state() for generator in self.generators],
+            copy.deepcopy(self.optimizer.state_dict()),
+            self.made,
+        )
+
+    @without_compiler()
+    def _catch_up(self) -> None:
+        """Steps that were known already are not made again; before one that is not, the state becomes theirs."""
+        if not self._behind:
+            return
+        for name, value in self._now.parameters.items():
+            self.namespace[name].data.copy_(value)
+        for generator, state in zip(self.generators, self._now.generators, strict=True):
+            generator.set_state(state)
+        self.optimizer.load_state_dict(copy.deepcopy(self._now.optimizer))
+        self.made, self._behind = self._now.made, False
 
     @contextlib.contextmanager
     def nothing_drawn(self) -> Iterator[None]:
         """Leave the generators afterwards as they were."""
+        self._catch_up()
         states = [generator.get_state() for generator in self.generators]
         try:
             yield
@@ -153,7 +202,7 @@ class LoopReference:
                 group["lr"] = rate
         return float(groups[0]["lr"])
 
-    def changes(self) -> list[int]:
+    def _changes(self) -> list[int]:
         """The positions at which the rate jumps: few, or none where it changes all the time."""
         grid = sorted({round(place * (self.count - 1) / _GRID) for place in range(_GRID + 1)})
         spans = [(a, b) for a, b in pairwise(grid) if self.rate(a) != self.rate(b)]
@@ -169,18 +218,34 @@ class LoopReference:
     def step(
         self, position: int, drawn: Mapping[str, Tensor], upstream: Mapping[str, Tensor] | None = None
     ) -> TrueStep:
-        """Make the step at `position`, on its own next batch, or on what `drawn` gives in its place.
+        """Make the step at `position`, on its own next batch, or on what `drawn` gives in its place, if that fits.
 
-        With `upstream`, the tensors named there pass on that gradient instead of their own.
+        With `upstream`, the tensors named there pass on that gradient instead of their own; they follow from the trial.
         """
+        key = None if self._history is None else (*self._history, position, *sorted(upstream or ()))
+        if key in self._known:
+            truth, after = self._known[key]
+            if all(_same(value, truth.forward.values.get(name)) for name, value in drawn.items()):
+                self._now, self._history, self._behind = after, key, True
+                return truth
+        self._catch_up()
+        truth = self._make(position, drawn, upstream)
+        self._now = self._state()
+        self._history = None if truth.redrawn else key
+        if self._history is not None and len(self._known) < _MOST_KEPT:
+            self._known[self._history] = truth, self._now
+        return truth
+
+    def _make(self, position: int, drawn: Mapping[str, Tensor], upstream: Mapping[str, Tensor] | None) -> TrueStep:
         trained = self.exercise.trained
         before = {name: self.namespace[name].detach().clone() for name in trained}
         there = self.namespace | before  # the optimiser changes the parameters themselves
         forward = cut_forward(self.exercise, there)
         redrawn = tuple(name for name, value in drawn.items() if not _same(value, forward.values.get(name)))
-        if redrawn:
-            with self.nothing_drawn():
-                forward = cut_forward(self.exercise, there, drawn)
+        if redrawn and (other := self._with_draw(there, drawn, forward)) is not None:
+            forward = other
+        else:
+            redrawn = ()
         gradients = backpropagate(forward, upstream)
         rate = self.rate(position)
         held = self.optimizer.state_dict()
@@ -212,6 +277,16 @@ class LoopReference:
         return TrueStep(
             position, before, {"loss": loss, **after}, rate, forward, gradients, otherwise, noise, slips, adam, redrawn
         )
+
+    def _with_draw(self, there: Mapping[str, Any], drawn: Mapping[str, Tensor], own: Forward) -> Forward | None:
+        """The forward pass on this batch; None where it does not run with it, or one has not the shape of its own."""
+        if any(value.shape != own.values[name].shape for name, value in drawn.items()):
+            return None
+        try:
+            with self.nothing_drawn():
+                return cut_forward(self.exercise, there, drawn)
+        except (IndexError, RuntimeError, ValueError):
+            return None
 
     def _uphill(
         self,

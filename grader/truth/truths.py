@@ -13,6 +13,7 @@ from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
 from grader.truth.compare import Comparison, compare
+from grader.truth.loop import LoopReference
 
 _MOST_KEPT, _MOST_MESSAGES = 24, 200
 """Truths kept at a time, about a megabyte each: all trials of all exercises, and some of the probes. Messages are
@@ -54,6 +55,7 @@ class KnownTruths:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], Truth] = OrderedDict()
         self._messages: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
+        self._loops: OrderedDict[tuple[object, ...], LoopReference] = OrderedDict()
 
     def find(self, exercise: Exercise, trial: Trial, chained: frozenset[str] = frozenset()) -> Truth:
         """The true gradients of `exercise` in `trial`.
@@ -66,13 +68,26 @@ class KnownTruths:
         """The same truth with the bits of `loss.backward()`, which "exact" is measured against."""
         return self._keep((*_key(exercise, trial), "real"), lambda: self._with_real_backward(exercise, trial))
 
+    def loop(self, exercise: Exercise, trial: Trial) -> LoopReference:
+        """The loop of `exercise` in `trial`, at its beginning; one at a time."""
+        key = _key(exercise, trial)
+        if key not in self._loops:
+            self._loops[key] = LoopReference(exercise, trial)
+            if len(self._loops) > _MOST_KEPT:
+                self._loops.popitem(last=False)
+        return self._loops[key].rewind()
+
     def message_of(
-        self, name: str, truths: Mapping[int, Truth], encode: Callable[[Mapping[str, Tensor]], bytes]
+        self,
+        names: Mapping[str, tuple[int, str]],
+        truths: Mapping[int, Truth],
+        encode: Callable[[Mapping[str, Tensor]], bytes],
     ) -> bytes:
-        """The message that gives a worker the true gradients of `name`, by the number of the trial; encoded once."""
-        key = name, *((number, truth.key) for number, truth in truths.items())
+        """The message that gives a worker true gradients, each, by the name that it travels under, of a trial and a
+        tensor; encoded once."""
+        key = tuple(names.items()), *((number, truth.key) for number, truth in truths.items())
         if key not in self._messages:
-            self._messages[key] = encode({str(number): truth.put_back[name] for number, truth in truths.items()})
+            self._messages[key] = encode({k: truths[number].put_back[name] for k, (number, name) in names.items()})
             if len(self._messages) > _MOST_MESSAGES:
                 self._messages.popitem(last=False)
         return self._messages[key]

@@ -1,0 +1,68 @@
+"""How often judge and worker wait for each other, and what is found once for all submissions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from grader.judging.judge import Judge
+from grader.lesson.exercise import find_exercise
+from grader.lesson.trials import other_data
+from grader.report.records import SubmissionReport
+from grader.truth.loop import LoopReference
+from grader.truth.truths import KnownTruths
+
+Grade = Callable[..., list[SubmissionReport]]
+EX1 = find_exercise("makemore/ex1")
+TEXT = EX1.path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trials each run has in which every gradient is waited for."""
+    found: list[int] = []
+    once = Judge._run_once
+
+    def counted(self: Judge, worker: object, trials: list[object], chained: frozenset[str]) -> object:
+        found.append(len(trials))
+        return once(self, worker, trials, chained)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Judge, "_run_once", counted)
+    return found
+
+
+def test_no_right_answer_is_waited_for(grade_text: Grade, waits: list[int]) -> None:
+    (report,) = grade_text(TEXT)
+    assert report.all_passed
+    assert not waits
+
+
+def test_from_the_first_wrong_answer_each_is_waited_for_where_it_decides(grade_text: Grade, waits: list[int]) -> None:
+    wrong = "dprobs = 2 * dlogprobs / probs"
+    (report,) = grade_text(TEXT.replace("dprobs = dlogprobs / probs", wrong))
+    assert [v.name for v in report.verdicts if v.status != "pass"] == ["probs"]
+    assert waits == [2]
+
+
+@pytest.mark.parametrize("name", ["makemore/ex4", "classifier/ex2", "transformer/ex5"])
+def test_a_step_that_is_known_is_the_step_that_would_be_made(name: str) -> None:
+    exercise = find_exercise(name)
+    trial = other_data(3, "cpu")
+    known, positions = KnownTruths(), [0, 1, 2, 7]
+
+    def steps(reference: LoopReference, drawn: dict[int, dict[str, torch.Tensor]]) -> list[dict[str, torch.Tensor]]:
+        made = [reference.step(position, drawn.get(position, {})) for position in positions]
+        state = reference.generator_state()
+        assert state is not None
+        return [*(step.after for step in made), {"generator": state}]
+
+    begun = LoopReference(exercise, trial)
+    draw = begun.draws[0]
+    other = {draw: torch.zeros_like(begun.step(0, {}).forward.values[draw])}
+    for drawn in ({}, {1: other}, {}, {2: other}, {}):
+        ours, fresh = steps(known.loop(exercise, trial), drawn), steps(LoopReference(exercise, trial), drawn)
+        for one, two in zip(ours, fresh, strict=True):
+            assert one.keys() == two.keys()
+            assert all(torch.equal(one[key], two[key]) for key in one)
