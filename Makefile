@@ -82,6 +82,7 @@ check: $(DEV) ## prove the content: derived files have no diff, every stub fails
 bench: $(DEV) ## measure speed, as ratios within one run, and batches
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 	@$(BIN)/python benchmarks/batch.py $(filter --full,$(ARGS))
+	@$(BIN)/python benchmarks/growth.py
 
 mutants: $(DEV) ## prove the grader on wrong answers by the hundred (some minutes)
 	@$(BIN)/python -m tests.mutation.report $(ARGS)

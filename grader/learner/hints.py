@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -232,6 +231,8 @@ def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Ex
     found = [(e, name) for e in likely if (name := _tensor(variable, e))]
     if not found:
         names = list(dict.fromkeys(e.label(name) for e in exercises for name in e.graded))
+        import difflib
+
         close = difflib.get_close_matches(variable, names, 2, 0.6)
         few = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         known = f"did you mean {' or '.join(close)}?" if close else f"it grades {few}" if asked else f"there are {few}"

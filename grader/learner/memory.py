@@ -8,14 +8,11 @@ is missing, damaged or cannot be written changes no verdict and stops no command
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from grader.base.files import FileStamp, file_stamp, write_atomically
 from grader.lesson.exercise import Exercise, all_exercises
@@ -127,6 +124,10 @@ def state_path(folder: Path, name: str) -> Path:
     own = folder / ".dojo" / name
     if holds_exercises(folder) and not own.is_symlink() and not own.parent.is_symlink():
         return own
+    import hashlib  # both take a while, and most people work in a clone
+
+    import platformdirs
+
     key = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     return platformdirs.user_cache_path("backprop-dojo", appauthor=False) / key / name
 
