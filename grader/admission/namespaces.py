@@ -238,7 +238,7 @@ def namespace(path: str) -> Namespace | None:
         return Namespace(path, dict.fromkeys(names.SILENT_HERE, Silent()) | {"tqdm": ProgressStandIn})
     if path not in names.MODULES:
         return None
-    module = import_module(path)
+    module: Any = import_module(path) if names.MODULES[path] else None  # a worker may be kept from reading files
     members = {n: _member(path, n, getattr(module, n)) for n in names.MODULES[path] if hasattr(module, n)}
     members |= dict.fromkeys(names.SILENT_MEMBERS.get(path, ()), Silent()) | dict(lesson_data.MEMBERS.get(path, {}))
     inner = (longer.rpartition(".") for longer in names.MODULES)
