@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from grader.judging.verdicts import (
     seen_in_trial,
     verdict_of,
 )
-from grader.lesson.exercise import all_exercises
+from grader.lesson.exercise import Exercise, all_exercises
 from grader.lesson.program import program_of
 from grader.lesson.trials import other_data, other_sizes, random_upstream, trials_of, use_exact_arithmetic
 from grader.reading.cautions import about_aliases, about_early_reads, at_line
@@ -59,10 +59,13 @@ OWN_SECONDS = 5.0
 class Grader:
     """Grades files one after another with one warm launcher of workers. A context manager."""
 
-    def __init__(self, chosen: Settings, launcher: Launcher | None = None) -> None:
+    def __init__(
+        self, chosen: Settings, launcher: Launcher | None = None, exercises: Collection[Exercise] | None = None
+    ) -> None:
+        """`exercises` are all that it will meet, where that is known: a launcher of its own sets up no more."""
         self.settings = chosen
         self._owns_launcher = launcher is None
-        self.launcher = launcher or launcher_for(chosen)
+        self.launcher = launcher or launcher_for(chosen, exercises)
         self.truths = KnownTruths()
         use_exact_arithmetic()
 
@@ -316,15 +319,20 @@ class Grader:
         report.notes += about_early_reads(part.analysis, plan)
 
 
-def launcher_for(chosen: Settings, *, forked: bool = True) -> Launcher:
-    """A launcher whose workers find the trials of `chosen` set up above `basic`. `forked` is as for `Launcher`.
+def launcher_for(
+    chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True
+) -> Launcher:
+    """A launcher whose workers find the trials of `chosen` set up above `basic`, those of `exercises` or of all.
+
+    `forked` is as for `Launcher`.
 
     Raises:
         DojoError: workers cannot be confined so, or nothing runs in them.
     """
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
-    gradients = [exercise for exercise in all_exercises() if not exercise.is_training]
+    gradients = [exercise for exercise in exercises or () if not exercise.is_training]
+    gradients = gradients or [exercise for exercise in all_exercises() if not exercise.is_training]
     trials = [(program_of(e), t.parameters) for e in gradients for t in trials_of(e, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
@@ -351,8 +359,8 @@ def _no_attempt(name: str, source: Source) -> Finding:
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:
     """Grade what `find_parts` found, one after another, with one launcher. What cannot be graded is refused."""
-    report = Report([])
-    with Grader(chosen) as grader:
+    report, parts = Report([]), list(parts)
+    with Grader(chosen, exercises={part.exercise.id: part.exercise for part in parts}.values()) as grader:
         for part in parts:
             try:
                 report.submissions.append(grader.grade_part(part))

@@ -6,6 +6,7 @@ from tests.attacks.attack import HARMLESS, OPEN, STOPPED, Attack
 
 FIND = """
 import json, os, stat, struct, time
+import safetensors.torch
 def wire():
     return [n for n in range(3, 64) if os.path.exists(f"/dev/fd/{n}") and stat.S_ISSOCK(os.fstat(n).st_mode)][0]
 def send(words, tensors=b""):
@@ -20,6 +21,15 @@ def read(count):
     while len(raw) < count:
         raw += os.read(wire(), count - len(raw))
     return raw
+def packed(tensor, **said):
+    kind = str(tensor.dtype)
+    words = json.dumps([["0", said.get("kind", kind), said.get("shape", list(tensor.shape))]]).encode()
+    index = torch.frombuffer(bytearray(words), dtype=torch.uint8)
+    return safetensors.torch.save({kind: tensor.flatten().clone(), "index": index})
+def told():
+    found = safetensors.torch.load(receive())
+    ((_, kind, shape),) = json.loads(found["index"].numpy().tobytes())
+    return found[kind].reshape(shape)
 """
 """Speaks the protocol over the worker's own socket, found among its open descriptors."""
 
@@ -54,13 +64,12 @@ ATTACKS = (
         "two-values",
         "handing over zeros, being told the truth, and handing that over",
         """
-import safetensors.torch
 words = {"op": "value", "tensor": "h", "line": 1, "trials": {"0": {"value": {"kind": "tensor"}}}}
-send(words, safetensors.torch.save({"0": torch.zeros_like(h)}))
-told = safetensors.torch.load(receive())["0"]
-send(words, safetensors.torch.save({"0": told}))
+send(words, packed(torch.zeros_like(h)))
+true = told()
+send(words, packed(true))
 receive()
-return told
+return true
 """,
         sandbox=(HARMLESS,) * 3,
     ),
@@ -68,13 +77,29 @@ return told
         "other-truth",
         "asking twice for the truth of another gradient, and once for one's own",
         """
-import safetensors.torch
 for tensor in ("b2", "b2", "h"):
     send({"op": "value", "tensor": tensor, "line": 1, "trials": {"0": {"value": {"kind": "stub"}}}})
-    told = safetensors.torch.load(receive())["0"]
-return told
+    true = told()
+return true
 """,
         sandbox=(HARMLESS,) * 3,
+    ),
+    _wait(
+        "index-lies",
+        "numbers whose index tells of a shape that they do not have",
+        """
+words = {"op": "value", "tensor": "h", "line": 1, "trials": {"0": {"value": {"kind": "tensor"}}}}
+send(words, packed(torch.zeros_like(h), shape=[2**40, 2**40, -1]))
+""",
+    ),
+    _wait(
+        "all-at-once",
+        "all answers at once, though each was to be waited for, and the other way round",
+        """
+value = {"tensor": "h", "line": 1, "trials": {"0": {"value": {"kind": "tensor"}}}}
+send({"op": "values", "values": [value]}, packed(torch.zeros_like(h)))
+send({"op": "value", **value}, packed(torch.zeros_like(h)))
+""",
     ),
     _forge(
         "tensor-name",
