@@ -151,7 +151,7 @@ ORDERED = [
     ("one infinity", f"({RIGHT}).index_fill(1, torch.tensor([2]), float('inf'))", "wrong", "not-finite"),
     ("values", f"1.01 * {RIGHT}", "wrong", None),
     ("sparse", f"({RIGHT}).to_sparse()", "wrong", "not-dense"),
-    ("complex", f"torch.complex({RIGHT}, {RIGHT})", "wrong", "not-dense"),
+    ("complex", f"torch.complex({RIGHT}, {RIGHT})", "forbidden", "not-admitted"),
     ("float32 island", f"({RIGHT}).numpy().astype('float32')", "wrong", "not-a-tensor"),
     ("float32 tensor", f"torch.from_numpy(({RIGHT}).numpy().astype('float32'))", "pass", None),
     ("stride 0", "torch.zeros(1, 1).expand(bnbias.shape)", "wrong", None),
@@ -167,7 +167,7 @@ def test_judged_in_order(
     mistake: str | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # guards refuse what makes a sparse or a complex tensor before it is judged
+    # guards refuse what makes a sparse tensor before it is judged; a worker makes no complex one without them either
     monkeypatch.setattr(grader, "settings", dataclasses.replace(grader.settings, guarded=False))
     (report,) = grade_text(f"dbnbias = {value}\n", exercise="ex1")
     (verdict,) = [verdict for verdict in report.verdicts if verdict.name == "bnbias"]
