@@ -12,6 +12,11 @@ def counted(number: float, noun: str, many: str = "") -> str:
     return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
+def at_line(line: int, cell: int | None) -> str:
+    """`line 12`, or in cell 3 of a notebook `cell 3, line 2`."""
+    return f"line {line}" if cell is None else f"cell {cell}, line {line}"
+
+
 def fitted(text: str) -> str:
     """The text with each line that is wider than the terminal broken between words; as it is where none listens."""
     if sys.stdout is None or not sys.stdout.isatty():

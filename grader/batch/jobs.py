@@ -9,6 +9,7 @@ from multiprocessing.connection import wait
 from typing import Protocol
 
 from grader.base.errors import DojoError
+from grader.base.words import counted
 from grader.batch.judges import Died, Judging, outcome_of_dead, warm_up
 from grader.batch.person import Outcome, Task, Terms, UnableError
 from grader.running.confine import check_isolation
@@ -54,7 +55,7 @@ class LocalJobs:
     def __init__(self, jobs: int, *, forked: bool = True) -> None:
         """`forked` is as for `Judging`."""
         self.jobs, self.forked = jobs, forked
-        self.where = f"{jobs} job{'' if jobs == 1 else 's'}"
+        self.where = counted(jobs, "job")
         self.judges: list[Judging] = []
         self._launcher: Launcher | None = None
         self._again: deque[Task] = deque()

@@ -17,7 +17,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from grader.base.errors import DojoError
 from grader.base.files import write_atomically
 from grader.base.visible import visible
-from grader.base.words import counted
+from grader.base.words import at_line, counted
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
 from grader.classroom.overrides import Override
@@ -167,7 +167,7 @@ def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, 
         before = f"Before that: {STATES[status].words}. {message}".rstrip()
         earned, status, message = override.points, "by-hand", f"{override.comment}\n{before}".lstrip()
     line, cell = verdict.get("line"), verdict.get("cell")
-    place = "" if line is None else f"line {line}" if cell is None else f"cell {cell}, line {line}"
+    place = "" if line is None else at_line(line, cell)
     return Row(
         label=str(verdict.get("label") or f"d{verdict['name']}"),
         status=status,

@@ -31,7 +31,7 @@ from grader.judging.verdicts import (
 from grader.lesson.exercise import Exercise, all_exercises
 from grader.lesson.program import program_of
 from grader.lesson.trials import other_data, other_sizes, random_upstream, trials_of, use_exact_arithmetic
-from grader.reading.cautions import about_aliases, about_early_reads, at_line
+from grader.reading.cautions import about_aliases, about_early_reads, place_of
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
@@ -307,7 +307,7 @@ class Grader:
             if index in names:
                 statement = plan.statements[index]
                 report.notes.append(
-                    f"{at_line(statement)}: your forward pass computes {', '.join(names[index])} otherwise "
+                    f"{place_of(statement)}: your forward pass computes {', '.join(names[index])} otherwise "
                     "than the exercise does; gradients are judged against the exercise's."
                 )
 

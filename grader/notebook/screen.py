@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from grader.notebook.shell import shell
+from grader.base.ipython import shell
 
 
 def in_notebook() -> bool:

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from grader.base.ipython import shell
+
 _ASSIGNED = re.compile(r"^\s*(d\w+)\s*(?:[-+*/@]|//|\*\*)?=(?!=)", re.MULTILINE)
 
 _STUB = re.compile(r"^(d\w+)\s*=\s*\.\.\.\s*(?:#.*)?$", re.MULTILINE)
-
-
-def shell() -> Any:
-    """The running IPython shell; None in a plain script."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
 
 
 @dataclass

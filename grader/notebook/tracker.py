@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grader.base.ipython import shell
 from grader.lesson.exercise import Exercise
 from grader.notebook import overview, screen
 from grader.notebook.judging import Judgement
 from grader.notebook.lending import LENDING
-from grader.notebook.shell import CELLS, shell
+from grader.notebook.shell import CELLS
 from grader.showing.graph_marks import state_of
 
 _KEPT = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 
+from grader.base.words import at_line
 from grader.lesson.exercise import Exercise
 from grader.reading.attempts import Analysis, is_stub
 from grader.reading.gradient_names import Spoilt
@@ -13,10 +14,9 @@ from grader.syntax.scopes import FUNCTIONS, assigned_names
 from grader.syntax.source import Statement
 
 
-def at_line(statement: Statement) -> str:
-    """`line 12`, or for a notebook `cell 3, line 2`."""
-    where = f"line {statement.line}"
-    return where if statement.cell.number is None else f"cell {statement.cell.number}, {where}"
+def place_of(statement: Statement) -> str:
+    """Where a statement begins, in words."""
+    return at_line(statement.line, statement.cell.number)
 
 
 def about_aliases(plan: Plan, spoilt: Spoilt) -> str:
@@ -24,8 +24,8 @@ def about_aliases(plan: Plan, spoilt: Spoilt) -> str:
     changes, begins = plan.statements[spoilt.index], plan.statements[spoilt.since]
     copy = "clone()" if "torch" in plan.exercise.setup_names else "copy()"
     return (
-        f"{at_line(changes)}: `{_first_line(changes)}` changes {spoilt.other} too, because "
-        f"`{_first_line(begins)}` ({at_line(begins)}) gives one tensor two names. Begin with a copy there, "
+        f"{place_of(changes)}: `{_first_line(changes)}` changes {spoilt.other} too, because "
+        f"`{_first_line(begins)}` ({place_of(begins)}) gives one tensor two names. Begin with a copy there, "
         f"`{spoilt.other}.{copy}`. It costs nothing here: the grader goes on with the true {spoilt.other}."
     )
 
@@ -46,8 +46,8 @@ def about_early_reads(analysis: Analysis, plan: Plan) -> list[str]:
         return []
     reader, name, definer = found[0]
     said = (
-        f"{at_line(reader)}: it reads {name}, which {at_line(definer)} defines further down. Run from top to bottom, "
-        f"Python stops here, so move it below {at_line(definer)}."
+        f"{place_of(reader)}: it reads {name}, which {place_of(definer)} defines further down. Run from top to bottom, "
+        f"Python stops here, so move it below {place_of(definer)}."
     )
     lines = len({id(statement) for statement, *_ in found}) - 1
     more = f" {lines} more line{'s read' if lines > 1 else ' reads'} what stands below." if lines else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,8 @@ from io import BytesIO, StringIO
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from grader.base.ipython import shell
 
 if TYPE_CHECKING:  # matplotlib costs 0.3 s: only those who draw pay for it
     import numpy as np
@@ -70,9 +71,8 @@ def kept_beside(picture: Path) -> Iterator[None]:
 
 def _shell() -> Any:
     """IPython's shell, where a notebook's front end listens to it."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return shell if hasattr(shell, "kernel") else None
+    running = shell()
+    return running if hasattr(running, "kernel") else None
 
 
 def _display(figure: Figure, **options: Any) -> Any:
