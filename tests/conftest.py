@@ -13,13 +13,23 @@ from grader.base.children import ONE_THREAD
 os.environ.update(ONE_THREAD)  # before numpy loads: a process with threads is not forked, as `dojo` is
 
 from course import Course, graded_answers, write_course
+from dojo import REPOSITORY
 
 from grader.judging.grade import Grader, settings
+from grader.learner import memory
 from grader.report.records import SubmissionReport
 
 SEED = 20
 
 GradeText = Callable[..., list[SubmissionReport]]
+
+
+@pytest.fixture(autouse=True)
+def own_progress(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A test neither sees nor changes how far whoever runs it has come in this clone."""
+    place, real = tmp_path_factory.getbasetemp() / "progress.json", memory.progress_path
+    place.unlink(missing_ok=True)
+    monkeypatch.setattr(memory, "progress_path", lambda folder: place if folder == REPOSITORY else real(folder))
 
 
 @pytest.fixture(scope="session")
