@@ -90,7 +90,7 @@ def lines_of(submissions: Sequence[Mapping[str, Any]]) -> Lines:
         known = vocabulary(track := track_name(exercise))
         seen |= _lesson_forms(track)
         answers = [_answer(verdict, known) for verdict in graded["verdicts"]]
-        renamed = {} if "loss" in names else _own_gradients(names, answers, known)
+        renamed = _own_gradients(graded["verdicts"], answers, known)
         for name, answer in zip(names, answers, strict=True):
             for text, line in answer:
                 line = _renamed(text, renamed, known) or line
@@ -103,10 +103,14 @@ def lines_of(submissions: Sequence[Mapping[str, Any]]) -> Lines:
 
 
 def _own_gradients(
-    names: Sequence[str], answers: Sequence[Sequence[tuple[str, Line]]], known: frozenset[str]
+    verdicts: Sequence[Mapping[str, Any]], answers: Sequence[Sequence[tuple[str, Line]]], known: frozenset[str]
 ) -> dict[str, str]:
     """The learner's own names for gradients, and what the exercise calls them: what an answer writes last."""
-    last = {answer[-1][1].target: f"d{name}" for name, answer in zip(names, answers, strict=True) if answer}
+    last = {
+        answer[-1][1].target: f"d{verdict['name']}"
+        for verdict, answer in zip(verdicts, answers, strict=True)
+        if answer and verdict.get("label") != verdict["name"]  # as what a loop or a function gives is called
+    }
     return {target: name for target, name in last.items() if target and target not in known}
 
 
@@ -143,12 +147,11 @@ def _lesson_forms(track: str) -> frozenset[str]:
 class Answers:
     """Collects the lines of many submissions, and finds those that agree. Holds numbers, no text."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self) -> None:
         self._ids: dict[Key, int] = {}
         self._lines: list[tuple[int, ...]] = []
         self._answered: Counter[Gradient] = Counter()
         self._answering = 0
-        self._seed = seed
 
     def add(self, lines: Lines) -> None:
         """One submission; they are counted from 0 in the order of these calls."""
@@ -166,7 +169,7 @@ class Answers:
         if not self.enough:
             return []
         least = math.log2(math.comb(self._answering, 2)) + MARGIN_BITS
-        return _Search(self._lines, list(self._ids), self._answered, least, self._seed).groups()
+        return _Search(self._lines, list(self._ids), self._answered, least).groups()
 
     def shared_lines(self, group: Group, texts: Mapping[Key, str]) -> list[SharedLine]:
         """The lines of a group with their figures, the rarest first; `texts` are those of one member."""
@@ -190,10 +193,9 @@ class _Search:
         keys: Sequence[Key],
         answered: Mapping[Gradient, int],
         least_bits: float,
-        seed: int,
     ) -> None:
         counts = Counter(number for own in lines for number in own)
-        self.keys, self.least_bits, self.seed = keys, least_bits, seed
+        self.keys, self.least_bits = keys, least_bits
         self.gradient = [key[:2] for key in keys]
         self.bits = {
             number: math.log2(answered[self.gradient[number]] / count)
@@ -237,7 +239,7 @@ class _Search:
             if 2 <= len(members) <= _SMALL_POSTING:
                 yield from combinations(members, 2)
         shared = {number for number, members in postings.items() if len(members) > 1}
-        generator = random.Random(self.seed)
+        generator = random.Random(0)  # the same results give the same groups
         for _ in range(_ROUNDS):
             order = {number: generator.random() for number in sorted(shared)}
             buckets = defaultdict(list)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import random
 import re
-import tempfile
 import urllib.request
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -17,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from grader.base.errors import DojoError
-from grader.base.files import read_text
+from grader.base.files import read_text, write_atomically
+from grader.base.words import counted
 from grader.lesson.data_files import data_file
 
 # numpy and torch are imported inside `build_dataset`: the start-up time of `dojo` is measured, and whoever
@@ -71,8 +70,7 @@ def _names_in(path: Path, mtime_ns: int, size: int, alphabet: str) -> tuple[str,
     names = _all_names_in(path, mtime_ns, size)
     kept = names if alphabet == ALPHABET else tuple(filter(set(alphabet).issuperset, names))
     if len(kept) < _FEWEST_NAMES:
-        written = "" if kept is names else f" in the letters {alphabet!r}"
-        count = f"{len(kept)} name{'' if len(kept) == 1 else 's'}{written}"
+        count = counted(len(kept), "name") + ("" if kept is names else f" in the letters {alphabet!r}")
         raise DojoError(f"{path}: {count}; a split into 80/10/10 needs at least {_FEWEST_NAMES}")
     return kept
 
@@ -184,7 +182,8 @@ def fetch_makemore_names(open_url: Callable[..., Any] = urllib.request.urlopen, 
     if not _is_makemore(content):
         raise _not_fetched(f"from {MAKEMORE_URL} has a wrong sha256 checksum and was not kept")
     try:
-        _write_atomically(path, content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
     except OSError as error:
         raise _not_fetched(f"cannot be kept in {path.parent} ({_reason(error)})") from None
     return path
@@ -200,15 +199,3 @@ def _not_fetched(problem: str) -> DojoError:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
