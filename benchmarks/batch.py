@@ -122,7 +122,7 @@ def floor(exercise: Exercise, rounds: int = 20) -> float:
     for _ in range(rounds):
         trials = trials_of(exercise, SEED, "cpu")
         began = time.perf_counter()
-        if exercise.is_training:
+        if exercise.can_train:
             loops = [LoopTrial(exercise, trial, KnownTruths(), few=trial is not trials[0]) for trial in trials]
             for loop in loops:
                 loop.begins(None)

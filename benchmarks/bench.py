@@ -264,7 +264,7 @@ def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False)
 def steps_per_second(rounds: int, steps: int) -> tuple[list[Row], list[str]]:
     """Each lesson's loop by hand against the same loop by autograd, and lines that say whether they are the same."""
     rows, same = [], []
-    for exercise in (exercise for exercise in all_exercises() if exercise.is_training):
+    for exercise in (exercise for exercise in all_exercises() if exercise.can_train):
         own = steps if exercise.number == "ex4" else steps // 5
         by_hand, hand_names = training_loop(exercise, own)
         by_autograd, autograd_names = training_loop(exercise, own, autograd=True)

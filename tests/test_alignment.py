@@ -44,7 +44,7 @@ def cells(exercise: Exercise, tag: str) -> str:
 
 def notebook(exercise: Exercise, renamed: Mapping[str, str]) -> str:
     """A script with a data set and a network of its own, and the lesson's answers, under other names."""
-    if exercise.is_training:
+    if exercise.can_train:
         text = SETUP + cells(exercise, "training").replace(".to(device)", "").replace("vocab_size", "27")
     else:
         text = SETUP + BATCH + cells(exercise, "forward") + "\n" + cells(exercise, "backward")

@@ -65,8 +65,7 @@ def test_answers_become_stubs_and_nothing_else_changes(exercise: Exercise) -> No
             assert set(text.split("\n")) <= set(theirs.text.split("\n"))
         elif not {"hint", "grading"} & set(ours.tags):
             assert theirs.text == text
-    wanted = ["losses"] if exercise.is_training else [exercise.label(name) for name in exercise.graded]
-    assert sorted(set(left)) == sorted(wanted)
+    assert set(left) == {exercise.answer_name(name) for name in exercise.graded}
 
 
 def name_of_stub(node: ast.stmt) -> str:
@@ -102,7 +101,7 @@ def test_a_lesson_begins_with_its_time_and_its_difficulty(exercise: Exercise) ->
 @each_exercise
 def test_a_lesson_says_where_the_learner_stands_if_cmp_can_tell(exercise: Exercise) -> None:
     calls = [c for c in percent_cells(exercise_text(exercise)) if "progress()" in c.text and c.kind == "code"]
-    assert len(calls) == (0 if exercise.is_training or not exercise.graded_gradients else 1)
+    assert len(calls) == (1 if exercise.graded_gradients else 0)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +172,7 @@ def test_no_line_of_an_answer_is_left(exercise: Exercise) -> None:
         for line in cell.text.split("\n"):
             if line in kept or line in shown:
                 continue  # the signature of a function, what is said about it, a line that the lesson shows
-            if exercise.is_training and any(line.strip() == atom.text for atom in exercise.atoms):
+            if exercise.can_train and any(line.strip() == atom.text for atom in exercise.atoms):
                 continue  # the loop repeats the forward pass
             if len(line.strip()) > 40:
                 assert line not in text.split("\n")

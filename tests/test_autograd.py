@@ -18,7 +18,7 @@ from grader.lesson.trials import namespace_of, other_data, other_sizes, random_u
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
 from grader.truth.truths import KnownTruths, Truth
 
-GRADIENT_EXERCISES = {e.number: e for e in all_exercises() if e.track == "makemore" and e.atoms and not e.is_training}
+GRADIENT_EXERCISES = {e.number: e for e in all_exercises() if e.track == "makemore" and e.atoms and not e.can_train}
 EX1 = GRADIENT_EXERCISES["ex1"]
 VANISHING = {"ex1": {"logit_maxes", "b1"}, "ex2": set(), "ex3": set()}
 TWICE_USED = {"ex1": {"counts", "logits", "bndiff", "hprebn"}, "ex2": set(), "ex3": {"hprebn"}}

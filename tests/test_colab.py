@@ -195,7 +195,7 @@ def solved(exercise: Exercise) -> list[Any]:
 
 def moved_about(exercise: Exercise, cells: list[Any], order: random.Random) -> list[Any]:
     """The cells in another order: any at all, but what measures a trained network stays below the training."""
-    if not exercise.is_training:
+    if not exercise.can_train:
         return order.sample(cells, len(cells))
     (at,) = (i for i, cell in enumerate(cells) if "training" in cell.metadata.get("tags", ()))
     return [*order.sample(cells[:at], at), cells[at], *order.sample(cells[at + 1 :], len(cells) - at - 1)]

@@ -27,7 +27,7 @@ def test_a_lesson_with_its_solution_runs_from_top_to_bottom(
     assert on_both <= {True}
 
 
-@pytest.mark.parametrize("exercise", [e for e in LESSONS if not e.is_training], ids=lambda e: e.short_id)
+@pytest.mark.parametrize("exercise", [e for e in LESSONS if not e.can_train], ids=lambda e: e.short_id)
 def test_the_truth_lies_where_the_lesson_lies(exercise: Exercise) -> None:
     known = KnownTruths()
     with PretendedGPU():

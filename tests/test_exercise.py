@@ -128,7 +128,7 @@ def test_the_forward_cells_give_the_atoms(line: Exercise) -> None:
 def test_the_backward_cells_say_what_is_graded(line: Exercise) -> None:
     assert line.graded == ("square", "y", "w", "b")
     assert line.given == ()
-    assert not line.is_training
+    assert not line.can_train
 
 
 def test_hints_are_those_above_the_answer(line: Exercise) -> None:
@@ -171,7 +171,7 @@ def test_the_exercises_of_the_project_are_as_the_design_lists_them() -> None:
     assert found["ex2"].graded == ("logits",)
     assert (found["ex3"].graded, found["ex3"].given) == (("hprebn",), ("hpreact",))
     assert found["ex4"].graded == ("loss", "C", "W1", "b1", "W2", "b2", "bngain", "bnbias")
-    assert found["ex4"].is_training
+    assert found["ex4"].can_train
     assert [e.number for e in found.values() if e.grading.optional] == ["ex5"]
 
 

@@ -49,7 +49,7 @@ def test_every_tensor_has_a_box_and_no_two_overlap(exercise: Exercise) -> None:
     _, _, width, height = map(float, root.get("viewBox", "").split())
     assert width <= 720
     found = boxes(svg)
-    parameters = set(exercise.trained) if exercise.is_training else set()
+    parameters = set(exercise.trained) if exercise.can_train else set()
     assert set(found) >= {atom.name for atom in exercise.atoms} | parameters
     assert set(found) <= set(texts(svg))
     for (left, top, right, bottom), (left2, top2, right2, bottom2) in combinations(found.values(), 2):
@@ -76,7 +76,7 @@ def passes_through(
 
 
 def laid_out(exercise: Exercise) -> list[Node]:
-    trained = exercise.trained if exercise.is_training else ()
+    trained = exercise.trained if exercise.can_train else ()
     nodes = [Node(name, is_parameter=True) for name in trained]
     own = {atom.name for atom in exercise.atoms} | set(trained)
     return nodes + [Node(atom.name, tuple(set(atom.reads) & own)) for atom in exercise.atoms]

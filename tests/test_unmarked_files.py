@@ -57,7 +57,7 @@ def test_half_of_the_answers_tell(tmp_path: Path, lesson: Exercise, left_out: in
     found, number = [], 0
     for cell in cells(lesson):
         number += is_answer(cell)
-        if not is_answer(cell) or number % 2 != left_out or lesson.is_training:
+        if not is_answer(cell) or number % 2 != left_out or lesson.can_train:
             found.append(cell)
     assert ids(parts_of(tmp_path, "".join(found))) == [lesson.id]
 
@@ -72,7 +72,7 @@ def test_two_whole_lessons_are_two(tmp_path: Path, first: Exercise, second: Exer
     assert parts.keys() == {first.id, second.id}
     for lesson in (first, second):
         part = parts[lesson.id]
-        if lesson.is_training:
+        if lesson.can_train:
             continue
         assert part.attempts.keys() == {*lesson.graded}
         lines = [part.analysis.statements[i].line for attempt in part.attempts.values() for i in attempt.writers]

@@ -268,8 +268,8 @@ def _count_only(summary: CourseSummary, table: PointsTable) -> None:
 
 def _nobodys(name: str) -> ExerciseSummary:
     exercise = find_exercise(name)
-    prefix = "" if exercise.is_training else "d"
-    return ExerciseSummary(exercise.id, exercise.title, labels={tensor: prefix + tensor for tensor in exercise.graded})
+    labels = {name: exercise.label(name) for name in exercise.graded}
+    return ExerciseSummary(exercise.id, exercise.title, labels=labels)
 
 
 def member_lines(results: Results, summary: CourseSummary, group: Group) -> Lines:
@@ -307,12 +307,11 @@ def _add(
     exercise = summary.exercises.setdefault(
         graded["exercise"], ExerciseSummary(graded["exercise"], str(graded.get("title", graded["exercise"])))
     )
-    in_training = any(verdict["name"] == "loss" for verdict in graded["verdicts"])
     statuses = student.statuses[exercise.id] = {}
     score = best = 0.0
     for verdict in graded["verdicts"]:
         name, status = verdict["name"], verdict["status"]
-        exercise.labels.setdefault(name, name if in_training else f"d{name}")
+        exercise.labels.setdefault(name, str(verdict.get("label") or f"d{name}"))
         exercise.statuses.setdefault(name, Counter())[status] += 1
         statuses[name] = status
         earned, most = worth_of(exercise.id, verdict, points)

@@ -178,7 +178,7 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
 
     check_chosen()
     source = read_source(path or _default_training_file())
-    parts = [part for part in find_parts(source) if part.exercise.is_training]
+    parts = [part for part in find_parts(source) if part.exercise.can_train]
     if not parts:
         raise DojoError(f"{source.path}: holds no training loop; name one that does, such as makemore/ex4_training.py")
 
@@ -289,6 +289,6 @@ def _default_training_file() -> Path:
 
     for exercise in all_exercises():
         path = _default_path() / f"{exercise.id}.py"
-        if exercise.is_training and path.is_file():
+        if exercise.can_train and path.is_file():
             return path
     raise DojoError("exercises/ holds no training exercise; name your file")

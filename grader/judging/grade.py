@@ -108,11 +108,9 @@ class Grader:
             device=self.settings.device,
             isolation=self.launcher.isolation,
         )
-        if part.exercise.is_training:
-            self._grade_loop(part, report, limits)
-            return report
+        deadline = time.monotonic() + limits.seconds
         plan = make_plan(part.analysis, part.exercise, part.attempts)
-        known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.graded}
+        known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.assigned}
         unreadable = any(e.found is not None and e.found.status == "error" for e in known.values())
         report.attempted = bool(plan.attempts) or unreadable
         judged: dict[str, tuple[Evidence, Verdict]] = {}
@@ -130,20 +128,23 @@ class Grader:
             judged[name][1] if name in judged and judged[name][0] is evidence else verdict_of(evidence)
             for name, evidence in known.items()
         ]
+        if part.exercise.after_a_step:
+            self._grade_loop(part, report, replace(limits, seconds=max(0.0, deadline - time.monotonic())))
         return report
 
     def _grade_loop(self, part: Part, report: SubmissionReport, limits: Limits) -> None:
-        """Fill `report` with a verdict for the loss and for each parameter, whose values after a step are judged."""
+        """Add a verdict for the loss and for each parameter, whose values after a step are judged."""
         from grader.judging.loop_grade import evidence_of_loop  # only one exercise of four has a loop
 
-        known, first, report.attempted = evidence_of_loop(
-            part, self.launcher, self.truths, replace(self.settings, limits=limits)
-        )
+        known, first, begun = evidence_of_loop(part, self.launcher, self.truths, replace(self.settings, limits=limits))
+        report.attempted |= begun
         if first is not None:
-            step, report.look_at = first
-            said = f"step {step} is the first that is wrong, and in it {report.look_at} is nearest to the loss."
-            report.notes = [said]
-        report.verdicts = [verdict_of(evidence) for evidence in known]
+            step, tensor = first
+            report.notes.append(f"step {step} is the first that is wrong, and in it {tensor} is nearest to the loss.")
+            if all(verdict.passed for verdict in report.verdicts):
+                named = {held: name for name, held in part.exercise.after_a_step.items()}
+                report.look_at = named.get(tensor)
+        report.verdicts += [verdict_of(evidence) for evidence in known]
 
     def _before_running(self, name: str, plan: Plan, source: Source) -> Evidence:
         """What the text alone tells of one gradient: where the attempt stands, or that there is none."""
@@ -331,12 +332,12 @@ def launcher_for(
     """
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
-    gradients = [exercise for exercise in exercises or () if not exercise.is_training]
-    gradients = gradients or [exercise for exercise in all_exercises() if not exercise.is_training]
-    trials = [(program_of(e), t.parameters) for e in gradients for t in trials_of(e, chosen.seed, chosen.device)]
+    assigning = [exercise for exercise in exercises or () if exercise.assigned]
+    assigning = assigning or [exercise for exercise in all_exercises() if exercise.assigned]
+    trials = [(program_of(e), t.parameters) for e in assigning for t in trials_of(e, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
-        prove(launcher, gradients[0])
+        prove(launcher, assigning[0])
     except DojoError:
         launcher.close()
         raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from dataclasses import replace
 
@@ -13,7 +12,6 @@ from grader.judging.loop_repair import repair_lines
 from grader.judging.loops import LoopTrial
 from grader.judging.settings import Settings
 from grader.judging.verdicts import LASTING, Evidence, Finding, Place
-from grader.lesson.exercise import Exercise, bound_names_in_order
 from grader.lesson.trials import as_written, other_data, other_sizes
 from grader.reading.loop_lines import LoopLines
 from grader.reading.loop_plan import LoopPlan, plan_loop
@@ -31,11 +29,11 @@ def evidence_of_loop(
     exercise, seed, device = part.exercise, chosen.seed, chosen.device
     plan = plan_loop(part.analysis, exercise)
     if plan is None:
-        return [Evidence(name, exercise.label(name)) for name in exercise.graded], None, False
+        return [Evidence(name, exercise.label(name)) for name in exercise.after_a_step], None, False
     at = Place.of(plan.loop_statement, plan.loop_line())
     refused = _unreadable(part, plan) or _not_stepwise(plan, at)
     if refused is not None:
-        return [_evidence(name, plan, refused) for name in exercise.graded], None, True
+        return [_evidence(name, plan, refused) for name in exercise.after_a_step], None, True
     judge = Judge(launcher, plan.plan(), known, chosen.limits.seconds, guarded=chosen.guarded)
     written, apart = plan.whole_numbers(), plan.gradients_apart()
     decisive = LoopTrial(exercise, other_data(seed, device), known, written)
@@ -48,10 +46,11 @@ def evidence_of_loop(
     finally:
         judge.close()
     _repair_culprit(launcher, plan, decisive, judge.deadline)
-    found = LoopEvidence(plan, decisive, sizes, probe, _record_name(exercise))
+    found = LoopEvidence(plan, decisive, sizes, probe, exercise.losses_name)
+    findings = findings_of(found, tuple(exercise.after_a_step.values()))
     evidence = [
-        _with_figures(_evidence(name, plan, replace(finding, place=finding.place or at)), shown)
-        for name, finding in findings_of(found, exercise.graded).items()
+        _with_figures(_evidence(name, plan, replace(findings[tensor], place=findings[tensor].place or at)), shown)
+        for name, tensor in exercise.after_a_step.items()
     ]
     return evidence, first_departure(found), True
 
@@ -63,28 +62,24 @@ def _lasting(judge: Judge, drawn: LoopTrial) -> LoopTrial:
     trial = other_data(LASTING, str(drawn.trial.parameters["device"]))
     lasting = LoopTrial(drawn.exercise, trial, judge.known, drawn.written)
     judge.run_loops([lasting])
-    alike = all((drawn.first(name) is None) == (lasting.first(name) is None) for name in drawn.exercise.graded)
+    tensors = drawn.exercise.after_a_step.values()
+    alike = all((drawn.first(name) is None) == (lasting.first(name) is None) for name in tensors)
     return lasting if alike and (drawn.failure is None) == (lasting.failure is None) else drawn
 
 
 def _evidence(name: str, plan: LoopPlan, found: Finding) -> Evidence:
-    text = short_texts(plan.statements) if name == plan.exercise.graded[0] else []  # one loop answers to all
+    first = next(iter(plan.exercise.after_a_step))
+    text = short_texts(plan.statements) if name == first else []  # one loop answers to all
     return Evidence(name, plan.exercise.label(name), text, plan.statement, found)
 
 
 def _with_figures(evidence: Evidence, shown: LoopTrial) -> Evidence:
-    name = evidence.name
+    name = shown.exercise.after_a_step[evidence.name]
     if name not in shown.maxdiff:
         return evidence
     largest = shown.maxdiff[name]
     figures = shown.exact[name], shown.first(name) is None, largest if math.isfinite(largest) else 0.0
     return replace(evidence, figures=figures)
-
-
-def _record_name(exercise: Exercise) -> str:
-    """What the lesson calls the list of losses: the first name of the cell with the loop."""
-    (cell, *_) = exercise.code_cells("training")
-    return next(iter(bound_names_in_order(ast.parse(cell.text).body)), "losses")
 
 
 def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:

@@ -60,7 +60,7 @@ def _problems(exercise: Exercise, grader: Grader) -> Iterator[str]:
     for variable in exercise.graded:
         hints = exercise.hints.get(variable, ())
         if len(hints) != HINTS_PER_ANSWER or not all(hints):
-            yield f"{name}: d{variable} has {len(hints)} hints, not {HINTS_PER_ANSWER}"
+            yield f"{name}: {exercise.label(variable)} has {len(hints)} hints, not {HINTS_PER_ANSWER}"
     stubs = _grade_text(exercise, exercise_text(exercise), grader)
     for verdict in stubs.verdicts:
         if verdict.status != "missing":

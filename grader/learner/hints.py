@@ -14,7 +14,7 @@ from grader.base.words import fitted
 from grader.learner.memory import Progress, load_progress, remember, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.tracks import begins_later, place_on_map
-from grader.reading.submission import Part, find_parts
+from grader.reading.submission import find_parts
 from grader.syntax.source import read_source
 
 __all__ = ["find_gradient", "first_not_right", "hint", "next_hint", "remember", "solution"]
@@ -111,9 +111,8 @@ def solution(variable: str, asked: str | None = None, anyway: bool = False) -> s
             f"or see it all the same: dojo solution {_with_exercise(exercise, name)} --anyway"
         )
     source = read_source(exercise.path)
-    if exercise.is_training:
-        (cell,) = exercise.code_cells("training")
-        lines = [(cell.line, cell.text)]
+    if name in exercise.after_a_step:
+        lines = [(cell.line, cell.text) for cell in exercise.code_cells("training")]
     else:
         (part,) = find_parts(source, exercise.id)
         writers = part.attempts[name].writers
@@ -165,11 +164,11 @@ def _ending(progress: Progress, asked: Exercise | None) -> str:
         ungraded = " and ".join(e.short_id for e in sorted(unknown, key=lambda e: place_on_map(e.id)))
         return f"Every gradient has an answer. Now grade {ungraded}: dojo grade"
     count = sum(len(e.graded) for e in done)
-    if asked and not asked.is_training:
+    if asked and not asked.can_train:
         told = f"All {count} of {asked.short_id}" if count > 1 else f"The gradient of {asked.short_id} is"
         return f"{told} right. What comes next: dojo hint"
     train = "make train" if (progress.folder / "Makefile").is_file() else "dojo train"
-    trained = any(e.is_training for e in done)
+    trained = any(e.can_train for e in done)
     return (f"All {count} right." if count > 1 else "Right.") + (
         f" Now run `{train}`: it runs your loop in full and shows what it learned." if trained else ""
     )
@@ -201,7 +200,7 @@ def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open |
         (part,) = find_parts(read_source(path), exercise.id)
     except DojoError:
         return None  # half-written or no exercise any more: `dojo grade` says so, a hint does not depend on it
-    stubs = [name for name in exercise.graded if not _has_answer(part, name)]
+    stubs = [name for name in exercise.graded if name not in part.attempts]
     statuses = graded.statuses if (graded := progress.find(path, exercise)) else {}
     # A pass counts until its answer is gone from the file, as after `dojo reset`.
     left = [n for n in exercise.graded if n in stubs or (statuses and statuses.get(n) != "pass")]
@@ -209,10 +208,6 @@ def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open |
     if not left:
         return None
     return Open(exercise, (wrong or left)[0], path, bool(wrong))
-
-
-def _has_answer(part: Part, name: str) -> bool:
-    return bool(part.analysis.training) if part.exercise.is_training else name in part.attempts
 
 
 def _asked(name: str | None) -> Exercise | None:
@@ -246,10 +241,9 @@ def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Ex
 
 def _tensor(variable: str, exercise: Exercise) -> str | None:
     bare = variable.strip()
-    if exercise.is_training and bare == "losses":  # what the loop computes, and what the report calls it
-        return "loss"
     wanted = (bare, bare[1:] if bare[:1] in "dD" else bare)
     exact = next((name for name in wanted if name in exercise.graded), None)
+    exact = exact or next((name for name in exercise.graded if exercise.answer_name(name) == bare), None)
     folded = [name for name in exercise.graded if name.lower() in [w.lower() for w in wanted]]
     return exact or (folded[0] if len(folded) == 1 else None)
 
@@ -286,8 +280,8 @@ def _next_level(exercise: Exercise, name: str, progress: Progress) -> int:
 
 
 def _owner(exercise: Exercise, name: str) -> str:
-    """The gradient under which hints count as seen: all that a training loop gives share one set of hints."""
-    return exercise.graded[0] if exercise.is_training else name
+    """The name under which hints count as seen: all that one answer gives, as a loop does, share one set of hints."""
+    return next(n for n in exercise.graded if exercise.answer_name(n) == exercise.answer_name(name))
 
 
 def _show(exercise: Exercise, name: str, level: int, progress: Progress) -> str:

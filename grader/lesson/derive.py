@@ -17,7 +17,6 @@ from grader.lesson.exercise import (
     FIGURE_MARK,
     Exercise,
     all_exercises,
-    bound_names_in_order,
     exercise_folder,
 )
 from grader.lesson.hint_cells import fold, hints_above_answers
@@ -82,17 +81,15 @@ def exercise_text(exercise: Exercise) -> str:
     if first == 2:
         parts[1] = _with_badge(parts[1], badge(exercise.id))
     parts[first - 1] = parts[first - 1].rstrip("\n") + "\n\n"
-    shown = exercise.is_training or not exercise.graded_gradients or "\nprogress(" in text
+    shown = not exercise.graded_gradients or "\nprogress(" in text
     standing = "" if shown else _STANDING
     parts[-1] = parts[-1].rstrip("\n") + "\n" + standing + (last or "\n")
     return "".join([*parts[:first], setup_cell(), "\n", *parts[first:], *hints]).rstrip("\n") + "\n"
 
 
 def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
-    """What the learner writes in an answer cell: gradients, functions and classes; of a loop its first name."""
-    if exercise.is_training:
-        return bound_names_in_order(_body(cell))[:1]
-    return [exercise.label(name) for name in exercise.answers_in(cell)]
+    """What the learner writes in an answer cell: gradients, functions and classes; of a loop the list of its losses."""
+    return list(dict.fromkeys(map(exercise.answer_name, exercise.answers_in(cell))))
 
 
 def stubs(exercise: Exercise, cell: Cell) -> str:

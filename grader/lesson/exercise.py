@@ -21,6 +21,7 @@ from grader.syntax.source import Cell, Statement, percent_cells
 SETUP_TAGS = frozenset({"setup", "parameters"})
 ANSWER_TAGS = frozenset({"backward", "training"})
 HINTS_PER_ANSWER = 3
+AFTER_A_STEP = "_after_a_step"
 DTYPE = "dtype"
 """The parameter that names a dtype; many submissions use the same name for a dtype itself."""
 
@@ -51,7 +52,8 @@ class Atom:
 @dataclass(frozen=True, eq=False)
 class Exercise:
     """One exercise. What is graded goes by the tensor's name, `logits` for `dlogits`; a function or a class that
-    the learner writes goes by its own.
+    the learner writes goes by its own. A lesson may ask for gradients, for definitions and for a loop, for each alone
+    or for several.
     """
 
     id: str
@@ -84,8 +86,8 @@ class Exercise:
         return [cell for cell in self.cells if cell.kind == "code" and set(tags) & set(cell.tags)]
 
     @property
-    def is_training(self) -> bool:
-        """True where the learner writes a training loop, not single gradients."""
+    def can_train(self) -> bool:
+        """True where the learner writes a training loop, which `dojo train` runs in full."""
         return bool(self.code_cells("training"))
 
     @cached_property
@@ -166,23 +168,45 @@ class Exercise:
 
     @cached_property
     def graded(self) -> tuple[str, ...]:
-        """What is graded, in the order in which the lesson meets it.
+        """What is graded, in the order in which the lesson meets it; what a loop gives comes last.
 
         Raises:
-            DojoError: the grading cell names a target that is no tensor, function or class of the lesson.
+            DojoError: the grading cell names a target that is no tensor, function or class of the lesson; or the
+                lesson has a loop and no list of parameters.
         """
-        if self.grading.targets:
-            known = {*self.forward_names, *self.network_names, *self._definitions_of_answers}
-            for name in self.grading.targets:
-                if name not in known:
-                    raise DojoError(
-                        f"{self.path}: the grading cell's target {name!r} is no tensor of the forward pass, and no "
-                        "function or class of a backward cell"
-                    )
-            return self.grading.targets
-        if self.is_training:
-            return ("loss", *self.trained)
-        return tuple(dict.fromkeys(name for cell in self.code_cells("backward") for name in self.answers_in(cell)))
+        known = {*self.forward_names, *self.network_names, *self._definitions_of_answers, *self._given_by_a_loop}
+        for name in self.grading.targets:
+            if name not in known:
+                raise DojoError(
+                    f"{self.path}: the grading cell's target {name!r} is no tensor of the forward pass, and no "
+                    "function or class of a backward cell"
+                )
+        found = dict.fromkeys(name for cell in self.code_cells("backward") for name in self.answers_in(cell))
+        return self.grading.targets or (*found, *self._given_by_a_loop)
+
+    @cached_property
+    def after_a_step(self) -> Mapping[str, str]:
+        """Those of `graded` that a loop gives, each with its tensor: the loss, and each parameter after a step.
+
+        They go by the tensor's name too. Where the tensor's gradient is graded as well, as in a lesson that asks for
+        `dw` and then for the loop, the loop's is `w_after_a_step`.
+        """
+        return {name: tensor for name, tensor in self._given_by_a_loop.items() if name in self.graded}
+
+    @cached_property
+    def assigned(self) -> tuple[str, ...]:
+        """Those of `graded` that the learner assigns or defines each by its name: gradients, functions, classes."""
+        return tuple(name for name in self.graded if name not in self.after_a_step)
+
+    @cached_property
+    def _given_by_a_loop(self) -> Mapping[str, str]:
+        if not self.can_train:
+            return {}
+        if not self.trained:
+            raise DojoError(f"{self.path}: no setup cell assigns `parameters = [...]`")
+        gradients = {name for cell in self.code_cells("backward") for name in self._gradients_in(cell)}
+        names = ("loss", *self.trained)
+        return {f"{name}{AFTER_A_STEP}" if name in gradients else name: name for name in names}
 
     @cached_property
     def definitions(self) -> frozenset[str]:
@@ -191,8 +215,8 @@ class Exercise:
 
     @cached_property
     def graded_gradients(self) -> tuple[str, ...]:
-        """Those of `graded` that are tensors, in order."""
-        return tuple(name for name in self.graded if name not in self.definitions)
+        """Those of `graded` that are gradients, in order."""
+        return tuple(name for name in self.assigned if name not in self.definitions)
 
     @cached_property
     def _definitions_of_answers(self) -> frozenset[str]:
@@ -206,16 +230,25 @@ class Exercise:
 
     def label(self, name: str) -> str:
         """What a learner calls a graded thing: `dlogits` for `logits`; a class or a loop's parameter by its name."""
-        return name if self.is_training or name in self.definitions else f"d{name}"
+        return self.after_a_step.get(name) or (name if name in self.definitions else f"d{name}")
+
+    def answer_name(self, name: str) -> str:
+        """The name that holds the answer: `dlogits`, or for all that a loop gives the list of its losses."""
+        return self.losses_name if name in self.after_a_step else self.label(name)
+
+    @cached_property
+    def losses_name(self) -> str:
+        """What the lesson calls the list of losses: the first name that the cell with the loop assigns."""
+        return next((name for cell in self.code_cells("training") for name in _bound_in(cell)), "losses")
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
-        """For a training exercise: the entries of `parameters`, in the setup's order."""
+        """The entries of the setup's `parameters = [...]`, in their order; empty where there is no such list."""
         for cell in self.code_cells("setup"):
             for node in ast.parse(cell.text).body:
                 if isinstance(node, ast.Assign) and bound_names([node]) == {"parameters"}:
                     return tuple(element.id for element in nodes_below(node.value) if isinstance(element, ast.Name))
-        raise DojoError(f"{self.path}: no setup cell assigns `parameters = [...]`")
+        return ()
 
     @cached_property
     def given(self) -> tuple[str, ...]:
@@ -225,7 +258,7 @@ class Exercise:
 
     @cached_property
     def hints(self) -> Mapping[str, tuple[str, ...]]:
-        """For each graded tensor its hints, from a nudge to the rule and a number to check it by.
+        """For each graded thing its hints, from a nudge to the rule and a number to check it by.
 
         A solution has them above the answer. In what learners get they stand elsewhere, and name it themselves.
         """
@@ -234,19 +267,22 @@ class Exercise:
         for cell in self.cells:
             if named := hint_for(cell.text):
                 for name in self.graded:
-                    if self.is_training or self.label(name) in named:
+                    if self.answer_name(name) in named:
                         hints[name] = (*hints.get(name, ()), hint_text(cell.text))
             elif "hint" in cell.tags:
                 waiting.append(hint_text(cell.text))
             elif set(cell.tags) & ANSWER_TAGS and waiting:
-                names = self.graded if self.is_training else self.answers_in(cell)
-                for name in names:
+                for name in self.answers_in(cell):
                     hints.setdefault(name, tuple(waiting))
                 waiting = []
         return hints
 
     def answers_in(self, cell: Cell) -> list[str]:
-        """What a cell assigns that may be graded: gradients, and functions and classes where the lesson has cases."""
+        """What a cell gives that may be graded: all that a loop gives; or the gradients that it assigns, and its
+        functions and classes where the lesson has cases.
+        """
+        if "training" in cell.tags:
+            return list(self.after_a_step)
         defined = self._definitions_of_answers if "cases" in self.grading.binds else frozenset()
         found = [name if name in defined else self._tensor_of(name) for name in _bound_in(cell)]
         chosen = self.grading.targets

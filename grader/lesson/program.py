@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from grader.base.errors import DojoError
 from grader.lesson.exercise import SETUP_TAGS, Atom, Exercise, track_of
 
 
@@ -54,7 +53,8 @@ class Program:
 def program_of(exercise: Exercise) -> Program:
     """What a worker is sent of a lesson: its cells of code, its forward lines, and what is graded."""
     cells = exercise.code_cells(*SETUP_TAGS)
-    others = [atom for e in track_of(exercise) if e is not exercise and not e.is_training for atom in e.atoms]
+    # A forward pass that a loop makes anew draws another batch in each step, so no other lesson reads its tensors.
+    others = [atom for e in track_of(exercise) if e is not exercise and not e.can_train for atom in e.atoms]
     return Program(
         lesson=exercise.id,
         setup=tuple(SetupCell(cell.text, cell.line, "parameters" in cell.tags) for cell in cells),
@@ -62,15 +62,8 @@ def program_of(exercise: Exercise) -> Program:
         further=tuple(map(_line, others)),
         kept=tuple(sorted({*exercise.forward_names, *exercise.network_names, *exercise.fixed_parameters})),
         given=exercise.given,
-        trained=_trained(exercise),
+        trained=exercise.trained,
     )
-
-
-def _trained(exercise: Exercise) -> tuple[str, ...]:
-    try:
-        return exercise.trained
-    except DojoError:  # a lesson without a list of parameters
-        return ()
 
 
 def set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def show_losses(name: str, losses: Any, namespace: Mapping[str, Any]) -> bool:
 
 def _loop_in(namespace: Mapping[str, Any]) -> Exercise | None:
     """The lesson with a loop whose set-up a namespace holds."""
-    found = [e for e in all_exercises() if e.is_training and namespace.keys() >= {*e.network_names, *e.trained}]
+    found = [e for e in all_exercises() if e.can_train and namespace.keys() >= {*e.network_names, *e.trained}]
     return max(found, key=lambda e: len(e.network_names), default=None)
 
 

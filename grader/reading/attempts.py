@@ -43,6 +43,11 @@ class Analysis:
     loops: dict[int, list[Loop]] = field(default_factory=dict)
     spoilt: list[Spoilt] = field(default_factory=list)
 
+    def attempt_by_loop(self, exercise: Exercise) -> dict[str, Attempt]:
+        """The last training loop is one attempt at all that `exercise` grades of a loop."""
+        names = exercise.after_a_step if self.training else ()
+        return {name: Attempt(name, exercise.answer_name(name), self.training[-1:]) for name in names}
+
     @property
     def statements(self) -> Sequence[Statement]:
         """The statements of the submission, in the order of the file."""
@@ -62,12 +67,10 @@ class Analysis:
 def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     """Find every attempt at every gradient that one of `exercises` grades."""
     exercises = list(exercises)
-    gradients = [e for e in exercises if not e.is_training]
-    tensors = {name for e in gradients for name in (*e.graded, *e.given)}
-    trainings = [e for e in exercises if e.is_training]
-    tensors |= {name for e in trainings for name in e.trained}
-    if not gradients:  # beside lessons on gradients, a loop's own names (`bnmean`, `ix`) would be taken for theirs
-        tensors |= {name for e in trainings for name in e.forward_names[:-1]}
+    tensors = {name for e in exercises for name in (*e.assigned, *e.given)}
+    if not tensors:  # beside lessons on gradients, a loop's own names (`bnmean`, `ix`) would be taken for theirs
+        tensors |= {name for e in exercises for name in e.forward_names[:-1]}
+    tensors |= {name for e in exercises if e.after_a_step for name in e.trained}
     forward = tensors | {e.atoms[-1].name for e in exercises if e.atoms}
     body = [statement.node for statement in source.statements]
     changes = changes_of(body)
@@ -78,12 +81,13 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     add_objects(body, effects, names.by_name, changes.objects)
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, spoilt=spoilt)
-    trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward)}
-    asked = {name for e in gradients for name in e.definitions}  # what is in them is graded by the lesson's cases
+    stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
+    trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward, stepped)}
+    asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
     inside = _gradients_inside(body, names, trainers | asked)
     for index, node in enumerate(body):
         looping = any(isinstance(leaf, Loop) for leaf in source.statements[index].nodes)
-        loops = training_loops(node, names, forward, inside.keys()) if looping else []
+        loops = training_loops(node, names, forward, stepped, inside.keys()) if looping else []
         if loops:
             analysis.loops[index] = loops
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and (loops or effects[index].calls & trainers):
@@ -227,12 +231,19 @@ def _gradients_inside(body: Sequence[ast.stmt], names: Names, trainers: Collecti
     return {name: held for name, held in places.items() if held}
 
 
-def training_loops(node: ast.AST, names: Names, forward: set[str], carriers: Collection[str] = ()) -> list[Loop]:
-    """The outermost loops below `node` that run forward and backward again: training, not an answer."""
+def training_loops(
+    node: ast.AST, names: Names, forward: set[str], stepped: set[str], carriers: Collection[str] = ()
+) -> list[Loop]:
+    """The outermost loops below `node` that run forward and backward again: training, not an answer.
+
+    One gradient will do where the loop makes several of the tensors `stepped`, the forward pass of a lesson's loop.
+    """
     if isinstance(node, (ast.For, ast.While)):
         assigned = assigned_names(node)
         called = {called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call)}
         gradients = {names.by_name[name] for name in assigned if name in names.by_name}
-        if (len(gradients) > 1 or called & set(carriers)) and assigned & forward:
+        enough = len(gradients) > 1 or called & set(carriers) or (gradients and len(assigned & stepped) > 2)
+        if enough and assigned & forward:
             return [node]
-    return [loop for child in child_nodes(node) for loop in training_loops(child, names, forward, carriers)]
+    below = (training_loops(child, names, forward, stepped, carriers) for child in child_nodes(node))
+    return [loop for loops in below for loop in loops]

@@ -36,10 +36,10 @@ class LoopPlan:
         steps = []
         for index, statement in zip(self.indexes, self.statements, strict=True):
             lines = tuple(statement.cell.line + loop.lineno - 1 for loop in self.loops.get(index, []))
-            writes = self.exercise.graded if index == self.indexes[-1] else ()
+            writes = tuple(self.exercise.after_a_step.values()) if index == self.indexes[-1] else ()
             steps.append(Step(index, statement, writes, {}, frozenset(), lines, runs_loop=bool(writes)))
-        attempts = {name: Attempt(name, name, [self.indexes[-1]]) for name in self.exercise.graded}
-        slices = {name: set(self.indexes) for name in self.exercise.graded}
+        attempts = {name: Attempt(name, name, [self.indexes[-1]]) for name in self.exercise.after_a_step.values()}
+        slices = {name: set(self.indexes) for name in attempts}
         return Plan(self.exercise, steps, attempts, names=self.names, slices=slices, statements=self.all_statements)
 
     def whole_numbers(self) -> set[int]:

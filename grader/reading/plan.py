@@ -99,7 +99,8 @@ def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Att
     A statement that reads a gradient runs after that gradient was judged, except where the submission reads
     it between two of its writes: there it sees the unfinished value, as it would in a plain run.
     """
-    return _Planner(analysis, exercise, dict(attempts)).plan()
+    assigned = {name: attempt for name, attempt in attempts.items() if name in exercise.assigned}
+    return _Planner(analysis, exercise, assigned).plan()
 
 
 class _Planner:

@@ -27,10 +27,10 @@ def allocate(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercise 
     attempt another one explains as well is none of those that the file holds.
     """
     allocated = _allocated(analysis, exercises, asked)
-    held = [e for e in exercises if e.is_training or e is asked or e in _held(analysis, allocated)]
+    held = [e for e in exercises if not e.assigned or e is asked or e in _held(analysis, allocated)]
     if not {e for e, attempts in allocated.items() if attempts} <= {*held}:
         allocated = {e: {} for e in exercises} | _allocated(analysis, held, asked)
-    return allocated
+    return {e: attempts | analysis.attempt_by_loop(e) for e, attempts in allocated.items()}
 
 
 def _allocated(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercise | None) -> Allocation:
@@ -38,13 +38,13 @@ def _allocated(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercis
     numbers = _numbers(analysis, exercises)
     for tensor, versions in analysis.attempts.items():
         own = [attempt for attempt in versions if not borrowed(analysis, attempt)] or versions
-        graders = [e for e in exercises if tensor in e.graded and not e.is_training]
-        graders += [e for e in exercises if graders and tensor in e.given and len(e.graded) > 1]
+        graders = [e for e in exercises if tensor in e.assigned]
+        graders += [e for e in exercises if graders and tensor in e.given and len(e.assigned) > 1]
         for position, attempt in enumerate(own):
             until = own[position + 1].writers[0] if position + 1 < len(own) else len(analysis.statements)
             number = numbers[attempt.writers[0]]
             owner = _owner(analysis, attempt, until, graders, exercises, number)
-            if owner is not None and tensor in owner.graded:
+            if owner is not None and tensor in owner.assigned:
                 allocated[owner][tensor] = attempt
         if asked in graders and tensor not in allocated[asked]:
             last = own[-1]
@@ -56,23 +56,23 @@ def _allocated(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercis
 def _held(analysis: Analysis, allocated: Allocation) -> set[Exercise]:
     """The fewest exercises that explain every attempt, and those that something else speaks for."""
     found = {e: attempts for e, attempts in allocated.items() if attempts}
-    candidates = [e for e in allocated if not e.is_training]
+    candidates = [e for e in allocated if e.assigned]
     read = {name for effects in analysis.effects for name in (*effects.reads, *effects.writes, *effects.fields)}
     waiting, held = set[str]().union(*found.values()), set[Exercise]()
 
     def fit(exercise: Exercise) -> tuple[int, int, float]:
         shared, known = len(read & names_of(exercise)), len(names_of(exercise))
-        explained = waiting & {*exercise.graded, *exercise.given} if waiting & {*exercise.graded} else ()
+        explained = waiting & {*exercise.assigned, *exercise.given} if waiting & {*exercise.assigned} else ()
         return len(explained), shared, shared / max(known, 1)
 
     while waiting:
         best = max(candidates, key=fit)
         held.add(best)
-        waiting -= {*best.graded, *best.given}
+        waiting -= {*best.assigned, *best.given}
     numbers = _numbers(analysis, list(allocated))
     for exercise, attempts in found.items():
         by_heading = any(exercise.number == f"ex{numbers[attempt.writers[0]]}" for attempt in attempts.values())
-        if by_heading or len(exercise.graded) == 1 or _is_second(exercise, found):
+        if by_heading or len(exercise.assigned) == 1 or _is_second(exercise, found):
             held.add(exercise)
     return held
 
@@ -81,14 +81,20 @@ def _is_second(exercise: Exercise, found: Allocation) -> bool:
     """True for an exercise that is there from its first gradient to its last, each of which is there once more."""
     attempts = found[exercise]
     again = all(any(tensor in other for e, other in found.items() if e is not exercise) for tensor in attempts)
-    return again and attempts.keys() == {*exercise.graded}
+    return again and attempts.keys() == {*exercise.assigned}
 
 
 @lru_cache(maxsize=64)
 def names_of(exercise: Exercise) -> frozenset[str]:
     """The names that an exercise gives a meaning: tensors and their gradients, data, and what it asks to define."""
-    gradients = {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given)}
-    return frozenset(gradients.union(exercise.definitions, exercise.forward_names, exercise.network_names))
+    return frozenset(
+        gradients_of(exercise).union(exercise.definitions, exercise.forward_names, exercise.network_names)
+    )
+
+
+def gradients_of(exercise: Exercise) -> set[str]:
+    """`dlogits` and its like: what is graded or given, and what a loop needs for the update."""
+    return {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given, *exercise.after_a_step.values())}
 
 
 def borrowed(analysis: Analysis, attempt: Attempt) -> bool:
@@ -108,11 +114,11 @@ def _owner(
     if len(graders) <= 1:
         return graders[0] if graders else None
     named = [e for e in exercises if e.number == f"ex{number}"]
-    if named and (named[0] in graders or named[0].is_training):
+    if named and (named[0] in graders or named[0].after_a_step):
         return named[0] if named[0] in graders else None
-    chain = max(graders, key=lambda e: len(e.graded))
+    chain = max(graders, key=lambda e: len(e.assigned))
     single = next(e for e in graders if e is not chain)
-    if len(single.graded) > 1:
+    if len(single.assigned) > 1:
         return max(graders, key=partial(_nearness, analysis, attempt, graders))
     if _goes_on(analysis, attempt, until):
         return chain

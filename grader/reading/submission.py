@@ -13,7 +13,7 @@ from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, track_of
 from grader.reading.attempts import Analysis, Attempt, analyse
 from grader.reading.gradient_names import normalised
-from grader.reading.stages import allocate, borrowed, names_of
+from grader.reading.stages import allocate, borrowed, gradients_of, names_of
 from grader.syntax.effects import statement_effects
 from grader.syntax.source import Source
 
@@ -77,7 +77,7 @@ def select_parts(
     held = ", ".join(part.exercise.id for part in parts)
     if own and parts[0].exercise not in own and not named:
         raise HoldsNoneError(f"{source.path}: says that it is {own[0].id}, so it is not read as {held}")
-    if forced is not None and not (parts[0].attempts or (parts[0].exercise.is_training and parts[0].analysis.training)):
+    if forced is not None and not parts[0].attempts:
         raise HoldsNoneError(f"{source.path}: assigns no gradient of {held}, so it holds no exercise")
     chosen = [part for part in parts if not wanted or part.exercise.id in wanted]
     called = [exercise for exercise in _named_exercises(source, forced) if exercise.id in wanted]
@@ -125,7 +125,6 @@ def _find_parts(source: Source, asked: str | None) -> list[Part]:
             Part(candidate, analysis, attempts)
             for candidate, attempts in allocated.items()
             if any(not borrowed(analysis, attempt) for attempt in attempts.values())
-            or (candidate.is_training and analysis.training)
         ]
         if parts:
             return parts
@@ -169,15 +168,14 @@ def _coverage(outside: set[str], words: set[str], track: Sequence[Exercise]) -> 
 
 
 def _shared(outside: set[str], words: set[str], exercise: Exercise) -> tuple[int, float]:
-    gradients = {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given)}
-    shared = len(outside & names_of(exercise)) + len(words & gradients)
+    shared = len(outside & names_of(exercise)) + len(words & gradients_of(exercise))
     return shared, shared / max(len(names_of(exercise)), 1)
 
 
 def sole_part(analysis: Analysis, exercise: Exercise) -> Part:
     """The whole file as one exercise: of each gradient the last attempt counts."""
-    attempts = {}
-    for tensor in exercise.graded:
+    attempts = analysis.attempt_by_loop(exercise)
+    for tensor in exercise.assigned:
         versions = analysis.attempts.get(tensor, [])
         own = [attempt for attempt in versions if not borrowed(analysis, attempt)] or versions
         if own:
@@ -203,5 +201,5 @@ def _named_exercises(source: Source, asked: str | None) -> list[Exercise]:
 
 def _only(analysis: Analysis, exercise: Exercise, candidates: Sequence[Exercise]) -> bool:
     """True where the file attempts nothing that another exercise alone grades."""
-    others = {t for e in candidates if e is not exercise and not e.is_training for t in e.graded}
+    others = {t for e in candidates if e is not exercise for t in e.assigned}
     return not (analysis.attempts.keys() & (others - set(exercise.graded)))

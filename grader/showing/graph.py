@@ -9,7 +9,6 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from grader.base.errors import DojoError
 from grader.lesson.exercise import Atom, Exercise, exercises_called
 from grader.showing.graph_layout import Edge, Node, lay_out
 from grader.showing.graph_marks import FONT, STATES, anchor, arrow, box, state_of
@@ -149,7 +148,8 @@ def _nodes(exercise: Exercise, names: Collection[str] | None) -> list[Node]:
     read = dict.fromkeys(
         name for atom in exercise.atoms for name in _as_written(atom) if name in exercise.network_names
     )
-    parameters = [name for name in read if name in _parameters(exercise) or name in (names or ())]
+    parameters = exercise.trained or [name for name in exercise.graded if name in exercise.network_names]
+    parameters = [name for name in read if name in parameters or name in (names or ())]
     nodes = [Node(name, is_parameter=True) for name in parameters]
     for atom in exercise.atoms:
         reads = dict.fromkeys(home.get(name, name) for name in _as_written(atom) if name in home or name in read)
@@ -161,13 +161,6 @@ def _as_written(atom: Atom) -> list[str]:
     """What the atom reads, from left to right."""
     first = {name: re.search(rf"\b{name}\b", atom.text) for name in atom.reads}
     return sorted(atom.reads, key=lambda name: found.start() if (found := first[name]) else 0)
-
-
-def _parameters(exercise: Exercise) -> Collection[str]:
-    try:
-        return exercise.trained
-    except DojoError:  # its setup has no list of parameters
-        return [name for name in exercise.graded if name in exercise.network_names]
 
 
 def headings(exercise: Exercise) -> set[str]:

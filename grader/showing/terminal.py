@@ -162,7 +162,7 @@ def _draw_end(report: Report, console: Console) -> None:
     right = sum(len(submission.verdicts) for submission in report.submissions)
     console.print(Text(f"\nAll {right} right." if right > 1 else "\nRight.", style="bold green"))
     present = {submission.exercise for submission in report.submissions}
-    if any(find_exercise(name).is_training for name in present):
+    if any(find_exercise(name).can_train for name in present):
         console.print(Text("Now run `make train` (or `dojo train`) and watch your own loop learn."))
     following = next_lesson(present)
     if following is not None:
