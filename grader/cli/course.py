@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,22 +47,16 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 @click.pass_context
 def batch(
     context: click.Context,
+    /,
     submissions: Path,
     out: Path,
-    exercise: str | None,
-    forced: str | None,
     assignment: Path | None,
-    device: str | None,
-    seed: int | None,
     points: Path | None,
-    isolation: str | None,
-    require_isolation: str | None,
     jobs: int | None,
     limit_time: float | None,
     limit_memory: str | None,
-    scheduler: str | None,
-    retry_errors: bool,
     feedback: Path | None,
+    **asked: Any,
 ) -> None:
     """Grade many submissions, and go on where it was stopped.
 
@@ -86,19 +81,12 @@ def batch(
     options = Options(
         submissions,
         out,
-        exercise=exercise,
-        forced=forced,
         assignment=read_assignment(assignment),
-        device=device,
-        seed=seed,
-        isolation=isolation,
-        require_isolation=require_isolation,
         seconds=limit_time,
         memory=None if limit_memory is None else _bytes(limit_memory),
         points=read_points(points),
         jobs=jobs or _cores(),
-        scheduler=scheduler,
-        retry_errors=retry_errors,
+        **asked,
     )
     code = run_batch(options, Console(stderr=True), click.echo)
     if feedback is not None and code != 130:
@@ -124,18 +112,12 @@ def batch(
 @option("--feedback", "DIR", "Where everybody's feedback lies, to link to it; RESULTS/feedback by default.", FILE)
 def summary(
     results: Path,
-    output: Path | None,
     csv: Path | None,
-    verdicts: Path | None,
-    canvas: Path | None,
-    moodle: Path | None,
-    roster: Path | None,
     assignment: str | None,
     title: str | None,
-    points: Path | None,
     points_possible: float | None,
     exercise: tuple[str, ...],
-    feedback: Path | None,
+    **wished: Any,
 ) -> None:
     """Sum up a course: a page, a table, and gradebooks.
 
@@ -151,18 +133,7 @@ def summary(
     if path is not None and path.suffix != ".toml" and not path.exists():
         path, title = None, title or assignment  # a title, as it was given before there was --title
     wishes = Wishes(
-        output=output,
-        table=csv,
-        verdicts=verdicts,
-        canvas=canvas,
-        moodle=moodle,
-        roster=roster,
-        assignment=path,
-        title=title,
-        points_possible=points_possible,
-        points=points,
-        exercises=exercise,
-        feedback=feedback,
+        table=csv, assignment=path, title=title, points_possible=points_possible, exercises=exercise, **wished
     )
     write_summary(results, wishes, click.echo)
 

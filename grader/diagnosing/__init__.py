@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from grader.diagnosing.core import Diagnosis, Mismatch, Path, combined, shape_text
+from grader.diagnosing.core import Diagnosis, Mismatch, Path, shape_text
 from grader.diagnosing.exceptions import explain_exception
 from grader.diagnosing.losses import cross_entropy
 from grader.diagnosing.paths import PATH_DETECTORS, missing_local_derivative, missing_path, missing_upstream
@@ -21,7 +21,6 @@ __all__ = [
     "Diagnosis",
     "Mismatch",
     "Path",
-    "combined",
     "diagnose",
     "explain_exception",
     "only_these_sizes",

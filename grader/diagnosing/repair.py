@@ -8,14 +8,14 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
 
 from grader.diagnosing.brackets import edits_of_several_tokens
-from grader.diagnosing.core import Diagnosis
+from grader.diagnosing.core import Diagnosis, combined
 from grader.lesson.exercise import Exercise
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.truth.autograd import Forward
@@ -114,7 +114,25 @@ def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]
                 yield Variant(changed, found[1], found[2])
 
 
-def edited_statement(statements: Sequence[str], variant: Variant) -> int:
+def mending_edit(
+    statements: Sequence[str],
+    words: Vocabulary,
+    most: int,
+    right: Callable[[list[tuple[str, ...]]], Iterable[int]],
+    said: str,
+) -> tuple[Diagnosis | None, int | None]:
+    """What an edit that makes an answer of these statements right says of its mistake, and which of them it edits.
+
+    At most `most` edits are tried; `right` gives the positions of those that are right, and `said` is what was told of
+    the mistake so far. Where edits of several statements would do, there is no telling which is to blame.
+    """
+    tried = variants(statements, words, most)
+    mended = [tried[number] for number in right([variant.statements for variant in tried])]
+    places = {_edited_statement(statements, variant) for variant in mended}
+    return combined([variant.diagnosis for variant in mended], said), places.pop() if len(places) == 1 else None
+
+
+def _edited_statement(statements: Sequence[str], variant: Variant) -> int:
     """The position of the statement that a variant of `statements` edits or leaves out."""
     return next(i for i, (old, new) in enumerate(itertools.zip_longest(statements, variant.statements)) if old != new)
 

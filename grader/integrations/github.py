@@ -16,7 +16,7 @@ from typing import Any
 
 from grader.base.visible import visible
 from grader.report.records import Points, Report, SubmissionReport, Verdict
-from grader.showing.terminal import verdict_words, where
+from grader.showing.terminal import verdict_words, where, with_mistake
 from grader.showing.text import score_words
 
 _MOST_SUMMARY = 900_000
@@ -128,8 +128,7 @@ def _errors(submission: SubmissionReport) -> Iterator[str]:
     for verdict in submission.verdicts:
         if verdict.passed or verdict.status == "missing":
             continue
-        kind = f" [{verdict.mistake}]" if verdict.mistake else ""
-        title = f"{verdict.label}: {verdict_words(verdict)}{kind}"
+        title = f"{verdict.label}: {with_mistake(verdict)}"
         if verdict.cell is None:
             yield _command("error", verdict.message, file=file, line=verdict.line, title=title)
         else:  # a line of a cell is no line of the file
@@ -182,10 +181,9 @@ def _section(submission: SubmissionReport) -> str:
 
 def _row(submission: SubmissionReport, verdict: Verdict) -> str:
     code = f"<code>{_text(verdict.code)}</code><br>" if verdict.code else ""
-    kind = f" [{verdict.mistake}]" if verdict.mistake else ""
     cells = [
         f"<code>{verdict.label}</code>",
-        verdict_words(verdict) + kind,
+        with_mistake(verdict),
         _text(where(submission, verdict).removeprefix(visible(submission.path, keep="")).lstrip(":, ")),
         code + _text(verdict.message),
     ]

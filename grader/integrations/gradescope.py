@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.base.visible import visible
 from grader.report.records import Points, Report, SubmissionReport, Verdict, whole
-from grader.showing.terminal import verdict_words, where
+from grader.showing.terminal import where, with_mistake
 from grader.showing.text import score_words
 
 _TEXT = {"output_format": "text", "test_output_format": "text", "test_name_format": "text"}
@@ -43,15 +43,14 @@ def render_failure(sentence: str) -> str:
 
 
 def _test(submission: SubmissionReport, verdict: Verdict, number: str, factor: float) -> dict[str, Any]:
-    label = verdict.label
-    said = [verdict_words(verdict) + (f" [{verdict.mistake}]" if verdict.mistake else "")]
+    said = [with_mistake(verdict)]
     if verdict.line is not None and not verdict.passed:
         said[0] += f", {where(submission, verdict)}"
     if verdict.code and not verdict.passed:
         said.append(indent(verdict.code, "    "))
     if verdict.message and verdict.message != said[0]:
         said.append(verdict.message)
-    name = f"{submission.exercise.split('/')[-1]}: {label}"
+    name = f"{submission.exercise.split('/')[-1]}: {verdict.label}"
     earned, most = verdict.points * factor, verdict.max_points * factor
     return _entry(name, number, earned, most, verdict.passed, "\n".join(map(visible, said)))
 

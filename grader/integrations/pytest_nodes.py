@@ -17,7 +17,7 @@ from grader.lesson.exercise import find_exercise
 from grader.reading.submission import SUFFIXES, Part, select_parts
 from grader.report.assignment import chosen_exercises, read_assignment
 from grader.running.confine import check_isolation
-from grader.showing.terminal import verdict_words, where
+from grader.showing.terminal import verdict_words, where, with_mistake
 from grader.syntax.source import read_source
 
 if TYPE_CHECKING:
@@ -237,11 +237,9 @@ class GradientTest(_Sentence):
         self.user_properties += [(key, value) for key, value in facts.items() if value is not None]
         if verdict.passed:
             return
-        words = verdict_words(verdict)
-        kind = f" [{verdict.mistake}]" if verdict.mistake else ""
-        lines = [f"{where(report, verdict)}: {self.name}: {words}{kind}"]
+        lines = [f"{where(report, verdict)}: {self.name}: {with_mistake(verdict)}"]
         lines += [f"    {verdict.code}"] if verdict.code else []
-        lines += [verdict.message] if verdict.message not in ("", words) else []
+        lines += [verdict.message] if verdict.message not in ("", verdict_words(verdict)) else []
         raise NotRight("\n".join(lines))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

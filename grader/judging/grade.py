@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from grader.base.boundary import FILE_MEMORY, one_file
 from grader.base.errors import DojoError, NotGradedError
-from grader.diagnosing import UNEXPLAINED, Diagnosis, combined
-from grader.diagnosing.repair import edited_statement, variants, vocabulary_of
+from grader.diagnosing import UNEXPLAINED, Diagnosis
+from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.judging.judge import Judge, prove
 from grader.judging.settings import Settings, settings
 from grader.judging.verdicts import (
@@ -262,15 +263,11 @@ class Grader:
                 continue
             shape = truth.gradients.total[verdict.name].shape
             own = {name: tuple(shape) for name in plan.own_names(verdict.name)}
-            tried = variants(lines, vocabulary.also(own), MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS))
-            right = judge.right_variants(verdict.name, [variant.statements for variant in tried], truth)
-            found = combined([tried[number].diagnosis for number in right], verdict.message)
-            places = {edited_statement(lines, tried[number]) for number in right}
-            if len(places) == 1:
-                statement = plan.statements[plan.lines_of(verdict.name)[places.pop()]]
-                explained[verdict.name] = found, Place.of(statement)
-            else:
-                explained[verdict.name] = found, None
+            most = MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS)
+            right = partial(judge.right_variants, verdict.name, truth=truth)
+            found, at = mending_edit(lines, vocabulary.also(own), most, right, verdict.message)
+            place = None if at is None else Place.of(plan.statements[plan.lines_of(verdict.name)[at]])
+            explained[verdict.name] = found, place
         return explained
 
     def _right_from_further_up(self, judge: Judge, name: str) -> bool:

@@ -27,7 +27,6 @@ class LoopEvidence:
     decisive: LoopTrial
     sizes: LoopTrial
     probe: LoopTrial
-    record: str
 
     @cached_property
     def lines(self) -> LoopLines:
@@ -80,8 +79,9 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         if redrawn is not None:
             said = f"First wrong at step {redrawn.step}. {WRONG_BATCH}"
             return Finding("wrong", said, "wrong-batch", _place(evidence.lines.of_name(redrawn.truth.redrawn[0])))
-        if (said_of := wrong_record(trial.steps, evidence.record, trial.reference.count)) is not None:
-            return Finding("wrong", said_of, "wrong-losses", _place(evidence.lines.of_record(evidence.record)))
+        record = plan.exercise.losses_name
+        if (said_of := wrong_record(trial.steps, record, trial.reference.count)) is not None:
+            return Finding("wrong", said_of, "wrong-losses", _place(evidence.lines.of_record(record)))
     probe = evidence.probe
     vanishes = name != "loss" and all(step.truth.gradients.vanishes(name) for step in trial.steps)
     if vanishes and probe.first(name) is not None and _is_probed(name, probe, plan):

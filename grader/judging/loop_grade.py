@@ -46,7 +46,7 @@ def evidence_of_loop(
     finally:
         judge.close()
     _repair_culprit(launcher, plan, decisive, judge.deadline)
-    found = LoopEvidence(plan, decisive, sizes, probe, exercise.losses_name)
+    found = LoopEvidence(plan, decisive, sizes, probe)
     findings = findings_of(found, tuple(exercise.after_a_step.values()))
     evidence = [
         _with_figures(_evidence(name, plan, replace(findings[tensor], place=findings[tensor].place or at)), shown)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Sequence
+from functools import partial
 
-from grader.diagnosing import Diagnosis, combined
-from grader.diagnosing.repair import edited_statement, variants, vocabulary_of
+from grader.diagnosing import Diagnosis
+from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.judging.judge import Judge
 from grader.lesson.trials import Trial, namespace_of
 from grader.reading.attempts import Attempt
@@ -31,10 +32,7 @@ def repair_lines(
     trial: Trial,
     deadline: float,
 ) -> tuple[Diagnosis | None, int | None]:
-    """An edit of a line at `spots`, which write `gradient` (such as `dhprebn`), that makes it right; and which line.
-
-    Where edits of several lines would do, there is no telling which line is to blame.
-    """
+    """An edit of a line at `spots`, which write `gradient` (such as `dhprebn`), that makes it right; and which line."""
     statements = _statements(spots)
     if not statements:
         return None, None
@@ -55,14 +53,11 @@ def repair_lines(
     )
     judge = Judge(launcher, line_plan, KnownTruths(), deadline - time.monotonic())
     texts = [statement.text for statement in statements]
+    words, right = vocabulary_of(exercise, forward, gradients.total), partial(judge.right_variants, tensor, truth=truth)
     try:
-        tried = variants(texts, vocabulary_of(exercise, forward, gradients.total), MOST_VARIANTS)
-        right = judge.right_variants(tensor, [variant.statements for variant in tried], truth)
+        return mending_edit(texts, words, MOST_VARIANTS, right, message)
     finally:
         judge.close()
-    places = {edited_statement(texts, tried[number]) for number in right}
-    found = combined([tried[number].diagnosis for number in right], message)
-    return found, places.pop() if len(places) == 1 else None
 
 
 def _statements(spots: Sequence[Spot]) -> list[Statement]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grader.admission.forbidden import AutogradUse, autograd_use
-from grader.diagnosing import Diagnosis, Mismatch, combined
-from grader.diagnosing.repair import variants, vocabulary_of
+from grader.diagnosing import Diagnosis, Mismatch
+from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.notebook.truth import Survey
 from grader.syntax.effects import statement_effects
 
@@ -39,12 +39,14 @@ def repaired(mismatch: Mismatch, known: Survey, namespace: Mapping[str, Any], sa
     own = {name for statement in statements for name in statement_effects(statement).rebinds}
     words = vocabulary_of(known.exercise, known.forward, known.handed)
     words = words.also({name: tuple(mismatch.truth.shape) for name in own - {f"d{mismatch.name}"}})
-    right = []
-    for variant in variants(lines, words, _MOST_VARIANTS):
-        value = _run(variant.statements, mismatch.name, namespace, there)
-        if value is not None and mismatch.same(value):
-            right.append(variant.diagnosis)
-    return combined(right, said.message) or said
+
+    def right(texts: list[tuple[str, ...]]) -> Iterator[int]:
+        for number, text in enumerate(texts):
+            value = _run(text, mismatch.name, namespace, there)
+            if value is not None and mismatch.same(value):
+                yield number
+
+    return mending_edit(lines, words, _MOST_VARIANTS, right, said.message)[0] or said
 
 
 def lines_of(name: str, namespace: Mapping[str, Any], there: Collection[str]) -> list[ast.stmt]:

@@ -33,8 +33,7 @@ def exercise_in(
     found = [
         exercise
         for exercise in all_exercises()
-        if exercise.graded_gradients
-        and known >= {*exercise.forward_names, *exercise.network_names}
+        if exercise.graded_gradients and known >= {*exercise.forward_names, *exercise.network_names}
     ]
     return max(found, key=lambda exercise: (*_fit(exercise, namespace, name), exercise is preferred), default=None)
 

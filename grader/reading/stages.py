@@ -87,9 +87,7 @@ def _is_second(exercise: Exercise, found: Allocation) -> bool:
 @lru_cache(maxsize=64)
 def names_of(exercise: Exercise) -> frozenset[str]:
     """The names that an exercise gives a meaning: tensors and their gradients, data, and what it asks to define."""
-    return frozenset(
-        gradients_of(exercise).union(exercise.definitions, exercise.forward_names, exercise.network_names)
-    )
+    return frozenset(gradients_of(exercise).union(exercise.definitions, exercise.forward_names, exercise.network_names))
 
 
 def gradients_of(exercise: Exercise) -> set[str]:
@@ -129,9 +127,7 @@ def _owner(
     return single if direct or again else chain
 
 
-def _nearness(
-    analysis: Analysis, attempt: Attempt, graders: Sequence[Exercise], exercise: Exercise
-) -> tuple[int, int]:
+def _nearness(analysis: Analysis, attempt: Attempt, graders: Sequence[Exercise], exercise: Exercise) -> tuple[int, int]:
     """How near an attempt stands to what this exercise alone names; how much of what it reads the exercise knows."""
     own = names_of(exercise).difference(*(names_of(e) for e in graders if e is not exercise))
     apart = [abs(i - attempt.writers[0]) for i, e in enumerate(analysis.effects) if own & {*e.reads, *e.writes}]

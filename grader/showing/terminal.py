@@ -81,10 +81,7 @@ def draw_report(report: Report, console: Console, *, everything: bool = False) -
 
 def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
     """One gradient that is not right: where, the learner's line, and what is wrong with it."""
-    kind = f" [{verdict.mistake}]" if verdict.mistake else ""
-    label = verdict.label
-    at = where(submission, verdict)
-    console.print(Text.assemble((label, "bold"), f": {verdict_words(verdict)}{kind}, {at}"))
+    console.print(Text.assemble((verdict.label, "bold"), f": {with_mistake(verdict)}, {where(submission, verdict)}"))
     if verdict.code:
         console.print(Padding(Text(visible(verdict.code), style="cyan"), (0, 0, 0, 4)))
     if verdict.message != verdict_words(verdict):
@@ -105,6 +102,11 @@ def verdict_words(verdict: Verdict) -> str:
     if verdict.message:
         return "right (see below)"
     return "right" if verdict.exact in (True, None) else "right (rounding only)"
+
+
+def with_mistake(verdict: Verdict) -> str:
+    """The verdict in a few words, and the id of its mistake: `wrong [sign]`."""
+    return verdict_words(verdict) + (f" [{verdict.mistake}]" if verdict.mistake else "")
 
 
 def where(submission: SubmissionReport, verdict: Verdict) -> str:
