@@ -18,7 +18,6 @@ from answers.wrong import SOLUTIONS, WRONG, edited
 from grader.batch.results import Results
 from grader.judging.grade import Grader
 from grader.report.records import Report
-from grader.showing.data import json_data
 
 _POPULAR = 0.55
 """The share of answers that are everybody's; the others are drawn from all ways to answer."""
@@ -54,7 +53,7 @@ def graded_answers(grader: Grader, folder: Path) -> list[dict[str, Any]]:
     for number, (text, suffix, exercise) in enumerate(texts):
         path = folder / f"answer{number}{suffix}"
         path.write_text(text, encoding="utf-8")
-        reports.append(json_data(Report(grader.grade_file(path, exercise))))
+        reports.append(Report(grader.grade_file(path, exercise)).as_data())
     return reports
 
 

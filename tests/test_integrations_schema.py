@@ -13,11 +13,11 @@ from answers.build import LINES, with_lines
 from jsonschema import Draft202012Validator, ValidationError
 
 import grader as package
+from grader.integrations.formats import render_json
 from grader.judging.grade import Grader, settings
 from grader.lesson.exercise import find_exercise
 from grader.report.records import Report, Status, SubmissionReport
 from grader.running.limits import Limits
-from grader.showing.data import render_json
 
 SCHEMA: dict[str, Any] = json.loads(Path(package.__file__).parent.joinpath("report", "report.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA)

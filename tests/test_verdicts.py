@@ -20,7 +20,6 @@ from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import as_written, namespace_of, other_data
 from grader.report.records import Report, SubmissionReport, Verdict
 from grader.running.sandbox import Worker
-from grader.showing.data import json_data
 from grader.truth.truths import KnownTruths
 
 EX1, EX2, EX3, EX4 = (find_exercise(f"makemore/ex{n}") for n in (1, 2, 3, 4))
@@ -380,5 +379,5 @@ def test_what_is_told_is_the_same_at_each_run(tmp_path: Path, lines: dict[str, s
             (report,) = grader.grade_file(path, "makemore/ex1")
         assert not report.all_passed
         report.seed = 0
-        told.append(json_data(Report([report])))
+        told.append(Report([report]).as_data())
     assert told[0] == told[1]

@@ -103,7 +103,6 @@ def failed(words: str) -> dict[str, Any]:
 
 
 def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], None]) -> dict[str, Any]:
-    from grader.showing.data import json_data  # what follows runs where torch is loaded
 
     parts: list[Part] = []
     problems = list(task.problems)
@@ -128,7 +127,7 @@ def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], N
     terms.points.apply(report)
     if terms.assignment is not None:
         terms.assignment.apply(report, terms.points)
-    data = json_data(report)
+    data = report.as_data()
     counted = {id(graded) for graded in report.counted}
     for graded, listed in zip(report.submissions, data["submissions"], strict=True):
         if id(graded) not in counted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -244,7 +244,6 @@ class NamedFactor:
 
     name: str
     cause: str = ""
-    negative: bool = False
 
 
 def named_factor(factor: float, mismatch: Mismatch, through: str | None = None) -> NamedFactor | None:
@@ -255,11 +254,10 @@ def named_factor(factor: float, mismatch: Mismatch, through: str | None = None) 
     """
     there = None if mismatch.resized is None or through is None else _factor_of(mismatch.resized, through)
     for known, value in _known_factors(mismatch):
-        for negative in (False, True):
-            if mismatch.is_factor(-factor if negative else factor, value) and (
-                mismatch.resized is None or there is None or _is_called(known.name, there, mismatch.resized)
-            ):
-                return replace(known, negative=negative)
+        if (mismatch.is_factor(factor, value) or mismatch.is_factor(-factor, value)) and (
+            mismatch.resized is None or there is None or _is_called(known.name, there, mismatch.resized)
+        ):
+            return known
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from importlib import import_module
 
@@ -20,8 +21,13 @@ def _late(module: str, function: str) -> Render:
     return render
 
 
+def render_json(report: Report) -> str:
+    """The documented JSON form, as text."""
+    return json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n"
+
+
 FORMATS: dict[str, Render] = {
-    "json": _late("showing.data", "render_json"),
+    "json": render_json,
     "html": _late("showing.html", "render_html"),
     "github": _late("integrations.github", "render_github"),
     "classroom50": _late("integrations.github", "render_result"),

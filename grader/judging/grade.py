@@ -155,7 +155,7 @@ class Grader:
             exercise.label(name),
             plan.answer(name),
             reads=plan.reads.get(name),
-            handed=frozenset({*exercise.graded_gradients, *exercise.given}),
+            handed=frozenset(exercise.named_gradients),
             strict_sizes=self.settings.strict_sizes,
         )
         if (attempt := plan.attempts.get(name)) is None:
@@ -253,9 +253,7 @@ class Grader:
         # At other sizes no two are alike, the lines of large lessons run fast, and the truth is known already.
         trial = other_sizes(plan.exercise, self.settings.seed, self.settings.device)
         truth = self.truths.find(plan.exercise, trial)
-        vocabulary = vocabulary_of(
-            plan.exercise, truth.forward, {*plan.exercise.graded_gradients, *plan.exercise.given}
-        )
+        vocabulary = vocabulary_of(plan.exercise, truth.forward, plan.exercise.named_gradients)
         explained: dict[str, tuple[Diagnosis | None, Place | None]] = {}
         for verdict in verdicts[:MOST_REPAIRS]:
             lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]

@@ -219,6 +219,11 @@ class Exercise:
         return tuple(name for name in self.assigned if name not in self.definitions)
 
     @cached_property
+    def named_gradients(self) -> tuple[str, ...]:
+        """The tensors whose gradients are graded, and those whose gradients are given."""
+        return tuple(dict.fromkeys((*self.graded_gradients, *self.given)))
+
+    @cached_property
     def _definitions_of_answers(self) -> frozenset[str]:
         bodies = (ast.parse(cell.text).body for cell in self.code_cells("backward"))
         return frozenset(n.name for body in bodies for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))

@@ -19,7 +19,7 @@ from grader.diagnosing.core import size_words, with_article
 from grader.diagnosing.paths import path_scaled, path_twice
 from grader.judging.verdicts import NOT_ATTEMPTED, Answer, Evidence, Finding, Seen, verdict_of
 from grader.notebook import guards
-from grader.notebook.lines import borrowed_by, repaired
+from grader.notebook.lines import is_borrowed, repaired
 from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, numbers_of, survey
 from grader.report.records import Details, Verdict
 from grader.running.describe import describe_value
@@ -88,7 +88,8 @@ def _in_torch(
     name: str, d: Any, t: Any, namespace: Mapping[str, Any], known: Survey
 ) -> tuple[Any, Any, Mapping[str, Any]]:
     """A lesson in numpy has no autograd: its arrays as tensors, with the true gradient of what numpy computed."""
-    answers = {key: numbers_of(namespace[key]) for other in known.handed if (key := f"d{other}") in namespace}
+    keys = (f"d{other}" for other in known.exercise.named_gradients)
+    answers = {key: numbers_of(namespace[key]) for key in keys if key in namespace}
     tensor = numbers_of(t)
     if name in known.chain.total:
         tensor.grad = known.chain.total[name].to(tensor.dtype)
@@ -147,7 +148,7 @@ def _evidence_of_values(
     judged.yours, judged.true, judged.limit = as_float64(d), as_float64(truth), limit_of(truth)
     chain = known.chain if known is not None else Gradients({name: judged.true}, {}, {name: {}})
     seen = Seen(Answer(describe_value(d)[0], judged.yours), chain, comparison=found)
-    if guards.share_memory(d, truth) or (found.right and borrowed_by(name, namespace)):
+    if guards.share_memory(d, truth) or (found.right and is_borrowed(name, namespace)):
         return Evidence(name, shown=seen, found=Finding("forbidden", guards.borrowed(name), "autograd"))
     if trust.message is not None and not (found.right and trust.own_forward):
         return Evidence(name, shown=seen, found=Finding("error", trust.message, trust.mistake))
@@ -245,8 +246,8 @@ def _mismatch(name: str, d: Tensor, known: Survey, gradients: Gradients) -> Mism
     sizes = [known.chain.scale(name), float(gradients.total[name].abs().max())]
     if known.chain.vanishes(name):
         sizes += [float(gradients.upstream[through].abs().max()) for through in gradients.shares[name]]
-    measure = max(sizes)
-    return Mismatch(name, as_float64(d), gradients, known.forward, known.handed, limit=limit_of(d), measure=measure)
+    handed, measure = frozenset(known.exercise.named_gradients), max(sizes)
+    return Mismatch(name, as_float64(d), gradients, known.forward, handed, limit=limit_of(d), measure=measure)
 
 
 def _detected(mismatch: Mismatch) -> Diagnosis:

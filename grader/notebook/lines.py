@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.admission.forbidden import AutogradUse, autograd_use
+from grader.admission.forbidden import takes_from_autograd
 from grader.diagnosing import Diagnosis, Mismatch
 from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.notebook.truth import Survey
@@ -19,9 +19,9 @@ _MOST_VARIANTS = 400
 """Each takes some 0.2 ms; the grader has time for more."""
 
 
-def borrowed_by(name: str, namespace: Mapping[str, Any]) -> AutogradUse | None:
-    """How the lines of d`name` take it from autograd; None where they do not, or are not known."""
-    return next(filter(None, map(autograd_use, lines_of(name, namespace, namespace))), None)
+def is_borrowed(name: str, namespace: Mapping[str, Any]) -> bool:
+    """True where the lines of d`name` are known, and take it from autograd."""
+    return any(map(takes_from_autograd, lines_of(name, namespace, namespace)))
 
 
 def repaired(mismatch: Mismatch, known: Survey, namespace: Mapping[str, Any], said: Diagnosis) -> Diagnosis:
@@ -37,7 +37,7 @@ def repaired(mismatch: Mismatch, known: Survey, namespace: Mapping[str, Any], sa
     if made is None or not mismatch.same(made, mismatch.candidate):
         return said  # these are not the lines that made it
     own = {name for statement in statements for name in statement_effects(statement).rebinds}
-    words = vocabulary_of(known.exercise, known.forward, known.handed)
+    words = vocabulary_of(known.exercise, known.forward, known.exercise.named_gradients)
     words = words.also({name: tuple(mismatch.truth.shape) for name in own - {f"d{mismatch.name}"}})
 
     def right(texts: list[tuple[str, ...]]) -> Iterator[int]:

@@ -39,9 +39,8 @@ def exercise_in(
 
 
 def _fit(exercise: Exercise, namespace: Mapping[str, Any], name: str | None) -> tuple[bool, int, int]:
-    given = sum(f"d{other}" in namespace for other in exercise.given)
-    graded = sum(f"d{other}" in namespace for other in exercise.graded_gradients)
-    return name in exercise.graded_gradients, given + graded, len(exercise.atoms)
+    there = sum(f"d{other}" in namespace for other in exercise.named_gradients)
+    return name in exercise.graded_gradients, there, len(exercise.atoms)
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,6 @@ class Survey:
     above: dict[str, Tensor]
     wrong: tuple[str, ...]
     changed: str | None
-
-    @property
-    def handed(self) -> frozenset[str]:
-        """The tensors whose gradients `cmp` knows: those that are graded, and those that the lesson gives."""
-        return frozenset({*self.exercise.graded_gradients, *self.exercise.given})
 
     def gradients(
         self, name: str, replaced: Mapping[str, Tensor] | None = None, without: Collection[str] = ()

@@ -37,7 +37,7 @@ def shortest(exercise: Exercise) -> int | None:
 
 def repeated_atoms(plan: Plan, tensor: str) -> str:
     """For an exercise of one formula: that an answer went through the atoms, and what that takes; else ""."""
-    exercise, known = plan.exercise, {*plan.exercise.graded_gradients, *plan.exercise.given}
+    exercise, known = plan.exercise, plan.exercise.named_gradients
     if len(exercise.graded_gradients) != 1:
         return ""
     lines = [plan.statements[index].node for index in plan.lines_of(tensor)]

@@ -92,7 +92,7 @@ def names_of(exercise: Exercise) -> frozenset[str]:
 
 def gradients_of(exercise: Exercise) -> set[str]:
     """`dlogits` and its like: what is graded or given, and what a loop needs for the update."""
-    return {f"d{name}" for name in (*exercise.graded_gradients, *exercise.given, *exercise.after_a_step.values())}
+    return {f"d{name}" for name in (*exercise.named_gradients, *exercise.after_a_step.values())}
 
 
 def borrowed(analysis: Analysis, attempt: Attempt) -> bool:

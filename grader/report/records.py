@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -213,7 +214,7 @@ class Report:
         return self.max_score if self.out_of is None else self.out_of
 
     def as_data(self) -> dict[str, Any]:
-        """The report in the documented JSON form."""
+        """The report in the documented JSON form; a number that JSON cannot hold (nan, infinity) becomes None."""
         listed = []
         for submission in self.submissions:
             data = _plain(submission)
@@ -228,7 +229,9 @@ class Report:
 
 
 def _plain(value: Any) -> Any:
-    """As `dataclasses.asdict`, without its copies of numbers and texts: a report has a thousand."""
+    """As `dataclasses.asdict`, for JSON, and without its copies of texts: a report has a thousand."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if hasattr(value, "__dataclass_fields__"):
         return {name: _plain(held) for name, held in vars(value).items()}
     if isinstance(value, (list, tuple)):

@@ -117,7 +117,7 @@ def _key(exercise: Exercise, trial: Trial) -> tuple[object, ...]:
 def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
     with trial.default_dtype():
         forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
-    named = [*exercise.graded_gradients, *exercise.given]
+    named = exercise.named_gradients
     if not named:  # functions and classes alone
         return Truth(exercise, trial, Gradients({}, {}, {}), {}, forward)
     last = exercise.forward_names[-1]
