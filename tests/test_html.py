@@ -17,10 +17,11 @@ from answers.build import LINES, with_lines
 from dojo import REPOSITORY, dojo, environment
 from rich.console import Console
 
+from grader.base.visible import visible
 from grader.judging.details import picture_of
 from grader.judging.grade import Grader
 from grader.report.records import Details, ElementError, Report, SubmissionReport, Verdict
-from grader.showing.html import render_html, visible
+from grader.showing.html import render_html
 from grader.showing.terminal import draw_report
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
