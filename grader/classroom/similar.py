@@ -68,6 +68,11 @@ class Group:
     bits: float
     keys: tuple[Key, ...]
 
+    @property
+    def gradients(self) -> int:
+        """How many gradients these lines belong to."""
+        return len({key[:2] for key in self.keys})
+
 
 @dataclass(frozen=True)
 class Lines:

@@ -124,6 +124,11 @@ class ExerciseSummary:
         """How many people handed it in."""
         return self.scores.total()
 
+    @property
+    def median(self) -> Points:
+        """Half of those who handed it in have this score or less."""
+        return quantile(sorted(self.scores.elements()), 0.5)
+
     def right(self, name: str) -> int:
         """How many people have this gradient right."""
         return self.statuses.get(name, Counter())["pass"]
