@@ -13,6 +13,7 @@ from grader.learner.hints import hint, solution
 from grader.lesson import exercise as exercise_module
 from grader.lesson.derive import exercise_text
 from grader.lesson.exercise import Exercise, all_exercises
+from grader.lesson.tracks import all_tracks
 from grader.report.records import SubmissionReport
 
 LESSON = """# %% [markdown]
@@ -99,7 +100,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     (root / "lines" / "ex1_line.py").write_text(LESSON)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exercise_module, "exercise_folder", lambda: root)
-        all_exercises.cache_clear()
+        forget_lessons()
         with Grader(settings(seed=41, device="cpu")) as grader:
 
             def judge(text: str) -> SubmissionReport:
@@ -108,7 +109,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
                 return report
 
             yield judge
+    forget_lessons()
+
+
+def forget_lessons() -> None:
     all_exercises.cache_clear()
+    all_tracks.cache_clear()
 
 
 @pytest.fixture
@@ -166,7 +172,7 @@ def test_a_slip_costs_only_the_answer_that_makes_it(
 
 
 def test_one_part_alone_leaves_the_other_to_be_done(judged: Judge) -> None:
-    above, loop = LESSON.split("# %% tags=[\"training\"]")
+    above, loop = LESSON.split('# %% tags=["training"]')
     assert states(judged(above)) == right(**dict.fromkeys(LOOP, "missing"))
     gradients = re.compile(r"^d\w+ = .*\n", re.MULTILINE)
     assert states(judged(gradients.sub("", above) + "# %%" + loop)) == right(**dict.fromkeys(GRADIENTS, "missing"))
