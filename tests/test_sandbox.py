@@ -83,13 +83,14 @@ def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
 LOOK = """
 import json, os, resource, sys
 from grader.base.boundary import address_space
-from grader.running.confine import call_filter, confine_calls, confine_files, confine_process
+from grader.running.confine import call_filter, confine_calls, confine_files, confine_process, leave_surroundings
 from grader.running.limits import Limits
 out = open(sys.argv[1], "w")
 walls = call_filter() if sys.argv[2] == "full" else None
 held = address_space()
 if sys.argv[2] != "basic":
     confine_files()
+leave_surroundings()
 confine_process(Limits(seconds=7, memory=1 << 30), held)
 if walls is not None:
     confine_calls(walls)
@@ -164,6 +165,35 @@ def test_a_worker_is_confined(level: str, tmp_path: Path) -> None:
     assert seen["environment"]["DOJO_NAMES"] == str(tmp_path / "names.txt")
     assert seen["limits"] == {"CPU": 9, "FSIZE": 16_000_000, "CORE": 0, "NPROC": 0}
     assert seen["memory"] == "MemoryError"
+
+
+REHEARSAL = """
+import sys
+from grader.lesson.exercise import all_exercises
+from grader.lesson.program import program_of
+from grader.lesson.trials import other_sizes, use_exact_arithmetic
+from grader.running import gradient_run, statements
+from grader.running.worker import rehearse, warm_up
+use_exact_arithmetic()
+asked = [(program_of(e), other_sizes(e, 1, "cpu").parameters) for e in all_exercises() if not e.is_training]
+assert len(asked) > 10 and "numpy.ctypeslib" not in sys.modules
+for program, parameters in asked:
+    rehearse(program, parameters)
+assert statements._codes and "numpy.ctypeslib" in sys.modules
+warm_up(asked)
+assert not statements._codes and len(gradient_run._made) == len(asked)
+"""
+
+
+def test_every_lesson_is_rehearsed_and_nothing_of_it_is_left() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", REHEARSAL],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 @on_linux

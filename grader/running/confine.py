@@ -119,8 +119,16 @@ def check_isolation(asked: str, required: str | None = None) -> str:
     return here if asked in ("highest", "basic") else asked
 
 
+def leave_surroundings() -> None:
+    """A bare environment and no folder of anybody, for this process and all that it forks."""
+    kept = bare_environment()
+    os.environ.clear()
+    os.environ.update(kept)
+    os.chdir("/")
+
+
 def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None:
-    """A session of its own, a bare environment, no folder of anybody, limits. `held` is what `address_space()` gave.
+    """A session of its own, and limits. `held` is what `address_space()` gave.
 
     `threads` leaves threads and address space unlimited: CUDA needs both.
     """
@@ -128,10 +136,6 @@ def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None
 
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    kept = bare_environment()
-    os.environ.clear()
-    os.environ.update(kept)
-    os.chdir("/")
     bounds = {
         resource.RLIMIT_CPU: int(limits.seconds) + 2,
         resource.RLIMIT_FSIZE: limits.file_bytes,

@@ -71,6 +71,11 @@ _codes: dict[tuple[str, int, str], CodeType] = {}
 """Statements of the one submission that this process runs, compiled once for all trials."""
 
 
+def forget_statements() -> None:
+    """Make ready for another submission: its statements may stand for something else."""
+    _codes.clear()
+
+
 def run_statement(
     text: str,
     text_line: int,

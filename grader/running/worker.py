@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,7 +13,8 @@ import torch
 from grader.lesson.program import Program
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
-from grader.running.protocol import Cases, Channel, Ready, Request, Run, Variants
+from grader.running.protocol import REPLIES, REQUESTS, Cases, Channel, Ready, Request, Run, StepRequest, Variants
+from grader.running.statements import forget_statements
 
 _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
     Run: GradientRun,
@@ -18,13 +22,40 @@ _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
     Cases: CaseRun,
 }
 
+_REHEARSAL_SECONDS = 0.01
+
 
 def warm_up(trials: Iterable[tuple[Program, Mapping[str, Any]]]) -> None:
     """Set up each trial, a program and its parameters, before workers are forked that find them made."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
+    rehearsed = set()
     for program, parameters in trials:
+        if program not in rehearsed:
+            rehearsed.add(program)
+            with contextlib.suppress(Exception):  # what a rehearsal leaves undone a worker does
+                rehearse(program, parameters)
         make(program, parameters)
+    forget_statements()
+
+
+def rehearse(program: Program, parameters: Mapping[str, Any]) -> None:
+    """Run a lesson's forward pass as answers are run, so that what Python, numpy and torch make at a first use is there
+    for all workers: each would make it anew, for 8 ms."""
+    steps = [StepRequest(0, "pass", 1, 1)]  # a lesson on classes has no forward pass
+    for line in program.forward:
+        steps.append(StepRequest(len(steps), line.text, 1, 1))
+        for name in line.binds:
+            steps.append(StepRequest(len(steps), f"d{name} = {name} * 2", 1, 1, hand_over={name: f"d{name}"}))
+    judge, worker = socket.socketpair()
+    with judge, worker:
+        worker.settimeout(_REHEARSAL_SECONDS)  # what does not fit into the socket nobody takes out of it
+        asking, answering = Channel(judge, REPLIES), Channel(worker, REQUESTS)
+        asking.send(Run(program, (dict(parameters),), tuple(steps), waits=False))
+        request, _ = answering.receive()
+        assert isinstance(request, Run)
+        GradientRun(answering, request).run({})
+        asking.receive(time.monotonic() + _REHEARSAL_SECONDS)
 
 
 def serve(channel: Channel[Request]) -> None:
