@@ -12,12 +12,14 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grader.base.files import FileStamp, file_stamp, write_atomically
 from grader.lesson.exercise import Exercise, all_exercises
 from grader.lesson.tracks import begins_later
-from grader.report.records import Report, SubmissionReport
+
+if TYPE_CHECKING:  # a hint needs no report
+    from grader.report.records import Report, SubmissionReport
 
 SCHEMA = 2
 _PLACES = (("exercises", ".py"), ("notebooks", ".ipynb"))
@@ -169,6 +171,8 @@ def save_progress(progress: Progress) -> None:
 
 def remember(report: Report) -> None:
     """Keep what was found out, each in its own folder, so that `dojo hint` there knows which gradient comes next."""
+    from grader.report.records import Report
+
     folders: dict[Path, list[SubmissionReport]] = {}
     for submission in report.submissions:
         folders.setdefault(folder_of(Path(submission.path)), []).append(submission)

@@ -230,8 +230,14 @@ class Exercise:
 
     def mentions(self, name: str) -> bool:
         """Whether code of the lesson has the word `name`: where it has not, nothing there is called so."""
+        if name.lower() not in self._code_in_small_letters:
+            return False
         word = re.compile(rf"\bd?{re.escape(name)}\b", re.IGNORECASE)
         return any(cell.kind == "code" and word.search(cell.text) for cell in self.cells)
+
+    @cached_property
+    def _code_in_small_letters(self) -> str:
+        return "\n".join(cell.text for cell in self.cells if cell.kind == "code").lower()
 
     def label(self, name: str) -> str:
         """What a learner calls a graded thing: `dlogits` for `logits`; a class or a loop's parameter by its name."""

@@ -21,6 +21,7 @@ from grader.base.files import read_text
 from grader.syntax.scopes import nodes_below
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
+_MARKS = ("%%", "In", "<codecell>")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
 _COMMENT = re.compile(r"^# ?", re.MULTILINE)
 _WRAPPER = "if 1:"
@@ -173,7 +174,8 @@ def percent_cells(text: str) -> list[Cell]:
     """Split a script at its cell marks. jupytext reads more, but costs a fifth of torch's import time."""
     cells: list[Cell] = []
     lines = text.split("\n")
-    starts = [i for i, line in enumerate(lines) if line.startswith("#") and _CELL_MARK.match(line)]
+    hashed = [i for i, line in enumerate(lines) if line.startswith("#")]
+    starts = [i for i in hashed if lines[i][1:].lstrip().startswith(_MARKS) and _CELL_MARK.match(lines[i])]
     ends = [*starts[1:], len(lines)][: len(starts)]
     head = lines[: starts[0]] if starts else lines
     if any(line.strip() and not line.startswith("#") for line in head):
