@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from grader.syntax.effects import Effects, changes_of, statement_effects
-from grader.syntax.scopes import assigned_names, field_name, local_names, root_name
+from grader.syntax.scopes import assigned_names, child_nodes, field_name, local_names, root_name
 
 
 def effects(text: str) -> Effects:
@@ -174,3 +174,33 @@ def test_names_of_a_function_are_its_own_unless_declared_otherwise() -> None:
     ).body
     assert isinstance(function, ast.FunctionDef)
     assert local_names(function) == set("abcdehi")
+
+
+def test_child_nodes_are_those_of_ast_without_operators_and_contexts() -> None:
+    text = """
+from a import b as c, d
+import e.f as g
+def h(i, /, j: int = 1, *k, l, m=2, **n) -> None:
+    global o
+    def p():
+        nonlocal i
+async def q():
+    async with r as s: await t
+    async for u in v: yield w
+class x(y, z=1): a: int
+del a[1:2], b.c
+if not a < b <= c or d: assert e, "f"
+while True: break
+try: raise a from b
+except (c, d) as e: pass
+finally: continue
+with a as (b, *c): d += {**e, "f": 1, g: {1, 2}}
+match a:
+    case {"b": None, **c} | [1, *d] | e.f(g, h=1.5) as i if j: pass
+f = [a async for b in c if d], {e: f for e in g}, (h for h in i), lambda j, k=1: f"{j!r:>{k}}"
+l = (m := n) if o else p(*q, **r)[..., 1j]
+"""
+    operators = (ast.operator, ast.expr_context, ast.unaryop, ast.cmpop, ast.boolop)
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, operators):
+            assert child_nodes(node) == [c for c in ast.iter_child_nodes(node) if not isinstance(c, operators)], node

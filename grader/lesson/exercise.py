@@ -85,7 +85,7 @@ class Exercise:
         """The code cells that carry one of these tags, in the order of the file."""
         return [cell for cell in self.cells if cell.kind == "code" and set(tags) & set(cell.tags)]
 
-    @property
+    @cached_property
     def can_train(self) -> bool:
         """True where the learner writes a training loop, which `dojo train` runs in full."""
         return bool(self.code_cells("training"))

@@ -14,7 +14,6 @@ from grader.lesson.exercise import Exercise, all_exercises, exercises_called, fi
 from grader.reading.attempts import Analysis, Attempt, analyse
 from grader.reading.gradient_names import normalised
 from grader.reading.stages import allocate, borrowed, gradients_of, names_of
-from grader.syntax.effects import statement_effects
 from grader.syntax.source import Source
 
 SUFFIXES = (".py", ".ipynb")
@@ -145,8 +144,8 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
     tracks = list(dict.fromkeys(track_of(exercise) for exercise in exercises))
     if len(tracks) == 1:
         return tracks
-    effects = [statement_effects(statement.node) for statement in source.statements]
-    outside = {name for found in effects for name in (*found.reads, *found.writes, *(found.fields - {"T"}))}
+    seen = [statement.effects for statement in source.statements]
+    outside = {name for found in seen for name in (*found.reads, *found.writes, *(found.fields - {"T"}))}
     leaves = [leaf for statement in source.statements for leaf in statement.nodes]
     words = outside | {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
     words |= {f"d{normalised(word)}" for word in words}

@@ -229,14 +229,16 @@ class Report:
 
 
 def _plain(value: Any) -> Any:
-    """As `dataclasses.asdict`, for JSON, and without its copies of texts: a report has a thousand."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(held) for name, held in vars(value).items()}
+    """As `dataclasses.asdict`, without its copies of numbers and texts, for a report has a thousand; a number that JSON
+    cannot hold (nan, infinity) becomes None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (str, int)) or value is None:
+        return value
     if isinstance(value, (list, tuple)):
         return [_plain(held) for held in value]
-    return {key: _plain(held) for key, held in value.items()} if isinstance(value, dict) else value
+    held = value if isinstance(value, dict) else vars(value)
+    return {name: _plain(inner) for name, inner in held.items()}
 
 
 def whole(points: Points) -> Points:

@@ -110,10 +110,15 @@ def functions_in(body: Iterable[ast.stmt]) -> list[ast.FunctionDef | ast.AsyncFu
     return found
 
 
-_NO_NODES = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "kind", "type_comment"})
-
-
-_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {ast.Constant: ()}
+_NO_NODES = frozenset(
+    "ctx op ops id attr arg name asname module level kind kwd_attrs rest is_async simple conversion str type_comment"
+    .split()
+)
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = dict.fromkeys(
+    (ast.Constant, ast.Global, ast.Nonlocal, ast.MatchSingleton), ()
+)
+_WITH_GAPS = frozenset({"keys", "kw_defaults"})
+"""Lists in which None stands for what is not there, as in `{**more}`."""
 
 
 def child_nodes(node: ast.AST) -> list[ast.AST]:
@@ -124,9 +129,9 @@ def child_nodes(node: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] = []
     for field in _FIELDS[kind]:
         value = getattr(node, field, None)
-        if isinstance(value, list):
-            found += [child for child in value if isinstance(child, ast.AST)]
-        elif isinstance(value, ast.AST):
+        if value.__class__ is list:
+            found += filter(None, value) if field in _WITH_GAPS else value
+        elif value is not None:
             found.append(value)
     return found
 

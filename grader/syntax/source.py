@@ -18,6 +18,7 @@ from typing import Any
 from grader.base.boundary import FILE_SECONDS, Clock, one_file
 from grader.base.errors import DojoError
 from grader.base.files import read_text
+from grader.syntax.effects import Effects, statement_effects
 from grader.syntax.scopes import nodes_below
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
@@ -78,6 +79,11 @@ class Statement:
     def nodes(self) -> Sequence[ast.AST]:
         """The statement and everything below it, walked once for all who look through it."""
         return nodes_below(self.node)
+
+    @cached_property
+    def effects(self) -> Effects:
+        """What it reads and writes where the functions of its file change nothing."""
+        return statement_effects(self.node)
 
     @cached_property
     def text(self) -> str:
