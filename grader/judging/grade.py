@@ -327,12 +327,17 @@ def launcher_for(
     """
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
-    assigning = [exercise for exercise in exercises or () if exercise.assigned]
-    assigning = assigning or [exercise for exercise in all_exercises() if exercise.assigned]
-    trials = [(program_of(e), t.parameters) for e in assigning for t in trials_of(e, chosen.seed, chosen.device)]
+    proven = next(exercise for exercise in (*(exercises or ()), *all_exercises()) if exercise.assigned)
+    trials = [
+        (program_of(exercise), trial.parameters, loop)
+        for exercise in dict.fromkeys((proven, *(exercises or all_exercises())))
+        for loop, asked in ((False, exercise.assigned), (True, exercise.can_train))
+        for trial in trials_of(exercise, chosen.seed, chosen.device)
+        if asked
+    ]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
-        prove(launcher, assigning[0])
+        prove(launcher, proven)
     except DojoError:
         launcher.close()
         raise

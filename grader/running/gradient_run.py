@@ -43,24 +43,18 @@ from grader.running.stand_ins import provided, stand_ins
 from grader.running.statements import arithmetic_of, assign, evaluate, run_alone, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
-_made: dict[tuple[Program, str], dict[str, Any]] = {}
+_made: dict[tuple[Program, str, bool], dict[str, Any]] = {}
 """Namespaces made before this process was forked, each for one run: what a run does to its own reaches no other."""
 
 
-def make(program: Program, parameters: Mapping[str, Any]) -> None:
-    """Set up a trial, for the first run in it."""
+def make(program: Program, parameters: Mapping[str, Any], *, loop: bool = False) -> None:
+    """Set up a trial, for the first run in it. A `loop` finds the setup alone, for it runs the forward pass itself."""
     with arithmetic_of(parameters):
-        _made[_setting(program, parameters)] = _provided(program, parameters)
+        _made[_setting(program, parameters, loop)] = (set_up if loop else _provided)(program, parameters)
 
 
-def _only_set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a loop finds defined: the setup, for it runs the forward pass itself."""
-    with arithmetic_of(parameters):
-        return set_up(program, parameters)
-
-
-def _setting(program: Program, parameters: Mapping[str, Any]) -> tuple[Program, str]:
-    return program, json.dumps(parameters, sort_keys=True)
+def _setting(program: Program, parameters: Mapping[str, Any], loop: bool) -> tuple[Program, str, bool]:
+    return program, json.dumps(parameters, sort_keys=True), loop
 
 
 def _provided(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,12 +109,10 @@ class TrialRun:
         self.given: Mapping[str, Tensor] = {}
         self.settled: dict[str, Tensor] = {}
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
-        if loop:
-            found = _only_set_up(program, parameters)
-        else:
-            if (setting := _setting(program, parameters)) not in _made:
-                make(program, parameters)
-            found = _made.pop(setting)
+        setting = _setting(program, parameters, loop)
+        if setting not in _made:
+            make(program, parameters, loop=loop)
+        found = _made.pop(setting)
         renamed = {own: name for own, name in given_names.items() if name in found}
         found |= {own: found[name] for own, name in renamed.items()}
         self.namespace = provided(found, guarded=guarded)

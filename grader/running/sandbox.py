@@ -52,7 +52,7 @@ _LARGE_PAGE, _MADV_COLLAPSE = 1 << 21, 25
 class Terms:
     """On which terms a worker runs. `files` and `calls` are the layers that its level has on this machine.
 
-    `trials`, programs of lessons and parameters, are those that a worker finds set up.
+    `trials`, programs of lessons, parameters, and whether for a loop, are those that a worker finds set up.
     """
 
     isolation: str
@@ -60,7 +60,7 @@ class Terms:
     device: str
     files: bool = False
     calls: bool = False
-    trials: Sequence[tuple[Program, Mapping[str, Any]]] = ()
+    trials: Sequence[tuple[Program, Mapping[str, Any], bool]] = ()
 
     @property
     def cuda(self) -> bool:
@@ -91,16 +91,15 @@ class Launcher:
         isolation: str = "basic",
         limits: Limits | None = None,
         device: str = "cpu",
-        trials: Sequence[tuple[Program, Mapping[str, Any]]] = (),
+        trials: Sequence[tuple[Program, Mapping[str, Any], bool]] = (),
         *,
         forked: bool = True,
     ) -> None:
         """`isolation` is one of ISOLATION_LEVELS, and the machine must offer it (`confine.check_isolation`).
 
         Above `basic` workers are forked from a process started for them, for this one may hold solutions; likewise
-        where this one has threads or has used CUDA. There `trials`, programs of lessons and parameters,
-        are set up once and not in each worker. `forked` is False for a process that must never be forked: a fork
-        keeps open what this one has open.
+        where this one has threads or has used CUDA. There `trials`, as in `Terms`, are set up once and not in each
+        worker. `forked` is False for a process that must never be forked: a fork keeps open what this one has open.
         """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")

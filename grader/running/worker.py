@@ -25,17 +25,17 @@ _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
 _REHEARSAL_SECONDS = 0.01
 
 
-def warm_up(trials: Iterable[tuple[Program, Mapping[str, Any]]]) -> None:
-    """Set up each trial, a program and its parameters, before workers are forked that find them made."""
+def warm_up(trials: Iterable[tuple[Program, Mapping[str, Any], bool]]) -> None:
+    """Set up each trial, a program and its parameters, and whether for a loop, for workers that are forked then."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
     rehearsed = set()
-    for program, parameters in trials:
+    for program, parameters, loop in trials:
         if program not in rehearsed:
             rehearsed.add(program)
             with contextlib.suppress(Exception):  # what a rehearsal leaves undone a worker does
                 rehearse(program, parameters)
-        make(program, parameters)
+        make(program, parameters, loop=loop)
     forget_statements()
 
 
