@@ -13,7 +13,7 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,6 @@ from typing import Any
 
 import click
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from grader.judging.grade import Grader, settings
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
@@ -31,6 +29,10 @@ from grader.lesson.trials import namespace_of, use_exact_arithmetic
 
 ROOT = Path(__file__).resolve().parents[1]
 FEWEST_ROUNDS = 7
+STEPS = 1500
+"""Steps of exercise 4 in a round; the loops of other lessons make a fifth of that."""
+
+_LINE = "{:<46} {:>9} {:>16} {:>9} {:>9} {}"
 
 AUTOGRAD_LOOP = """
 losses = []
@@ -167,17 +169,17 @@ def warm_grading(rounds: int) -> list[Row]:
     return [Row.ratio("grade ex1, all wrong / all right, warm", found["wrong"], found["right"], 1.3)]
 
 
-def of_each_lesson(rounds: int) -> Table:
-    """What a submission of each lesson costs a warm grader: its solution, the fastest of some rounds over all."""
-    drawn = Table("lesson", "graded", "seconds", "over makemore/ex1", box=None, pad_edge=False)
+def of_each_lesson(rounds: int) -> list[Row]:
+    """What a submission of each lesson costs a warm grader: its solution, over that of makemore/ex1."""
     with Grader(settings(seed=1, device="cpu")) as grader:
         found = costs({e.id: partial(grader.grade_file, e.path) for e in all_exercises()}, rounds)
-    fastest = {name: min(cost.wall for cost in rounds_of) for name, rounds_of in found.items()}
-    one = fastest["makemore/ex1_atoms"]
-    for exercise in all_exercises():
-        seconds = fastest[exercise.id]
-        drawn.add_row(exercise.short_id, str(len(exercise.graded)), f"{seconds:.2f}", f"{seconds / one:.1f}")
-    return drawn
+    one = found["makemore/ex1_atoms"]
+    return [
+        row
+        for exercise in all_exercises()
+        for spent, what in [(found[exercise.id], f"{exercise.short_id}, {len(exercise.graded)} graded, warm")]
+        for row in (Row.seconds(what, spent), Row.ratio(f"{what} / makemore/ex1", spent, one))
+    ]
 
 
 def save_to_verdict(rounds: int) -> list[Row]:
@@ -204,12 +206,7 @@ def save_to_verdict(rounds: int) -> list[Row]:
                     if number:
                         spent[name].append(graded - saved)
             watching.terminate()
-    slowest = sorted(spent, key=lambda name: median(spent[name]))[-3:]
-    everyone = [median(found) for found in spent.values()]
-    return [
-        Row("watch, from save to verdict: the median lesson", everyone, everyone, 0.1, unit=" s"),
-        *(Row(f"watch, from save to verdict: {name}", spent[name], spent[name], 0.1, unit=" s") for name in slowest),
-    ]
+    return [Row(f"watch, save to verdict: {name}", found, found, 0.1, unit=" s") for name, found in spent.items()]
 
 
 def notebook_cmp(rounds: int) -> list[Row]:
@@ -261,20 +258,18 @@ def training_loop(exercise: Exercise, steps: int | None, autograd: bool = False)
     return partial(exec, compile(text, "autograd" if autograd else "by hand", "exec"), namespace), namespace
 
 
-def steps_per_second(rounds: int, steps: int) -> tuple[list[Row], list[str]]:
-    """Each lesson's loop by hand against the same loop by autograd, and lines that say whether they are the same."""
-    rows, same = [], []
+def steps_per_second(rounds: int) -> Iterator[Row]:
+    """Each lesson's loop by hand against the same loop by autograd, and whether they lose the same."""
     for exercise in (exercise for exercise in all_exercises() if exercise.can_train):
-        own = steps if exercise.number == "ex4" else steps // 5
-        by_hand, hand_names = training_loop(exercise, own)
-        by_autograd, autograd_names = training_loop(exercise, own, autograd=True)
+        steps = STEPS if exercise.number == "ex4" else STEPS // 5
+        by_hand, hand_names = training_loop(exercise, steps)
+        by_autograd, autograd_names = training_loop(exercise, steps, autograd=True)
         found = costs({"hand": by_hand, "autograd": by_autograd}, rounds)
         asked = 1.5 if exercise.short_id == "makemore/ex4" else None
         what = f"{exercise.short_id}, steps/s: hand / autograd"
-        rows.append(Row.ratio(what, found["autograd"], found["hand"], asked, at_most=False))
+        yield Row.ratio(what, found["autograd"], found["hand"], asked, at_most=False)
         means = [sum(names["losses"]) / len(names["losses"]) for names in (hand_names, autograd_names)]
-        same.append(f"losses of {exercise.short_id}, mean: {means[0]:.4f} by hand, {means[1]:.4f} by autograd")
-    return rows, same
+        click.echo(f"  its losses, mean: {means[0]:.4f} by hand, {means[1]:.4f} by autograd")
 
 
 def recorded_step(rounds: int) -> list[Row]:
@@ -291,7 +286,7 @@ def recorded_step(rounds: int) -> list[Row]:
     return [Row("ex5 on a GPU, steps/s: graph / autograd", shares, shares, 5.0, at_most=False)]
 
 
-def full_training() -> Row:
+def full_training(rounds: int) -> list[Row]:  # noqa: ARG001
     """The whole loop of exercise 4, once."""
     exercise = find_exercise("makemore/ex4")
     loop, names = training_loop(exercise, None)
@@ -299,39 +294,32 @@ def full_training() -> Row:
     return Row(f"ex4, {names['max_steps']:,} steps, once", [once.wall], [once.cpu], 100, unit=" s")
 
 
-def table(rows: list[Row]) -> Table:
-    drawn = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("", "median", "min-max", "cpu", "target", ""):
-        drawn.add_column(title, no_wrap=True)
-    for row in rows:
-        drawn.add_row(*row.cells())
-    return drawn
+PARTS: dict[str, Callable[[int], Iterable[Row]]] = {
+    "start": start_up,
+    "warm": warm_grading,
+    "watch": save_to_verdict,
+    "cmp": notebook_cmp,
+    "loops": steps_per_second,
+    "graph": recorded_step,
+    "lessons": of_each_lesson,
+    "full": lambda _: [full_training()],
+}
+"""What can be asked for by name; without a name all but the last two."""
 
 
 @click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
 @click.option("--rounds", default=FEWEST_ROUNDS, type=click.IntRange(min=FEWEST_ROUNDS), help="Rounds that count.")
-@click.option("--steps", default=1500, type=click.IntRange(min=1), help="Steps of ex4 in a round.")
 @click.option("--full", is_flag=True, help="Run all steps of ex4 too.")
-@click.option("--lessons", is_flag=True, help="Only what a submission of each lesson costs.")
-def main(rounds: int, steps: int, full: bool, lessons: bool) -> None:
-    """Print ratios, each the median over interleaved rounds. Ends with 0, met or missed."""
+def main(parts: tuple[str, ...], rounds: int, full: bool) -> None:
+    """Print each figure as it is taken: the median over interleaved rounds. Ends with 0, met or missed."""
     use_exact_arithmetic()
-    if lessons:
-        Console(highlight=False).print(of_each_lesson(rounds))
-        return
-    loop_rows, same = steps_per_second(rounds, steps)
-    rows = [
-        *start_up(rounds),
-        *warm_grading(rounds),
-        *save_to_verdict(rounds),
-        *notebook_cmp(rounds),
-        *loop_rows,
-        *recorded_step(rounds),
-        *([full_training()] if full else []),
-    ]
-    console = Console(highlight=False)
-    console.print(table(rows))
-    console.print("\n".join(["", *same, f"{rounds} rounds, torch {torch.__version__}"]))
+    load = " ".join(f"{of_last:.1f}" for of_last in os.getloadavg())
+    click.echo(f"{rounds} rounds, torch {torch.__version__}, load average {load}")
+    click.echo(_LINE.format("", "median", "min-max", "cpu", "target", ""))
+    for part in parts or [*list(PARTS)[:-2], *(["full"] if full else [])]:
+        for row in PARTS[part](rounds):
+            click.echo(_LINE.format(*row.cells()))
 
 
 def _processor_seconds() -> float:
