@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-import torch
-
 from grader.base.errors import DojoError
 from grader.running.confine import check_isolation
 from grader.running.limits import Limits
@@ -43,8 +41,11 @@ def settings(
     """
     if device not in ("auto", "cpu", "cuda"):
         raise DojoError(f"device {device!r} is unknown; choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DojoError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
+    if device == "cuda":
+        import torch  # what asks for no such device is told what else is wrong without waiting for it
+
+        if not torch.cuda.is_available():
+            raise DojoError("--device cuda: PyTorch finds no CUDA device here; use --device cpu")
     return Settings(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         device="cpu" if device == "auto" else device,

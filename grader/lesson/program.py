@@ -8,8 +8,6 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-import torch
-
 from grader.lesson.exercise import SETUP_TAGS, Atom, Exercise, track_of
 
 
@@ -68,6 +66,8 @@ def program_of(exercise: Exercise) -> Program:
 
 def set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Run the setup with `parameters` in place of the lesson's own; the names that it binds."""
+    import torch  # a process that only hands a program on needs none
+
     namespace: dict[str, Any] = {"__name__": "exercise"}
     with torch.no_grad():
         for cell in program.setup:

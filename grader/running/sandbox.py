@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -34,7 +34,9 @@ from grader.running.confine import (
     offer,
 )
 from grader.running.limits import Limits
-from grader.running.protocol import REPLIES, REQUESTS, Channel, Reply
+
+if TYPE_CHECKING:
+    from grader.running.protocol import Channel, Reply
 
 __all__ = ["ISOLATION_LEVELS", "Launcher", "Worker", "highest_isolation", "main"]
 
@@ -72,6 +74,8 @@ class Worker:
     """A process that runs one submission. `channel` speaks to it."""
 
     def __init__(self, end: socket.socket, pid: int) -> None:
+        from grader.running.protocol import REPLIES, Channel  # loads torch, which who only starts a launcher needs not
+
         self.channel: Channel[Reply] = Channel(end, REPLIES)
         self.pid = pid
 
@@ -262,6 +266,7 @@ class _Confinement:
 
 def _become_worker(end: socket.socket, confinement: _Confinement) -> None:
     try:
+        from grader.running.protocol import REQUESTS, Channel
         from grader.running.worker import serve
 
         try:
