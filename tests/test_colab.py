@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import random
@@ -9,16 +10,19 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from conftest import GradeText
+from conftest import GradeText, sampled
 from dojo import REPOSITORY
 from nbclient import NotebookClient
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from grader.lesson.colab import setup_cell
 from grader.lesson.derive import derived_files, exercise_text, notebook_text
@@ -44,15 +48,21 @@ class Colab:
         return self.folder / "venv/bin/python"
 
     @property
+    def site(self) -> Path:
+        """Where its packages lie."""
+        return Path(sysconfig.get_path("purelib", "venv", {"base": str(self.folder / "venv")}))
+
+    @property
     def wheels(self) -> Path:
         return self.folder / "wheels"
 
-    def pip(self, *arguments: str | Path) -> str:
-        return run([self.python, "-m", "pip", *arguments], self.folder)
-
     def installed(self) -> dict[str, str]:
-        listed = json.loads(self.pip("list", "--format", "json"))
-        return {re.sub(r"[-_.]+", "-", entry["name"].lower()): entry["version"] for entry in listed}
+        there = importlib.metadata.distributions(path=[str(self.site)])
+        return {canonicalize_name(one.metadata["Name"]): one.version for one in there}
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Take these packages out again."""
+        run([self.python, "-m", "pip", "uninstall", "-q", "-y", *names], self.folder)
 
     def environment(self, home: Path) -> dict[str, str]:
         """What the kernel sees: nothing of the checkout, and no packages but those of the local folder."""
@@ -97,12 +107,9 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colab]:
         made.folder,
         "pip cannot download the light packages",
     )
-    run([sys.executable, "-m", "venv", made.folder / "venv"], made.folder, "no virtual environment can be made")
-    run(
-        [made.python, "-m", "pip", "install", "-q", "--no-compile", *constraints, "torch", "ipykernel", "matplotlib"],
-        made.folder,
-        "pip cannot install torch into a fresh environment",
-    )
+    venv = [sys.executable, "-m", "venv", "--without-pip", made.folder / "venv"]
+    run(venv, made.folder, "no virtual environment can be made")
+    lay_down(["pip", "torch", "ipykernel", "matplotlib"], made.site)
     write_stub(made.folder / "stub")
     kernel = made.folder / "jupyter/kernels/colab/kernel.json"
     kernel.parent.mkdir(parents=True)
@@ -110,6 +117,39 @@ def colab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colab]:
     kernel.write_text(json.dumps({"argv": argv, "display_name": "Colab", "language": "python"}))
     yield made
     shutil.rmtree(made.folder / "venv")
+
+
+def lay_down(names: Iterable[str], site: Path) -> None:
+    """What is installed here under these names, and all that it needs, in another environment.
+
+    Each file is a second link to the one here, so it takes no room; pip and Python replace files and write into none.
+    """
+    waiting, found = list(names), set[str]()
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            package = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:  # what is not here is not needed to run here
+            continue
+        needed = map(Requirement, package.requires or ())
+        waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+        for file in package.files or ():
+            if ".." not in file.parts:
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                link_or_copy(Path(str(package.locate_file(file))), target)
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    try:
+        os.link(path, target)
+    except FileNotFoundError:  # listed, and not there, as compiled files may be
+        return
+    except OSError:  # on another disk
+        shutil.copy2(path, target)
 
 
 def build_wheel(tree: Path, wheels: Path) -> None:
@@ -168,7 +208,7 @@ def test_notebooks_of_every_track_run_on_colab_and_torch_stays(
         cells = execute(exercise_text(exercise), colab, home, monkeypatch)
         after = colab.installed()
         new = after.keys() - before.keys()
-        colab.pip("uninstall", "-q", "-y", *new)  # the next notebook finds a fresh runtime
+        colab.remove(new)  # the next notebook finds a fresh runtime
         assert {name: after[name] for name in before} == before
         assert {"backprop-dojo", "jupytext", "msgspec", "tqdm"} <= new
         assert {wheel.name.split("-")[0].lower().replace("_", "-") for wheel in colab.wheels.iterdir()} >= new
@@ -218,7 +258,7 @@ def downloaded(cells: list[Any]) -> str:
     return json.dumps({"nbformat": 4, "nbformat_minor": 0, "metadata": metadata, "cells": written})
 
 
-@pytest.mark.parametrize("seed", [4, 5])
+@pytest.mark.parametrize("seed", sampled(2, [4, 5]))
 @each_exercise
 def test_a_notebook_downloaded_from_colab_is_graded_all_the_same(
     exercise: Exercise, seed: int, grade_text: GradeText
