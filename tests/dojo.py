@@ -1,13 +1,18 @@
-"""The command line as people call it: a process of its own."""
+"""The command line as people call it: in a process of its own, and in this one."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import grader
+from grader.cli.main import main
 
 REPOSITORY = Path(grader.__file__).resolve().parents[1]
 
@@ -31,3 +36,22 @@ def dojo(folder: Path, *arguments: str | Path, **more: str) -> subprocess.Comple
         text=True,
         timeout=120,
     )
+
+
+def dojo_here(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded all that it needs: for what is done, not for how it is started."""
+    out, error, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [*sys.path])
+        wanted = environment(**more)
+        for name in os.environ.keys() - wanted.keys():
+            patch.delenv(name)
+        for name, value in wanted.items():
+            patch.setenv(name, value)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                main([str(argument) for argument in arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), error.getvalue())

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from people import BATCHNORM, NOT_EVEN_UTF_8, RIGHT, WRONG, hand_in, zipped
+
+from grader.batch.person import Outcome, Task, Terms, grade_person
+from grader.judging.grade import Grader
 
 COUNT = 60
 FIRST = "Ada Bo Cy Dee Eve Fay Gus Hal Ida Joé".split()
@@ -164,3 +168,43 @@ def _written(path: Path, rows: list[list[str]]) -> Path:
     csv.writer(text).writerows(rows)
     path.write_text("\ufeff" + text.getvalue(), encoding="utf-8")
     return path
+
+
+# ---- Grading, where many hand in the same ----
+
+
+@dataclass
+class OnceEach:
+    """In the place of the processes that grade: of those who handed in the same files, the first is graded."""
+
+    grader: Grader
+    where: str = "this process"
+
+    def __post_init__(self) -> None:
+        self.known: dict[tuple[tuple[str, bytes], ...], tuple[Task, str]] = {}
+
+    def level(self, asked: str, required: str | None) -> str:
+        return "basic"
+
+    def begin(self, terms: Terms) -> str:
+        self.terms = terms
+        return "basic"
+
+    def notes(self) -> list[str]:
+        return []
+
+    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+        for task in tasks:
+            content = tuple((label[-6:], content) for label, content in task.files)  # of each label the name, ex2.py
+            if task.problems:
+                yield grade_person(self.grader, task, self.terms)
+                continue
+            if content not in self.known:
+                self.known[content] = task, json.dumps(grade_person(self.grader, task, self.terms).report)
+            first, text = self.known[content]
+            for (theirs, _), (ours, _) in zip(first.files, task.files, strict=True):
+                text = text.replace(json.dumps(theirs)[1:-1], json.dumps(ours)[1:-1])
+            yield Outcome(task.submission, json.loads(text))
+
+    def close(self) -> None:
+        pass

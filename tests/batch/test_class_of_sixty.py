@@ -10,11 +10,13 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from dojo import dojo
+from dojo import dojo, dojo_here
 from people import index
-from sixty import ASSIGNMENT, COUNT, LAYOUTS, TITLE, Person, canvas_roster, moodle_worksheet, sixty
+from sixty import ASSIGNMENT, COUNT, LAYOUTS, TITLE, OnceEach, Person, canvas_roster, moodle_worksheet, sixty
 
+from grader.batch import run
 from grader.classroom.feedback import page_name
+from grader.judging.grade import Grader
 
 TOLD = {
     "Moodle": "Moodle's",
@@ -25,15 +27,28 @@ TOLD = {
 }
 
 
+WHOLLY = "nbgrader"
+"""Everybody in this layout is graded, by `dojo batch` in a process of its own; in the others each text once."""
+
+
+@pytest.fixture(scope="module")
+def once_each(grader: Grader) -> OnceEach:
+    return OnceEach(grader)
+
+
 @pytest.fixture(scope="module", params=LAYOUTS)
-def graded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
+def graded(
+    request: pytest.FixtureRequest, once_each: OnceEach, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, str]:
     """The layout, the folder with `out/`, and what was said."""
     folder = tmp_path_factory.mktemp("class")
     (folder / "hw3.toml").write_text(ASSIGNMENT)
     make: Callable[[Path], Path] = LAYOUTS[request.param]
     handed = make(folder).relative_to(folder)
     call = ("batch", handed, "--out", "out", "--assignment", "hw3.toml", "--isolation", "basic", "--seed", "7")
-    ran = dojo(folder, *call, "--feedback", "pages")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "scheduler_for", lambda options: once_each)
+        ran = (dojo if request.param == WHOLLY else dojo_here)(folder, *call, "--feedback", "pages")
     assert ran.returncode == 0, ran.stderr
     return request.param, folder, ran.stdout + ran.stderr
 
@@ -51,7 +66,7 @@ def everyone(layout: str, *, worksheet: bool = False) -> list[Person]:
 
 
 def summary(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    ran = dojo(folder, "summary", "out", "--feedback", "pages", *arguments)
+    ran = dojo_here(folder, "summary", "out", "--feedback", "pages", *arguments)
     assert ran.returncode == 0, ran.stderr
     return ran
 
@@ -136,7 +151,7 @@ def test_the_worksheet_of_moodle_tells_who_was_late_on_the_pages_too(graded: tup
     layout, folder, _ = graded
     if not layout.startswith("Moodle"):
         pytest.skip("this layout tells it itself")
-    ran = dojo(folder, "feedback", "out", "--out", "in-time", "--roster", moodle_worksheet(folder))
+    ran = dojo_here(folder, "feedback", "out", "--out", "in-time", "--roster", moodle_worksheet(folder))
     assert ran.returncode == 0, ran.stderr
     assert "'Zuletzt geändert (Abgabe)', and is taken as the time of UTC" in ran.stdout
     people = {person.id: person for person in sixty()}
