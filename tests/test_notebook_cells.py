@@ -14,7 +14,7 @@ import pytest
 import torch
 from answers.build import LINES
 from dojo import environment
-from nbclient import NotebookClient
+from kernels import execute
 from plain_notebook import prepared
 
 from grader import cmp, grade, hint, tqdm
@@ -24,19 +24,14 @@ from grader.notebook.lending import LENDING
 STATES = "from grader.notebook.tracker import TRACKER\nprint(TRACKER.as_text(TRACKER.latest))"
 
 
-def run(
-    cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, lesson: str = "makemore/ex1"
-) -> list[str]:
+def run(cells: list[str], folder: Path, lesson: str = "makemore/ex1") -> list[str]:
     """Run a lesson down to its first answer, then `cells`; what each of these shows, as text."""
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
     code = list(takewhile(lambda cell: "backward" not in cell.tags, find_exercise(lesson).cells))
     code = [cell.text for cell in code if cell.kind == "code"]
     until = len(code)
     texts = [*code[:until], "from grader import progress", *cells]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in texts])
-    resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=100, allow_errors=True, resources=resources).execute()
+    execute(notebook, folder, environment(), allow_errors=True)
     return ["\n".join(map(_text, cell.outputs)) for cell in notebook.cells[until + 1 :]]
 
 
@@ -53,7 +48,7 @@ def fresh_session() -> None:
     LENDING.right.clear()
 
 
-def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path) -> None:
     check = 'cmp("probs", dprobs, probs)'
     shown = run(
         [
@@ -78,7 +73,6 @@ def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: py
             STATES,
         ],
         tmp_path,
-        monkeypatch,
     )
     assert "exact" in shown[2]
     assert shown[3] == "NameError"
@@ -98,7 +92,7 @@ def test_cells_that_fail_are_stubs_or_come_twice(tmp_path: Path, monkeypatch: py
     assert "✓ dcounts_sum " not in after
 
 
-def test_a_stub_of_a_lesson_in_numpy_is_lent_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stub_of_a_lesson_in_numpy_is_lent_too(tmp_path: Path) -> None:
     right = "dZ2 = (A2 - Y) / m"
     shown = run(
         [
@@ -113,7 +107,6 @@ def test_a_stub_of_a_lesson_in_numpy_is_lent_too(tmp_path: Path, monkeypatch: py
             "print(type(dZ2).__name__, dZ2.dtype == Z2.dtype)",
         ],
         tmp_path,
-        monkeypatch,
         "classifier/ex1",
     )
     assert "not attempted" in shown[1]
@@ -124,12 +117,10 @@ def test_a_stub_of_a_lesson_in_numpy_is_lent_too(tmp_path: Path, monkeypatch: py
     assert shown[8] == "ndarray True\n"
 
 
-def test_a_loop_has_one_bar_and_nothing_is_red(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_has_one_bar_and_nothing_is_red(tmp_path: Path) -> None:
     loop = "from grader import tqdm\nfor _ in (bar := tqdm(range(30), desc='loop')):\n    bar.set_postfix(loss=2)"
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(loop)])
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
-    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    execute(notebook, tmp_path, environment())
     (output,) = notebook.cells[0].outputs
     assert output.output_type == "display_data"
     assert 'value="30" max="30"' in output.data["text/html"]

@@ -468,20 +468,17 @@ def test_hints_come_one_by_one(
 # ---- In a kernel ----
 
 
-def in_kernel(cells: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
+def in_kernel(cells: list[str], folder: Path) -> list[list[Any]]:
     import nbformat
     from dojo import environment
-    from nbclient import NotebookClient
+    from kernels import execute
 
-    for name, value in environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("DOJO_NAMES", raising=False)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
-    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}}).execute()
+    execute(notebook, folder, environment())
     return [cell.outputs for cell in notebook.cells]
 
 
-def test_a_kernel_shows_the_card_and_the_picture_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_shows_the_card_and_the_picture_follows(tmp_path: Path) -> None:
     exercise = find_exercise("makemore/ex1")
     setup = [cell.text for cell in exercise.cells if cell.kind == "code"]
     until = next(number for number, text in enumerate(setup) if "loss.backward()" in text)
@@ -493,7 +490,7 @@ def test_a_kernel_shows_the_card_and_the_picture_follows(tmp_path: Path, monkeyp
         'dprobs = dlogprobs\ncmp("probs", dprobs, probs)',
     ]
     cells += ['dW2 = W2.grad.clone()\ncmp("W2", dW2, W2)', "def cmp(*_):\n    return 5", "cmp(1)"]
-    *_, picture, right, wrong, taken, _, own = in_kernel(cells, tmp_path, monkeypatch)
+    *_, picture, right, wrong, taken, _, own = in_kernel(cells, tmp_path)
     assert "1 of 26 right" in picture[0].data["text/html"]  # nbclient applies update_display
     assert "✗ dprobs" in picture[0].data["text/plain"]
     assert "✓" in right[0].data["text/html"]

@@ -16,8 +16,9 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from dojo import environment
+from kernels import execute
 from matplotlib.figure import Figure
-from nbclient import NotebookClient
 
 from grader.showing import plots
 from grader.syntax.inert_calls import drop_inert_calls
@@ -105,7 +106,7 @@ def test_a_script_prints_the_words(capsys: pytest.CaptureFixture[str]) -> None:
 def in_kernel(*cells: str) -> list[list[Any]]:
     """The outputs of each cell; nbclient applies updates of a picture as a front end does."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
-    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(Path(__file__).parents[1])}}).execute()
+    execute(notebook, Path(__file__).parents[1], environment())
     return [cell.outputs for cell in notebook.cells]
 
 
