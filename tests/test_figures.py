@@ -116,7 +116,7 @@ def lessons() -> Iterator[Any]:
         trains = any("training" in cell.tags for cell in percent_cells(text))
         for slow in (False, True):
             if any((trains or is_slow) is slow for _, _, is_slow, _ in found):
-                marks = [pytest.mark.slow] if slow else []
+                marks = [pytest.mark.slow, pytest.mark.timeout(900)] if slow else []
                 name = f"{path.parent.name}/{path.stem}" + ("-slow" if slow else "")
                 yield pytest.param(path, slow, trains, id=name, marks=marks)
 
