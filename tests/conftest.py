@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from grader.base.children import ONE_THREAD
 
@@ -15,13 +18,27 @@ os.environ.update(ONE_THREAD)  # before numpy loads: a process with threads is n
 from course import Course, graded_answers, write_course
 from dojo import REPOSITORY
 
-from grader.judging.grade import Grader, settings
+from grader.judging import grade
+from grader.judging.grade import Grader, Settings, settings
 from grader.learner import memory
+from grader.lesson.data_files import VARIABLES
+from grader.lesson.exercise import Exercise
 from grader.report.records import SubmissionReport
+from grader.running.limits import Limits
+from grader.running.sandbox import Launcher
 
 SEED = 20
 
 GradeText = Callable[..., list[SubmissionReport]]
+
+
+def sampled(every: int, cases: Iterable[Any]) -> list[Any]:
+    """Parameters for CI, which tries all; of so many `make test` tries one, for the others are marked slow."""
+    found = []
+    for number, case in enumerate(cases):
+        values = case if isinstance(case, tuple) else (case,)
+        found.append(pytest.param(*values, marks=pytest.mark.slow if number % every else ()))
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +47,27 @@ def own_progress(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     place, real = tmp_path_factory.getbasetemp() / "progress.json", memory.progress_path
     place.unlink(missing_ok=True)
     monkeypatch.setattr(memory, "progress_path", lambda folder: place if folder == REPOSITORY else real(folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_launcher() -> Iterator[None]:
+    """Graders on usual terms share the process that forks their workers: torch is loaded there once, not for each."""
+    made: list[Launcher] = []
+    own = grade.launcher_for
+
+    def shared(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
+        usual = (chosen.isolation, chosen.limits, chosen.device) == ("basic", Limits(), "cpu")
+        if not usual or any(name in os.environ for name in VARIABLES.values()):
+            return own(chosen, exercises, forked=forked)
+        if not made:
+            made.append(Launcher(forked=False))
+        return Launcher.attached(made[0].requests.dup(), "basic")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grade, "launcher_for", shared)
+        yield
+    for launcher in made:
+        launcher.close()
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +90,18 @@ def grade_text(grader: Grader, tmp_path: Path) -> GradeText:
 
 
 @pytest.fixture(scope="session")
-def course(grader: Grader, tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """The results of 120 made-up submissions."""
-    graded = graded_answers(grader, tmp_path_factory.mktemp("answers"))
+def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """The results of 120 made-up submissions, made from answers that the first worker of pytest-xdist grades."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "graded_answers.json"
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            graded = graded_answers(request.getfixturevalue("grader"), tmp_path_factory.mktemp("answers"))
+            shared.write_text(json.dumps(graded), encoding="utf-8")
+    graded = json.loads(shared.read_text(encoding="utf-8"))
     return write_course(tmp_path_factory.mktemp("course") / "results", graded, 120)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that none of them keeps one worker busy alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -8,8 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
+from unittest import mock
 
 import grader
 from grader.cli.main import main
@@ -41,17 +40,11 @@ def dojo(folder: Path, *arguments: str | Path, **more: str) -> subprocess.Comple
 def dojo_here(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     """The same in this process, which has loaded all that it needs: for what is done, not for how it is started."""
     out, error, code = io.StringIO(), io.StringIO(), 0
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "path", [*sys.path])
-        wanted = environment(**more)
-        for name in os.environ.keys() - wanted.keys():
-            patch.delenv(name)
-        for name, value in wanted.items():
-            patch.setenv(name, value)
+    own = mock.patch.object(sys, "path", [*sys.path]), mock.patch.dict(os.environ, environment(**more), clear=True)
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(error)
+    with own[0], own[1], streams[0], streams[1], contextlib.chdir(folder):
         try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-                main([str(argument) for argument in arguments])
+            main([str(argument) for argument in arguments])
         except SystemExit as ended:
             code = int(ended.code or 0)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), error.getvalue())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from answers.build import SOFTMAX_MINUS_ONE
-from dojo import dojo
+from dojo import dojo, dojo_here
 
 from grader.base.boundary import Clock, one_file
 from grader.base.errors import DojoError, NotGradedError
@@ -83,7 +83,9 @@ def test_a_right_answer_is_graded_beside_any_file(kind: str, folder: Path) -> No
         student.mkdir(parents=True)
         for file in folder.glob("ex2_*"):
             file.rename(student / file.name)
-    ran = dojo(folder, "grade", student, "--exercise", "ex2", "--format", kind)
+    call = ("grade", student, "--exercise", "ex2", "--format", kind)
+    alone = kind in ("terminal", "gradescope")  # as these two are called, at the level that each has by itself
+    ran = dojo(folder, *call) if alone else dojo_here(folder, *call, "--isolation", "basic")
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
     assert "ex2_e.py: the file is empty" in ran.stderr
@@ -100,7 +102,7 @@ def test_a_right_answer_is_graded_beside_any_file(kind: str, folder: Path) -> No
 
 def test_where_no_file_can_be_graded_the_command_says_so_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "ex2.py").write_text(STRANGE["ex2_a.py"])
-    ran = dojo(tmp_path, "grade", "ex2.py")
+    ran = dojo_here(tmp_path, "grade", "ex2.py")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
 
 

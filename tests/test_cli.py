@@ -21,7 +21,7 @@ import pytest
 import torch
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
 from conftest import GradeText
-from dojo import REPOSITORY, dojo, environment
+from dojo import REPOSITORY, dojo, dojo_here, environment
 from rich.console import Console
 
 from grader.lesson.exercise import all_exercises
@@ -39,7 +39,7 @@ def tree(folder: Path) -> dict[str, int]:
 def refused(folder: Path, *arguments: str, **more: str) -> str:
     """What one bad call says: one line, exit 2, nothing written."""
     before = tree(folder)
-    ran = dojo(folder, *arguments, **more)
+    ran = dojo_here(folder, *arguments, **more)
     assert ran.returncode == 2, (ran.stdout, ran.stderr)
     assert ran.stdout == ""
     assert re.fullmatch(r"dojo: [^\n]+\n", ran.stderr), ran.stderr
@@ -219,7 +219,7 @@ def test_a_file_that_holds_several_exercises_gives_one_entry_each(graded: tuple[
 
 
 def test_the_same_seed_repeats_the_report(answers: Path, graded: tuple[int, dict[str, Any]], tmp_path: Path) -> None:
-    ran = dojo(answers, "grade", ".", "--format", "json", "--seed", "5", "--output", tmp_path / "again.json")
+    ran = dojo_here(answers, "grade", ".", "--format", "json", "--seed", "5", "--output", tmp_path / "again.json")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
     assert json.loads((tmp_path / "again.json").read_text()) == graded[1]
 
@@ -287,8 +287,10 @@ def test_help_is_there_for_every_command(tmp_path: Path) -> None:
 
 def test_nothing_is_padded_and_nothing_breaks_in_a_narrow_or_old_console(tmp_path: Path) -> None:
     (tmp_path / "ex1.py").write_text(with_lines({"dprobs": "dprobs = dlogprobs"}))
-    for more in ({}, {"COLUMNS": "60"}, {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "cp1252"}):
-        ran = dojo(tmp_path, "grade", "ex1.py", **more)
+    consoles = (dojo_here, {}), (dojo_here, {"COLUMNS": "60"})
+    old = (dojo, {"PYTHONIOENCODING": "ascii"}), (dojo, {"PYTHONIOENCODING": "cp1252"})
+    for run, more in (*consoles, *old):
+        ran = run(tmp_path, "grade", "ex1.py", **more)
         assert (ran.returncode, ran.stderr) == (1, "")
         assert [line for line in ran.stdout.split("\n") if line != line.rstrip()] == []
         assert "First thing to look at" in ran.stdout
@@ -326,34 +328,34 @@ def test_a_title_that_goes_on_stays_below_itself() -> None:
 
 
 def test_the_start_says_where_to_begin_and_the_end_what_comes_next(tmp_path: Path) -> None:
-    assert dojo(tmp_path, "init", "--track", "makemore").returncode == 0
-    begun = dojo(tmp_path, "grade", "exercises")
+    assert dojo_here(tmp_path, "init", "--track", "makemore").returncode == 0
+    begun = dojo_here(tmp_path, "grade", "exercises")
     assert begun.stdout.count("not attempted") == 0
     assert re.search(r"Next: dlogprobs in exercises/makemore/ex1_atoms\.py", begun.stdout)
-    done = dojo(tmp_path, "grade", str(REPOSITORY / "solutions" / "makemore"))
+    done = dojo_here(tmp_path, "grade", str(REPOSITORY / "solutions" / "makemore"))
     assert done.returncode == 0
     assert re.search(r"All \d+ right\.\nNow run `make train`", done.stdout)
     assert refused(tmp_path, "init", "--track", "painting").startswith("track 'painting' is unknown; choose one of:")
 
 
 def test_an_optional_lesson_waits_for_nobody_and_stands_in_nobodys_way(tmp_path: Path) -> None:
-    dojo(tmp_path, "init", "--track", "makemore")
+    dojo_here(tmp_path, "init", "--track", "makemore")
     folder = tmp_path / "exercises/makemore"
     for path in (REPOSITORY / "solutions/makemore").glob("ex[1-4]*.py"):
         (folder / path.name).write_text(path.read_text())
-    done = dojo(tmp_path, "grade", "exercises")
+    done = dojo_here(tmp_path, "grade", "exercises")
     assert done.returncode == 0, done.stdout
     assert re.search(r"All 36 right\.", done.stdout)
     assert "optional" not in done.stdout + done.stderr
     assert "Next lesson: classifier/ex1" in done.stdout
-    assert dojo(tmp_path, "hint").stdout.startswith("All 36 right.")
-    assert re.search(r"Makemore \(4 lessons and 1 optional, .*\): all right", dojo(tmp_path).stdout)
+    assert dojo_here(tmp_path, "hint").stdout.startswith("All 36 right.")
+    assert re.search(r"Makemore \(4 lessons and 1 optional, .*\): all right", dojo_here(tmp_path).stdout)
     optional = folder / "ex5_cuda_graph.py"
-    asked = dojo(tmp_path, "grade", str(optional))
+    asked = dojo_here(tmp_path, "grade", str(optional))
     assert asked.returncode == 1
     assert "0 of 4" in asked.stdout
     optional.write_text(optional.read_text().replace("    ...\n", "    return table[0]\n", 1))
-    begun = dojo(tmp_path, "grade", "exercises")
+    begun = dojo_here(tmp_path, "grade", "exercises")
     assert begun.returncode == 1
     assert "row_at_counter" in begun.stdout
 
@@ -365,30 +367,32 @@ def test_a_folder_with_nothing_but_an_optional_lesson_says_what_to_do(tmp_path: 
 
 
 def test_without_a_command_the_map_begins_with_what_the_folder_holds(tmp_path: Path) -> None:
-    assert "There are no exercises in this folder yet. Begin with: dojo init" in dojo(tmp_path).stdout
-    dojo(tmp_path, "init", "--track", "transformer")
-    assert "Begin with exercises/transformer/ex1_softmax.py, then run: dojo grade exercises" in dojo(tmp_path).stdout
+    assert "There are no exercises in this folder yet. Begin with: dojo init" in dojo_here(tmp_path).stdout
+    dojo_here(tmp_path, "init", "--track", "transformer")
+    assert (
+        "Begin with exercises/transformer/ex1_softmax.py, then run: dojo grade exercises" in dojo_here(tmp_path).stdout
+    )
 
 
 def test_without_a_command_the_map_says_where_you_stand(tmp_path: Path) -> None:
-    dojo(tmp_path, "init", "--track", "makemore")
+    dojo_here(tmp_path, "init", "--track", "makemore")
     path = tmp_path / "exercises/makemore/ex2_cross_entropy.py"
     path.write_text(path.read_text().replace("dlogits = ...", SOFTMAX_MINUS_ONE))
-    assert "Begin with exercises/makemore/ex1_atoms.py" in dojo(tmp_path).stdout
-    dojo(tmp_path, "grade", "exercises")
-    said = dojo(tmp_path).stdout
+    assert "Begin with exercises/makemore/ex1_atoms.py" in dojo_here(tmp_path).stdout
+    dojo_here(tmp_path, "grade", "exercises")
+    said = dojo_here(tmp_path).stdout
     assert re.search(r"Makemore \(4 lessons.*\): 1 of 36 right", said)
     assert re.search(r"ex2 +all right", said)
     assert "dojo --help" in said
-    assert dojo(tmp_path, "--version").stdout.startswith("dojo ")
+    assert dojo_here(tmp_path, "--version").stdout.startswith("dojo ")
 
 
 def test_the_welcome_page_leads_to_every_lesson_and_says_where_you_stand(tmp_path: Path) -> None:
-    dojo(tmp_path, "init")
+    dojo_here(tmp_path, "init")
     path = tmp_path / "exercises/makemore/ex2_cross_entropy.py"
     path.write_text(path.read_text().replace("dlogits = ...", SOFTMAX_MINUS_ONE))
-    dojo(tmp_path, "grade", str(path))
-    assert dojo(tmp_path, "welcome").stdout == "written: welcome.ipynb\n"
+    dojo_here(tmp_path, "grade", str(path))
+    assert dojo_here(tmp_path, "welcome").stdout == "written: welcome.ipynb\n"
     page = tmp_path / "welcome.ipynb"
     before = page.read_bytes()
     nbformat.validate(nbformat.reads(before.decode(), as_version=4))
@@ -398,5 +402,5 @@ def test_the_welcome_page_leads_to_every_lesson_and_says_where_you_stand(tmp_pat
     assert all((tmp_path / link).is_file() for link in links)
     assert links[0] == "notebooks/makemore/ex1_atoms.ipynb"
     assert re.search(r"ex2_cross_entropy\.ipynb\) \| 40 minutes \| all right \|", said)
-    dojo(tmp_path, "welcome")
+    dojo_here(tmp_path, "welcome")
     assert page.read_bytes() == before

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dojo import dojo, environment
+from dojo import dojo, dojo_here, environment
 
 from grader.lesson.exercise import find_exercise
 
@@ -67,7 +67,7 @@ def test_init_keeps_what_differs_and_fills_in_what_is_gone(course: Path) -> None
     mine = course / "exercises/makemore/ex1_atoms.py"
     mine.write_text("my work\n")
     (course / "exercises/makemore/ex2_cross_entropy.py").unlink()
-    ran = dojo(course, "init", "--track", "makemore")
+    ran = dojo_here(course, "init", "--track", "makemore")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "kept, it differs: exercises/makemore/ex1_atoms.py" in ran.stdout
     assert "written: exercises/makemore/ex2_cross_entropy.py" in ran.stdout
@@ -81,7 +81,7 @@ def test_init_with_force_keeps_a_copy_of_each_version(course: Path, handed_out: 
     mine = course / "exercises/makemore/ex1_atoms.py"
     for work in ("first", "second"):
         mine.write_text(work)
-        ran = dojo(course, "init", "--track", "makemore", "--force")
+        ran = dojo_here(course, "init", "--track", "makemore", "--force")
         assert ran.returncode == 0
         assert "replaced: exercises/makemore/ex1_atoms.py" in ran.stdout
         assert mine.read_text() == (handed_out / "exercises/makemore/ex1_atoms.py").read_text()
@@ -97,12 +97,12 @@ def test_reset_puts_one_exercise_back_and_keeps_a_copy(course: Path, handed_out:
     mine, other = (course / f"exercises/makemore/{name}.py" for name in ("ex1_atoms", "ex3_batchnorm"))
     mine.write_text("my work\n")
     other.write_text("other work\n")
-    ran = dojo(course, "reset", "makemore/ex1", "--yes")
+    ran = dojo_here(course, "reset", "makemore/ex1", "--yes")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert mine.read_text() == (handed_out / "exercises/makemore/ex1_atoms.py").read_text()
     assert mine.with_name("ex1_atoms.py.bak").read_text() == "my work\n"
     assert other.read_text() == "other work\n"
-    again = dojo(course, "reset", "makemore/ex1", "--yes")
+    again = dojo_here(course, "reset", "makemore/ex1", "--yes")
     assert (again.returncode, "nothing to do" in again.stdout) == (0, True)
     assert len(files(course)) == len(FILES) + 1
 
@@ -127,12 +127,12 @@ def test_reset_asks_and_without_a_yes_changes_nothing(course: Path) -> None:
 
 
 def test_what_init_hands_out_is_graded_as_not_attempted(course: Path) -> None:
-    ran = dojo(course, "grade", "--format", "json")
+    ran = dojo_here(course, "grade", "--format", "json")
     assert (ran.returncode, ran.stderr) == (1, "")
     assert '"status": "missing"' in ran.stdout
     assert set(re.findall(r'"status": "(\w+)"', ran.stdout)) == {"missing"}
     assert len(re.findall(r'"path": ', ran.stdout)) == 4
-    shown = dojo(course, "grade")
+    shown = dojo_here(course, "grade")
     assert shown.returncode == 1
     assert "0 of 26" in shown.stdout
     assert "dlogprobs" in shown.stdout

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 import pytest
 import torch
 from answers.build import LINES, with_lines
-from dojo import REPOSITORY, dojo, environment
+from dojo import REPOSITORY, dojo_here, environment
 from rich.console import Console
 
 from grader.base.visible import visible
@@ -284,7 +284,7 @@ def test_only_what_is_wrong_has_a_picture(html: str) -> None:
 
 def test_the_command_writes_the_page_and_the_terminal_does_not_load_jinja(tmp_path: Path) -> None:
     (tmp_path / "ex2.py").write_text("dlogits = F.softmax(logits, 1)\n")
-    ran = dojo(tmp_path, "grade", "ex2.py", "--exercise", "ex2", "--format", "html", "--output", "report.html")
+    ran = dojo_here(tmp_path, "grade", "ex2.py", "--exercise", "ex2", "--format", "html", "--output", "report.html")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 of 1" in Page(page).text

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from answers.build import SOFTMAX_MINUS_ONE, notebook, with_lines
-from dojo import dojo, environment
+from dojo import dojo, dojo_here, environment
 from markdown_it import MarkdownIt
 from rich.console import Console
 
@@ -174,7 +174,7 @@ def test_the_classroom_s_result_holds_no_word_of_the_submission(hostile: Report)
 def test_what_cannot_be_graded_is_an_annotation_too(tmp_path: Path) -> None:
     name = "::error::%0A\n::x.py"
     (tmp_path / name).write_text("x = 1\n")
-    ran = dojo(tmp_path, "grade", name, "--format", "github")
+    ran = dojo_here(tmp_path, "grade", name, "--format", "github")
     assert ran.returncode == 2
     assert re.match(r"::error file=[^\n:]+,title=Not graded::[^\n]+assigns no gradient[^\n]+\n::notice ", ran.stdout)
     assert re.fullmatch(r"dojo: [^\n]+\n", ran.stderr)
@@ -235,7 +235,8 @@ def test_nbgrader_finds_its_feedback_and_its_grades(handed_in: Path) -> None:
     assert rows[1]["timestamp"] == "2026-02-03 10:00:00.000000 UTC"
     (handed_in / "a.toml").write_text('[tool.dojo.assignment]\nexercises = ["makemore/ex1", "makemore/ex2"]\n')
     call = ("grade", "submitted", "--format", "nbgrader", "--output", ".", "--assignment", "a.toml")
-    assert (dojo(handed_in, *call).returncode, dojo(handed_in, *call).stderr) == (1, "")
+    ran = dojo_here(handed_in, *call, "--isolation", "basic")
+    assert (ran.returncode, ran.stderr) == (1, "")
     with (handed_in / GRADES).open(newline="") as file:
         stated = [(row["student_id"], row["score"], row["max_score"]) for row in csv.DictReader(file)]
     assert stated == [("'=cmd()", "1", "27"), ("alice", "26", "27"), ("bob", "1", "27")]
@@ -295,7 +296,7 @@ def test_grades_are_in_nbgrader_s_own_gradebook_and_its_export(tmp_path: Path) -
 
 def test_a_place_that_cannot_be_written_is_told_in_one_line(handed_in: Path, tmp_path: Path) -> None:
     (tmp_path / "feedback").write_text("no folder")
-    ran = dojo(handed_in, "grade", "submitted/bob", "--format", "nbgrader", "--output", tmp_path)
+    ran = dojo_here(handed_in, *"grade submitted/bob --isolation basic --format nbgrader --output".split(), tmp_path)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert re.fullmatch(r"dojo: \S+/feedback/bob/ps1/problem1.html: cannot be written \([\w ]+\)\n", ran.stderr)
 
@@ -330,7 +331,7 @@ def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPat
 def test_what_nbgrader_s_form_cannot_take_is_told_before_grading(tmp_path: Path) -> None:
     (tmp_path / "ex2.py").write_text(SOFTMAX_MINUS_ONE)
     for arguments, said in ((("--output", "ex2.py"), "is no folder"), ((), "submitted/STUDENT/ASSIGNMENT/")):
-        ran = dojo(tmp_path, "grade", "ex2.py", "--format", "nbgrader", *arguments)
+        ran = dojo_here(tmp_path, "grade", "ex2.py", "--format", "nbgrader", *arguments)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert said in ran.stderr
     with pytest.raises(DojoError, match="submitted/STUDENT/ASSIGNMENT/"):

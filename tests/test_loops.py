@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
+from conftest import sampled
 from dojo import REPOSITORY
 
 from grader.judging.grade import Grader, settings
@@ -186,7 +187,7 @@ CLOTHES = (
 )
 
 
-@pytest.mark.parametrize("clothe", CLOTHES)
+@pytest.mark.parametrize("clothe", sampled(4, CLOTHES))
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_right_loops_pass(
     judged: Callable[[str, str], SubmissionReport], lesson: str, clothe: Callable[[Loop], None]
@@ -383,7 +384,7 @@ def made(lesson: str, slip: Callable[[Loop], Slip | None]) -> tuple[Loop, Slip] 
 CASES = [(lesson, slip) for lesson in LESSONS for slip in SLIPS if made(lesson, slip) is not None]
 
 
-@pytest.mark.parametrize(("lesson", "slip"), CASES)
+@pytest.mark.parametrize(("lesson", "slip"), sampled(4, CASES))
 def test_the_usual_slips_are_named_at_their_line(
     judged: Callable[[str, str], SubmissionReport], lesson: str, slip: Callable[[Loop], Slip | None]
 ) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 import pytest
 from answers.tracks import TRACKS
 from answers.wrong import WRONG
+from conftest import sampled
 
 from grader.judging.grade import Grader
 from grader.lesson.exercise import all_exercises, find_exercise
@@ -36,7 +37,7 @@ def words(found: list[Graded]) -> str:
     return "\n".join(f"{graded.mutant.kind}: {graded.mutant.said}\n    {graded.spoken}" for graded in found)
 
 
-@pytest.mark.parametrize("lesson", lessons())
+@pytest.mark.parametrize("lesson", sampled(5, lessons()))
 def test_typical_slips_are_refused_blamed_and_named(lesson: str, grader: Grader) -> None:
     check(Figures.of(grade_here(typical(lesson, AT_MOST, random.Random(SEED)), grader)))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from course import Course, write_course
-from dojo import REPOSITORY, dojo, environment
+from dojo import REPOSITORY, dojo, dojo_here, environment
 from test_html import HOSTILE, UNSEEN, Page
 
 from grader.base.errors import DojoError
@@ -238,14 +238,14 @@ def test_the_command_writes_a_page_and_a_table(own_course: Path) -> None:
     everything = list(csv.DictReader((own_course.parent / "all.csv").read_text(encoding="utf-8").splitlines()))
     assert len(everything) == 36 * sum(row["status"] == "graded" for row in table)
     assert {row["status"] for row in everything} >= {"pass", "wrong", "shape"}
-    again = dojo(own_course.parent, "summary", "results", "--verdicts", "all.csv")
+    again = dojo_here(own_course.parent, "summary", "results", "--verdicts", "all.csv")
     assert "kept" not in again.stdout
 
 
 def test_what_is_not_its_own_is_kept(own_course: Path) -> None:
     (own_course / "summary.html").write_text("my notes")
     (own_course / "summary.csv").write_text("a,b\n")
-    done = dojo(own_course.parent, "summary", "results")
+    done = dojo_here(own_course.parent, "summary", "results")
     assert done.stdout.count("kept: ") == 2
     assert (own_course / "summary.html.bak").read_text() == "my notes"
     assert (own_course / "summary.csv.bak").read_text() == "a,b\n"
@@ -268,7 +268,7 @@ def test_what_is_not_its_own_is_kept(own_course: Path) -> None:
 )
 def test_a_bad_call_is_one_line_and_writes_nothing(own_course: Path, arguments: list[str], words: str) -> None:
     (own_course.parent / "roster.csv").write_text("Student,ID\nA,1\n")
-    done = dojo(own_course.parent, "summary", *arguments)
+    done = dojo_here(own_course.parent, "summary", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("dojo: ")
     assert done.stderr.count("\n") == 1
@@ -278,7 +278,7 @@ def test_a_bad_call_is_one_line_and_writes_nothing(own_course: Path, arguments: 
 
 def test_gradebooks_come_with_the_names_that_were_not_matched(own_course: Path) -> None:
     (own_course.parent / "roster.csv").write_text("Student,ID\nOne,student00000\nTwo,zwei\n")
-    done = dojo(own_course.parent, "summary", "results", "--canvas", "c.csv", "--roster", "roster.csv")
+    done = dojo_here(own_course.parent, "summary", "results", "--canvas", "c.csv", "--roster", "roster.csv")
     assert done.returncode == 0, done.stderr
     assert (own_course.parent / "c.csv").read_text().splitlines()[2].startswith("One,student00000,")
     assert "not matched: 119" in done.stdout

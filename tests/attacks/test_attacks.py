@@ -29,7 +29,7 @@ LOUD = {
 
 STOPPED_BY_GUARDS = [attack for attack in ATTACKS if attack.guards == STOPPED]
 EVERY_ONE_OF = 8
-"""Of those that the guards stop, `make test` tries so many; `make security` tries all, on every level."""
+"""Of those that the guards stop, CI tries so many; `make security` tries all, on every level."""
 
 
 def deviations(mode: str, level: str, attacks: list[Attack]) -> list[str]:
@@ -79,6 +79,7 @@ def test_each_harm_is_seen_where_nothing_stops_it() -> None:
             assert any(seen.startswith(harm) for seen in outcome.harm), (harm, outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("half", [0, 1])
 @pytest.mark.parametrize("level", sorted({"basic", highest_isolation()}))
 def test_guarded_no_attack_reaches_its_goal(level: str, half: int) -> None:
@@ -87,6 +88,7 @@ def test_guarded_no_attack_reaches_its_goal(level: str, half: int) -> None:
     assert deviations("guarded", level, (tried + STOPPED_BY_GUARDS[::EVERY_ONE_OF])[half::2]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ISOLATION_LEVELS)
 def test_the_sandbox_alone(level: str) -> None:
     if ISOLATION_LEVELS.index(level) > ISOLATION_LEVELS.index(highest_isolation()):

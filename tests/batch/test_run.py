@@ -14,7 +14,7 @@ from pathlib import Path
 import breaking
 import pytest
 from answers.build import with_lines
-from dojo import dojo, environment
+from dojo import dojo, dojo_here, environment
 from people import BATCHNORM, RIGHT, WRONG, class_of, contents, hand_in, index
 from rich.console import Console
 
@@ -166,7 +166,7 @@ def test_other_terms_are_not_mixed_into_a_folder(tmp_path: Path, monkeypatch: py
 def test_bad_calls_are_one_line_and_write_nothing(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     hand_in(tmp_path, {"all/ann.py": RIGHT})
     before = sorted(tmp_path.rglob("*"))
-    ran = batch(tmp_path, *arguments)
+    ran = dojo_here(tmp_path, "batch", *arguments)
     assert ran.returncode == 2
     assert said in ran.stderr
     assert ran.stderr.count("\n") == 1
