@@ -339,9 +339,6 @@ else:
 # Go on with [Classifier 2](ex2_digits_training.ipynb): you put the seven lines into a loop, and the network learns
 # to read.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, and at which sizes.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -351,6 +348,9 @@ else:
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, and at which sizes.
 
 # %% [raw] tags=["grading"]
 # batch = "m"

@@ -374,9 +374,6 @@ if measure:
 # Go on with [Classifier 4](ex4_dropout.ipynb): another cure, one that switches off half of the network in each
 # step.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -386,6 +383,9 @@ if measure:
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
 # %% [raw] tags=["grading"]
 # targets = ["W2", "b2", "W1", "b1", "descend_with_penalty", "descend_with_shrinking"]
@@ -412,14 +412,15 @@ progress()
 #
 # def cases(generator):
 #     for name in ("descend_with_penalty", "descend_with_shrinking"):
-#         for label, steps in (("one step", 1), ("three steps", 3), ("twenty steps", 20)):
+#         for label, steps in (("one step", 1), ("three steps", 3), ("twenty steps", 20), ("W and b stay as they were", 2)):
 #             W, target = torch.randn(2, 2, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
 #             b = torch.randn(2, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
 #             decay = round(0.2 + torch.rand((), generator=generator).item(), 2)
 #             lines = [
 #                 f"W, b = torch.tensor({W}, dtype=torch.float64), torch.tensor({b}, dtype=torch.float64)",
 #                 f"goal = torch.tensor({target}, dtype=torch.float64)",
-#                 f"W, b = {name}(W, b, lambda W, b: (W - goal + b.sum(), b - W.sum()), {steps}, 0.05, {decay})",
+#                 ("" if "stay" in label else "W, b = ")
+#                 + f"{name}(W, b, lambda W, b: (W - goal + b.sum(), b - W.sum()), {steps}, 0.05, {decay})",
 #                 "result = torch.cat([W, b])",
 #             ]
 #             yield f"{name}, {label}", "\n".join(lines)

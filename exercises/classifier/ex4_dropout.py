@@ -126,8 +126,8 @@ print(f"kept: {kept:.1%}   mean before {A1.mean().item():.4f}   mean after {D1.m
 
 # %% [markdown]
 # The mask keeps 50.7 % of the numbers. The mean of `A1` is 0.2672 and that of `D1` is 0.2761: nearly the same.
-# The picture shows both for 40 pictures. On the right half of the squares are white, and the others are twice as
-# dark.
+# The picture shows both for 40 pictures. What the ReLU shut out is white on both sides. On the right about half of
+# the dark squares have become white too, and the others are twice as dark.
 
 # %%
 from matplotlib.figure import Figure
@@ -259,7 +259,8 @@ def dropout(h, mask, p, training):
 # %% [markdown]
 # ## dropout_backward
 #
-# Ask yourself: in each case of `dropout`, what is the slope of its result for `h`? The answer has the shape of `dout`.
+# Ask yourself: in each case of `dropout`, what is the derivative of its result with respect to `h`? The answer has the
+# shape of `dout`.
 
 # %% tags=["backward"]
 def dropout_backward(dout, mask, p, training):
@@ -284,7 +285,7 @@ for probability, switch in ((0.5, True), (0.0, True), (1.0, True), (0.5, False))
 # A network with 100 hidden neurons learns 100 digits for 1,000 steps, with the rate 0.2. These are means over three
 # seeds:
 #
-# | p | held-out digits read rightly | loss on them |
+# | p | held-out digits read correctly | loss on them |
 # |---|---|---|
 # | 0 | 89.2 % | 0.39 |
 # | 0.5 | 89.9 % | 0.36 |
@@ -348,9 +349,6 @@ if measure:
 # every gradient of a GPT. It builds on [makemore](../makemore/ex1_atoms.ipynb), so if you have not been there, go
 # there first.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -360,6 +358,9 @@ if measure:
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
 # %% [raw] tags=["grading"]
 # targets = ["D1", "W2", "A1", "Z1", "W1", "dropout", "dropout_backward"]

@@ -22,10 +22,10 @@
 #
 # ## A bug that really happens
 #
-# A classifier trains well for an hour. Then the loss is `inf`, one step later every weight is `nan`, and the hour
-# is lost. The code computes the probability first and the loss from it, just as the formula in the book says. But
-# in float32 the sigmoid of 17 is exactly 1, because 1 - 0.00000004 has too many digits. Then the loss takes the
-# logarithm of 0, and the backward pass multiplies infinity by 0:
+# A classifier trains well for an hour. Then the loss is `inf`, one step later every weight is `nan`, and the hour is
+# lost. The code computes the probability first and the loss from it, just as the formula in the book says. But in
+# float32 the sigmoid of 17 is exactly 1, because it is 1 / (1 + 0.00000004), and float32 drops the 0.00000004 in the
+# sum. Then the loss takes the logarithm of 0, and the backward pass multiplies infinity by 0:
 
 # %% tags=["colab"]
 import sys
@@ -298,9 +298,6 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 #
 # Go on with [Foundations 3](ex3_linear_relu_mse.ipynb): a whole layer of neurons, and a batch of examples.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, and on which examples.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -310,6 +307,9 @@ print("in one step:", dz_in_one_step(outer, outer_labels))
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, and on which examples.
 
 # %% [raw] tags=["grading"]
 # import math

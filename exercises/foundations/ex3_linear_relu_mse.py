@@ -70,9 +70,8 @@ n_hidden = 50
 # %% [markdown]
 # ## Data and parameters
 #
-# The sizes are those of 1,000 pictures of handwritten digits with 28 · 28 = 784 pixels, where the network shall
-# say the digit as a number. For the gradients it makes no difference what the pixels show, so they are random
-# here.
+# The sizes are those of 1,000 pictures of handwritten digits with 28 · 28 = 784 pixels, and the network is to say the
+# digit as a number. For the gradients it makes no difference what the pixels show, so they are random here.
 #
 # | name | shape | what it is |
 # |---|---|---|
@@ -458,9 +457,6 @@ else:
 #
 # Go on with [Foundations 4](ex4_linear_regression.ipynb), where gradients are put to use for the first time.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -470,6 +466,9 @@ else:
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
 # %% [raw] tags=["grading"]
 # targets = ["diff", "out", "l2", "w2", "b2", "l1", "w1", "b1", "x", "linear_backward"]

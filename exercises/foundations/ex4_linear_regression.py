@@ -237,9 +237,6 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 # Go on with [Foundations 5](ex5_autograd_engine.ipynb): you build the machine that finds all these gradients by
 # itself.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, and on which examples.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -249,6 +246,9 @@ print(f"best line: W {best[0]:.4f}   b {best[1]:.4f}   loss {best_loss:.4f}")
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, and on which examples.
 
 # %% [raw] tags=["grading"]
 # targets = ["W", "b", "descend"]

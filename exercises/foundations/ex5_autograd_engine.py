@@ -215,7 +215,7 @@ class Value:
         ...
 
     def backward(self):
-        """Add to the grad of every number that self depends on its gradient: the slope of self for it."""
+        """Add to the grad of every number that self depends on the derivative of self with respect to it."""
         ...
 
 # %% [markdown]

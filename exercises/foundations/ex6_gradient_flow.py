@@ -283,7 +283,7 @@ else:
 # | ReLU | √2 / √(inputs) | Kaiming or He: half of the numbers are cut off, so the rest has to be larger |
 # | tanh or none | √(2 / (inputs + outputs)) | Xavier or Glorot: a compromise between the forward and the backward pass |
 #
-# For example, ReLU with 784 inputs: √(2/784) = 0.0505. You have used it in foundations 3.
+# For example, ReLU with 784 inputs: √(2/784) = 0.0505. The first layer of foundations 3 was drawn with it.
 #
 # ## A number to watch in training
 #
@@ -315,9 +315,6 @@ if isinstance(dW, torch.Tensor):
 # names, and every one of its gradients is yours to find. If you would rather see pictures first, [the
 # classifier](../classifier/ex1_digits.ipynb) reads handwritten digits.
 
-# %% [markdown]
-# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
-
 # %% [markdown] tags=["standing"]
 # ## Where you stand
 #
@@ -327,6 +324,9 @@ if isinstance(dW, torch.Tensor):
 from grader import progress
 
 progress()
+
+# %% [markdown]
+# The next cell is for the grader: it says what is graded, on which examples and at which sizes.
 
 # %% [raw] tags=["grading"]
 # targets = ["out", "W", "h0", "gradient_sizes"]

@@ -242,8 +242,7 @@ for centre in (2.9, 2.99, 3.0, 3.01, 3.1):
     print(f"centre {centre:4.2f}: sum of squares / (n - 1) = {squares / 2:.5f}")
 
 # %% [markdown]
-# Around 3 the value changes with the square of the step: a step of 0.01 changes it by
-# 0.00015, a step of 0.1 by
+# Around 3 the value changes with the square of the step: a step of 0.01 changes it by 0.00015, a step of 0.1 by
 # 0.015. The slope is zero there.
 
 # %% [markdown]
@@ -380,14 +379,10 @@ cmp("hprebn", dhprebn, hprebn)
 # In float32 a right answer differs from autograd by about 1e-9 and is rarely bit-exact, because your expression
 # rounds differently. `exact: False` with such a difference is a right answer.
 #
-# A forgotten $n/(n-1)$ is a small error: with n = 32 and this batch
-# 2.8
-# thousandths of the largest element of the gradient, and with six other seeds
-# 2.4
-# to
-# 6.1
-# thousandths. It shows as `approximate: False` here. In larger batches it shrinks with 1/n, and a comparison with a
-# fixed tolerance begins to let it pass. So the grader compares relative to the size of the gradient, in float64.
+# A forgotten $n/(n-1)$ is a small error: with n = 32 and this batch 2.8 thousandths of the largest element of the
+# gradient, and with six other seeds 2.4 to 6.1 thousandths. It shows as `approximate: False` here. In larger batches
+# it shrinks with 1/n, and a comparison with a fixed tolerance begins to let it pass. So the grader compares relative
+# to the size of the gradient, in float64.
 #
 # The next cell runs the two checks from "On paper, 6" on your answer.
 
@@ -403,10 +398,8 @@ else:
     print("dhprebn is not filled in yet: there is nothing to check.")
 
 # %% [markdown]
-# The second and the third number should be at least ten thousand times smaller than the first. Without the
-# $n/(n-1)$ the third is only
-# 193
-# times smaller.
+# The second and the third number should be at least ten thousand times smaller than the first. Without the $n/(n-1)$
+# the third is only 193 times smaller.
 #
 # ## What to take along
 #

@@ -307,7 +307,7 @@ print("in place:  ", weight)  # 0.9, 1.9
 #   `dbnbias`.
 # - What does not change from step to step can be made once, before the loop: the row numbers for picking
 #   the labels, or an identity matrix whose rows are the one-hot vectors.
-# - The tensors are tiny. To share them among several threads can take longer than the work itself, so the next cell
+# - The tensors are tiny. Sharing them among several threads can take longer than the work itself, so the next cell
 #   asks for one thread.
 
 # %%
@@ -373,12 +373,9 @@ cmp("losses", losses)
 # | plus instead of minus | rises at once: the mean of the first 100 is above 200 |
 # | the 1/n of `dlogits` is missing | rises to 22 over the first 100 steps, and is still 2.72 near step 10,000 |
 #
-# Other slips leave no trace. The right loop is at 2.49 near step 10,000. With n in place of n - 1 in `dhprebn` it
-# is at 2.49, too.
-# Even without that whole term it is at
-# 2.49. A falling
-# loss says that most of the gradient points the right way, and no more than that. This is why `dojo grade` compares
-# numbers, not curves.
+# Other slips leave no trace. The right loop is at 2.49 near step 10,000. With n in place of n - 1 in `dhprebn` it is
+# at 2.49, too. Even without that whole term it is at 2.49. A falling loss says that most of the gradient points the
+# right way, and no more than that. This is why `dojo grade` compares numbers, not curves.
 #
 # The next cell draws averages of your losses.
 

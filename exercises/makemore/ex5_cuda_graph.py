@@ -350,11 +350,10 @@ else:
     print("captured_step is not written yet, or does not move the counter.")
 
 # %% [markdown]
-# A step written as in the hints is a list of 77 operations. In the loop of exercise 4
-# Python asks for each of them, in each of the 200,000 steps. A replay on a GPU asks once for all.
+# A step written as in the hints is a list of 77 operations. In the loop of exercise 4 Python asks for each of them,
+# in each of the 200,000 steps. A replay on a GPU asks once for all.
 #
-# A thousand replays, and their losses. With the right step the mean of the last 100 is near
-# 2.60, as in exercise 4.
+# A thousand replays, and their losses. With the right step the mean of the last 100 is near 2.60, as in exercise 4.
 
 # %%
 from grader import plots

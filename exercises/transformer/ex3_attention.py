@@ -378,8 +378,8 @@ print("right:", cut.view(2, 2, 2).transpose(0, 1).tolist(), "  slip:", cut.view(
 #
 # Here begins the way back of part 2. The projection `Uo` mixes what the heads have found.
 #
-# Ask yourself: which lines of part 1 had the same form as these two? And which shapes must `dUo` and `djoined`
-# have?
+# Ask yourself: which lines of part 1 have the form of the second mean and of this product? And which shapes must
+# `dUo` and `djoined` have?
 
 # %% tags=["backward"]
 dy = ...
@@ -431,8 +431,8 @@ cmp("vh", dvh, vh)
 #
 # Mask and softmax are one line here.
 #
-# Ask yourself: which number holds `wh` (2, 3, 6, 6) at the masked places, and what does the formula of softmax make
-# of it?
+# Ask yourself: which number does `wh` (2, 3, 6, 6) hold at the masked places, and what does the formula of softmax
+# make of it?
 
 # %% tags=["backward"]
 dsh = ...
@@ -503,10 +503,9 @@ cmp("x2", dx2, x2)
 # %% [markdown]
 # ## A test for leaks
 #
-# Here is a test that you can put into any project. Take the output at token 0 and ask for its gradient with
-# respect to all tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)`
-# without the transpose, does not: output 0 depends on token 2 and token
-# 4 as well, in spite of the mask.
+# Here is a test that you can put into any project. Take the output at token 0 and ask for its gradient with respect
+# to all tokens. It may depend on token 0 alone. The right cut passes. The slip, `view(B, H, T, D)` without the
+# transpose, does not: output 0 depends on token 2 and token 4 as well, in spite of the mask.
 
 
 # %%

@@ -203,8 +203,7 @@ for p in parameters:
     p.requires_grad_(False)  # from here on autograd is off
 
 # %% [markdown]
-# The first loss is 3.37. That is near what it should be, because with no knowledge at all it is
-# log 27 = 3.2958.
+# The first loss is 3.37. That is near log 27 = 3.2958, the loss of a network that knows nothing yet.
 #
 # ## What the loop is made of
 #
@@ -250,8 +249,7 @@ for p in parameters:
 #
 # Weight decay pulls each weight a little toward 0. AdamW does so directly: it multiplies the weight by
 # $1 - lr \cdot decay$ and then makes Adam's step. With the learning rate 0.003 and the decay 0.1 the factor is
-# 0.9997, so a weight that gets no gradient has halved after
-# 2,310 steps.
+# 0.9997, so a weight that gets no gradient has halved after 2,310 steps.
 #
 # $$ p \leftarrow p \,(1 - lr \cdot decay) - lr \, \frac{\hat m}{\sqrt{\hat v} + \epsilon} $$
 #

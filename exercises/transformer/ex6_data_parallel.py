@@ -127,8 +127,8 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
-# The weighted loss is the loss of the whole batch, 1.9701. The plain mean of the three
-# means is 1.8552, another number.
+# The weighted loss is the loss of the whole batch, 1.9701. The plain mean of the three means is 1.8552, another
+# number.
 #
 # ### Idea: weigh by size
 #
@@ -325,10 +325,9 @@ else:
     print("Two processes cannot meet on this machine: there is nothing to compare.")
 
 # %% [markdown]
-# Both ranks hold the same gradient either way: that is what the all-reduce is for. But the mean of means is off
-# by 75
-# percent of the largest number, and it would have trained without a complaint. Weighed by size, the two
-# processes have the gradient of the whole batch.
+# Both ranks hold the same gradient either way: that is what the all-reduce is for. But the mean of means is off by 75
+# percent of the largest number, and it would have trained without a complaint. Weighed by size, the two processes
+# have the gradient of the whole batch.
 #
 # ## What to take along
 #

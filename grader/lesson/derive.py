@@ -69,7 +69,8 @@ def exercise_text(exercise: Exercise) -> str:
             hints.append(_folded(part, cell, _answer_below(exercise, text, end), level))
             continue
         if grading.TAG in cell.tags:
-            last = f'\n# %% [raw] tags=["{grading.TAG}"]\n' + _commented(cell.text) + "\n"
+            introduction = parts.pop() if parts[-1].startswith("# %% [markdown]") and "\n# #" not in parts[-1] else ""
+            last = f'\n{introduction}# %% [raw] tags=["{grading.TAG}"]\n' + _commented(cell.text) + "\n"
             continue
         if set(cell.tags) & ANSWER_TAGS:
             level = 0

@@ -455,14 +455,15 @@ descend_with_shrinking = descend_with_penalty
 
 def cases(generator):
     for name in ("descend_with_penalty", "descend_with_shrinking"):
-        for label, steps in (("one step", 1), ("three steps", 3), ("twenty steps", 20)):
+        for label, steps in (("one step", 1), ("three steps", 3), ("twenty steps", 20), ("W and b stay as they were", 2)):
             W, target = torch.randn(2, 2, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
             b = torch.randn(2, generator=generator, dtype=torch.float64).round(decimals=2).tolist()
             decay = round(0.2 + torch.rand((), generator=generator).item(), 2)
             lines = [
                 f"W, b = torch.tensor({W}, dtype=torch.float64), torch.tensor({b}, dtype=torch.float64)",
                 f"goal = torch.tensor({target}, dtype=torch.float64)",
-                f"W, b = {name}(W, b, lambda W, b: (W - goal + b.sum(), b - W.sum()), {steps}, 0.05, {decay})",
+                ("" if "stay" in label else "W, b = ")
+                + f"{name}(W, b, lambda W, b: (W - goal + b.sum(), b - W.sum()), {steps}, 0.05, {decay})",
                 "result = torch.cat([W, b])",
             ]
             yield f"{name}, {label}", "\n".join(lines)

@@ -114,8 +114,8 @@ print(f"kept: {kept:.1%}   mean before {A1.mean().item():.4f}   mean after {D1.m
 
 # %% [markdown]
 # The mask keeps 50.7 %<!-- = 100 * kept --> of the numbers. The mean of `A1` is 0.2672<!-- = A1.mean() --> and that of `D1` is 0.2761<!-- = D1.mean() -->: nearly the same.
-# The picture shows both for 40 pictures. On the right half of the squares are white, and the others are twice as
-# dark.
+# The picture shows both for 40 pictures. What the ReLU shut out is white on both sides. On the right about half of
+# the dark squares have become white too, and the others are twice as dark.
 
 # %%
 from matplotlib.figure import Figure
@@ -310,7 +310,8 @@ def dropout(h, mask, p, training):
 # %% [markdown]
 # ## dropout_backward
 #
-# Ask yourself: in each case of `dropout`, what is the slope of its result for `h`? The answer has the shape of `dout`.
+# Ask yourself: in each case of `dropout`, what is the derivative of its result with respect to `h`? The answer has the
+# shape of `dout`.
 
 # %% [markdown] tags=["hint"]
 # The same three cases. In each of them, how does the output move when h moves?
@@ -350,7 +351,7 @@ for probability, switch in ((0.5, True), (0.0, True), (1.0, True), (0.5, False))
 # A network with 100 hidden neurons learns 100 digits for 1,000 steps, with the rate 0.2. These are means over three
 # seeds:
 #
-# | p | held-out digits read rightly | loss on them |
+# | p | held-out digits read correctly | loss on them |
 # |---|---|---|
 # | 0 | 89.2 %<!-- slow = 100 * measured_table()[0][0] --> | 0.39<!-- slow = measured_table()[0][1] --> |
 # | 0.5 | 89.9 %<!-- slow = 100 * measured_table()[1][0] --> | 0.36<!-- slow = measured_table()[1][1] --> |

@@ -491,7 +491,7 @@ def cases(generator):
         yield f"{name} with a small step", f"result = {name}(lambda x: 1 / x, {place}, 1e-4)"
     numbers = [round(number, 3) for number in torch.rand(6, generator=generator).tolist()]
     begin = f"t = torch.tensor({numbers}, dtype=torch.float64)"
+    yield "t is left unchanged", f"{begin}\nnumerical_gradient(lambda t: (t**3).sum(), t, 1e-4)\nresult = t"
     yield "a sum of squares of (6,)", f"{begin}\nresult = numerical_gradient(lambda t: (t**2).sum(), t, 1e-4)"
     yield "numbers that meet, (6,)", f"{begin}\nresult = numerical_gradient(lambda t: t[0] * t[1] + t[2], t, 1e-4)"
     yield "a tensor of (2, 3)", f"{begin}.view(2, 3)\nresult = numerical_gradient(lambda t: t.exp().sum(), t, 1e-4)"
-    yield "t is left unchanged", f"{begin}\nnumerical_gradient(lambda t: (t**3).sum(), t, 1e-4)\nresult = t"

@@ -22,10 +22,10 @@
 #
 # ## A bug that really happens
 #
-# A classifier trains well for an hour. Then the loss is `inf`, one step later every weight is `nan`, and the hour
-# is lost. The code computes the probability first and the loss from it, just as the formula in the book says. But
-# in float32 the sigmoid of 17 is exactly 1<!-- = torch.sigmoid(torch.tensor(17.0)) -->, because 1 - 0.00000004 has too many digits. Then the loss takes the
-# logarithm of 0, and the backward pass multiplies infinity by 0:
+# A classifier trains well for an hour. Then the loss is `inf`, one step later every weight is `nan`, and the hour is
+# lost. The code computes the probability first and the loss from it, just as the formula in the book says. But in
+# float32 the sigmoid of 17 is exactly 1<!-- = torch.sigmoid(torch.tensor(17.0)) -->, because it is 1 / (1 + 0.00000004), and float32 drops the 0.00000004 in the
+# sum. Then the loss takes the logarithm of 0, and the backward pass multiplies infinity by 0:
 
 # %%
 import torch

@@ -58,9 +58,8 @@ n_hidden = 50
 # %% [markdown]
 # ## Data and parameters
 #
-# The sizes are those of 1,000 pictures of handwritten digits with 28 · 28 = 784<!-- = 28 * 28 --> pixels, where the network shall
-# say the digit as a number. For the gradients it makes no difference what the pixels show, so they are random
-# here.
+# The sizes are those of 1,000 pictures of handwritten digits with 28 · 28 = 784<!-- = 28 * 28 --> pixels, and the network is to say the
+# digit as a number. For the gradients it makes no difference what the pixels show, so they are random here.
 #
 # | name | shape | what it is |
 # |---|---|---|

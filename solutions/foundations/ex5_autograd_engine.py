@@ -230,7 +230,7 @@ class Value:
         return self**-1 * other
 
     def backward(self):
-        """Add to the grad of every number that self depends on its gradient: the slope of self for it."""
+        """Add to the grad of every number that self depends on the derivative of self with respect to it."""
         order, seen, stack = [], set(), [(self, False)]
         while stack:
             node, finished = stack.pop()

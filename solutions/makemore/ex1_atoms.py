@@ -1026,11 +1026,9 @@ cmp("bnvar_inv", dbnvar_inv, bnvar_inv)
 #
 # Ask yourself: what is the new exponent, what stands before the power, and what is its base?
 #
-# A number, with 1 in place of the small constant: $f(x) = (x + 1)^{-0.5}$ at x = 3. Then f is `4**-0.5`, or
-# 0.5<!-- = 4**-0.5 -->. At x = 3.01 it is 0.499376<!-- = 4.01**-0.5 -->. It fell by
-# 0.000624<!-- = 0.5 - 4.01**-0.5 --> for a step of 0.01, so the slope is about
-# -0.0624<!-- = (4.01**-0.5 - 0.5) / 0.01 -->. For an infinitely small step it is -0.0625<!-- = -0.5 * 4**-1.5 -->.
-# Check your rule against this number.
+# A number, with 1 in place of the small constant: $f(x) = (x + 1)^{-0.5}$ at x = 3. Then f is `4**-0.5`, or 0.5<!-- = 4**-0.5 -->. At x
+# = 3.01 it is 0.499376<!-- = 4.01**-0.5 -->. It fell by 0.000624<!-- = 0.5 - 4.01**-0.5 --> for a step of 0.01, so the slope is about -0.0624<!-- = (4.01**-0.5 - 0.5) / 0.01 -->. For an infinitely
+# small step it is -0.0625<!-- = -0.5 * 4**-1.5 -->. Check your rule against this number.
 #
 # The 1e-5 is part of the function, so it belongs in the derivative. It changes the result by about one part in
 # 100,000, and a comparison in float32 may let that pass. The grader compares in float64 and sees it.
@@ -1352,9 +1350,8 @@ cmp("emb", demb, emb)
 #                            row 2    3.0    4.0
 # ```
 #
-# A row that is never used keeps the gradient 0. In a batch of 32 there are 96<!-- = Xb.numel() --> lookups in
-# 27<!-- = vocab_size --> rows, so many rows are used several times. The most frequent is `.`, because each name
-# begins with three of them.
+# A row that is never used keeps the gradient 0. In a batch of 32 there are 96<!-- = Xb.numel() --> lookups in 27<!-- = vocab_size --> rows, so many rows are
+# used several times. The most frequent is `.`, because each name begins with three of them.
 #
 # Ask yourself: for the ten numbers at `demb[row, position]`, which row of `dC` (27, 10) is theirs?
 #
@@ -1384,7 +1381,7 @@ cmp("C", dC, C)
 # %% [markdown]
 # ### dC in one call
 #
-# The loop makes 96 small additions, and that takes fifty to a hundred times as long as one call. In exercise 4,
+# The loop makes 96 small additions, and that takes about a hundred times as long as one call. In exercise 4,
 # with 200,000 steps, this matters. So write it once more without a loop.
 #
 # The first idea is often `dC[Xb] += demb`. Run the next cell to see why it fails. The indices are 0, 2, 0, so row 0

@@ -28,9 +28,9 @@
 #
 # Somebody has taken the softmax already and calls `F.cross_entropy(probs, Yb)`. No error appears, because the
 # function cannot know that these numbers are not logits. It takes the softmax of the softmax. All its inputs lie
-# between 0 and 1, so even for a perfect prediction the loss cannot fall below 2.36<!-- = perfect -->, and the gradient is tiny. The
-# network learns, but slowly and badly. Whoever knows the gradient of this lesson notices it, because for a perfect
-# prediction that gradient must be 0.
+# between 0 and 1, so even for a perfect prediction the loss cannot fall below 2.36<!-- = perfect -->, and little of the gradient
+# reaches the logits. The network learns, but slowly and badly. Whoever knows the gradient of this lesson notices it:
+# for a perfect prediction the gradient of what the function is given must be 0, and here it is -0.91<!-- = math.e / (math.e + 26) - 1 --> at the label.
 #
 # ## What you do
 #
@@ -228,14 +228,11 @@ for place in range(3):
 # %% [markdown]
 # ## Three traps
 #
-# **Shifted and unshifted exponentials in one quotient.** `exp` of a large logit overflows, so one subtracts the
-# row's maximum first. The softmax stays the same if numerator and sum are both shifted. For [2.0, 1.0, 0.1] the
-# maximum is 2.0. The shifted exponentials are 1, 0.3679<!-- = shifted[1] --> and 0.1496<!-- = shifted[2] -->, with
-# the sum 1.5174<!-- = shifted.sum() -->, and 0.3679 / 1.5174 is again 0.2424. But shifted exponentials over the
-# unshifted sum 11.2125 give 0.0892<!-- = (shifted / unshifted.sum())[0] -->,
-# 0.0328<!-- = (shifted / unshifted.sum())[1] --> and 0.0133<!-- = (shifted / unshifted.sum())[2] -->. Their sum is
-# 0.1353<!-- = math.exp(-2) -->, which is exp(-2), and not 1. The next cell shows it. `F.softmax` does the shift for
-# you.
+# **Shifted and unshifted exponentials in one quotient.** `exp` of a large logit overflows, so one subtracts the row's
+# maximum first. The softmax stays the same if numerator and sum are both shifted. For [2.0, 1.0, 0.1] the maximum is
+# 2.0. The shifted exponentials are 1, 0.3679<!-- = shifted[1] --> and 0.1496<!-- = shifted[2] -->, with the sum 1.5174<!-- = shifted.sum() -->, and 0.3679 / 1.5174 is again 0.2424.
+# But shifted exponentials over the unshifted sum 11.2125 give 0.0892<!-- = (shifted / unshifted.sum())[0] -->, 0.0328<!-- = (shifted / unshifted.sum())[1] --> and 0.0133<!-- = (shifted / unshifted.sum())[2] -->. Their sum is 0.1353<!-- = math.exp(-2) -->, which
+# is exp(-2), and not 1. The next cell shows it. `F.softmax` does the shift for you.
 #
 # **Labels in every row.** `[range(n), Yb]` pairs row 0 with the first label, row 1 with the second, and so on: n
 # places. `[:, Yb]` means all rows and those columns: up to n places in each row. In the batch of two above, with

@@ -167,9 +167,8 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
-# The cross-entropy is 3.41<!-- = ce.item() -->. A model that knows nothing gives each of the 27 symbols the
-# same probability, and its loss is log 27 = 3.2958<!-- = math.log(27) -->. If yours starts far above this
-# number, its last layer was drawn too large.
+# The cross-entropy is 3.41<!-- = ce.item() -->. A model that knows nothing gives each of the 27 symbols the same probability, and its
+# loss is log 27 = 3.2958<!-- = math.log(27) -->. If yours starts far above this number, its last layer was drawn too large.
 #
 # # Part 1: the loss and the output layer
 #
@@ -371,7 +370,8 @@ show_graph("transformer/ex4_block", globals(), names=inner_names)
 #
 # `att = joined @ Wo + bo`: (4, 6, 10) from (4, 6, 10), (10, 10) and (10,)
 #
-# Ask yourself: which four lines of part 2 have the same form, and which tensor is `act` (4, 6, 40) there?
+# Ask yourself: which four lines of part 2 have the same form, and which tensor here takes the part of `act`
+# (4, 6, 40)?
 
 # %% [markdown] tags=["hint"]
 # A residual, then a layer with weight and bias. You have written the same four lines for the MLP.
@@ -647,8 +647,7 @@ else:
 # - through the tanh: $\tfrac12 u \, (1 - \tanh^2(inner))$, times the slope of `inner`, which is
 #   $\sqrt{2 / \pi} \, (1 + 3 \cdot 0.044715 \, u^2)$.
 #
-# At u = 1: inner is 0.8336<!-- = paper_inner -->, its tanh 0.6824<!-- = math.tanh(paper_inner) -->, the value
-# 0.8412<!-- = 0.5 * (1 + math.tanh(paper_inner)) -->. Directly 0.8412. Through the tanh 0.5 * (1 - 0.4657) *
+# At u = 1: inner is 0.8336<!-- = paper_inner -->, its tanh 0.6824<!-- = math.tanh(paper_inner) -->, the value 0.8412<!-- = 0.5 * (1 + math.tanh(paper_inner)) -->. Directly 0.8412. Through the tanh 0.5 * (1 - 0.4657) *
 # 0.9049 = 0.2418. Together 1.0830<!-- = paper_slope -->: steeper than relu.
 
 # %%

@@ -191,8 +191,7 @@ for p in parameters:
     p.requires_grad_(False)  # from here on autograd is off
 
 # %% [markdown]
-# The first loss is 3.37<!-- = losses[0] -->. That is near what it should be, because with no knowledge at all it is
-# log 27 = 3.2958<!-- = math.log(V) -->.
+# The first loss is 3.37<!-- = losses[0] -->. That is near log 27 = 3.2958<!-- = math.log(V) -->, the loss of a network that knows nothing yet.
 #
 # ## What the loop is made of
 #
@@ -238,8 +237,7 @@ for p in parameters:
 #
 # Weight decay pulls each weight a little toward 0. AdamW does so directly: it multiplies the weight by
 # $1 - lr \cdot decay$ and then makes Adam's step. With the learning rate 0.003 and the decay 0.1 the factor is
-# 0.9997, so a weight that gets no gradient has halved after
-# 2,310<!-- = math.log(0.5) / math.log(1 - learning_rate * weight_decay) --> steps.
+# 0.9997, so a weight that gets no gradient has halved after 2,310<!-- = math.log(0.5) / math.log(1 - learning_rate * weight_decay) --> steps.
 #
 # $$ p \leftarrow p \,(1 - lr \cdot decay) - lr \, \frac{\hat m}{\sqrt{\hat v} + \epsilon} $$
 #

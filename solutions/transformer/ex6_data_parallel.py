@@ -115,8 +115,8 @@ for tensor in list(globals().values()):
 loss.backward()
 
 # %% [markdown]
-# The weighted loss is the loss of the whole batch, 1.9701<!-- = loss.item() -->. The plain mean of the three
-# means is 1.8552<!-- = rank_losses.mean().item() -->, another number.
+# The weighted loss is the loss of the whole batch, 1.9701<!-- = loss.item() -->. The plain mean of the three means is 1.8552<!-- = rank_losses.mean().item() -->, another
+# number.
 #
 # ### Idea: weigh by size
 #
@@ -364,10 +364,9 @@ else:
     print("Two processes cannot meet on this machine: there is nothing to compare.")
 
 # %% [markdown]
-# Both ranks hold the same gradient either way: that is what the all-reduce is for. But the mean of means is off
-# by 75<!-- slow = 100 * ((by_processes[0][False][0] - W.grad).abs().max() / W.grad.abs().max()).item() -->
-# percent of the largest number, and it would have trained without a complaint. Weighed by size, the two
-# processes have the gradient of the whole batch.
+# Both ranks hold the same gradient either way: that is what the all-reduce is for. But the mean of means is off by 75<!-- slow = 100 * ((by_processes[0][False][0] - W.grad).abs().max() / W.grad.abs().max()).item() -->
+# percent of the largest number, and it would have trained without a complaint. Weighed by size, the two processes
+# have the gradient of the whole batch.
 #
 # ## What to take along
 #

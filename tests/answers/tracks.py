@@ -242,6 +242,12 @@ _CLASSIFIER = [
         ("descend_with_penalty", "case", "W - rate * (dW + decay * W)", "W - rate * dW + decay * W"),
         ("descend_with_penalty", "case", "W - rate * (dW + decay * W)", "W - rate * (dW - decay * W)"),
         ("descend_with_penalty", "case", "decay * W), b - rate * db", "decay * W), b - rate * (db + decay * b)"),
+        (
+            "descend_with_penalty",
+            "case",
+            "W, b = W - rate * (dW + decay * W), b - rate * db",
+            "W -= rate * (dW + decay * W); b -= rate * db",
+        ),
         ("descend_with_shrinking", "case", "(1 - rate * decay) * W - rate * dW", "(1 - decay) * W - rate * dW"),
         (
             "descend_with_shrinking",
