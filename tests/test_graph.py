@@ -17,7 +17,7 @@ from grader.report.records import Status, Verdict
 from grader.showing.graph import alt_text, graph_svg
 from grader.showing.graph_layout import HEIGHT, WIDTH, Node, lay_out
 from grader.showing.graph_marks import PATH_STYLES, STATES
-from grader.showing.terminal import verdict_words
+from grader.showing.text import verdict_words
 
 SVG = "{http://www.w3.org/2000/svg}"
 HTML = "{http://www.w3.org/1999/xhtml}"

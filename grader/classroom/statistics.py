@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from grader.base.errors import DojoError
@@ -286,20 +286,9 @@ def member_lines(results: Results, summary: CourseSummary, group: Group) -> Line
 
 
 def _student(entry: Entry, report: Mapping[str, Any]) -> Student:
-    return Student(
-        submission=entry.submission,
-        student=entry.student,
-        student_id=entry.student_id,
-        status=entry.status,
-        file=entry.file,
-        seconds=entry.seconds,
-        source=entry.source,
-        text=entry.text,
-        handed_in=entry.handed_in,
-        marked_late=entry.marked_late,
-        members=entry.members,
-        reason=str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ()))),
-    )
+    reason = str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ())))
+    known = {field.name: getattr(entry, field.name) for field in fields(Student) if hasattr(entry, field.name)}
+    return Student(**known, reason=reason)
 
 
 def _add(

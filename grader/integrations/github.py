@@ -16,8 +16,7 @@ from typing import Any
 
 from grader.base.visible import visible
 from grader.report.records import Points, Report, SubmissionReport, Verdict
-from grader.showing.terminal import verdict_words, where, with_mistake
-from grader.showing.text import score_words
+from grader.showing.text import score_words, verdict_words, where, with_mistake
 
 _MOST_SUMMARY = 900_000
 """GitHub drops a summary of more than 1 MiB."""

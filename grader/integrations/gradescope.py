@@ -11,8 +11,7 @@ from typing import Any
 
 from grader.base.visible import visible
 from grader.report.records import Points, Report, SubmissionReport, Verdict, whole
-from grader.showing.terminal import where, with_mistake
-from grader.showing.text import score_words
+from grader.showing.text import score_words, where, with_mistake
 
 _TEXT = {"output_format": "text", "test_output_format": "text", "test_name_format": "text"}
 # What the autograder prints may hold a traceback of the grader: Gradescope shows it to instructors only.

@@ -17,7 +17,7 @@ from grader.lesson.exercise import find_exercise
 from grader.reading.submission import SUFFIXES, Part, select_parts
 from grader.report.assignment import chosen_exercises, read_assignment
 from grader.running.confine import check_isolation
-from grader.showing.terminal import verdict_words, where, with_mistake
+from grader.showing.text import verdict_words, where, with_mistake
 from grader.syntax.source import read_source
 
 if TYPE_CHECKING:

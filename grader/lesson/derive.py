@@ -37,7 +37,7 @@ progress()
 """
 _CHECK = """
 # %% tags=["standing"]
-cmp("losses", losses)
+cmp("{losses}", {losses})
 
 """
 NOTEBOOK_METADATA = {
@@ -77,7 +77,7 @@ def exercise_text(exercise: Exercise) -> str:
             part = part.split("\n", 1)[0] + "\n" + stubs(exercise, cell) + "\n"
         parts.append(part)
         if "training" in cell.tags:
-            parts.append(_CHECK)
+            parts.append(_CHECK.format(losses=exercise.losses_name))
     first = 1 + parts[1].startswith("# %% [markdown]")
     if first == 2:
         parts[1] = _with_badge(parts[1], badge(exercise.id))

@@ -23,7 +23,7 @@ from grader.notebook.lines import is_borrowed, repaired
 from grader.notebook.truth import Survey, as_float64, exercise_in, is_gradient, limit_of, numbers_of, survey
 from grader.report.records import Details, Verdict
 from grader.running.describe import describe_value
-from grader.showing.terminal import verdict_words
+from grader.showing.text import verdict_words
 from grader.truth.autograd import Gradients
 from grader.truth.compare import LIMITS, Comparison, compare
 

@@ -13,7 +13,8 @@ from grader.base.visible import visible
 from grader.diagnosing.core import shape_text, size_words
 from grader.report.records import Details, Report, SubmissionReport, Verdict
 from grader.showing.error_picture import as_text
-from grader.showing.terminal import draw_errors, draw_mistake, verdict_words, where
+from grader.showing.terminal import draw_errors, draw_mistake
+from grader.showing.text import verdict_words, where
 
 _COLOURS = {"dim": "blue dim", "above": "bold blue", "faint": "yellow dim", "below": "bold yellow"}
 

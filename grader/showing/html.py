@@ -13,8 +13,8 @@ from grader.showing.error_picture import as_svg
 from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import STATES
 from grader.showing.page import environment, pieces
-from grader.showing.terminal import first_thing, verdict_words
-from grader.showing.text import DATA_WORDS, score_words
+from grader.showing.terminal import first_thing
+from grader.showing.text import DATA_WORDS, score_words, verdict_words
 
 
 def render_html(report: Report) -> str:

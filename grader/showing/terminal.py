@@ -16,8 +16,7 @@ from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise
 from grader.lesson.tracks import begins_later, find_track, next_lesson, track_name
 from grader.report.records import Report, SubmissionReport, Verdict, whole
-from grader.showing.graph_marks import STATES
-from grader.showing.text import DATA_WORDS, score_words
+from grader.showing.text import DATA_WORDS, score_words, verdict_words, where, with_mistake
 
 PLAIN_WIDTH = 80
 _GAP = 2
@@ -87,36 +86,6 @@ def draw_mistake(submission: SubmissionReport, verdict: Verdict, console: Consol
     if verdict.message != verdict_words(verdict):
         console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))
     console.print()
-
-
-def verdict_words(verdict: Verdict) -> str:
-    """The verdict in a few words, the same wherever it is shown."""
-    if verdict.status == "forbidden" and verdict.mistake in ("autograd", "autograd-update"):
-        return "taken from autograd"
-    if verdict.status != "pass":
-        return STATES[verdict.status].words
-    if verdict.mistake == "hardcoded-size":
-        return "right (at these sizes)"
-    if verdict.mistake == "vanishing":
-        return "right (for this loss)"
-    if verdict.message:
-        return "right (see below)"
-    return "right" if verdict.exact in (True, None) else "right (rounding only)"
-
-
-def with_mistake(verdict: Verdict) -> str:
-    """The verdict in a few words, and the id of its mistake: `wrong [sign]`."""
-    return verdict_words(verdict) + (f" [{verdict.mistake}]" if verdict.mistake else "")
-
-
-def where(submission: SubmissionReport, verdict: Verdict) -> str:
-    """`file.py:12`, or for a notebook `file.ipynb, cell 3, line 2`."""
-    path = visible(submission.path, keep="")
-    if verdict.line is None:
-        return path
-    if verdict.cell is not None:
-        return f"{path}, cell {verdict.cell}, line {verdict.line}"
-    return f"{path}:{verdict.line}"
 
 
 def _shown_in_full(report: Report, everything: bool) -> list[SubmissionReport]:

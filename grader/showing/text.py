@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from grader.report.records import SubmissionReport
+from grader.base.visible import visible
+from grader.report.records import SubmissionReport, Verdict
+from grader.showing.graph_marks import STATES
 
 
 def score_words(submission: SubmissionReport) -> str:
@@ -17,3 +19,33 @@ DATA_WORDS = {
     "random upstream": "These numbers come from a random upstream gradient, because the true gradient is zero here.",
 }
 """Whose numbers a view shows, where they are not those of the lesson's own data."""
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The verdict in a few words, the same wherever it is shown."""
+    if verdict.status == "forbidden" and verdict.mistake in ("autograd", "autograd-update"):
+        return "taken from autograd"
+    if verdict.status != "pass":
+        return STATES[verdict.status].words
+    if verdict.mistake == "hardcoded-size":
+        return "right (at these sizes)"
+    if verdict.mistake == "vanishing":
+        return "right (for this loss)"
+    if verdict.message:
+        return "right (see below)"
+    return "right" if verdict.exact in (True, None) else "right (rounding only)"
+
+
+def with_mistake(verdict: Verdict) -> str:
+    """The verdict in a few words, and the id of its mistake: `wrong [sign]`."""
+    return verdict_words(verdict) + (f" [{verdict.mistake}]" if verdict.mistake else "")
+
+
+def where(submission: SubmissionReport, verdict: Verdict) -> str:
+    """`file.py:12`, or for a notebook `file.ipynb, cell 3, line 2`."""
+    path = visible(submission.path, keep="")
+    if verdict.line is None:
+        return path
+    if verdict.cell is not None:
+        return f"{path}, cell {verdict.cell}, line {verdict.line}"
+    return f"{path}:{verdict.line}"
