@@ -319,6 +319,7 @@ def test_build_writes_what_is_not_up_to_date_and_no_more(tree: Path) -> None:
     assert target.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.slow
 def test_check_finds_nothing_in_an_untouched_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_derived(tmp_path)
     monkeypatch.setattr(author_check, "bundled", lambda name: tmp_path / name)

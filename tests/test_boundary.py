@@ -106,6 +106,7 @@ def test_where_no_file_can_be_graded_the_command_says_so_in_a_line(tmp_path: Pat
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.slow
 def test_pytest_goes_on_past_any_file(folder: Path) -> None:
     from test_pytest_plugin import run_pytest
 

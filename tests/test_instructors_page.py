@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from zipfile import ZipFile
 
+import pytest
 from answers.build import SOFTMAX_MINUS_ONE, with_lines
 from dojo import REPOSITORY, dojo
 
@@ -40,6 +41,7 @@ def write_class(folder: Path) -> None:
             csv.writer(file).writerows(table)
 
 
+@pytest.mark.slow
 def test_a_course_runs_from_a_to_z_as_the_page_says(tmp_path: Path) -> None:
     write_class(tmp_path)
     called = []

@@ -157,6 +157,7 @@ def test_the_step_refuses_below_the_isolation_that_is_required(runner: tuple[Pat
     assert "::error title=Not graded::" in ran.stdout
 
 
+@pytest.mark.slow
 def test_gitlab_s_script_writes_its_report(runner: tuple[Path, dict[str, str]]) -> None:
     folder, variables = runner
     repository = folder / "workspace"

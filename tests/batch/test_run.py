@@ -83,6 +83,7 @@ def test_the_highest_isolation_is_taken_and_one_that_is_not_there_refused(tmp_pa
         assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_any_number_of_jobs_gives_the_same_bytes(tmp_path: Path) -> None:
     class_of(tmp_path / "all", 12)
     for jobs in (1, 3):

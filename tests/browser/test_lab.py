@@ -14,7 +14,7 @@ from tests.browser.chromium import running_chromium, serious_findings
 from tests.browser.lab import Lab, Notebook, expect, open_notebook, running_lab
 from tests.dojo import dojo
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EX1, EX2 = "makemore/ex1_atoms", "makemore/ex2_cross_entropy"
 DLOGITS = "dlogits = (F.softmax(logits, 1) - F.one_hot(Yb, logits.shape[1])) / n"
