@@ -24,10 +24,7 @@ _FAINT = 0.05
 def details_of(name: str, gradients: Gradients, candidate: Tensor | None, comparison: Comparison | None) -> Details:
     """What is known of one gradient. `candidate` is None where no numbers were handed over."""
     truth = gradients.total[name]
-    found = Details(
-        shape=list(truth.shape),
-        paths={through: float(share.abs().max()) for through, share in gradients.shares[name].items()},
-    )
+    found = Details(shape=list(truth.shape), paths=gradients.paths(name))
     if candidate is None:
         return found
     found.your_shape = list(candidate.shape)
@@ -43,15 +40,16 @@ def details_of(name: str, gradients: Gradients, candidate: Tensor | None, compar
 
 def _largest(difference: Tensor, candidate: Tensor, truth: Tensor) -> list[ElementError]:
     """The largest errors, each with other numbers than the one before: of a broadcast row one element says it all."""
-    flat, ours, true = difference.flatten(), candidate.flatten(), truth.flatten()
+    flat = difference.flatten()
+    positions = flat.topk(min(_MOST_LOOKED_AT, flat.numel())).indices
+    columns = (held.flatten()[positions].tolist() for held in (difference, candidate, truth))
     found: dict[tuple[str, str], ElementError] = {}
-    for position in flat.topk(min(_MOST_LOOKED_AT, flat.numel())).indices.tolist():
-        if float(flat[position]) == 0.0 or len(found) == MAX_ERRORS:
+    for position, off, yours, theirs in zip(positions.tolist(), *columns, strict=True):
+        if off == 0.0 or len(found) == MAX_ERRORS:
             break
         # torch.unravel_index loads sympy: 0.3 s that a learner would wait for.
         index = [int(i) for i in np.unravel_index(position, tuple(truth.shape))]
-        yours, theirs = float(ours[position]), float(true[position])
-        found.setdefault((f"{yours:.6g}", f"{theirs:.6g}"), ElementError(index, yours, theirs))
+        found.setdefault((f"{yours:.6g}", f"{theirs:.6g}"), ElementError(index, float(yours), float(theirs)))
     return list(found.values())
 
 

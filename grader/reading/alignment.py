@@ -32,13 +32,13 @@ class Alignment:
     given: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Fit:
     """How well two expressions agree, and which names stand in each other's place."""
 
     same: int = 0
     other: int = 0
-    pairs: list[tuple[str, str]] = field(default_factory=list)
+    pairs: tuple[tuple[str, str], ...] = ()
 
     def __add__(self, more: _Fit) -> _Fit:
         return _Fit(self.same + more.same, self.other + more.other, self.pairs + more.pairs)
@@ -139,7 +139,7 @@ def _fit(mine: ast.expr, theirs: ast.expr, found: Mapping[str, str]) -> _Fit:
     mine, theirs = _bare(mine), _bare(theirs)
     if isinstance(mine, ast.Name) and isinstance(theirs, ast.Name):
         same = found.get(mine.id, mine.id) == theirs.id
-        return _Fit(1) if same else _Fit(pairs=[(mine.id, theirs.id)])
+        return _Fit(1) if same else _Fit(pairs=((mine.id, theirs.id),))
     if isinstance(mine, ast.BinOp) and isinstance(theirs, ast.BinOp):
         if type(mine.op) is not type(theirs.op):
             return _Fit(other=1)

@@ -78,6 +78,13 @@ class Gradients:
     upstream: dict[str, Tensor]
     shares: dict[str, dict[str, Tensor]]
     _largest: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
+    _paths: dict[str, dict[str, float]] = field(default_factory=dict, init=False, repr=False)
+
+    def paths(self, name: str) -> dict[str, float]:
+        """The atoms through which the gradient of `name` comes back, each with the largest element of its share."""
+        if name not in self._paths:
+            self._paths[name] = {through: float(share.abs().max()) for through, share in self.shares[name].items()}
+        return dict(self._paths[name])
 
     def vanishes(self, name: str) -> bool:
         """True where the gradient of `name` is zero by algebra, whatever the numbers."""
