@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, with_lines
+from dojo import REPOSITORY
 
 from grader.diagnosing import explain_exception
 from grader.report.records import Status, Verdict
@@ -168,6 +169,67 @@ def test_an_edit_of_one_token_explains_what_no_detector_knows(grade_text) -> Non
     assert "hpreact is read where another gradient of the same shape belongs" in verdict.message
 
 
+# ---- What is said holds for this answer: (lesson, old, new, mistake, said, not said, line) ----
+
+SPOKEN = [
+    ("transformer/ex2_layernorm", "dgain = (dy * xhat).sum((0, 1))", "dgain = (dy * xhat).sum(0)", "missing-sum",
+     "over dimensions 0 and 1 of y (4, 8, 16); yours sums over 0 alone", "Not summed yet"),
+    ("transformer/ex4_block", "dbo = datt.sum((0, 1))", "dbo = datt", "missing-sum", "Not summed yet", "alone"),
+    ("classifier/ex1_digits", "db2 = dZ2.sum(axis=1, keepdims=True)", "db2 = dZ2.sum() * np.ones((10, 1))",
+     "wrong-dimension", "Summed over everything. Each element of b2 gets a sum of its own, over dimension 1 alone",
+     "local derivative"),
+    ("classifier/ex1_digits", "db2 = dZ2.sum(axis=1, keepdims=True)", "db2 = np.sum(dZ2) / 100",
+     "wrong-dimension", "1/m times the sum over everything", "broadcast on the way"),
+    ("classifier/ex1_digits", "db2 = dZ2.sum(axis=1, keepdims=True)", "db2 = dZ2.sum(axis=1)",
+     "missing-keepdim", ".reshape(b2.shape)", "unsqueeze"),
+    ("classifier/ex1_digits", "dA1 = W2.T @ dZ2", "dA1 = W2 @ dZ2", "transposed", "Which index", "Compare the shapes"),
+    ("foundations/ex3_linear_relu_mse", "db2 = dout.sum(0)", "db2 = dout.sum()", "missing-keepdim",
+     "Sum over dimension 0 of (1000, 1) alone", "reshape"),
+    ("foundations/ex3_linear_relu_mse", "dl1 = (l1 > 0) * dl2", "dl1 = l2 * dl2", "missing-local-derivative",
+     "multiplied by l2 itself", "too many"),
+    ("foundations/ex4_linear_regression", "dW = (2 * diff * x).mean()\n\n", "dW = (2 * diff * x).mean(0)\n\n",
+     "extra-keepdim", "Sum over that dimension too", "keepdim"),
+    ("foundations/ex4_linear_regression", "db = (2 * diff).mean()\n\n", "db = (2 * diff * b).mean()\n\n", "zero",
+     "read b, which is 0 here", "Nothing was ever"),
+    ("foundations/ex4_linear_regression", "db = (2 * diff).mean()\n\n", "db = np.zeros_like(b)\n\n", "zero",
+     "Nothing was ever written", "read b"),
+    ("foundations/ex2_neuron", "-y / a + (1 - y)", "-y / a - (1 - y)", "sign", "The sign before", "hardcoded"),
+    ("transformer/ex1_softmax", "torch.diag(P[0]) - torch.outer(P[0], P[0])", "torch.diag(P[0]) - P * P",
+     "wrong-values", "largest error", "The sum in"),
+    ("classifier/ex4_dropout", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * (D1 > 0) / (1 - p)", "wrong-mask",
+     "also shuts out where A1 is 0", "drawn anew"),
+    ("classifier/ex4_dropout", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * (torch.rand_like(A1) > p) / (1 - p)",
+     "wrong-mask", "drawn anew", "A1 is 0"),
+    ("transformer/ex4_block", "dx1 = dx2 + rstd2", "dx1 = rstd2", "missing-path", "through x2 is missing", "3 times"),
+    ("transformer/ex6_data_parallel", "db = dcopies_b.sum(0)", "db = dcopies_b[0]", "missing-sum",
+     "one part of 3", "example"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lesson", "old", "new", "mistake", "said", "unsaid"), SPOKEN)
+def test_the_reason_given_is_that_of_this_answer(lesson, old, new, mistake, said, unsaid, grade_text) -> None:
+    text = (REPOSITORY / "solutions" / f"{lesson}.py").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    verdict = blamed(grade_text(text.replace(old, new)))
+    assert verdict.mistake == mistake
+    assert said in verdict.message
+    assert unsaid not in verdict.message
+
+
+def test_a_line_of_a_loop_is_shown_and_not_its_head(grade_text) -> None:
+    text = (REPOSITORY / "solutions/foundations/ex6_gradient_flow.py").read_text(encoding="utf-8")
+    (report,) = grade_text(text.replace("dpre = (1 - hs[k + 1] ** 2)", "dpre = (1 - hs[k] ** 2)", 1))
+    wrong = [verdict for verdict in report.verdicts if not verdict.passed]
+    assert {verdict.code for verdict in wrong} == {"dpre = (1 - hs[k] ** 2) * dh"}
+    assert {text.splitlines()[verdict.line - 1].strip() for verdict in wrong} == {"dpre = (1 - hs[k + 1] ** 2) * dh"}
+
+
+@pytest.mark.parametrize(("shapes", "turned"), [("1x240 and 30x200", False), ("32x27 and 64x27", True)])
+def test_a_product_is_to_be_transposed_only_where_that_could_fit(shapes: str, turned: bool) -> None:
+    said = explain_exception("RuntimeError", f"mat1 and mat2 shapes cannot be multiplied ({shapes})")
+    assert ("Look at what is transposed." in said) == turned
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -280,6 +342,7 @@ MAX_PATH = "dlogits += F.one_hot(logits.max(1).indices, num_classes=logits.shape
     [
         ("dlogits = dnorm_logits.clone()", "The path through logit_maxes is missing"),
         (f"dlogits = dnorm_logits.clone()\n{MAX_PATH.replace('+=', '-=')}", "through logit_maxes has the wrong sign"),
+        (f"dlogits = dnorm_logits.clone()\n{MAX_PATH.replace('max(1)', 'min(1)')}", "through logit_maxes is zero here"),
         ("dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\ndlogits /= n", "It is a short cut"),
     ],
 )

@@ -161,7 +161,8 @@ def test_wrong_loops_are_refused_and_the_first_departure_is_named(
     if step is None:  # between a quarter and half of all steps: which ones run is drawn anew
         step = int(note.split()[1])
         assert 50_000 <= step < 100_000
-    assert note == f"step {step} is the first that is wrong, and in it {nearest} is nearest to the loss."
+    where = "" if nearest == "loss" else f", and in it {nearest} is nearest to the loss"
+    assert note == f"step {step} is the first that is wrong{where}."
     assert nearest in found
     if departs is not None:
         assert set(found) - {"b1"} == set(departs.split()) - {"b1"}

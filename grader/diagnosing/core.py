@@ -50,8 +50,8 @@ class Mismatch:
 
     `limit` is what counts as rounding. A candidate that was computed in float32 needs a wider one; its noise is
     then measured against its own largest element too. `measure` takes the place of the truth's own scale.
-    `reads` are the names that the learner's lines read, where they are known. `resized` is the same answer at other
-    sizes, where no two are alike: a factor's name holds there too.
+    `reads` are the names that the learner's lines read, and `text` is these lines, where they are known. `resized` is
+    the same answer at other sizes, where no two are alike: a factor's name holds there too.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Mismatch:
     measure: float | None = None
     reads: frozenset[str] | None = None
     resized: Mismatch | None = None
+    text: str = ""
 
     @property
     def truth(self) -> Tensor:

@@ -7,15 +7,15 @@ import re
 _RULES = (
     (
         r"mat1 and mat2 shapes cannot be multiplied \((\d+)x(\d+) and (\d+)x(\d+)\)",
-        "The product does not fit: ({0}, {1}) @ ({2}, {3}) needs {1} = {2}. Look at what is transposed.",
+        "The product does not fit: ({0}, {1}) @ ({2}, {3}) needs {1} = {2}.",
     ),
     (
         r"batch2 tensor to be: \[\d+, (\d+)\] but got: \[\d+, (\d+)\]",
-        "The product does not fit: (..., {0}) @ (..., {1}, ...) needs {0} = {1}. Look at what is transposed.",
+        "The product does not fit: (..., {0}) @ (..., {1}, ...) needs {0} = {1}. Is one of them to be transposed?",
     ),
     (
         r"matmul: .*\(size (\d+) is different from (\d+)\)",
-        "The product does not fit: (..., {1}) @ ({0}, ...) needs {1} = {0}. Look at what is transposed.",
+        "The product does not fit: (..., {1}) @ ({0}, ...) needs {1} = {0}. Is one of them to be transposed?",
     ),
     (
         r"operands could not be broadcast together with shapes (\(.+?\)) (\(.+?\))",
@@ -57,5 +57,7 @@ def explain_exception(kind: str, text: str) -> str:
     flat = " ".join(text.split())
     for pattern, words in _RULES:
         if found := re.search(pattern, flat):
-            return words.format(*found.groups())
+            sizes = found.groups()
+            turned = len(sizes) == 4 and (sizes[0] in sizes[2:] or sizes[1] == sizes[3])
+            return words.format(*sizes) + (" Look at what is transposed." if turned else "")
     return f"{kind}: {flat}" if flat else kind

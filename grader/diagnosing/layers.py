@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 import torch
@@ -25,6 +26,8 @@ def wrong_softmax(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         if part.shape == path.share.shape and mismatch.same(path.found, part):
             return diagnosis
     read = mismatch.forward.values[mismatch.name]
+    if mismatch.text and not _SUMS.search(mismatch.text):
+        return None
     for dimension in range(read.dim()):
         for s in (weights, read.softmax(dimension)):
             summed = above.sum(dimension, keepdim=True) if logarithm else (above * s).sum(dimension, keepdim=True)
@@ -36,6 +39,9 @@ def wrong_softmax(mismatch: Mismatch, path: Path) -> Diagnosis | None:
                     "over the dimension that the softmax runs over, because only these numbers share a sum.",
                 )
     return None
+
+
+_SUMS = re.compile(r"@|\b(sum|mean|einsum|matmul|dot|bmm|mm|mv)\b")
 
 
 def _parts(
@@ -94,19 +100,29 @@ def wrong_mask(mismatch: Mismatch, path: Path) -> Diagnosis | None:
                 f"The mask {name} is the wrong way round{mismatch.on_path(path)}: there is a gradient exactly where "
                 f"{mismatch.line_of(path)} shut the number out.",
             )
-        elsewhere = bool(((path.found == 0) != (path.share == 0)).any())
+        shuts, lets = (path.found == 0) & (path.share != 0), (path.found != 0) & (path.share == 0)
         if (
             without is not None
-            and elsewhere
+            and bool((shuts | lets).any())
             and _is_masked(path.found, without)
             and common_factor(path.found, without) is None
         ):
             return Diagnosis(
                 "wrong-mask",
                 f"Right but for the places of the zeros{mismatch.on_path(path)}. The way back uses the same mask as "
-                f"{mismatch.line_of(path)}, {name}; a mask that is drawn anew shuts out other numbers.",
+                f"{mismatch.line_of(path)}, {name}; {_otherwise(mismatch, name, shuts, lets)}.",
             )
     return None
+
+
+def _otherwise(mismatch: Mismatch, mask: str, shuts: Tensor, lets: Tensor) -> str:
+    """Which numbers an answer shuts out and lets through that the mask of the forward pass does not."""
+    if bool(shuts.any()) and bool(lets.any()):
+        return "yours lets other numbers through, as a mask does that is drawn anew"
+    if not bool(shuts.any()):
+        return f"yours lets numbers through that {mask} shuts out"
+    zeros = bool((mismatch.forward.values[mismatch.name][shuts] == 0).all())
+    return f"yours also shuts out {f'where {mismatch.name} is 0' if zeros else f'numbers that {mask} lets through'}"
 
 
 def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
@@ -117,12 +133,12 @@ def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     seen = above != 0
     true, ours = path.share[seen] / above[seen], path.found[seen] / above[seen]
     open_, through = true != 0, ours.abs() > mismatch.limit
-    read = mismatch.forward.values[mismatch.name]
     shut = bool((true == 0).any() and ((true == 0) | (true == 1)).all())
-    if shut and mismatch.same(path.found, read * above):
-        said = f"d{path.through} is multiplied by {mismatch.name} itself{mismatch.on_path(path)}. The slope of "
-        said += f"{mismatch.line_of(path)} is 1 where {mismatch.name} comes through, and 0 elsewhere."
-        return Diagnosis("missing-local-derivative", said)
+    for name in (mismatch.name, path.through) if shut else ():
+        if mismatch.same(path.found, mismatch.forward.values[name] * above):
+            said = f"d{path.through} is multiplied by {name} itself{mismatch.on_path(path)}. The slope of "
+            said += f"{mismatch.line_of(path)} is 1 where {mismatch.name} comes through, and 0 elsewhere."
+            return Diagnosis("missing-local-derivative", said)
     if not bool((~open_).any() and open_.any() and through.any()):
         return None
     for factors in (true[open_], ours[through]):
@@ -160,8 +176,8 @@ def one_part_of_a_sum(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     return Diagnosis(
         "missing-sum",
-        f"This is the part of one example{mismatch.on_path(path)}. {mismatch.line_of(path)} uses {mismatch.name} for "
-        f"each of {whole.shape[:extra].numel()}, so its gradient is the sum of as many.",
+        f"This is one part of {whole.shape[:extra].numel()}{mismatch.on_path(path)}. {mismatch.line_of(path)} uses "
+        f"{mismatch.name} as many times, so its gradient is the sum of all of them.",
     )
 
 

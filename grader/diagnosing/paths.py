@@ -17,6 +17,7 @@ from grader.diagnosing.core import (
     Diagnosis,
     Mismatch,
     Path,
+    named_factor,
     shape_text,
     times,
     without_small_constants,
@@ -35,7 +36,7 @@ def missing_path(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     return Diagnosis(
         "missing-path",
         f"The path through {path.through} is missing: {mismatch.line_of(path)} reads {mismatch.name} too. "
-        f"A tensor that is used {len(mismatch.paths)} times gets the sum of {len(mismatch.paths)} gradients.",
+        "A tensor that is read more than once gets the sum of what comes back from each reader.",
     )
 
 
@@ -97,7 +98,10 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative alone."""
     above = mismatch.gradients.upstream[path.through]
     local = mismatch.pull_back(path.through, torch.ones_like(above))
-    if local is None or mismatch.factor(path.share, local) is not None or mismatch.factor(path.found, local) is None:
+    if local is None or mismatch.factor(path.share, local) is not None:
+        return None
+    factor = mismatch.factor(path.found, local)
+    if factor is None or named_factor(factor, mismatch) is None:  # where it is the same everywhere, any number fits it
         return None
     return Diagnosis(
         "missing-upstream",

@@ -120,21 +120,32 @@ def mending_edit(
     most: int,
     right: Callable[[list[tuple[str, ...]]], Iterable[int]],
     said: str,
-) -> tuple[Diagnosis | None, int | None]:
-    """What an edit that makes an answer of these statements right says of its mistake, and which of them it edits.
+) -> tuple[Diagnosis | None, tuple[int, int] | None]:
+    """What an edit that makes an answer of these statements right says of its mistake, and where `edited_line` finds it.
 
     At most `most` edits are tried; `right` gives the positions of those that are right, and `said` is what was told of
     the mistake so far. Where edits of several statements would do, there is no telling which is to blame.
     """
     tried = variants(statements, words, most)
     mended = [tried[number] for number in right([variant.statements for variant in tried])]
-    places = {_edited_statement(statements, variant) for variant in mended}
-    return combined([variant.diagnosis for variant in mended], said), places.pop() if len(places) == 1 else None
+    found = combined([variant.diagnosis for variant in mended], said)
+    places = {edited_line(statements, variant) for variant in mended}
+    positions = {position for position, _ in places}
+    return found, (positions.pop(), places.pop()[1] if len(places) == 1 else 0) if len(positions) == 1 else None
 
 
-def _edited_statement(statements: Sequence[str], variant: Variant) -> int:
-    """The position of the statement that a variant of `statements` edits or leaves out."""
-    return next(i for i, (old, new) in enumerate(itertools.zip_longest(statements, variant.statements)) if old != new)
+def edited_line(statements: Sequence[str], variant: Variant) -> tuple[int, int]:
+    """The position of the statement that a variant edits or leaves out, and how many lines below its first one the
+    edit is, where that is a line of a loop's or a function's body."""
+    pairs = enumerate(itertools.zip_longest(statements, variant.statements))
+    position, (old, new) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+    if len(statements) != len(variant.statements):
+        return position, 0
+    below, changed = 0, [(ast.parse(old).body[0], ast.parse(new).body[0])]
+    while len(changed) == 1:
+        below, bodies = changed[0][0].lineno - 1, [getattr(node, "body", ()) for node in changed[0]]
+        changed = [pair for pair in zip(*bodies, strict=False) if ast.dump(pair[0]) != ast.dump(pair[1])]
+    return position, below
 
 
 _Edited = tuple[str, Diagnosis, int]
@@ -370,7 +381,7 @@ def _transpose(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diag
         for turn_left, turn_right in ((True, False), (False, True), (True, True)):
             left = _turned(node.left, words) if turn_left else node.left
             right = _turned(node.right, words) if turn_right else node.right
-            said = "The product has the wrong operand transposed. Compare the shapes of both with the result's."
+            said = "The product has the wrong operand transposed. Which index of each of them is summed over?"
             yield ast.BinOp(left, ast.MatMult(), right), Diagnosis("transposed", said)
 
 

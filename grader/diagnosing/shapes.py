@@ -6,9 +6,10 @@ import ast
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
+import torch
 from torch import Tensor
 
-from grader.diagnosing.core import Diagnosis, Mismatch, shape_text
+from grader.diagnosing.core import Diagnosis, Mismatch, named_factor, shape_text
 from grader.truth.autograd import Forward, vector_jacobian_product
 
 
@@ -56,30 +57,26 @@ def _reshaped(mismatch: Mismatch) -> Tensor | None:
     return flat if mismatch.same(flat) else None
 
 
-def missing_keepdim(mismatch: Mismatch) -> Diagnosis | None:
-    """Right numbers, but a dimension of size 1 is gone."""
-    if mismatch.candidate.dim() >= mismatch.truth.dim() or _reshaped(mismatch) is None:
+def wrong_keepdim(mismatch: Mismatch) -> Diagnosis | None:
+    """Right numbers, but a dimension of size 1 is gone, or there is one too much."""
+    ours, true = mismatch.candidate, mismatch.truth
+    if ours.dim() == true.dim() or ours.squeeze().shape != true.squeeze().shape or _reshaped(mismatch) is None:
         return None
-    if mismatch.candidate.squeeze().shape != mismatch.truth.squeeze().shape:
-        return None
-    return Diagnosis(
-        "missing-keepdim",
-        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. Keep the summed dimension: write "
-        "keepdim=True in the sum, or put a squeezed one back with unsqueeze.",
-    )
+    said = f"Right numbers in the wrong shape: {both_shapes(mismatch)}. "
+    if ours.dim() < true.dim():
+        return Diagnosis("missing-keepdim", said + _about_keeping(mismatch))
+    kept = "keepdim" in mismatch.text or not mismatch.text
+    said += "Leave keepdim out of the sum, or drop" if kept else "Sum over that dimension too, or drop"
+    return Diagnosis("extra-keepdim", f"{said} the extra dimension of size 1.")
 
 
-def extra_keepdim(mismatch: Mismatch) -> Diagnosis | None:
-    """Right numbers, but a dimension of size 1 too much."""
-    if mismatch.candidate.dim() <= mismatch.truth.dim() or _reshaped(mismatch) is None:
-        return None
-    if mismatch.candidate.squeeze().shape != mismatch.truth.squeeze().shape:
-        return None
-    return Diagnosis(
-        "extra-keepdim",
-        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. Leave keepdim=True out of the sum, or drop "
-        "the extra dimension.",
-    )
+def _about_keeping(mismatch: Mismatch) -> str:
+    """How the lost dimension is kept: by the sum itself, where the tensor has as many as what is summed."""
+    for through in mismatch.gradients.shares[mismatch.name]:
+        whole = unsummed(mismatch, through)
+        if whole is not None and whole.dim() > mismatch.truth.dim():
+            return f"Sum over {_listed(_broadcast_over(mismatch, whole))} of {shape_text(whole.shape)} alone."
+    return f"Keep the summed dimension in the sum, or put a lost one back with .reshape({mismatch.name}.shape)."
 
 
 def transposed(mismatch: Mismatch) -> Diagnosis | None:
@@ -100,7 +97,7 @@ def wrong_reshape(mismatch: Mismatch) -> Diagnosis | None:
         return None
     return Diagnosis(
         "wrong-reshape",
-        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. End with .view({mismatch.name}.shape).",
+        f"Right numbers in the wrong shape: {both_shapes(mismatch)}. End with .reshape({mismatch.name}.shape).",
     )
 
 
@@ -118,7 +115,7 @@ def missing_broadcast(mismatch: Mismatch) -> Diagnosis | None:
     return Diagnosis(
         "missing-broadcast",
         f"Right numbers, not broadcast: {both_shapes(mismatch)}. A sum on the way forward is a broadcast on the "
-        f"way back: multiply by torch.ones_like({mismatch.name}).",
+        f"way back: multiply by ones of the shape of {mismatch.name}.",
     )
 
 
@@ -130,14 +127,37 @@ def missing_sum(mismatch: Mismatch) -> Diagnosis | None:
     for dimensions in _dimension_sets(candidate.dim()):
         for keepdim in (True, False):
             if mismatch.same(candidate.sum(dimensions, keepdim=keepdim)):
-                listed = " and ".join(map(str, dimensions))
-                return Diagnosis(
-                    "missing-sum",
-                    f"Not summed yet: {both_shapes(mismatch)}. {mismatch.name} was broadcast over dimension "
-                    f"{listed} on the way forward, so its gradient is summed over dimension {listed} on the "
-                    "way back.",
-                )
+                return Diagnosis("missing-sum", _how_far_summed(mismatch, dimensions))
     return None
+
+
+def _how_far_summed(mismatch: Mismatch, left: tuple[int, ...]) -> str:
+    """Over what a tensor was broadcast, and over which of it the candidate is summed; `left` are its dimensions that
+    are still to be summed."""
+    for through in mismatch.gradients.shares[mismatch.name]:
+        if (whole := unsummed(mismatch, through)) is None:
+            continue
+        over = _broadcast_over(mismatch, whole)
+        there = f"{mismatch.name} was broadcast over {_listed(over)} of {through} {shape_text(whole.shape)}"
+        if mismatch.same(mismatch.candidate, whole):
+            said = f"{there} on the way forward, so its gradient is summed over {_listed(over)} on the way back."
+            return f"Not summed yet: {both_shapes(mismatch)}. {said}"
+        for done in _dimension_sets(whole.dim()):
+            if any(mismatch.same(mismatch.candidate, whole.sum(done, keepdim=kept)) for kept in (True, False)):
+                alone = _listed(done).split(" ", 1)[1]
+                return f"Not summed far enough: {both_shapes(mismatch)}. {there}; yours sums over {alone} alone."
+    return f"Not summed far enough: {both_shapes(mismatch)}. The sum over {_listed(left)} of yours is still to come."
+
+
+def _listed(dimensions: tuple[int, ...]) -> str:
+    """`dimension 0`, `dimensions 0 and 1`."""
+    return f"dimension{'s' if len(dimensions) > 1 else ''} {' and '.join(map(str, dimensions))}"
+
+
+def _broadcast_over(mismatch: Mismatch, whole: Tensor) -> tuple[int, ...]:
+    """The dimensions of `whole`, a gradient that is not summed yet, over which its tensor was broadcast."""
+    more, true = whole.dim() - mismatch.truth.dim(), mismatch.truth.shape
+    return tuple(d for d in range(whole.dim()) if d < more or true[d - more] != whole.shape[d])
 
 
 def wrong_dimension(mismatch: Mismatch) -> Diagnosis | None:
@@ -149,21 +169,27 @@ def wrong_dimension(mismatch: Mismatch) -> Diagnosis | None:
         for dimensions in _dimension_sets(whole.dim()):
             for keepdim in (True, False):
                 summed = whole.sum(dimensions, keepdim=keepdim)
-                if summed.shape == mismatch.candidate.shape and mismatch.same(summed, mismatch.candidate):
-                    return _over_dimension(mismatch, whole, dimensions)
-        if mismatch.same(whole.sum().expand(mismatch.candidate.shape), mismatch.candidate):
-            return _over_dimension(mismatch, whole, tuple(range(whole.dim())))
+                if len(dimensions) < whole.dim() and mismatch.same(summed, mismatch.candidate):
+                    said = f"Summed over {_listed(dimensions)} of a {shape_text(whole.shape)} tensor"
+                    asked = "Which dimension was broadcast on the way forward?"
+                    return Diagnosis("wrong-dimension", f"{said}: {both_shapes(mismatch)}. {asked}")
+        if (found := _over_everything(mismatch, whole, through)) is not None:
+            return found
     return None
 
 
-def _over_dimension(mismatch: Mismatch, whole: Tensor, dimensions: tuple[int, ...]) -> Diagnosis:
-    listed = " and ".join(map(str, dimensions))
-    return Diagnosis(
-        "wrong-dimension",
-        f"Summed over dimension {listed} of a {shape_text(whole.shape)} tensor; that gives "
-        f"{shape_text(mismatch.candidate.shape)}. {mismatch.name} is {shape_text(mismatch.truth.shape)}: which "
-        "dimension was broadcast on the way forward?",
-    )
+def _over_everything(mismatch: Mismatch, whole: Tensor, through: str) -> Diagnosis | None:
+    """One sum of all numbers, or a constant with a name times that, in place of one sum for each element."""
+    total, ours, true = whole.sum().expand(mismatch.candidate.shape), mismatch.candidate, mismatch.truth
+    factor = mismatch.factor(ours, total)
+    if mismatch.same(ours, total) and (ours.shape != true.shape or not mismatch.same(total, torch.zeros_like(total))):
+        factor = 1.0  # a sum that is zero by algebra as well
+    if factor is None or true.numel() == 1 or (known := named_factor(factor, mismatch)) is None:
+        return None  # numbers that are all the same are some multiple of every other one
+    said = "Summed over everything" if known.name == "1" else f"It is {known.name} times the sum over everything"
+    said += "" if ours.shape == true.shape else f": {both_shapes(mismatch)}"
+    over = f"{_listed(_broadcast_over(mismatch, whole))} alone of {through} {shape_text(whole.shape)}"
+    return Diagnosis("wrong-dimension", f"{said}. Each element of {mismatch.name} gets a sum of its own, over {over}.")
 
 
 def unsummed(mismatch: Mismatch, through: str) -> Tensor | None:
@@ -188,8 +214,7 @@ def _dimension_sets(dimensions: int) -> list[tuple[int, ...]]:
 
 
 SHAPE_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
-    missing_keepdim,
-    extra_keepdim,
+    wrong_keepdim,
     transposed,
     missing_broadcast,
     missing_sum,

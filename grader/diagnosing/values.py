@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
@@ -22,7 +23,7 @@ from grader.diagnosing.core import (
     times,
     without_small_constants,
 )
-from grader.diagnosing.shapes import transposed
+from grader.diagnosing.shapes import transposed, wrong_dimension
 
 Numbers = npt.NDArray[np.float64]
 
@@ -52,7 +53,21 @@ def zero(mismatch: Mismatch) -> Diagnosis | None:
     """Zeros everywhere, as a gradient has that was begun and never written."""
     if float(mismatch.candidate.abs().max()) > 0.0:
         return None
-    return Diagnosis("zero", f"d{mismatch.name} is all zeros. Nothing was ever written or added to it.")
+    return Diagnosis("zero", f"d{mismatch.name} is all zeros.{_why_zero(mismatch)}")
+
+
+_ONLY_SHAPES = re.compile(r"\b(?:zeros|ones|empty)_like\(\w+\)|\b\w+\.(?:shape|dtype|device|size\(.*?\))")
+
+
+def _why_zero(mismatch: Mismatch) -> str:
+    """That nothing was written, or which tensor is zero that the lines read; "" where neither can be seen."""
+    words = set(re.findall(r"\w+", _ONLY_SHAPES.sub("", mismatch.text)))
+    read = words & {*mismatch.forward_tensors, *(f"d{name}" for name in mismatch.handed - {mismatch.name})}
+    if mismatch.text and not read:
+        return " Nothing was ever written or added to it."
+    zeros = (name for name in sorted(read) if name in mismatch.forward_tensors)
+    none = next((name for name in zeros if not bool(mismatch.forward.values[name].any())), None)
+    return f" Your lines read {none}, which is 0 here: as a factor it makes everything 0." if none else ""
 
 
 def sign(mismatch: Mismatch) -> Diagnosis | None:
@@ -189,7 +204,9 @@ def other_factor(mismatch: Mismatch) -> Diagnosis | None:
                 return Diagnosis("missing-factor", said)
             if not mismatch.may_read(name):
                 continue
-            return Diagnosis("extra-factor", f"There is a factor too many: {_raised(name, power)}.")
+            whole = bool((value != 0).all())  # else what is left without it need not be the truth
+            said = "There is a factor too many:" if whole else "It is the true gradient times"
+            return Diagnosis("extra-factor", f"{said} {_raised(name, power)}.")
     for meant, read in sample.replacements(factors):
         if not mismatch.may_read(read):
             continue
@@ -266,18 +283,23 @@ def unfinished_path(mismatch: Mismatch) -> Diagnosis | None:
 
 def _spans(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
     """What comes back through each tensor that lies between this one and the nearest gradient that is known."""
-    reached = {mismatch.name}
-    between = []
-    for atom in mismatch.forward.atoms:
-        on_the_way = reached & set(atom.reads) and atom.name in mismatch.gradients.upstream
-        if on_the_way and atom.name not in mismatch.handed:
-            between.append(atom.name)
-            reached.add(atom.name)
+    between, _ = _on_the_way(mismatch)
     for through in between:
         found = mismatch.carry_back({through: mismatch.gradients.upstream[through]}, between)
         if found is None or mismatch.same(found) or float(found.abs().max()) <= mismatch.limit * mismatch.scale:
             continue
         yield through, found
+
+
+def _on_the_way(mismatch: Mismatch) -> tuple[list[str], list[str]]:
+    """The tensors between this one and the nearest gradients that are known, and these, the loss among them."""
+    reached, between, starts = {mismatch.name}, list[str](), list[str]()
+    for atom in mismatch.forward.atoms:
+        if reached & set(atom.reads) and atom.name in mismatch.gradients.upstream:
+            known = atom.name in mismatch.handed or atom.name == mismatch.forward.loss
+            (starts if known else between).append(atom.name)
+            reached |= set() if known else {atom.name}
+    return between, starts
 
 
 def farther_upstream(mismatch: Mismatch) -> Diagnosis | None:
@@ -316,14 +338,7 @@ _MOST_BETWEEN = 14
 
 def missing_terms(mismatch: Mismatch) -> Diagnosis | None:
     """For a formula that spans several atoms: two terms are missing."""
-    reached, between, starts = {mismatch.name}, [], []
-    for atom in mismatch.forward.atoms:
-        if reached & set(atom.reads) and atom.name in mismatch.gradients.upstream:
-            if atom.name in mismatch.handed or atom.name == mismatch.forward.loss:
-                starts.append(atom.name)
-            else:
-                between.append(atom.name)
-                reached.add(atom.name)
+    between, starts = _on_the_way(mismatch)
     if len(between) > _MOST_BETWEEN:
         return None
     above = {name: mismatch.gradients.upstream[name] for name in starts}
@@ -393,6 +408,7 @@ FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
     some_signs,
 )
 LAST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
+    wrong_dimension,
     unfinished_path,
     missing_terms,
     only_some_paths,

@@ -141,7 +141,8 @@ class Grader:
         report.attempted |= begun
         if first is not None:
             step, tensor = first
-            report.notes.append(f"step {step} is the first that is wrong, and in it {tensor} is nearest to the loss.")
+            nearest = "" if tensor == "loss" else f", and in it {tensor} is nearest to the loss"
+            report.notes.append(f"step {step} is the first that is wrong{nearest}.")
             if all(verdict.passed for verdict in report.verdicts):
                 named = {held: name for name, held in part.exercise.after_a_step.items()}
                 report.look_at = named.get(tensor)
@@ -264,7 +265,10 @@ class Grader:
             most = MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS)
             right = partial(judge.right_variants, verdict.name, truth=truth)
             found, at = mending_edit(lines, vocabulary.also(own), most, right, verdict.message)
-            place = None if at is None else Place.of(plan.statements[plan.lines_of(verdict.name)[at]])
+            place = None
+            if at is not None:
+                statement = plan.statements[plan.lines_of(verdict.name)[at[0]]]
+                place = Place.of(statement, statement.line + at[1])
             explained[verdict.name] = found, place
         return explained
 

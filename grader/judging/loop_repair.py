@@ -55,7 +55,8 @@ def repair_lines(
     texts = [statement.text for statement in statements]
     words, right = vocabulary_of(exercise, forward, gradients.total), partial(judge.right_variants, tensor, truth=truth)
     try:
-        return mending_edit(texts, words, MOST_VARIANTS, right, message)
+        found, place = mending_edit(texts, words, MOST_VARIANTS, right, message)
+        return found, None if place is None else place[0]
     finally:
         judge.close()
 

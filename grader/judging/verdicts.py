@@ -268,7 +268,9 @@ def _weighed(evidence: Evidence) -> Finding:
     by_heart = evidence.shown is not None and evidence.shown.right and not evidence.decisive.right
     if by_heart and found.status == "wrong" and found.mistake != "precision":
         said = "Right on the exercise's own data only; on other data of the same sizes it is wrong. "
-        return replace(found, mistake="hardcoded-values", message=said + found.message)
+        typed_in = writes_a_size(evidence.text) or not evidence.reads
+        message = found.message if said in found.message else said + found.message
+        return replace(found, mistake="hardcoded-values" if typed_in else found.mistake, message=message)
     if found.passed and not evidence.probe_right and evidence.probe is not None:
         found = _from_above(evidence, evidence.decisive, evidence.probe)
     if found.passed and evidence.sizes is not None and not evidence.sizes.right and evidence.decisive.forward:
@@ -365,7 +367,7 @@ def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
     if probe.answer.failure is not None:
         return failed(probe.answer.failure, evidence.statement)
     if not decisive.gradients.vanishes(name):
-        return Finding("pass", _right_for_this_loss(_explained("wrong", evidence, probe)), "vanishing")
+        return Finding("pass", _right_for_this_loss(evidence, decisive, probe), "vanishing")
     found = _explained("wrong", evidence, probe)
     if found.mistake not in {None, "zero", *UNEXPLAINED}:
         said = f" (Seen with random upstream gradients: the true d{name} is zero here.)"
@@ -377,9 +379,14 @@ def _from_above(evidence: Evidence, decisive: Seen, probe: Seen) -> Finding:
     return Finding("wrong", said, "vanishing")
 
 
-def _right_for_this_loss(found: Finding) -> str:
+def _right_for_this_loss(evidence: Evidence, decisive: Seen, probe: Seen) -> str:
+    found, paths = _explained("wrong", evidence, probe), decisive.gradients.shares.get(evidence.name, {})
     if found.mistake in ("missing-path", "path-scaled", "path-twice"):
         return f"Right for this loss, because what comes back that way is zero here. {found.message}"
+    closed = [through for through in paths if through in evidence.handed and decisive.gradients.vanishes(through)]
+    if closed and evidence.reads is not None and {f"d{through}" for through in paths} <= evidence.reads:
+        ways = " and ".join(closed)
+        return f"Right for this loss, because what comes back through {ways} is zero here. Otherwise yours is wrong."
     return "Right for this loss. It is a short cut: with other upstream gradients it would not hold."
 
 
@@ -406,7 +413,15 @@ def _mismatch(evidence: Evidence, seen: Seen, limit: float = SAME_FACTOR) -> Mis
     other = _mismatch(evidence, sizes) if sizes is not None and sizes is not seen else None
     value = seen.answer.value.double()
     return Mismatch(
-        evidence.name, value, seen.gradients, seen.forward, evidence.handed, limit, reads=evidence.reads, resized=other
+        evidence.name,
+        value,
+        seen.gradients,
+        seen.forward,
+        evidence.handed,
+        limit,
+        reads=evidence.reads,
+        resized=other,
+        text="\n".join(evidence.text),
     )
 
 
