@@ -416,6 +416,7 @@ ADAM = [
     ("m / (1 - beta1 ** (step + 1))", "m / (1 - beta1)", "bias-correction", "m, is divided by 1 - beta1 in each step"),
     ("gradient, alpha=1 - beta1)", "gradient)", "momentum", "m, gets the gradient in full"),
     ("alpha=1 - beta2)", "alpha=1 - beta1)", "momentum", "v, gets the gradient's square with the share of the"),
+    ("gradient**2, alpha", "gradient, alpha", "momentum", "v, gets the gradient and not its square"),
     ("(v_hat.sqrt() + eps)", "(v_hat + eps).sqrt()", "update-divisor", "eps stands under the square root"),
     ("(v_hat.sqrt() + eps)", "(v_hat + eps)", "update-divisor", "the square root of the second running mean is"),
     ("1 - learning_rate * decay", "1 - decay", "weight-decay", "is not multiplied by the learning rate"),
@@ -434,3 +435,24 @@ def test_each_part_of_an_adam_step_is_told_by_its_line(
     assert {verdict.mistake for verdict in wrong} == {mistake}
     assert sum(said in verdict.message for verdict in wrong) == 1
     assert all(new in (verdict.code or "") for verdict in wrong)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said", "shown"),
+    [
+        ("in (dq, dk, dv)]", "in (dk, dq, dv)]", "dWo[1] is right, dWqkv[1] is not", "in (dk, dq, dv)]"),
+        ("dln2 * gains[i, 1]", "dln2 * gains[i, 0]", "dshifts[1, 1] is right, dWo[1] is not", "gains[i, 0]"),
+        ("in ((1, saved2), (0, saved1)):\n            dW2", "in ((0, saved1), (1, saved2)):\n            dW2", "dW2[1] is the first part", "dW2[i] = "),
+    ],
+)
+def test_a_slip_within_a_block_of_layers_is_placed_between_two_parts(
+    grade_text: Callable[..., list[SubmissionReport]], old: str, new: str, said: str, shown: str
+) -> None:
+    text = find_exercise("transformer/ex5").path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (report,) = grade_text(text.replace(old, new))
+    (told,) = (verdict for verdict in report.verdicts if said in verdict.message)
+    assert told.message.startswith("First wrong at step 0: ")
+    assert shown in (told.code or "")
+    others = [verdict.message for verdict in report.verdicts if not verdict.passed and verdict is not told]
+    assert set(others) == {f"The same as for {told.name}: mend that first."}

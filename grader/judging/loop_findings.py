@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from torch import Tensor
+
 from grader.admission.sentences import IS_AUTOGRAD
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, only_these_sizes
 from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, same_gradient, wrong_record
@@ -51,7 +53,7 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
         if finding.passed or not finding.message:
             continue
         if cause in told:
-            found[name] = replace(finding, message=f"The same as for {told[cause]}, and the same line is the cause.")
+            found[name] = replace(finding, message=f"The same as for {told[cause]}: mend that first.")
         told.setdefault(cause, name)
     return found
 
@@ -164,6 +166,8 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     at, how = f"First wrong at step {departure.step}", departure.departed[name]
     if "shape" in how:
         return Finding("wrong", f"{at}: {how}.", "wrong-shape", _place(lines.of_name(name)))
+    if (between := _between_parts(departure, evidence)) is not None:
+        return replace(between, message=f"{at}: {between.message}")
     if departure.culprit is not None:
         begins, found = departure.culprit
         gradient = begins[1:] if begins.startswith("d") else begins
@@ -182,7 +186,43 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
         said = f"{at}. The update implies a gradient d{name}: {found.message}"
         return Finding("wrong", said, found.mistake, _place(lines.of_gradient(name)))
     said = f"{at}: off by {how} the change that the step should make."
+    if how.startswith("nan"):
+        said = f"{at}: after it {name} is nan or infinite. Is there a division by zero, or a root of a negative number?"
     return Finding("wrong", said, "wrong-values", _place(lines.of_update(name)))
+
+
+def _between_parts(departure: StepComparison, evidence: LoopEvidence) -> Finding | None:
+    """Of gradients whose parts are written one after another, as one block of layers after another comes back: up to
+    which part they are right. None where only one of them is wrong, or an edit of its lines mends it."""
+    wrong = departure.wrong_parts
+    if sum(bool(places.any()) for places in wrong.values()) < 2 or wrong.keys() & evidence.decisive.mended_at.keys():
+        return None
+    for atom in reversed(departure.truth.forward.atoms):
+        shares = {name: departure.truth.gradients.shares[name].get(atom.name) for name in wrong}
+        used = {int(at) for share in shares.values() if share is not None and share.dim() for at in _rows_used(share)}
+        parts = evidence.lines.parts_of_gradients(wrong.keys(), used.pop()) if len(used) == 1 else []
+        states = [bool(wrong[name][place].any()) for _, name, place in parts]
+        if True not in states:
+            continue
+        first = states.index(True)
+        spot, name, place = parts[first]
+        label, at = f"d{name}{list(place)}", spot.line
+        if not first:
+            said = f"{label} is the first part that is wrong. Look at line {at} and at those above it in the loop."
+            return Finding("wrong", said, "wrong-values", _place(spot))
+        before, other, there = parts[first - 1]
+        begin, statement = before.line + 1, spot.whole
+        lines = f"line {at}" if begin == at else f"lines {begin} to {at}"
+        said = f"d{other}{list(there)} is right, {label} is not. Look at {lines}, and at what is called there."
+        code = [text for line in range(begin, at + 1) if (text := statement.line_text(line))]
+        shown = Place(begin, statement.cell.number, "\n".join(code)) if len(code) <= MOST_LINES else None
+        return Finding("wrong", said, "wrong-values", shown or _place(spot))
+    return None
+
+
+def _rows_used(share: Tensor) -> list[int]:
+    """The rows, such as the layers of stacked weights, in which a share is not zero."""
+    return [at for at, row in enumerate(share) if bool(row.any())]
 
 
 _OF_ALL = frozenset({"update-sign", "learning-rate", "shadowed-counter", "bias-correction", "momentum"})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
-from grader.diagnosing.core import size_words
+from grader.diagnosing.core import SAME_FACTOR, size_words
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
@@ -48,6 +48,7 @@ class StepComparison:
     the loss, with what is wrong about it. `still` are the parameters that did not move; `implied` the gradient that a
     parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` what a slip in
     the optimiser makes exactly of a parameter, with the words for it, and `slip_at` at which of two running means.
+    `wrong_parts` are the wrong places of each gradient that is as near to the loss as that of the culprit.
     """
 
     truth: TrueStep
@@ -58,6 +59,7 @@ class StepComparison:
     still: set[str] = field(default_factory=set)
     slips: dict[str, Diagnosis] = field(default_factory=dict)
     slip_at: dict[str, int] = field(default_factory=dict)
+    wrong_parts: Mapping[str, Tensor] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
 
@@ -225,6 +227,8 @@ def compare_step(
                     found.slips[name], found.slip_at[name] = Diagnosis(mistake, said), at
     if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
         found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
+        if found.culprit is not None and found.culprit[0].startswith("d"):
+            found.wrong_parts = _wrong_parts(handed, truth, found.culprit[0][1:])
     return found
 
 
@@ -246,7 +250,7 @@ def _largest(ours: Tensor, true: Tensor, noise: Tensor | None = None) -> float:
     """The largest difference, beyond what rounding makes of it; nan where there are numbers that are none."""
     if not true.numel():
         return 0.0
-    apart = (ours.double() - true.double()).abs()
+    apart = (ours.double() - true.double()).abs().masked_fill(ours.isnan() & true.isnan(), 0.0)
     return float(apart.max() if noise is None else (apart - noise.to("cpu").double()).clamp(min=0.0).max())
 
 
@@ -291,6 +295,17 @@ def _wrong_gradient(
                 or diagnose(mismatch)
             )
     return None
+
+
+def _wrong_parts(handed: Mapping[str, Tensor], truth: TrueStep, culprit: str) -> dict[str, Tensor]:
+    read_at = {name: at for at, atom in enumerate(truth.forward.atoms) for name in atom.reads}
+    found = {}
+    for name, true in truth.gradients.total.items():
+        ours = handed.get(f"d{name}")
+        if ours is not None and ours.shape == true.shape and read_at.get(name) == read_at.get(culprit):
+            off = (ours.double() - true.to(ours.device).double()).abs()
+            found[name] = ~(off <= SAME_FACTOR * truth.gradients.scale(name))
+    return found
 
 
 def _with_new_parameter(mismatch: Mismatch, truth: TrueStep) -> Diagnosis | None:

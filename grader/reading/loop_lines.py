@@ -71,6 +71,22 @@ class LoopLines:
         """The statements that write the gradient of `name`, in order."""
         return [spot for spot in self.inside if name in self.plan.names.written(nodes_below(spot.node))]
 
+    def parts_of_gradients(self, names: Collection[str], number: int) -> list[tuple[Spot, str, tuple[int, ...]]]:
+        """The statements such as `dW[i] = ...` and `dgains[i, 1] = ...` that write a part of the gradient of one of
+        `names`, in order, each with that name and, where `i` is `number`, with the place of the part; only those that
+        stand in one loop."""
+        found: list[tuple[Spot, str, tuple[int, ...]]] = []
+        for spot in self.inside:
+            target = spot.node.targets[0] if isinstance(spot.node, ast.Assign) else None
+            if not isinstance(target, ast.Subscript) or (named := self.plan.names.find(target.value)) is None:
+                continue
+            first, *rest = target.slice.elts if isinstance(target.slice, ast.Tuple) else [target.slice]
+            fixed = [leaf.value for leaf in rest if isinstance(leaf, ast.Constant) and type(leaf.value) is int]
+            around = not found or spot.around == found[0][0].around
+            if named[0] in names and isinstance(first, ast.Name) and len(fixed) == len(rest) and around:
+                found.append((spot, named[0], (number, *fixed)))
+        return found
+
     def of_name(self, name: str) -> Spot | None:
         """The last statement that binds `name`."""
         return self._last(spot for spot in self.inside if name in assigned_names(spot.node))

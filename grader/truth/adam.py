@@ -15,7 +15,8 @@ class AdamStep:
     """What one step of a parameter is made from: the parameter before it, its gradient, the two running means before
     it, and the settings of its group; `count` is 1 in the first step.
 
-    The rest are the parts of the step, which a slip replaces. `root` turns the second mean into the divisor.
+    The rest are the parts of the step, which a slip replaces. The second mean is one of gradients to the `power`, and
+    `root` turns it into the divisor.
     """
 
     value: Tensor
@@ -26,6 +27,7 @@ class AdamStep:
     kept: tuple[float, float]
     added: tuple[float, float]
     corrections: tuple[float, float]
+    power: int = 2
     root: Callable[[Tensor, float], Tensor] = lambda mean, eps: mean.sqrt() + eps
     shrunk: float = 1.0
 
@@ -41,7 +43,7 @@ class AdamStep:
 
     def after(self) -> Tensor:
         """The parameter after the step."""
-        squares = (self.gradient, self.gradient**2)
+        squares = (self.gradient, self.gradient**self.power)
         first, second = (
             (kept * mean + added * new) / correction
             for kept, mean, added, new, correction in zip(
@@ -77,6 +79,8 @@ class AdamStep:
                     pair: tuple[float, float] = getattr(self, part)
                     changed: dict[str, Any] = {part: (value, pair[1]) if at == 0 else (pair[0], value)}
                     yield mistake, said, at, replace(self, **changed).after()
+        said = "the second running mean, v, gets the gradient and not its square: a negative one has no root."
+        yield "momentum", said, 1, replace(self, power=1).after()
         both = (1 / self.corrections[0], 1 / self.corrections[1])
         said = "both running means are multiplied by their bias corrections. They are divided by them."
         yield "bias-correction", said, 0, replace(self, corrections=both).after()
