@@ -217,7 +217,7 @@ _CLASSIFIER = [
         ("b1", "missing-keepdim", "db1 = dZ1.sum(axis=1, keepdims=True)", "db1 = dZ1.sum(axis=1)"),
         ("b1", "scale", "db1 = dZ1.sum(axis=1, keepdims=True)", "db1 = dZ1.mean(axis=1, keepdims=True)"),
         ("b1", "wrong-upstream", "db1 = dZ1.sum(axis=1, keepdims=True)", "db1 = dA1.sum(axis=1, keepdims=True)"),
-        ("b1", "wrong-shape", "db1 = dZ1.sum(axis=1, keepdims=True)", "db1 = np.sum(dZ1) / m"),
+        ("b1", "wrong-dimension", "db1 = dZ1.sum(axis=1, keepdims=True)", "db1 = np.sum(dZ1) / m"),
     ),
     *_table(
         "classifier/ex3_weight_decay",
