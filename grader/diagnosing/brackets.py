@@ -37,7 +37,7 @@ def edits_of_several_tokens(tree: ast.Module) -> Iterator[tuple[str, Diagnosis]]
                 if isinstance(there, ast.BinOp):
                     there.left, there.op, there.right = bracketed.left, bracketed.op, bracketed.right
                 said = (
-                    f"Brackets are missing in `{_short(ast.unparse(node))}`: products and powers come before plus and "
+                    f"Brackets are missing in `{short(ast.unparse(node))}`: products and powers come before plus and "
                     "minus."
                 )
                 yield ast.unparse(ast.fix_missing_locations(changed)), Diagnosis(_BRACKETS, said)
@@ -106,5 +106,7 @@ def _times(head: ast.expr, factors: list[ast.expr], operators: list[ast.operator
     return total
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else text[:57] + "..."
+def short(text: str) -> str:
+    """The first line of a text, and of a long one only its beginning."""
+    line = text.strip().split("\n")[0]
+    return line if len(line) <= 60 else line[:57] + "..."

@@ -80,7 +80,8 @@ def wrong_mask(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         mask = mismatch.forward.values.get(name)
         if not (isinstance(mask, Tensor) and _is_mask(mask)):
             continue
-        open_everywhere = torch.zeros_like(mask) if mask.dtype is torch.bool else torch.full_like(mask, _largest(mask))
+        largest = 0.0 if mask.dtype is torch.bool else float(mask.max() or mask.min())
+        open_everywhere = torch.full_like(mask, largest)
         without = _with_mask(mismatch, path, name, open_everywhere)
         if without is None or mismatch.same(without, path.share):
             continue
@@ -192,10 +193,6 @@ def _is_mask(value: Tensor) -> bool:
     found = torch.unique(value)
     labels = value.dim() == 2 and any(bool((value != 0).sum(dimension).eq(1).all()) for dimension in (0, 1))
     return found.numel() == 2 and bool((found == 0).any()) and not labels
-
-
-def _largest(mask: Tensor) -> float:
-    return float(mask.max()) if float(mask.max()) else float(mask.min())
 
 
 def _with_mask(mismatch: Mismatch, path: Path, name: str, mask: Tensor) -> Tensor | None:

@@ -242,10 +242,8 @@ def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | 
     if function == "sigmoid":
         return _part_of_sigmoid(mismatch, path, result, above)
     if function == "tanh" and any(mismatch.same(path.found, (1 - result**power) * above) for power in (1.0, 3.0, 4.0)):
-        return Diagnosis(
-            "wrong-power",
-            f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again.",
-        )
+        said = f"The exponent is off{mismatch.on_path(path)}. Derive {mismatch.line_of(path)} again."
+        return Diagnosis("wrong-power", said)
     return None
 
 

@@ -85,7 +85,7 @@ def wrong_places(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The right values, but not at the elements that were picked."""
     if not _selects(mismatch, path.through) or float(path.found.abs().max()) == 0.0:
         return None
-    values, rounded = _distinct(path.share), _distinct(path.found)
+    values, rounded = torch.unique(path.share).tolist(), torch.unique(path.found).tolist()
     same_sums = path.share.dim() > 1 and any(
         mismatch.same(path.found.sum(dimension), summed)
         for dimension in range(path.share.dim())
@@ -99,10 +99,6 @@ def wrong_places(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         f"The right numbers in the wrong places{mismatch.on_path(path)}. {mismatch.line_of(path)} picks "
         "elements: the gradient goes back to exactly those.",
     )
-
-
-def _distinct(value: Tensor) -> list[float]:
-    return [float(number) for number in torch.unique(value)]
 
 
 def _close(value: float, other: float, limit: float) -> bool:

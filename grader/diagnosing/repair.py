@@ -14,7 +14,7 @@ from functools import partial
 
 from torch import Tensor
 
-from grader.diagnosing.brackets import edits_of_several_tokens
+from grader.diagnosing.brackets import edits_of_several_tokens, short
 from grader.diagnosing.core import Diagnosis, combined
 from grader.lesson.exercise import Exercise
 from grader.syntax.inert_calls import drop_inert_calls
@@ -105,7 +105,7 @@ def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Va
 def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]:
     for position, text in enumerate(statements[1:], start=1):
         fewer = (*statements[:position], *statements[position + 1 :])
-        yield Variant(fewer, Diagnosis("path-twice", f"`{_short(text)}` adds what is there already."))
+        yield Variant(fewer, Diagnosis("path-twice", f"`{short(text)}` adds what is there already."))
     edits = [_edits(text, words) for text in statements]
     for round_of_edits in itertools.zip_longest(*edits):
         for position, found in enumerate(round_of_edits):
@@ -121,7 +121,7 @@ def mending_edit(
     right: Callable[[list[tuple[str, ...]]], Iterable[int]],
     said: str,
 ) -> tuple[Diagnosis | None, tuple[int, int] | None]:
-    """What an edit that makes an answer of these statements right says of its mistake, and where `edited_line` finds it.
+    """What an edit that makes an answer of these statements right says of its mistake, and the `edited_line`.
 
     At most `most` edits are tried; `right` gives the positions of those that are right, and `said` is what was told of
     the mistake so far. Where edits of several statements would do, there is no telling which is to blame.
@@ -207,11 +207,6 @@ def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]
                 yield value, partial(setattr, parent, field)
 
 
-def _short(text: str) -> str:
-    line = text.strip().split("\n")[0]
-    return line if len(line) <= 60 else line[:57] + "..."
-
-
 def _loaded(node: ast.AST) -> ast.Name | None:
     return node if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) else None
 
@@ -235,7 +230,7 @@ def _other_name(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Dia
 def _index(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if not (isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load)):
         return
-    at, said = node.slice, f"`{_short(ast.unparse(node))}` is read where a neighbour of it belongs."
+    at, said = node.slice, f"`{short(ast.unparse(node))}` is read where a neighbour of it belongs."
     shifted: list[ast.expr] = [ast.BinOp(at, op, ast.Constant(1)) for op in (ast.Add(), ast.Sub())]
     if isinstance(at, ast.BinOp) and isinstance(at.op, (ast.Add, ast.Sub)) and _whole_number(at.right) == 1:
         shifted = [at.left, ast.BinOp(at.left, ast.Sub() if isinstance(at.op, ast.Add) else ast.Add(), at.right)]
@@ -248,7 +243,7 @@ def _index(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
 def _exponent(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)):
         return
-    said = f"`{_short(ast.unparse(node))}` is not the whole local derivative."
+    said = f"`{short(ast.unparse(node))}` is not the whole local derivative."
     yield ast.BinOp(ast.Constant(1.0), ast.Sub(), node), Diagnosis("wrong-power", said)
     for power in (*_CONSTANTS, 3, -3):
         changed = ast.BinOp(node.left, ast.Pow(), ast.Constant(power))
@@ -278,7 +273,7 @@ def _dimension(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diag
                     yield changed, Diagnosis("wrong-dimension", said)
         if node.func.attr == "sum" and not node.args and not node.keywords:
             for other in words.dimensions:
-                said = f"`{_short(ast.unparse(node))}` sums over everything. Over which dimension is the sum meant?"
+                said = f"`{short(ast.unparse(node))}` sums over everything. Over which dimension is the sum meant?"
                 for keywords in ([ast.keyword("keepdim", ast.Constant(True))], []):
                     changed = ast.Call(node.func, [ast.Constant(other)], keywords)
                     yield changed, Diagnosis("wrong-dimension", said)
@@ -288,7 +283,7 @@ def _dimension(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diag
             yield ast.Call(summed, node.args, node.keywords), Diagnosis("scale", said)
         if node.func.attr == "sum" and node.args:
             divided = ast.Attribute(node.func.value, "mean", ast.Load())
-            said = f"`{_short(ast.unparse(node))}`: a sum stands where a mean belongs, so a division is missing."
+            said = f"`{short(ast.unparse(node))}`: a sum stands where a mean belongs, so a division is missing."
             yield ast.Call(divided, node.args, node.keywords), Diagnosis("scale", said)
     if isinstance(node, ast.keyword) and node.arg in ("dim", "axis") and _whole_number(node.value) is not None:
         for other in sorted({*words.dimensions, -1} - {_whole_number(node.value)}):
@@ -336,7 +331,7 @@ def _sign(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
         )
     elif isinstance(node, ast.AugAssign) and isinstance(node.op, (ast.Add, ast.Sub)):
         other = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        said = f"`{_short(ast.unparse(node))}` has the wrong sign."
+        said = f"`{short(ast.unparse(node))}` has the wrong sign."
         yield ast.AugAssign(node.target, other, node.value), Diagnosis("sign", said)
     elif isinstance(node, ast.Assign):
         said = "This line has the wrong sign."
@@ -345,13 +340,13 @@ def _sign(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
 
 def _assignment(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        said = f"`{_short(ast.unparse(node))}` throws away what was there: a later path is added with +=."
+        said = f"`{short(ast.unparse(node))}` throws away what was there: a later path is added with +=."
         for operation in (ast.Add(), ast.Sub()):
             target = copy.deepcopy(node.targets[0])
             if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)):
                 yield ast.AugAssign(target, operation, node.value), Diagnosis("missing-path", said)
     if isinstance(node, ast.AugAssign):
-        said = f"`{_short(ast.unparse(node))}` adds to what should be replaced."
+        said = f"`{short(ast.unparse(node))}` adds to what should be replaced."
         yield ast.Assign([copy.deepcopy(node.target)], node.value), Diagnosis("path-twice", said)
 
 
@@ -389,10 +384,9 @@ def _factor(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         if isinstance(node.op, ast.Mult):
             yield node.right, Diagnosis("extra-factor", f"The factor {ast.unparse(node.left)} is too much.")
-        said = f"{ast.unparse(node.right)} is a factor too many."
-        yield node.left, Diagnosis("extra-factor", said)
+        yield node.left, Diagnosis("extra-factor", f"{ast.unparse(node.right)} is a factor too many.")
         if isinstance(node.op, ast.Div):
-            said = f"The fraction `{_short(ast.unparse(node))}` is upside down."
+            said = f"The fraction `{short(ast.unparse(node))}` is upside down."
             yield ast.BinOp(node.right, ast.Div(), node.left), Diagnosis("wrong-power", said)
         other = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
         said = f"Multiplied where it should be divided, or the other way round: {ast.unparse(node.right)}."
@@ -402,9 +396,9 @@ def _factor(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]
 def _extra_term(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
         said = "`{}` is a term too many."
-        yield node.left, Diagnosis("extra-term", said.format(_short(ast.unparse(node.right))))
+        yield node.left, Diagnosis("extra-term", said.format(short(ast.unparse(node.right))))
         rest = node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
-        yield rest, Diagnosis("extra-term", said.format(_short(ast.unparse(node.left))))
+        yield rest, Diagnosis("extra-term", said.format(short(ast.unparse(node.left))))
 
 
 def _cast(node: ast.AST, _: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
@@ -418,9 +412,8 @@ def _reduction(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diag
     if not isinstance(node, ast.expr) or not (product or _loaded(node)):
         return
     for dimension in words.dimensions:
-        method = ast.Attribute(node, "sum", ast.Load())
-        keywords = [ast.keyword("keepdim", ast.Constant(True))]
-        summed = ast.Call(method, [ast.Constant(dimension)], keywords)
+        kept = ast.keyword("keepdim", ast.Constant(True))
+        summed = ast.Call(ast.Attribute(node, "sum", ast.Load()), [ast.Constant(dimension)], [kept])
         said = f"`{ast.unparse(node)}` is not summed over the dimension that was broadcast."
         yield summed, Diagnosis("missing-sum", said)
 
@@ -442,8 +435,7 @@ def _missing_factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST,
     for other in (*words.shapes, *words.sizes):
         for operation in (ast.Mult(), ast.Div()):
             product = ast.BinOp(name, operation, ast.Name(other, ast.Load()))
-            said = f"A factor is missing at {name.id}."
-            yield product, Diagnosis("missing-factor", said)
+            yield product, Diagnosis("missing-factor", f"A factor is missing at {name.id}.")
 
 
 def _scaled(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
@@ -454,7 +446,7 @@ def _scaled(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnos
         for constant in (ast.Constant(2), *(ast.Name(size, ast.Load()) for size in words.sizes)):
             changed = copy.copy(node)
             changed.value = ast.BinOp(node.value, operation, constant)
-            said = f"`{_short(ast.unparse(node))}` is {ast.unparse(constant)} times too "
+            said = f"`{short(ast.unparse(node))}` is {ast.unparse(constant)} times too "
             yield changed, Diagnosis("scale", said + ("small." if isinstance(operation, ast.Mult) else "large."))
 
 

@@ -124,10 +124,9 @@ def missing_sum(mismatch: Mismatch) -> Diagnosis | None:
     candidate = mismatch.candidate
     if candidate.numel() <= mismatch.truth.numel():
         return None
-    for dimensions in _dimension_sets(candidate.dim()):
-        for keepdim in (True, False):
-            if mismatch.same(candidate.sum(dimensions, keepdim=keepdim)):
-                return Diagnosis("missing-sum", _how_far_summed(mismatch, dimensions))
+    for left in _dimension_sets(candidate.dim()):
+        if any(mismatch.same(candidate.sum(left, keepdim=kept)) for kept in (True, False)):
+            return Diagnosis("missing-sum", _how_far_summed(mismatch, left))
     return None
 
 
