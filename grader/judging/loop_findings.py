@@ -6,18 +6,29 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
+
+import torch
 
 from torch import Tensor
 
 from grader.admission.sentences import IS_AUTOGRAD
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, only_these_sizes
-from grader.judging.loops import WRONG_BATCH, LoopTrial, StepComparison, same_gradient, wrong_record
+from grader.judging.loops import (
+    WRONG_BATCH,
+    LoopTrial,
+    StepComparison,
+    common_progress,
+    same_gradient,
+    wrong_record,
+)
 from grader.judging.verdicts import MOST_LINES, Finding, Place, blamed, failed
 from grader.lesson.exercise import Exercise
 from grader.reading.loop_lines import LoopLines, Spot
 from grader.reading.loop_plan import LoopPlan
 from grader.running.protocol import REFUSED, Failure
 
+NOTHING_MOVED = "no parameter moved"
 AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
 
@@ -42,7 +53,7 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
     It is told at the one nearest to the loss, where a learner looks first.
     """
     found = {name: _finding_of(name, evidence) for name in names}
-    of_all = next((finding for finding in found.values() if finding.mistake in _OF_ALL), None)
+    of_all = next((finding for finding in found.values() if finding.mistake in _OF_ALL or _is_still(finding)), None)
     if of_all is not None:
         unclear = ("vanishing", "not-finite", "wrong-values")
         found = {name: of_all if finding.mistake in unclear else finding for name, finding in found.items()}
@@ -56,6 +67,10 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
             found[name] = replace(finding, message=f"The same as for {told[cause]}: mend that first.")
         told.setdefault(cause, name)
     return found
+
+
+def _is_still(finding: Finding) -> bool:
+    return finding.mistake == "no-update" and NOTHING_MOVED in finding.message
 
 
 def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
@@ -74,12 +89,13 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         return _stopped(trial.failure, evidence)
     if not trial.steps:
         return Finding("error", f"No step of the loop ran. {AS_THE_LESSON_SAYS}", "no-loop")
-    if (short := _length(trial)) is not None:
+    if not plan.is_own and (short := _length(trial)) is not None:
         return Finding("wrong", short, "loop-length", _place(evidence.lines.of_end()) if trial.waiting else None)
     if name == "loss":
-        redrawn = next((step for step in trial.steps if step.truth.redrawn), None)
+        redrawn = _redrawn(trial)
         if redrawn is not None:
-            said = f"First wrong at step {redrawn.step}. {WRONG_BATCH}"
+            said = _SAME_BATCH if plan.is_own else WRONG_BATCH
+            said = f"First wrong at step {redrawn.step}. {said}"
             return Finding("wrong", said, "wrong-batch", _place(evidence.lines.of_name(redrawn.truth.redrawn[0])))
         record = plan.exercise.losses_name
         if (said_of := wrong_record(trial.steps, record, trial.reference.count)) is not None:
@@ -138,11 +154,27 @@ def _is_probed(name: str, probe: LoopTrial, plan: LoopPlan) -> bool:
 def first_departure(evidence: LoopEvidence) -> tuple[int, str] | None:
     """The first step that is wrong, and in it the tensor nearest to the loss; None where all are right."""
     trial = evidence.decisive
-    departed = next((step for step in trial.steps if step.departed or step.truth.redrawn), None)
+    redrawn = _redrawn(trial)
+    departed = next((step for step in trial.steps if step.departed or step is redrawn), None)
     if departed is None:
         return None
-    nearest = "loss" if departed.truth.redrawn else _from_the_loss(trial.exercise, departed.departed)[0]
+    nearest = "loss" if departed is redrawn else _from_the_loss(trial.exercise, departed.departed)[0]
     return departed.step, nearest
+
+
+_SAME_BATCH = "It has the batch of the step before: draw a new one in each step, inside the loop."
+
+
+def _redrawn(trial: LoopTrial) -> StepComparison | None:
+    """The first step on a batch that it should not have: another one than the lesson's or, in a loop of one's own
+    notebook, that of the step before."""
+    redrawn = [step for step in trial.steps if step.truth.redrawn]
+    if trial.own_rates is None:
+        return next(iter(redrawn), None)
+    last = trial.reference.exercise.atoms[-1].reads
+    batches = [[step.truth.forward.values[name] for name in last if name in step.truth.redrawn] for step in redrawn]
+    same = (all(map(torch.equal, one, two)) for one, two in pairwise(batches))
+    return next((step for step, stays in zip(redrawn[1:], same, strict=True) if stays), None)
 
 
 def _length(trial: LoopTrial) -> str | None:
@@ -183,6 +215,9 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     if implied is not None and truth.before[name].dtype == implied.dtype:
         there = implied.to(truth.before[name].device)
         found = diagnose(Mismatch(name, there, truth.gradients, truth.forward))
+        if name in departure.right:
+            said = f"{at}. d{name} is right, but the update takes something else in its place: {found.message}"
+            return Finding("wrong", said, found.mistake, _place(lines.of_update(name)))
         said = f"{at}. The update implies a gradient d{name}: {found.message}"
         return Finding("wrong", said, found.mistake, _place(lines.of_gradient(name)))
     said = f"{at}: off by {how} the change that the step should make."
@@ -235,12 +270,12 @@ def _update_slip(
     """A slip in the update itself, such as its rate, its sign, or which gradient it takes; and where that stands."""
     departure = departures[0]
     if name in departure.still:
-        said = f"{name} did not move. Is the update in place, and inside the loop?"
         alone = departure.still != set(departure.progress)
+        said = f"{f'{name} did not move' if alone else NOTHING_MOVED}. Is the update in place, and inside the loop?"
         spot = lines.of_pairing(name, missing=True) if alone else lines.of_update(name)
         return Diagnosis("no-update", said), spot
-    ratio = _common_progress(departure)
-    if ratio is not None and abs(ratio + 1) < 1e-6:
+    ratio = common_progress(departure)
+    if ratio is not None and (ratio < 0 if trial.own_rates is not None else abs(ratio + 1) < 1e-6):
         said = "every parameter moved the wrong way. A step goes against the gradient."
         return Diagnosis("update-sign", said), lines.of_update(name)
     if ratio is not None and abs(ratio - 1) > 1e-6:
@@ -270,15 +305,3 @@ def _wrong_rate(name: str, ratio: float, departure: StepComparison, lines: LoopL
         return Diagnosis("shadowed-counter", said), spot
     rate = lines.of_rate(name, departure.truth.rate, departure.numbers)
     return Diagnosis("learning-rate", f"{far}. Look at the learning rate there."), rate
-
-
-def _common_progress(departure: StepComparison) -> float | None:
-    """How far all parameters went of the way they should, where it is one and the same share; None elsewhere.
-
-    The parameters whose true change is zero by algebra (b1) are left out.
-    """
-    shares = [share for name, share in departure.progress.items() if name in departure.departed]
-    if len(shares) < 2 or len(shares) < len(departure.progress) - 1:
-        return None
-    middle = sorted(shares)[len(shares) // 2]
-    return middle if all(abs(share - middle) < 1e-6 * max(1.0, abs(middle)) for share in shares) else None

@@ -31,15 +31,16 @@ def evidence_of_loop(
     if plan is None:
         return [Evidence(name, exercise.label(name)) for name in exercise.after_a_step], None, False
     at = Place.of(plan.loop_statement, plan.loop_line())
-    refused = _unreadable(part, plan) or _not_stepwise(plan, at)
+    refused = _unreadable(part, plan) or _not_stepwise(plan, at) or _other_network(plan, at)
     if refused is not None:
         return [_evidence(name, plan, refused) for name in exercise.after_a_step], None, True
     judge = Judge(launcher, plan.plan(), known, chosen.limits.seconds, guarded=chosen.guarded)
     written, apart = plan.whole_numbers(), plan.gradients_apart()
-    decisive = LoopTrial(exercise, other_data(seed, device), known, written)
-    shown = LoopTrial(exercise, as_written(device), known, few=True)
-    sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True)
-    probe = LoopTrial(exercise, other_data(seed, device, "probe"), known, probed=apart)
+    own = plan.numbers() if plan.is_own else None
+    decisive = LoopTrial(exercise, other_data(seed, device), known, written, own_rates=own)
+    shown = LoopTrial(exercise, as_written(device), known, few=True, own_rates=own)
+    sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True, own_rates=own)
+    probe = LoopTrial(exercise, other_data(seed, device, "probe"), known, probed=apart, own_rates=own)
     try:
         judge.run_loops([decisive, shown, sizes, probe])
         decisive = _lasting(judge, decisive)
@@ -60,7 +61,7 @@ def _lasting(judge: Judge, drawn: LoopTrial) -> LoopTrial:
     if drawn.failure is None and not any(step.departed for step in drawn.steps):
         return drawn
     trial = other_data(LASTING, str(drawn.trial.parameters["device"]))
-    lasting = LoopTrial(drawn.exercise, trial, judge.known, drawn.written)
+    lasting = LoopTrial(drawn.exercise, trial, judge.known, drawn.written, own_rates=drawn.own_rates)
     judge.run_loops([lasting])
     tensors = drawn.exercise.after_a_step.values()
     alike = all((drawn.first(name) is None) == (lasting.first(name) is None) for name in tensors)
@@ -102,6 +103,17 @@ def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:
             said = f"The loop cannot be run step by step: {reason}. {AS_THE_LESSON_SAYS}"
             return Finding("error", said, "no-loop", at)
     return None
+
+
+def _other_network(plan: LoopPlan, at: Place) -> Finding | None:
+    """A loop over parameters that lie elsewhere than under the lesson's names: nothing of it can be compared."""
+    if 2 * len(plan.unmade) <= len(plan.exercise.trained):
+        return None
+    said = (
+        f"The parameters of this loop have other names: there is no {', '.join(plan.unmade)} to compare after a step. "
+        f"Give them the lesson's names, or make your layers of tensors with these names: Linear({plan.unmade[0]}, ...)."
+    )
+    return Finding("error", said, "undefined-name", at)
 
 
 def _repair_culprit(launcher: Launcher, plan: LoopPlan, trial: LoopTrial, deadline: float) -> None:

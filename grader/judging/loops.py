@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import torch
@@ -21,6 +21,9 @@ from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
 
 _MOST_WRITTEN, _DRAWN = 24, 2
+_OWN_RATES = 1e-3, 10
+"""How much of the lesson's a rate of one's own may be: in far smaller steps rounding would hide what is wrong, and far
+larger ones are no rate, but a factor too many."""
 _SAME_LOSS = 1e-5
 
 
@@ -45,9 +48,10 @@ class StepComparison:
     """One step of the loop: which tensors are wrong and why, and how far each parameter moved of its way.
 
     `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
-    the loss, with what is wrong about it. `still` are the parameters that did not move; `implied` the gradient that a
-    parameter's move implies, where the optimiser takes the rate times the gradient and no more; `slips` what a slip in
-    the optimiser makes exactly of a parameter, with the words for it, and `slip_at` at which of two running means.
+    the loss, with what is wrong about it. `still` are the parameters that did not move, `right` those whose gradient
+    was handed over and is right; `implied` the gradient that a parameter's move implies, where the optimiser takes the
+    rate times the gradient and no more; `slips` what a slip in the optimiser makes exactly of a parameter, with the
+    words for it, and `slip_at` at which of two running means.
     `wrong_parts` are the wrong places of each gradient that is as near to the loss as that of the culprit.
     """
 
@@ -57,6 +61,7 @@ class StepComparison:
     culprit: tuple[str, Diagnosis] | None = None
     implied: dict[str, Tensor] = field(default_factory=dict)
     still: set[str] = field(default_factory=set)
+    right: set[str] = field(default_factory=set)
     slips: dict[str, Diagnosis] = field(default_factory=dict)
     slip_at: dict[str, int] = field(default_factory=dict)
     wrong_parts: Mapping[str, Tensor] = field(default_factory=dict)
@@ -84,12 +89,15 @@ class LoopTrial:
         *,
         few: bool = False,
         probed: Collection[str] = (),
+        own_rates: Collection[float] | None = None,
     ) -> None:
         """`written` are whole numbers that the loop's text holds. With `few` only some steps run.
 
-        With `probed` one step runs, in which the gradients of these tensors are random.
+        With `probed` one step runs, in which the gradients of these tensors are random. A loop of a notebook of one's
+        own has `own_rates`, numbers of its text: its rates and its batches are its own.
         """
         self.exercise, self.trial, self.written, self.few, self.probed = exercise, trial, written, few, probed
+        self.own_rates = own_rates
         self.reference = known.loop(exercise, trial)
         self.steps: list[StepComparison] = []
         self.exact: dict[str, bool] = {}
@@ -170,9 +178,13 @@ class LoopTrial:
         truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
         earlier = self.steps[-1].truth if self.steps else None
         compared = compare_step(handed, truth, earlier, probed=bool(self.probed))
+        if self.own_rates is not None:
+            numbers = {*self.own_rates, *message.numbers.values()}
+            own = _at_own_rate(compared, handed, numbers)
+            compared = compare_step(handed, own, earlier, probed=bool(self.probed)) if own is not None else compared
         compared.records, compared.numbers = message.records, message.numbers
         self.steps.append(compared)
-        for name, true in truth.after.items():
+        for name, true in compared.truth.after.items():
             ours = handed.get(name)
             if ours is not None and ours.shape == true.shape:
                 self.exact[name] = self.exact.get(name, True) and bool(torch.equal(ours.to(true.dtype), true.cpu()))
@@ -189,13 +201,49 @@ class LoopTrial:
         values = self.reference.namespace
         sizes = [len(value) for value in values.values() if isinstance(value, Tensor) and value.dim()]
         found = {}
-        for name in self.reference.draws:
+        for name in self.exercise.forward_names if self.own_rates is not None else self.reference.draws:
             ours = handed.get(name)
             if ours is None or ours.dtype is not torch.int64 or not ours.numel():
                 continue
             if int(ours.min()) >= 0 and int(ours.max()) < max(sizes, default=0):
                 found[name] = ours
         return found
+
+
+def _at_own_rate(compared: StepComparison, handed: Mapping[str, Tensor], numbers: Collection[float]) -> TrueStep | None:
+    """The true step at the rate of a notebook of one's own; None where the parameters have none in common.
+
+    What a parameter went whose gradient was handed over and is right shows the rate. Without one a common share is a
+    rate where it is a number of the loop.
+    """
+    truth, total = compared.truth, compared.truth.gradients.total
+    moving = {name: share for name, share in compared.progress.items() if not truth.gradients.vanishes(name)}
+    right = {name for name in moving if f"d{name}" in handed and same_gradient(handed[f"d{name}"], total[name])}
+    shares = [share for name, share in moving.items() if name in right or not right]
+    ratio = _common(shares, len(shares) // 2 + 1)
+    if ratio is None or not compared.implied or not _OWN_RATES[0] < ratio < _OWN_RATES[1] or abs(ratio - 1) < 1e-9:
+        return None
+    rate = ratio * truth.rate
+    if not right and (compared.culprit is not None or all(abs(number - rate) > 1e-6 * rate for number in numbers)):
+        return None
+    after = {name: value + ratio * (truth.after[name] - value) for name, value in truth.before.items()}
+    return replace(truth, after=truth.after | after, rate=rate)
+
+
+def common_progress(departure: StepComparison) -> float | None:
+    """How far all parameters went of the way they should, where it is one and the same share; None elsewhere.
+
+    The parameters whose true change is zero by algebra (b1) are left out.
+    """
+    shares = [share for name, share in departure.progress.items() if name in departure.departed]
+    return _common(shares, len(shares)) if len(shares) >= max(2, len(departure.progress) - 1) else None
+
+
+def _common(shares: Sequence[float], fewest: int) -> float | None:
+    """The share that at least so many of `shares` are; None where there is none."""
+    middle = sorted(shares)[len(shares) // 2] if shares else 0.0
+    alike = sum(abs(share - middle) < 1e-6 * max(1.0, abs(middle)) for share in shares)
+    return middle if shares and alike >= fewest else None
 
 
 def compare_step(
@@ -229,6 +277,7 @@ def compare_step(
         found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
         if found.culprit is not None and found.culprit[0].startswith("d"):
             found.wrong_parts = _wrong_parts(handed, truth, found.culprit[0][1:])
+        found.right = {name for name in truth.before if f"d{name}" in handed and found.culprit is None}
     return found
 
 

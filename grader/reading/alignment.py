@@ -14,34 +14,40 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from grader.lesson.exercise import Exercise
-from grader.syntax.scopes import assigned_names, nodes_below
+from grader.syntax.scopes import assigned_names, functions_in, nodes_below
 
-_PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous"})
+_PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous", "requires_grad_"})
+_MAKERS = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal"})
+_COUNTING = (ast.For, ast.comprehension)
+_DRAWS = frozenset({"randint"})
 _MODULES = frozenset({"torch", "F", "np", "nn", "numpy", "math"})
-_ROUNDS = 4
+_ROUNDS = 12
 _ByName = Mapping[str, Sequence[ast.expr]]
 _ByKind = Mapping[tuple[type, object], Sequence[tuple[str, ast.expr]]]
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """`names` are the learner's names for tensors of the lesson. Of these, `given` stand for nothing else in the file,
-    so that they may be given the lesson's values."""
+    """`names` are the learner's names for tensors of the lesson. Of these, `single` are assigned nothing else; and
+    those `given`, which no loop counts in and no function has for itself, may be given the lesson's values."""
 
     names: Mapping[str, str] = field(default_factory=dict)
+    single: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Fit:
-    """How well two expressions agree, and which names stand in each other's place."""
+    """How well two expressions agree, and which names stand in each other's place; `unsure` where it may be another."""
 
     same: int = 0
     other: int = 0
     pairs: tuple[tuple[str, str], ...] = ()
+    unsure: tuple[tuple[str, str], ...] = ()
 
     def __add__(self, more: _Fit) -> _Fit:
-        return _Fit(self.same + more.same, self.other + more.other, self.pairs + more.pairs)
+        pairs, unsure = self.pairs + more.pairs, self.unsure + more.unsure
+        return _Fit(self.same + more.same, self.other + more.other, pairs, unsure)
 
     @property
     def worth(self) -> int:
@@ -53,25 +59,31 @@ def align(body: Sequence[ast.stmt], exercises: Iterable[Exercise]) -> Alignment:
     exercises = tuple(exercises)
     lesson, by_kind, known, taken = _of_track(exercises)
     bound = {name for node in body for name in assigned_names(node)}
-    wanted, strange = known - bound, bound - taken
+    local = {name for function in functions_in(body) for child in function.body for name in assigned_names(child)}
+    wanted, strange = known - bound, (bound | local) - taken
     if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):
         return Alignment()
     lines = _lines(node for statement in body for node in nodes_below(statement) if isinstance(node, ast.Assign))
     own = [(target, value) for target, value in lines if target in strange or not strange.isdisjoint(_names(value))]
     found: dict[str, str] = {}
     for _ in range(_ROUNDS):
-        votes: Counter[tuple[str, str]] = Counter()
-        for target, value in own:
-            votes.update(_votes(target, value, lesson, by_kind, found))
         before = dict(found)
-        for (mine, theirs), _count in votes.most_common():
-            free = mine not in taken and theirs in wanted and mine not in found and theirs not in found.values()
-            if free and mine in bound:
-                found[mine] = theirs
+        for sure, names in ((True, bound), (True, local), (False, bound | local)):
+            votes: Counter[tuple[str, str]] = Counter()
+            for target, value in own:
+                votes.update(_votes(target, value, lesson, by_kind, found, sure))
+            for (mine, theirs), _count in votes.most_common():
+                if mine in strange & names and theirs in wanted and mine not in found and theirs not in found.values():
+                    found[mine] = theirs
+            if found != before:
+                break
         if found == before:
             break
-    once = {mine: theirs for mine, theirs in found.items() if _has_one_meaning(mine, theirs, body, lesson, found)}
-    return Alignment(found, once)
+    single = {mine: theirs for mine, theirs in found.items() if _has_one_meaning(mine, theirs, body, lesson, found)}
+    counts = (leaf for node in body for leaf in nodes_below(node) if isinstance(leaf, _COUNTING))
+    counted = {name for leaf in counts for name in _stored(leaf.target)}
+    given = {mine: theirs for mine, theirs in single.items() if mine in bound - local - counted}
+    return Alignment(found, single, given)
 
 
 def _binds_all(exercise: Exercise, bound: Collection[str]) -> bool:
@@ -104,11 +116,14 @@ def _nodes_of(exercise: Exercise) -> Iterator[ast.AST]:
 
 
 def _lines(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
-    """Name and expression of each assignment; `a, b = x, y` is two."""
+    """Name and expression of each assignment; `a, b = x, y` is two, and so is `{"a": x, "b": y}`."""
     for node in nodes:
         if not isinstance(node, ast.Assign) or len(node.targets) != 1:
             continue
         target, value = node.targets[0], node.value
+        if isinstance(value, ast.Dict):
+            entries = zip(value.keys, value.values, strict=True)
+            yield from ((str(key.value), part) for key, part in entries if isinstance(key, ast.Constant))
         if isinstance(target, ast.Name):
             yield target.id, value
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
@@ -117,7 +132,7 @@ def _lines(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _votes(
-    target: str, value: ast.expr, lesson: _ByName, by_kind: _ByKind, found: Mapping[str, str]
+    target: str, value: ast.expr, lesson: _ByName, by_kind: _ByKind, found: Mapping[str, str], sure: bool
 ) -> Iterator[tuple[str, str]]:
     """What one of the learner's lines says: its best fit among the lines of the same name, or a perfect fit."""
     meant = found.get(target, target)
@@ -125,14 +140,41 @@ def _votes(
     if fits:
         best = max(fits, key=lambda fit: fit.worth)
         if best.worth > 0 or not best.other:
-            yield from best.pairs
+            yield from best.pairs if sure else best.unsure
+        yield from _sizes(value, lesson[meant], found)
         return
     if isinstance(value, (ast.Name, ast.Constant)):
         return
+    likely: dict[str, tuple[tuple[str, str], ...]] = {}
     for name, theirs in by_kind.get(_kind(value), ()):
         fit = _fit(value, theirs, found)
-        if fit.same and not fit.other and not fit.pairs:
-            yield target, name
+        if fit.same and not fit.other:
+            if not fit.pairs and not fit.unsure:
+                yield target, name
+            elif name not in found.values():
+                likely[name] = fit.pairs
+    draws = isinstance(value, ast.Call) and _call(value)[0] in _DRAWS
+    if len(likely) == 1 and (draws or isinstance(value, ast.Subscript)):
+        ((name, pairs),) = likely.items()
+        yield from [(target, name), *pairs]
+
+
+def _sizes(mine: ast.expr, theirs: Iterable[ast.expr], found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The names of sizes in what makes the same tensor: `HID` of `torch.randn(V, HID)` for `n_hidden`."""
+    own = _shape(mine)
+    for shape in map(_shape, theirs):
+        if own and len(own) == len(shape):
+            fits = (_fit(one, other, found) for one, other in zip(own, shape, strict=True))
+            yield from (pair for fit in fits if not fit.other for pair in fit.pairs)
+
+
+def _shape(value: ast.expr) -> list[ast.expr]:
+    """What the first call that makes a tensor is told of its shape; a lesson's own function is one, too."""
+    for leaf in ast.walk(value):
+        if isinstance(leaf, ast.Call) and (isinstance(leaf.func, ast.Name) or _call(leaf)[0] in _MAKERS):
+            told = _call(leaf)[1]
+            return list(told[0].elts) if told and isinstance(told[0], (ast.Tuple, ast.List)) else told
+    return []
 
 
 def _fit(mine: ast.expr, theirs: ast.expr, found: Mapping[str, str]) -> _Fit:
@@ -147,6 +189,8 @@ def _fit(mine: ast.expr, theirs: ast.expr, found: Mapping[str, str]) -> _Fit:
         if not isinstance(mine.op, (ast.Add, ast.Mult)):
             return straight
         crossed = _fit(mine.left, theirs.right, found) + _fit(mine.right, theirs.left, found)
+        if straight.worth == crossed.worth and straight.pairs and {*straight.pairs} != {*crossed.pairs}:
+            return _Fit(straight.same, straight.other, unsure=straight.pairs)
         return max(straight, crossed, key=lambda fit: fit.worth)
     if isinstance(mine, ast.UnaryOp) and isinstance(theirs, ast.UnaryOp) and type(mine.op) is type(theirs.op):
         return _fit(mine.operand, theirs.operand, found)
@@ -154,7 +198,8 @@ def _fit(mine: ast.expr, theirs: ast.expr, found: Mapping[str, str]) -> _Fit:
         (ours, given), (called, asked) = _call(mine), _call(theirs)
         if ours != called:
             return _Fit(other=1)
-        return sum((_fit(a, b, found) for a, b in zip(given, asked, strict=False)), _Fit(1))
+        missing = _Fit(1, other=max(0, len(asked) - len(given)))
+        return sum((_fit(a, b, found) for a, b in zip(given, asked, strict=False)), missing)
     if isinstance(mine, ast.Subscript) and isinstance(theirs, ast.Subscript):
         return _fit(mine.value, theirs.value, found) + _fit(mine.slice, theirs.slice, found)
     if isinstance(mine, ast.Attribute) and isinstance(theirs, ast.Attribute) and mine.attr == theirs.attr:
@@ -175,9 +220,11 @@ def _kind(node: ast.expr) -> tuple[type, object]:
 
 
 def _bare(node: ast.expr) -> ast.expr:
-    """An expression without what changes no number: `x` for `x.to(device)`."""
+    """An expression without what changes no number: `x` for `x.to(device)`, and `x.shape[0]` for `len(x)`."""
     while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PASSED_THROUGH:
         node = node.func.value
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
+        return ast.Subscript(ast.Attribute(node.args[0], "shape", ast.Load()), ast.Constant(0), ast.Load())
     return node
 
 
@@ -219,10 +266,10 @@ def _has_one_meaning(
 
 
 def _stores(node: ast.AST, name: str) -> bool:
-    """True for a statement or a comprehension that binds the name itself."""
+    """True for a statement that binds the name itself; what counts in a loop has a meaning there alone."""
     if isinstance(node, ast.Assign):
         return any(name in _stored(target) for target in node.targets)
-    if isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.For, ast.comprehension, ast.NamedExpr)):
+    if isinstance(node, (ast.AugAssign, ast.AnnAssign, ast.NamedExpr)):
         return name in _stored(node.target)
     return isinstance(node, ast.withitem) and node.optional_vars is not None and name in _stored(node.optional_vars)
 

@@ -94,7 +94,7 @@ def find_names(source: Source, effects: list[Effects], tensors: set[str], alignm
     for name, compared in compared_with.items():
         if len(compared) == 1 and _CONVENTIONAL.search(name):
             names.by_name.setdefault(name, next(iter(compared)))
-    for mine, theirs in alignment.names.items():
+    for mine, theirs in alignment.single.items():
         if theirs in tensors and f"d{theirs}" not in written and f"d{mine}" in written:
             names.by_name.setdefault(f"d{mine}", theirs)
     names.given = alignment.given

@@ -88,8 +88,14 @@ class LoopLines:
         return found
 
     def of_name(self, name: str) -> Spot | None:
-        """The last statement that binds `name`."""
-        return self._last(spot for spot in self.inside if name in assigned_names(spot.node))
+        """The last statement that binds `name`; where an inner loop uses the name again, that outside of it."""
+        binds = [spot for spot in self.inside if self._own(name) & assigned_names(spot.node)]
+        loops = [sum(isinstance(outer, ast.For) for outer in spot.around) for spot in binds]
+        return self._last(spot for spot, deep in zip(binds, loops, strict=True) if deep == min(loops))
+
+    def _own(self, name: str) -> set[str]:
+        """The names that the submission has for a tensor of the lesson."""
+        return {name, *(own for own, theirs in self.plan.names.given.items() if theirs == name)}
 
     def of_record(self, name: str) -> Spot | None:
         """The last statement that adds to the list `name`."""
@@ -105,7 +111,7 @@ class LoopLines:
 
     def of_update(self, name: str) -> Spot | None:
         """The last statement that changes the parameter `name`: by its name, or as one of a list."""
-        return self._last(spot for spot in self.inside if spot.changes({name, *self._called_in(spot, name)}))
+        return self._last(spot for spot in self.inside if spot.changes(self._called_in(spot, name)))
 
     def of_slip(self, name: str, mistake: str, at: int = 0) -> Spot | None:
         """What makes a slip in an optimiser: of the statements beside the update the first that is about it, or
@@ -113,7 +119,7 @@ class LoopLines:
         update = self.of_update(name)
         if update is None or mistake == "no-update":
             return self.of_pairing(name, missing=True)
-        called = {name, *self._called_in(update, name)}
+        called = self._called_in(update, name)
         beside = [spot for spot in self.inside if spot.around == update.around]
         if update.around and update.around[-1] in {loop for found in self.plan.loops.values() for loop in found}:
             beside = beside[-1:]  # the loop itself, which does much else
@@ -172,8 +178,10 @@ class LoopLines:
             yield found[0]
 
     def _called_in(self, spot: Spot, name: str) -> set[str]:
-        """What the parameter `name` is called there: the lists that hold it, and the variable of a loop over these."""
-        held = {"parameters"} | {n for s in self.spots for n in _holding(s.node, name)}
+        """What the parameter `name` is called there: by its names, as the lists that hold it, and as the variable of a
+        loop over these."""
+        held = {"parameters"} | self._own(name)
+        held |= {listed for own in self._own(name) for s in self.spots for listed in _holding(s.node, own)}
         for outer in spot.around:
             if isinstance(outer, ast.For):
                 held |= _drawn_from(outer.target, outer.iter, held, name)
@@ -223,6 +231,8 @@ def _drawn_from(target: ast.expr, items: ast.expr, held: set[str], name: str) ->
         if called == "zip" and isinstance(target, ast.Tuple):
             pairs = zip(target.elts, items.args, strict=False)
             return {found for one, source in pairs for found in _drawn_from(one, source, held, name)}
+        if called == "parameters":
+            return {leaf.id for leaf in nodes_below(target) if isinstance(leaf, ast.Name)}
         if called == "enumerate" and isinstance(target, ast.Tuple) and len(target.elts) == 2 and items.args:
             return _drawn_from(target.elts[1], items.args[0], held, name)
         if called in _PASSED_THROUGH:

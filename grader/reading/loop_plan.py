@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from grader.lesson.exercise import Exercise
+from grader.lesson.exercise import Exercise, marked_id
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names
 from grader.reading.plan import PROVIDED_MODULES, Plan, Step
@@ -17,7 +17,12 @@ from grader.syntax.source import Statement
 
 @dataclass
 class LoopPlan:
-    """The statements to run, the last of which holds or calls the loop."""
+    """The statements to run, the last of which holds or calls the loop.
+
+    A loop that `is_own` stands in a notebook of the learner's own, not in the lesson's file: how many steps it makes,
+    at which rates and on which batches is for that notebook to say. `unmade` are the lesson's parameters that it has
+    under no name.
+    """
 
     exercise: Exercise
     statements: list[Statement]
@@ -25,6 +30,8 @@ class LoopPlan:
     loops: dict[int, list[ast.For | ast.While]]
     names: Names
     all_statements: Sequence[Statement] = ()
+    is_own: bool = False
+    unmade: tuple[str, ...] = ()
 
     @property
     def statement(self) -> Statement:
@@ -50,6 +57,11 @@ class LoopPlan:
             for leaf in nodes_below(statement.node)
             if isinstance(leaf, ast.Constant) and type(leaf.value) is int
         }
+
+    def numbers(self) -> set[float]:
+        """The numbers in the statements: one of them may be the loop's rate."""
+        leaves = (leaf for statement in self.statements for leaf in nodes_below(statement.node))
+        return {leaf.value for leaf in leaves if isinstance(leaf, ast.Constant) and type(leaf.value) is float}
 
     def gradients_apart(self) -> frozenset[str]:
         """The tensors whose gradients the loop assigns each in a statement of its own, before another reads it."""
@@ -126,9 +138,23 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     if not training or _is_untouched(loops.get(training[-1], []), analysis.names):
         return None
     protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
-    protected |= {own for own, name in analysis.names.given.items() if name in exercise.setup_names}
+    lessons = exercise.setup_names | exercise.parameter_values.keys()
+    protected |= {own for own, name in analysis.names.given.items() if name in lessons}
     kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
     statements = [analysis.statements[index] for index in kept]
-    return LoopPlan(exercise, statements, kept, loops, analysis.names, analysis.statements)
+    plan = LoopPlan(exercise, statements, kept, loops, analysis.names, analysis.statements)
+    made = set().union(*(e.writes | e.fields for e in analysis.effects)) | _keys(analysis.statements)
+    made |= {theirs for own, theirs in analysis.names.given.items() if own in made}
+    rates = {name for name, value in exercise.parameter_values.items() if isinstance(value, (float, list))}
+    asked = any(analysis.effects[index].reads & rates for index in kept)
+    if marked_id(analysis.source.cells) is None and made & set(exercise.trained) and not asked:
+        plan.is_own, plan.unmade = True, tuple(name for name in exercise.trained if name not in made)
+    return plan
+
+
+def _keys(statements: Sequence[Statement]) -> set[str]:
+    """The keys of the dictionaries that are written out."""
+    dicts = (leaf for statement in statements for leaf in nodes_below(statement.node) if isinstance(leaf, ast.Dict))
+    return {str(key.value) for each in dicts for key in each.keys if isinstance(key, ast.Constant)}

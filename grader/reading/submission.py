@@ -148,7 +148,8 @@ def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tu
     outside = {name for found in seen for name in (*found.reads, *found.writes, *(found.fields - {"T"}))}
     leaves = [leaf for statement in source.statements for leaf in statement.nodes]
     words = outside | {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
-    words |= {f"d{normalised(word)}" for word in words}
+    spoken = {word: normalised(word) for word in words}
+    words |= {f"d{tensor}" for word, tensor in spoken.items() if tensor != word.lower().replace("_", "")}
 
     def fit(track: tuple[Exercise, ...]) -> tuple[bool, int, float]:
         asked = [e for e in exercises if e in track]

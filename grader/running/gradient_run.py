@@ -307,7 +307,8 @@ class GradientRun:
 
     def _hook(self, step: StepRequest, tree: ast.Module) -> None:
         if self.has_loop:
-            hook_loops(tree, step.loops, self.names)
+            forward = {name: name for line in self.request.program.forward for name in line.binds}
+            hook_loops(tree, step.loops, self.names, forward | dict(self.request.names.given))
         else:
             hook_gradients(tree, self.request.places, self.names)
 

@@ -9,11 +9,13 @@ from grader.reading.attempts import is_open_block
 from grader.reading.gradient_names import Names
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.syntax.loops import Loop, as_counted
-from grader.syntax.scopes import FUNCTIONS, nodes_below
+from grader.syntax.scopes import FUNCTIONS, assigned_names, nodes_below
 
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
 STEPS = "__steps__"
+FORWARD = "forward:"
+"""Before the name of a forward tensor that is passed on as a gradient is."""
 
 
 def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) -> None:
@@ -33,16 +35,26 @@ def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) ->
     ast.fix_missing_locations(tree)
 
 
-def hook_loops(tree: ast.Module, lines: Collection[int], names: Names) -> None:
-    """Let the loops that begin on `lines` take their steps from the judge, and pass on each gradient of their body."""
+def hook_loops(tree: ast.Module, lines: Collection[int], names: Names, forward: Mapping[str, str]) -> None:
+    """Let the loops that begin on `lines` take their steps from the judge, and pass on each gradient of their body and
+    of the functions.
+
+    `forward` maps the submission's names for forward tensors to the lesson's: one that an inner loop uses for something
+    else, such as `ix`, is passed on before.
+    """
     drop_inert_calls(tree, names.own_functions)
-    ast.fix_missing_locations(_Loops(lines, names).visit(tree))
+    loops = _Loops(lines, names, forward)
+    for function in nodes_below(tree):
+        if isinstance(function, FUNCTIONS):
+            function.body = loops.passed_on(function.body)
+    ast.fix_missing_locations(loops.visit(tree))
 
 
 class _Loops(ast.NodeTransformer):
-    def __init__(self, lines: Collection[int], names: Names) -> None:
+    def __init__(self, lines: Collection[int], names: Names, forward: Mapping[str, str]) -> None:
         self.lines = lines
         self.names = names
+        self.forward = forward
 
     def _visit_loop(self, node: Loop) -> ast.AST:
         self.generic_visit(node)
@@ -50,21 +62,25 @@ class _Loops(ast.NodeTransformer):
         if counted is None:
             return node
         counted.iter = ast.Call(ast.Name(STEPS, ast.Load()), [counted.iter], [])
-        counted.body = self._passed_on(counted.body)
+        counted.body = self.passed_on(counted.body)
         return counted
 
     visit_For = _visit_loop
     visit_While = _visit_loop
 
-    def _passed_on(self, body: list[ast.stmt]) -> list[ast.stmt]:
+    def passed_on(self, body: list[ast.stmt]) -> list[ast.stmt]:
         """`body` with a line after the last write of each gradient that a statement of its own writes."""
         written = [self.names.written(nodes_below(statement)) for statement in body]
         last = {tensor: index for index, found in enumerate(written) for tensor in found}
+        reused = {name for later in body if isinstance(later, ast.For) for name in assigned_names(later)}
         result: list[ast.stmt] = []
         for index, statement in enumerate(body):
             result.append(statement)
+            if isinstance(statement, ast.Assign):
+                shadowed = sorted(reused & assigned_names(statement) & self.forward.keys())
+                result += [_hand_over(f"{FORWARD}{self.forward[name]}", name, statement) for name in shadowed]
             if isinstance(statement, ast.With):
-                statement.body = self._passed_on(statement.body)
+                statement.body = self.passed_on(statement.body)
             elif len(written[index]) == 1:
                 result += [_hand_over(t, place, statement) for t, place in written[index].items() if last[t] == index]
         return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from grader.admission.silent import ProgressStandIn
 from grader.lesson.program import Program
+from grader.running.instrument import FORWARD
 from grader.running.protocol import (
     MAX_NAME,
     MAX_RECORDS,
@@ -51,6 +53,9 @@ class LoopRun:
         self.upstream: dict[str, Tensor] = {}
         self.own = {name: namespace.get(name) for name in program.trained}
         self.before = set(namespace)
+        self.kept: dict[str, Any] = {}
+        self.made: dict[str, Any] = {}
+        self.lent: list[tuple[dict[str, Any], str, str]] = []
         self.handed: Mapping[str, Any] = {}
 
     def steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
@@ -59,6 +64,7 @@ class LoopRun:
             iterable = iterable.iterable
         for generator, state in zip(generators_in(self.namespace), self.states, strict=False):
             generator.set_state(state)
+        self._lend()
         frame = inspect.currentframe()
         self.channel.send(LoopBegins(self.number, len(iterable) if isinstance(iterable, Sequence) else None))
         at = _finder(iterable)
@@ -75,14 +81,33 @@ class LoopRun:
                 loop = frame.f_back if frame is not None else None
                 seen = self._renamed({**self.namespace, **(loop.f_locals if loop is not None else {})})
                 self._hand_over(position, seen, left)
+                self.kept, self.made = {}, {}
                 if left:
                     self._next()
+
+    def _lend(self) -> None:
+        """Let dictionaries and objects in which the submission keeps its parameters hold the lesson's."""
+        called = {own: name for own, name in self.names.given.items() if name in self.program.trained}
+        called |= {name: name for name in self.program.trained}
+        for name, value in self.namespace.items():
+            fields = value if type(value) is dict else getattr(value, "__dict__", None)
+            if name not in self.before and isinstance(fields, dict) and not isinstance(value, (type, FunctionType)):
+                held = [key for key in fields.keys() & called.keys() if isinstance(fields[key], Tensor)]
+                self.lent += [(fields, key, called[key]) for key in held]
+        for fields, key, tensor in self.lent:
+            fields[key] = self.own[tensor]
 
     def replace(self, tensor: str, read: Callable[[], Any], _line: int) -> Any:
         """A gradient that the loop has just written: its own, or the random one that the judge sent for it."""
         own = read()
+        if tensor.startswith(FORWARD):
+            self.kept[tensor.removeprefix(FORWARD)] = own
+            return own
         random = self.upstream.get(tensor)
-        return random.clone() if random is not None and getattr(own, "shape", None) == random.shape else own
+        if random is not None and getattr(own, "shape", None) == random.shape:
+            return random.clone()
+        self.made[f"d{tensor}"] = own
+        return own
 
     def _next(self) -> int | None:
         message, tensors = self.channel.receive()
@@ -99,9 +124,12 @@ class LoopRun:
         return message.position
 
     def _renamed(self, seen: dict[str, Any]) -> dict[str, Any]:
-        """With what the submission calls otherwise under the lesson's names too."""
+        """With what the submission calls otherwise under the lesson's names too, what it had before it reused a name,
+        and the gradients that its functions have made."""
         gradients = {own: f"d{tensor}" for own, tensor in self.names.by_name.items() if f"d{tensor}" not in seen}
-        return seen | {name: seen[own] for own, name in {**gradients, **self.names.given}.items() if own in seen}
+        renamed = {name: seen[own] for own, name in {**gradients, **self.names.given}.items() if own in seen}
+        held = {name: fields.get(key) for fields, key, name in self.lent}
+        return self.made | seen | renamed | self.kept | held
 
     def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}

@@ -279,12 +279,14 @@ class LoopReference:
         )
 
     def _with_draw(self, there: Mapping[str, Any], drawn: Mapping[str, Tensor], own: Forward) -> Forward | None:
-        """The forward pass on this batch; None where it does not run with it, or one has not the shape of its own."""
-        if any(value.shape != own.values[name].shape for name, value in drawn.items()):
+        """The forward pass on this batch, which may be a larger one; None where it does not run with it."""
+        if any(value.shape[1:] != own.values[name].shape[1:] for name, value in drawn.items()):
             return None
+        sizes = [len(value) for value in drawn.values() if value.dim()]
+        size = {self.exercise.grading.batch: sizes[0]} if sizes else {}
         try:
             with self.nothing_drawn():
-                return cut_forward(self.exercise, there, drawn)
+                return cut_forward(self.exercise, {**there, **size}, drawn)
         except (IndexError, RuntimeError, ValueError):
             return None
 

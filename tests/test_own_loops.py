@@ -1,0 +1,96 @@
+"""Loops in notebooks of one's own: their sizes, rates, batches and number of steps are theirs, their gradients not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import nbformat
+import pytest
+from own_loops import LOOPS, OwnLoop, Slip
+
+from grader.report.records import SubmissionReport
+
+Grade = Callable[..., list[SubmissionReport]]
+SLIPS = [(loop, slip) for loop in LOOPS for slip in loop.slips]
+
+
+def script(loop: OwnLoop) -> str:
+    return "\n\n".join(loop.cells)
+
+
+def notebook(loop: OwnLoop) -> str:
+    cells = [nbformat.v4.new_code_cell(cell) for cell in loop.cells]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells))
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.id)
+@pytest.mark.parametrize(("written", "suffix"), [(script, ".py"), (notebook, ".ipynb")])
+def test_a_right_loop_gets_full_marks(
+    loop: OwnLoop, written: Callable[[OwnLoop], str], suffix: str, grade_text: Grade
+) -> None:
+    (report,) = grade_text(written(loop), suffix)
+    assert report.exercise == "makemore/ex4_training"
+    assert report.all_passed, [(v.name, v.mistake, v.line, v.message) for v in report.verdicts if not v.passed]
+
+
+@pytest.mark.parametrize(("loop", "slip"), SLIPS, ids=lambda case: getattr(case, "id", getattr(case, "new", "")))
+def test_a_slip_is_named_at_its_line(loop: OwnLoop, slip: Slip, grade_text: Grade) -> None:
+    text = script(loop)
+    assert slip.old in text
+    (report,) = grade_text(text.replace(slip.old, slip.new, 1))
+    wrong = [verdict for verdict in report.verdicts if not verdict.passed]
+    assert wrong
+    assert {verdict.mistake for verdict in wrong} == {slip.mistake}
+    assert all(slip.line in (verdict.code or "") for verdict in wrong), {verdict.code for verdict in wrong}
+
+
+LAYERS = """\
+class Linear:
+    def __init__(self, fan_in, fan_out):
+        self.weight = torch.randn((fan_in, fan_out)) / fan_in**0.5
+
+    def __call__(self, x):
+        self.x = x
+        return x @ self.weight
+
+    def backward(self, dout):
+        self.dweight = self.x.T @ dout
+        return dout @ self.weight.T
+
+C = torch.randn((27, 10))
+layers = [Linear(30, 200), Linear(200, 27)]
+params = [C] + [layer.weight for layer in layers]
+losses = []
+for step in range(1000):
+    ix = torch.randint(0, Xtr.shape[0], (32,))
+    Xb, Yb = Xtr[ix], Ytr[ix]
+    emb = C[Xb]
+    out = emb.view(32, -1)
+    for layer in layers:
+        out = layer(out)
+    loss = F.cross_entropy(out, Yb)
+    dlogits = F.softmax(out, 1)
+    dlogits[range(32), Yb] -= 1
+    dlogits /= 32
+    dout = dlogits
+    for layer in reversed(layers):
+        dout = layer.backward(dout)
+    dC = torch.zeros_like(C).index_add_(0, Xb.view(-1), dout.view(-1, 10))
+    for p, d in zip(params, [dC] + [layer.dweight for layer in layers]):
+        p -= 0.1 * d
+    losses.append(loss.item())
+"""
+
+
+def test_a_loop_over_another_network_is_told_so(grade_text: Grade) -> None:
+    (report,) = grade_text(LAYERS)
+    assert report.exercise == "makemore/ex4_training"
+    assert {verdict.mistake for verdict in report.verdicts} == {"undefined-name"}
+    assert "there is no W1, b1, W2, b2, bngain, bnbias to compare" in report.verdicts[0].message
+
+
+def test_the_lessons_own_loop_keeps_its_rate_and_its_length(grade_text: Grade) -> None:
+    loop = next(loop for loop in LOOPS if loop.id == "fixed-batch")
+    marked = "# %% [markdown]\n# <!-- dojo: makemore/ex4_training -->\n\n# %%\n" + script(loop)
+    (report,) = grade_text(marked)
+    assert "learning-rate" in {verdict.mistake for verdict in report.verdicts}
