@@ -333,7 +333,9 @@ for step in tqdm(range(n_steps)):
     dlogits = (logits.softmax(1) - F.one_hot(y_batch, vocab_size)) / bs
     dh = dlogits @ params["W2"].T
     dhpreact = dh * (1 - h ** 2)
-    dhprebn = params["bngain"] * bnvar_inv / bs * (bs * dhpreact - dhpreact.sum(0) - bs / (bs - 1) * bnraw * (dhpreact * bnraw).sum(0))
+    dhprebn = params["bngain"] * bnvar_inv / bs * (
+        bs * dhpreact - dhpreact.sum(0) - bs / (bs - 1) * bnraw * (dhpreact * bnraw).sum(0)
+    )
     demb = (dhprebn @ params["W1"].T).view(emb.shape)
     grads = {
         "W2": h.T @ dlogits,
@@ -501,7 +503,9 @@ with torch.no_grad():
         dbngain = (dhpreact * bnraw).sum(0, keepdim=True)
         dbnbias = dhpreact.sum(0, keepdim=True)
         dbnraw = dhpreact * bngain
-        dhprebn = bnvar_inv * (dbnraw - dbnraw.mean(0, keepdim=True) - bnraw * (dbnraw * bnraw).sum(0, keepdim=True) / (bsz - 1))
+        dhprebn = bnvar_inv * (
+            dbnraw - dbnraw.mean(0, keepdim=True) - bnraw * (dbnraw * bnraw).sum(0, keepdim=True) / (bsz - 1)
+        )
         dW1 = embcat.T @ dhprebn
         db1 = dhprebn.sum(0)
         dembcat = dhprebn @ W1.T
@@ -634,7 +638,9 @@ def train(n_steps=1000, batch_size=32, lr0=0.1):
         dhpreact = (1.0 - h**2) * dh
         dbngain = (bnraw * dhpreact).sum(0, keepdim=True)
         dbnbias = dhpreact.sum(0, keepdim=True)
-        dhprebn = bngain*bnvar_inv/batch_size * (batch_size*dhpreact - dhpreact.sum(0) - batch_size/(batch_size-1)*bnraw*(dhpreact*bnraw).sum(0))
+        dhprebn = bngain*bnvar_inv/batch_size * (
+            batch_size*dhpreact - dhpreact.sum(0) - batch_size/(batch_size-1)*bnraw*(dhpreact*bnraw).sum(0)
+        )
         dembcat = dhprebn @ W1.T
         dW1 = embcat.T @ dhprebn
         db1 = dhprebn.sum(0)
@@ -779,7 +785,9 @@ class BatchNorm1d:
         n = dout.shape[0]
         self.dgamma = (dout * self.xhat).sum(0)
         self.dbeta = dout.sum(0)
-        return self.gamma * self.inv / n * (n * dout - dout.sum(0) - n / (n - 1) * self.xhat * (dout * self.xhat).sum(0))
+        return self.gamma * self.inv / n * (
+            n * dout - dout.sum(0) - n / (n - 1) * self.xhat * (dout * self.xhat).sum(0)
+        )
     def parameters(self):
         return [self.gamma, self.beta]
     def grads(self):

@@ -126,8 +126,9 @@ class LoopLines:
         means = [spot for spot in beside if not spot.changes(called) and spot.changes(spot.loaded)]
         if len(means) > 1 and mistake in ("momentum", "bias-correction"):
             own = {held for held in means[at].loaded if means[at].changes({held})}
-            corrected = (spot for spot in beside if spot not in means and spot.loaded & own)
-            return means[at] if mistake == "momentum" else next(corrected, update)
+            corrected = [spot for spot in beside if spot not in means and spot.loaded & own]
+            straight = update in corrected  # it takes the mean itself, whatever is made of that above
+            return means[at] if mistake == "momentum" else update if straight else next(iter(corrected), update)
         about = {
             "bias-correction": lambda spot: any(map(_is_power, nodes_below(spot.node))),
             "weight-decay": lambda spot: bool(spot.read & called),
