@@ -112,6 +112,24 @@ def test_a_line_that_fits_badly_says_nothing() -> None:
     assert not aligned("other = embcat @ V + c\nhprebn = torch.relu(other - 1)\n").names
 
 
+@pytest.mark.parametrize("made", ["dict()", "{}", "dict(h=dh)", "dict(zip('ab', (1, 2)))"])
+def test_a_dictionary_of_ones_own_is_none_of_the_lesson(made: str) -> None:
+    assert not aligned(f"d = {made}\nd['h'] = dlogits @ W2.T\n").names
+
+
+def test_sizes_are_told_by_the_shapes_that_they_make() -> None:
+    text = "C = torch.randn(V, EMB)\nW1 = torch.randn(BLOCK * EMB, HID) * 0.2\nV, BLOCK, EMB, HID = 27, 3, 24, 128\n"
+    wanted = {"V": "vocab_size", "EMB": "n_embd", "HID": "n_hidden", "BLOCK": "block_size"}
+    assert aligned(text).given == wanted
+
+
+def test_what_a_function_calls_its_own_tensors_is_found_and_given_to_nobody() -> None:
+    text = "def forward(x):\n    z = embcat @ W1 + b1\n    a = torch.tanh(z)\n    return a\n"
+    found = aligned(text)
+    assert found.names["z"] == "hprebn"
+    assert not found.given
+
+
 STARTER = """\
 for i in range(max_steps):
     ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)

@@ -404,3 +404,12 @@ def test_the_welcome_page_leads_to_every_lesson_and_says_where_you_stand(tmp_pat
     assert re.search(r"ex2_cross_entropy\.ipynb\) \| 40 minutes \| all right \|", said)
     dojo_here(tmp_path, "welcome")
     assert page.read_bytes() == before
+
+
+def test_a_suffix_in_capitals_is_no_reason_to_pass_a_file_over(tmp_path: Path) -> None:
+    (tmp_path / "EX1.PY").write_text("dh = dlogits @ W2.T\n")
+    (tmp_path / "other.IPYNB").write_text(notebook("dW2 = h.T @ dlogits"))
+    done = dojo(tmp_path, "grade", ".", "--exercise", "makemore/ex1", "--format", "json")
+    found = json.loads(done.stdout)["submissions"]
+    passed = {(Path(s["path"]).name, v["name"]) for s in found for v in s["verdicts"] if v["status"] == "pass"}
+    assert passed == {("EX1.PY", "h"), ("other.IPYNB", "W2")}

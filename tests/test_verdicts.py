@@ -381,3 +381,20 @@ def test_what_is_told_is_the_same_at_each_run(tmp_path: Path, lines: dict[str, s
         report.seed = 0
         told.append(Report([report]).as_data())
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("change", ["h.data = torch.zeros_like(h)", "h.data.mul_(2)", "h.data[0] = 0"])
+def test_a_forward_tensor_changed_through_its_data_is_put_right(change: str, grade_text: Grade) -> None:
+    text = with_lines({"dh": f"dh = dlogits @ W2.T\n{change}\ndh = dh + 0 * h"})
+    (report,) = grade_text(text, exercise="makemore/ex1")
+    assert report.all_passed, [(v.name, v.message) for v in report.verdicts if not v.passed]
+
+
+def test_what_is_refused_in_a_notebook_is_blamed_in_its_own_cell(grade_text: Grade) -> None:
+    lines = LINES | {"dh": "dh = pull(dlogits)"}
+    cells = ["import torch\nimport math\nimport numpy", "n = 32\nfrom helpers import pull\nk = 3", *lines.values()]
+    (report,) = grade_text(notebook(*cells), ".ipynb", "makemore/ex1")
+    blamed = named(report)["h"]
+    assert (blamed.status, blamed.cell, blamed.line) == ("forbidden", 2, 2)
+    assert blamed.code == "from helpers import pull"
+    assert "Copy what you need of it into this file." in blamed.message

@@ -75,7 +75,7 @@ class Grading:
     ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
         """pytest's hook: a script or notebook is a submission, and nothing else is collected."""
         yield  # what pytest would make of the file is dropped: it would import it
-        if file_path.suffix not in SUFFIXES:
+        if file_path.suffix.lower() not in SUFFIXES:
             return []
         file: SubmissionFile = SubmissionFile.from_parent(parent, path=file_path, grading=self)
         return [file] if file.parts or file.refusal else []

@@ -173,6 +173,7 @@ class Grader:
             trials_of(exercise, self.settings.seed, self.settings.device)
         )
         shown = answers, self.truths.of_real_backward(exercise, truth.trial)
+        by_index = dict(enumerate(plan.statements))
         for name, evidence in known.items():
             if evidence.found is not None or name in plan.definitions:
                 continue
@@ -180,7 +181,7 @@ class Grader:
             holds = probed.right
             if seen.right and not holds:
                 holds = self._right_from_further_up(judge, name)
-            statement = evidence.statement and blamed(seen.answer.failure, evidence.statement, plan.statements)
+            statement = evidence.statement and blamed(seen.answer.failure, evidence.statement, by_index)
             known[name] = replace(
                 evidence,
                 statement=statement,
@@ -235,7 +236,7 @@ class Grader:
                 tried = tried if all(case.right for case in lasting) else lasting
             failure = next((case.answer.failure for case in tried if case.answer.failure), None)
             first = known[name].statement
-            statement = first and blamed(failure, first, judge.plan.statements)
+            statement = first and blamed(failure, first, dict(enumerate(judge.plan.statements)))
             known[name] = replace(known[name], cases=tried, statement=statement)
 
     def _try_cases(self, judge: Judge, name: str, seed: int) -> list[TriedCase]:

@@ -457,4 +457,4 @@ def sane(failure: Failure | None) -> Failure | None:
     if failure is None:
         return None
     name = None if failure.name is None else harmless(failure.name)
-    return Failure(harmless(failure.type), harmless(failure.text), failure.line, name)
+    return Failure(harmless(failure.type), harmless(failure.text), failure.line, name, failure.step)

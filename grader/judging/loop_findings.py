@@ -81,7 +81,8 @@ def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
 def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
     plan, trial = evidence.plan, evidence.decisive
     if trial.failure is not None and trial.failure.type == REFUSED:
-        found = failed(trial.failure, blamed(trial.failure, plan.statement, plan.statements))
+        by_index = dict(zip(plan.indexes, plan.statements, strict=True))
+        found = failed(trial.failure, blamed(trial.failure, plan.statement, by_index))
         return replace(found, mistake="autograd-update") if found.mistake == IS_AUTOGRAD else found
     if trial.first(name) is not None:
         return _departure(name, trial, evidence)

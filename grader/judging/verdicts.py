@@ -440,12 +440,13 @@ def _with_lasting_figures(evidence: Evidence, found: Finding) -> Finding:
     return found
 
 
-def blamed(failure: Failure | None, statement: Statement, others: Sequence[Statement]) -> Statement:
-    """`statement`, or the one of the `others` in which something is refused that it needs."""
+def blamed(failure: Failure | None, statement: Statement, others: Mapping[int, Statement]) -> Statement:
+    """`statement`, or the one of the `others`, by index, in which something is refused that it needs: the one that ran,
+    or what it called."""
     if failure is None or failure.type != REFUSED or failure.line is None:
         return statement
-    above = [other for other in others if other.line <= (failure.line or 0)]
-    return max(above, key=lambda other: other.line, default=statement)
+    holds = {at: other for at, other in others.items() if other.line <= failure.line <= other.last_line}
+    return holds.get(failure.step if failure.step is not None else -1) or next(reversed(holds.values()), statement)
 
 
 def failed(failure: Failure, statement: Statement | None) -> Finding:

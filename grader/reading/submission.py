@@ -29,7 +29,7 @@ def submission_files(path: Path) -> list[Path]:
         found = sorted(
             file
             for file in path.rglob("*")
-            if file.suffix in SUFFIXES
+            if file.suffix.lower() in SUFFIXES
             and not file.is_dir()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
@@ -38,7 +38,7 @@ def submission_files(path: Path) -> list[Path]:
         return found
     if not path.exists():
         raise DojoError(f"{path}: no such file or folder")
-    if path.suffix not in SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         raise DojoError(f"{path}: neither a .py file nor an .ipynb notebook")
     return [path]
 

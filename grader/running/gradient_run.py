@@ -109,6 +109,7 @@ class TrialRun:
         self.given: Mapping[str, Tensor] = {}
         self.settled: dict[str, Tensor] = {}
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
+        self.past_versions = False
         setting = _setting(program, parameters, loop)
         if setting not in _made:
             make(program, parameters, loop=loop)
@@ -126,9 +127,13 @@ class TrialRun:
             self.put_back(tensor, truth, protect=tensor in self.program.given)
 
     def restore(self) -> None:
-        """Undo what a statement did to forward tensors, sizes and stand-ins."""
+        """Undo what a statement did to forward tensors, sizes and stand-ins.
+
+        A tensor counts its own changes, but not those through its `.data`.
+        """
         for name, (value, copy, version) in self.pristine.items():
-            if copy is not None and (value._version != version if version >= 0 else not _same_array(value, copy)):
+            counted = version >= 0 and not self.past_versions
+            if copy is not None and (value._version != version if counted else not _same_numbers(value, copy)):
                 self._protect(name, copy)
                 self.namespace[name] = copy
             else:
@@ -139,12 +144,14 @@ class TrialRun:
 
         What admission refuses is kept for all whose answer the statement belongs to: they do not run any more.
         """
+        self.past_versions = self.past_versions or ".data" in step.text
         before = [self.failures.get(tensor) for tensor in step.writes]
         if before and all(failure is not None and failure.type == REFUSED for failure in before):
             return before[0]
         with arithmetic_of(self.parameters):
             failure = run_statement(step.text, step.text_line, self.namespace, hook, guarded=self.guarded)
         if failure is not None:
+            failure.step = step.index
             for tensor in step.needed_by if failure.type == REFUSED else step.writes:
                 self.failures.setdefault(tensor, failure)
         for tensor in self.given.keys() & set(step.writes):
@@ -434,7 +441,9 @@ class VariantRun:
         return run_statement(text, line, self.trial.namespace, self.rewrite, "variant", guarded=guarded) is None
 
 
-def _same_array(value: Any, copy: Any) -> bool:
+def _same_numbers(value: Any, copy: Any) -> bool:
+    if isinstance(value, Tensor):
+        return value.shape == copy.shape and bool(torch.equal(value, copy))
     return np.array_equal(value, copy, equal_nan=value.dtype.kind == "f")
 
 

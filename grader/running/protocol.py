@@ -148,12 +148,16 @@ class NextStep(Message, tag="next"):
 
 
 class Failure(Part):
-    """Why there is no value: an exception's type and text, or `timeout` or `crash` as type."""
+    """Why there is no value: an exception's type and text, or `timeout` or `crash` as type.
+
+    `line` is one of a cell, `step` the index of the statement that ran.
+    """
 
     type: Name
     text: Text = ""
     line: Number | None = None
     name: Text | None = None
+    step: Number | None = None
 
 
 class Description(Part):

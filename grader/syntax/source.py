@@ -71,6 +71,11 @@ class Statement:
         return self._first_line + self.cell.line - 1
 
     @property
+    def last_line(self) -> int:
+        """Where it ends, counted as `line` is."""
+        return (self.node.end_lineno or self.node.lineno) + self.cell.line - 1
+
+    @property
     def _first_line(self) -> int:
         decorators = getattr(self.node, "decorator_list", [])
         return min((self.node.lineno, *(int(d.lineno) for d in decorators)))
@@ -135,7 +140,7 @@ class Source:
     @property
     def is_notebook(self) -> bool:
         """Whether it is an .ipynb file, whose lines are counted by cells."""
-        return self.path.suffix == ".ipynb"
+        return self.path.suffix.lower() == ".ipynb"
 
 
 def read_source(path: Path, content: bytes | None = None, seconds: float = FILE_SECONDS) -> Source:
@@ -151,7 +156,7 @@ def read_source(path: Path, content: bytes | None = None, seconds: float = FILE_
         text = read_text(path, content)
         if not text.strip():
             raise DojoError(f"{path}: the file is empty")
-        cells = _notebook_cells(path, text) if path.suffix == ".ipynb" else percent_cells(text)
+        cells = _notebook_cells(path, text) if path.suffix.lower() == ".ipynb" else percent_cells(text)
         return replace(parse_source(path, cells), clock=clock)
 
 
