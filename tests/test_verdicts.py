@@ -383,9 +383,10 @@ def test_what_is_told_is_the_same_at_each_run(tmp_path: Path, lines: dict[str, s
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize(
-    "line", ["h.data = dh = dlogits @ W2.T", "for t in (h,):\n    t.data = torch.zeros_like(h)\n    dh = dlogits @ W2.T"]
-)
+THROUGH_DATA = ["h.data = dh = dlogits @ W2.T", "for t in (h,):\n    t.data = 2 * h\n    dh = dlogits @ W2.T"]
+
+
+@pytest.mark.parametrize("line", THROUGH_DATA)
 def test_a_forward_tensor_changed_through_its_data_is_put_right(line: str, ex1: Any) -> None:
     assert all(verdict.passed for verdict in ex1(dh=line).values())
 
