@@ -399,3 +399,9 @@ def test_what_is_refused_in_a_notebook_is_blamed_in_its_own_cell(grade_text: Gra
     assert (blamed.status, blamed.cell, blamed.line) == ("forbidden", 2, 2)
     assert blamed.code == "from helpers import pull"
     assert "Copy what you need of it into this file." in blamed.message
+
+
+def test_a_factor_is_not_said_to_be_a_result(grade_text: Grade) -> None:
+    text = find_exercise("foundations/ex2").path.read_text(encoding="utf-8").replace("dw1 = dz * x1", "dw1 = dz * w1")
+    (report,) = grade_text(text)
+    assert named(report)["w1"].message == "w1 is used where x1 belongs, in the local derivative of `z = x1 * w1 + b`."

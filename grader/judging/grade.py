@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +40,8 @@ from grader.reading.submission import Part, find_parts
 from grader.report.records import Refusal, Report, ShownData, SubmissionReport, Verdict
 from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
-from grader.syntax.source import Source, read_source
+from grader.syntax.scopes import nodes_below
+from grader.syntax.source import Source, Statement, read_source
 from grader.truth.cases import cases_of
 from grader.truth.truths import KnownTruths, Truth
 
@@ -164,7 +166,8 @@ class Grader:
         luck = None
         if name in plan.unsized_one_hot:
             luck = Finding("wrong", _ONE_HOT, "one-hot-classes", Place.of(*plan.unsized_one_hot[name]))
-        return replace(evidence, statement=plan.statements[attempt.writers[-1]], luck=luck)
+        statement = plan.statements[attempt.writers[-1]]
+        return replace(evidence, statement=statement, luck=luck, writes_at=_writes_at(statement, plan, name))
 
     def _run(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, tuple[Evidence, Verdict]]:
         """Add to what is known of each gradient what its answer gives in every trial; the verdicts so far."""
@@ -318,6 +321,13 @@ class Grader:
             if total[plan.names.by_name[spoilt.name]].dim():  # a number is no place in memory: `x += 1` makes another
                 report.notes.append(about_aliases(plan, spoilt))
         report.notes += about_early_reads(part.analysis, plan)
+
+
+def _writes_at(statement: Statement, plan: Plan, name: str) -> int | None:
+    """The line of the one statement in a loop or a block that writes a gradient; None where there are several."""
+    plain = [leaf for leaf in statement.nodes if isinstance(leaf, (ast.Assign, ast.AugAssign, ast.Expr))]
+    found = [leaf.lineno for leaf in plain if name in plan.names.written(nodes_below(leaf))]
+    return statement.cell.line + found[0] - 1 if len(found) == 1 and found[0] != statement.node.lineno else None
 
 
 def launcher_for(

@@ -183,8 +183,8 @@ class Evidence:
     `luck` says why the numbers are right only by chance, and `remark` is a note beside a right answer.
     `figures` are the lecture's, where nothing else gives them: exact, approximate, maxdiff.
     `cases` are those of a function or class, in order, up to one that never ended.
-    `statement` is the last one that writes the answer; `reads` are the gradients that it reads, where known, and
-    `handed` those that it could.
+    `statement` is the last one that writes the answer, in its line `writes_at` where that is not the first; `reads` are
+    the gradients that it reads, where known, and `handed` those that it could.
     """
 
     name: str
@@ -207,6 +207,7 @@ class Evidence:
     lines: Place | None = None
     cases: Sequence[TriedCase] | None = None
     figures: tuple[bool, bool, float] | None = None
+    writes_at: int | None = None
 
 
 def verdict_of(evidence: Evidence) -> Verdict:
@@ -220,7 +221,8 @@ def verdict_of(evidence: Evidence) -> Verdict:
     if place is None and found.status in ("wrong", "shape"):
         place = evidence.lines
     if place is None and evidence.statement is not None:
-        place = Place.of(evidence.statement, decisive.answer.line if decisive else None)
+        line = decisive.answer.line if decisive else None
+        place = Place.of(evidence.statement, line if line != evidence.statement.line else evidence.writes_at)
     verdict = Verdict(
         evidence.name,
         found.status,
