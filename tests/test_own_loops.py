@@ -44,6 +44,21 @@ def test_a_slip_is_named_at_its_line(loop: OwnLoop, slip: Slip, grade_text: Grad
     assert all(slip.line in (verdict.code or "") for verdict in wrong), {verdict.code for verdict in wrong}
 
 
+HELPERS = [
+    "from helpers import build_dataset, words, stoi, itos, vocab_size, block_size\nXtr, Ytr = build_dataset(words)",
+    "import utils\nfrom config import block_size, vocab_size\nXtr, Ytr = utils.load('names.txt')",
+    "from utils import *\nfrom dataset import Xtr, Ytr, itos\nset_seed(42)",
+]
+
+
+@pytest.mark.parametrize("data", HELPERS)
+def test_a_helper_file_that_gives_the_data_costs_nothing(data: str, grade_text: Grade) -> None:
+    cells = next(loop.cells for loop in LOOPS if loop.id == "train-function")
+    made = next(at for at, cell in enumerate(cells) if "C = torch.randn" in cell)
+    (report,) = grade_text("\n\n".join((data, *cells[made:])))
+    assert report.all_passed, [(v.name, v.mistake, v.message) for v in report.verdicts if not v.passed]
+
+
 LAYERS = """\
 class Linear:
     def __init__(self, fan_in, fan_out):
