@@ -398,7 +398,7 @@ def test_what_is_refused_in_a_notebook_is_blamed_in_its_own_cell(grade_text: Gra
     blamed = named(report)["h"]
     assert (blamed.status, blamed.cell, blamed.line) == ("forbidden", 2, 2)
     assert blamed.code == "from helpers import pull"
-    assert "Copy what you need of it into this file." in blamed.message
+    assert "nor is any file beside yours. Copy what you need of it here." in blamed.message
 
 
 def test_a_factor_is_not_said_to_be_a_result(grade_text: Grade) -> None:

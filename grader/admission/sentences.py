@@ -91,8 +91,8 @@ def not_a_module(path: str) -> RefusedImport:
     if path.startswith(("torch.", "functorch")) and leads_to_autograd(path):
         return RefusedImport(str(autograd(path)), IS_AUTOGRAD)
     if path.partition(".")[0] not in sys.stdlib_module_names:
-        said = f"`{path}` is not there where an answer is graded, not even as a file beside yours."
-        return RefusedImport(f"{said} Copy what you need of it into this file.")
+        said = f"`{path}` is not there where an answer is graded, nor is any file beside yours."
+        return RefusedImport(f"{said} Copy what you need of it here.")
     return RefusedImport(f"An answer may not use the module `{path}`. torch, numpy and math have what it needs.")
 
 
