@@ -447,12 +447,6 @@ def test_each_part_of_an_adam_step_is_told_by_its_line(
 )
 def test_a_slip_within_a_block_of_layers_is_placed_between_two_parts(
     grade_text: Callable[..., list[SubmissionReport]], old: str, new: str, said: str, shown: str
-
-
-    ("old", "new"), [("learning_rate * m_hat", "learning_rate * m"), ("(v_hat.sqrt() + eps)", "(v.sqrt() + eps)")]
-)
-def test_a_mean_taken_past_its_correction_is_blamed_on_the_line_that_takes_it(
-    grade_text: Callable[..., list[SubmissionReport]], old: str, new: str
 ) -> None:
     text = find_exercise("transformer/ex5").path.read_text(encoding="utf-8")
     assert text.count(old) == 1
@@ -464,6 +458,15 @@ def test_a_mean_taken_past_its_correction_is_blamed_on_the_line_that_takes_it(
     assert set(others) == {f"The same as for {told.name}: mend that first."}
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("learning_rate * m_hat", "learning_rate * m"), ("(v_hat.sqrt() + eps)", "(v.sqrt() + eps)")]
+)
+def test_a_mean_taken_past_its_correction_is_blamed_on_the_line_that_takes_it(
+    grade_text: Callable[..., list[SubmissionReport]], old: str, new: str
+) -> None:
+    text = find_exercise("transformer/ex5").path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    (report,) = grade_text(text.replace(old, new))
     wrong = [verdict for verdict in report.verdicts if not verdict.passed]
     assert {verdict.mistake for verdict in wrong} == {"bias-correction"}
     assert {new in (verdict.code or "") for verdict in wrong} == {True}

@@ -273,7 +273,7 @@ def _function_of(mismatch: Mismatch, atom: str) -> str | None:
 def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diagnosis:
     atom = mismatch.atoms[path.through]
     said = f"{read} is used where {meant} belongs{mismatch.on_path(path)}"
-    if {read, meant} <= {path.through, *atom.reads}:
+    if path.through in (read, meant) and {read, meant} <= {path.through, *atom.reads}:
         already = atom.text.split(" = ", 1)[-1]
         return Diagnosis("wrong-forward-value", f"{said}: {path.through} is {already} already.")
     return Diagnosis("wrong-forward-value", f"{said}, in the local derivative of {mismatch.line_of(path)}.")

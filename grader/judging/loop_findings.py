@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import pairwise
 
 import torch
-
 from torch import Tensor
 
 from grader.admission.sentences import IS_AUTOGRAD
