@@ -69,7 +69,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     for index, statement in zip(plan.indexes, plan.statements, strict=True):
         namespace.update(protected)
         lines = [statement.cell.line + loop.lineno - 1 for loop in plan.loops.get(index, [])]
-        hook = partial(hook_loops, lines=lines, names=plan.names)
+        hook = partial(hook_loops, lines=lines, names=plan.names, forward={})
         failure = run_statement(statement.text, statement.text_line, namespace, hook, guarded=False)
         if failure is not None and failure.type == "KeyboardInterrupt":
             click.echo(f"stopped after {counted(len(progress.losses), 'step')}; what there is is kept", err=True)
