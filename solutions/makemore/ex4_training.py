@@ -416,10 +416,10 @@ with torch.no_grad():
 # |---|---|
 # | the update is not in place | stays at 3.7<!-- = mean(losses_with("p.sub_(gradient, alpha=lr)", "p = p - lr * gradient", max_steps=2_000)) --> |
 # | plus instead of minus | rises at once: the mean of the first 100 is above 200 |
-# | the 1/n of `dlogits` is missing | rises to 22<!-- = mean(losses_with(" - one_hot[Yb]) / n", " - one_hot[Yb])", max_steps=10_000, learning_rates=[0.1] * 2)[:100]) --> over the first 100 steps, and is still 2.72<!-- = mean(losses_with(" - one_hot[Yb]) / n", " - one_hot[Yb])", max_steps=10_000, learning_rates=[0.1] * 2)[9000:10000]) --> near step 10,000 |
+# | the 1/n of `dlogits` is missing | rises to 22<!-- = mean(losses_with(" - one_hot[Yb]) / n", " - one_hot[Yb])", max_steps=10_000, learning_rates=(0.1, 0.1))[:100]) --> over the first 100 steps, and is still 2.72<!-- = mean(losses_with(" - one_hot[Yb]) / n", " - one_hot[Yb])", max_steps=10_000, learning_rates=(0.1, 0.1))[9000:10000]) --> near step 10,000 |
 #
 # Other slips leave no trace. The right loop is at 2.49 near step 10,000. With n in place of n - 1 in `dhprebn` it is
-# at 2.49<!-- = mean(losses_with("(dbngain / (n - 1))", "(dbngain / n)", max_steps=10_000, learning_rates=[0.1] * 2)[9000:10000]) -->, too. Even without that whole term it is at 2.49<!-- = mean(losses_with(" - bnraw * (dbngain / (n - 1))", "", max_steps=10_000, learning_rates=[0.1] * 2)[9000:10000]) -->. A falling loss says that most of the gradient points the
+# at 2.49<!-- = mean(losses_with("(dbngain / (n - 1))", "(dbngain / n)", max_steps=10_000, learning_rates=(0.1, 0.1))[9000:10000]) -->, too. Even without that whole term it is at 2.49<!-- = mean(losses_with(" - bnraw * (dbngain / (n - 1))", "", max_steps=10_000, learning_rates=(0.1, 0.1))[9000:10000]) -->. A falling loss says that most of the gradient points the
 # right way, and no more than that. This is why `dojo grade` compares numbers, not curves.
 #
 # The next cell draws averages of your losses.
