@@ -168,6 +168,12 @@ def test_a_worker_is_confined(level: str, tmp_path: Path) -> None:
     assert seen["memory"] == "MemoryError"
 
 
+def run_program(text: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    """A Python program in a process of its own, with this package."""
+    own = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run([sys.executable, "-c", text], env=own, capture_output=True, text=True, timeout=seconds)
+
+
 REHEARSAL = """
 import sys
 from grader.lesson.exercise import all_exercises
@@ -187,13 +193,7 @@ assert not statements._codes and len(gradient_run._made) == len(asked)
 
 
 def test_every_lesson_is_rehearsed_and_nothing_of_it_is_left() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", REHEARSAL],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    ran = run_program(REHEARSAL, 120)
     assert ran.returncode == 0, ran.stderr
 
 
@@ -318,13 +318,7 @@ def test_the_launcher_ends_with_the_process_that_made_it() -> None:
         "launcher = open(f'/proc/{worker.pid}/stat').read().rsplit(')', 1)[1].split()[1]\n"
         "print(worker.pid, launcher, flush=True)\nos._exit(0)"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", made],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ran = run_program(made)
     left = [int(pid) for pid in ran.stdout.split()]
     assert len(left) == 2
     try:
@@ -339,13 +333,7 @@ def test_launchers_end_in_any_order() -> None:
         "from grader.running.sandbox import Launcher\nfirst, second = Launcher(), Launcher()\n"
         "first.close()\nsecond.start().close()\nsecond.close()\nprint('both ended')"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", made],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ran = run_program(made)
     assert ran.stdout == "both ended\n", ran.stderr
 
 

@@ -103,7 +103,6 @@ def failed(words: str) -> dict[str, Any]:
 
 
 def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], None]) -> dict[str, Any]:
-
     parts: list[Part] = []
     problems = list(task.problems)
     for label, content in task.files:

@@ -18,6 +18,7 @@ from grader.judging.loops import (
     LoopTrial,
     StepComparison,
     common_progress,
+    last_read_at,
     same_gradient,
     wrong_record,
 )
@@ -73,7 +74,7 @@ def _is_still(finding: Finding) -> bool:
 
 
 def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
-    read_at = {name: at for at, atom in enumerate(exercise.atoms) for name in atom.reads}
+    read_at = last_read_at(exercise.atoms)
     return sorted(names, key=lambda name: (name != "loss", -read_at.get(name, -1)))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
 from grader.diagnosing.core import SAME_FACTOR, size_words
-from grader.lesson.exercise import Exercise
+from grader.lesson.exercise import Atom, Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
 from grader.running.protocol import Failure, LoopStep, Record
@@ -347,7 +347,7 @@ def _wrong_gradient(
 
 
 def _wrong_parts(handed: Mapping[str, Tensor], truth: TrueStep, culprit: str) -> dict[str, Tensor]:
-    read_at = {name: at for at, atom in enumerate(truth.forward.atoms) for name in atom.reads}
+    read_at = last_read_at(truth.forward.atoms)
     found = {}
     for name, true in truth.gradients.total.items():
         ours = handed.get(f"d{name}")
@@ -395,9 +395,14 @@ def same_gradient(ours: Tensor, gradient: Tensor) -> bool:
     return scale > 0 and float((ours.double() - spread).abs().max()) <= 1e-8 * scale
 
 
+def last_read_at(atoms: Iterable[Atom]) -> dict[str, int]:
+    """Which atom reads each tensor last, by its place in the forward pass: the higher, the nearer to the loss."""
+    return {name: at for at, atom in enumerate(atoms) for name in atom.reads}
+
+
 def from_the_loss_back(truth: TrueStep) -> list[str]:
     """Every tensor with a gradient, those that feed the last atoms first."""
-    read_at = {name: at for at, atom in enumerate(truth.forward.atoms) for name in atom.reads}
+    read_at = last_read_at(truth.forward.atoms)
     return sorted(truth.gradients.total, key=lambda name: -read_at.get(name, -1))
 
 
