@@ -306,7 +306,8 @@ def test_what_an_answer_started_is_gone_with_its_worker(launcher: Launcher, tmp_
 @on_linux
 def test_no_process_is_left_when_the_launcher_is_closed(tmp_path: Path) -> None:
     before = children()
-    verdicts = graded(None, tmp_path / "answers.py", with_lines({"dh": "dh = __import__('os')._exit(1)"}))
+    with Launcher() as own:  # graders on usual terms share one here, which is not closed
+        verdicts = graded(own, tmp_path / "answers.py", with_lines({"dh": "dh = __import__('os')._exit(1)"}))
     assert verdicts["W2"].passed
     assert wait_until(lambda: children() <= before)
 
