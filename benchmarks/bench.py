@@ -125,7 +125,7 @@ def costs(tasks: Mapping[str, Task], rounds: int) -> dict[str, list[Cost]]:
 
 def python(*arguments: str, folder: Path = ROOT) -> None:
     """Run a fresh Python to its end, its output thrown away. The run stops here where it fails."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}  # an installation is compiled
     done = subprocess.run([sys.executable, *arguments], cwd=folder, stdout=subprocess.DEVNULL, env=environment)
     if done.returncode:
         sys.exit(f"python {' '.join(arguments)}: ended with {done.returncode}, so its time means nothing")

@@ -5,6 +5,6 @@ import sys
 if not sys.flags.safe_path:
     del sys.path[0]  # the current folder, where strangers' files may lie
 
-from grader.cli.main import main
+from grader.cli.main import console
 
-main()
+console()

@@ -282,6 +282,47 @@ def test_help_is_there_for_every_command(tmp_path: Path) -> None:
     assert dojo(tmp_path, "grade", "--help").returncode == 0
 
 
+# ---- The end of a command ----
+
+AS_A_PROGRAM = """
+import atexit, os, sys
+from grader.cli.main import console
+
+end = os._exit
+
+def at_once(code):
+    print("ended at once", flush=True)
+    end(code)
+
+os._exit = at_once
+atexit.register(print, "called at the end")
+sys.settrace({tracer})
+sys.argv = ["dojo", "--version"]
+console()
+"""
+
+
+@pytest.mark.parametrize(("tracer", "at_once"), [("None", True), ("lambda *_: None", False)])
+def test_the_end_waits_for_what_asked_to_be_called_and_for_nothing_else(tracer: str, at_once: bool) -> None:
+    program = [sys.executable, "-c", AS_A_PROGRAM.format(tracer=tracer)]
+    ran = subprocess.run(program, env=environment(), capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "called at the end" in ran.stdout
+    assert ("ended at once" in ran.stdout) == at_once, "whoever traces a process, as coverage does, ends it"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [("hint", "dprobs"), ("grade", "ex2.py")])
+def test_a_full_disk_gets_one_line(answers: Path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "grader", *arguments]
+        ran = subprocess.run(
+            command, cwd=answers, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
+        )
+    assert ran.returncode == 2
+    assert ran.stderr == "dojo: the disk is full: not all of the output is written\n"
+
+
 # ---- What a learner sees first and last ----
 
 

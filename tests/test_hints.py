@@ -198,7 +198,10 @@ def test_a_wrong_gradient_comes_before_one_that_is_missing(exercises: Path) -> N
 
 def test_a_pass_ends_when_the_exercise_is_put_back(exercises: Path) -> None:
     path = exercises / "ex1_atoms.py"
+    stubs = path.read_text()
+    path.write_text((ROOT / "solutions/makemore/ex1_atoms.py").read_text())
     remember(Report([all_right(path, "makemore/ex1")]))
+    path.write_text(stubs)
     assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
 
 

@@ -196,9 +196,6 @@ def gradescope(
         click.echo("PyTorch's installation page names.")
 
 
-COMMANDS = (batch, summary, feedback, gradescope)
-
-
 def _cores() -> int:
     available = getattr(os, "sched_getaffinity", None)
     return len(available(0)) if available else os.cpu_count() or 1

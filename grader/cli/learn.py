@@ -251,9 +251,6 @@ def fetch() -> None:
     click.echo(f"{path}\nUse it with: dojo grade --names {path}")
 
 
-COMMANDS = (grade, hint, solution, watch, train, init, reset, sync, welcome, data)
-
-
 def say(line: str) -> None:
     """A line to people beside what the command prints, safe to show whatever is in it."""
     from grader.base.visible import visible

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import io
 import os
 import sys
+import threading
+from importlib import import_module
 
 import click
 
 import grader
 from grader.base.children import ONE_THREAD, import_path
 from grader.base.errors import DojoError
-from grader.cli import author, course, learn
+
+_MODULES = {
+    "learn": "grade hint solution watch train init reset sync welcome data",
+    "course": "batch summary feedback gradescope",
+    "author": "author",
+}
+"""In which module of this room each command stands."""
 
 
-@click.group(name="dojo", invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Loads a command's module when the command is asked for: a hint need not wait for what `batch` is made of."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        return sorted(" ".join(_MODULES.values()).split())
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        module = next((module for module, commands in _MODULES.items() if name in commands.split()), None)
+        command = module and getattr(import_module(f"grader.cli.{module}"), name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(
+    cls=_Commands,
+    name="dojo",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(grader.__version__, prog_name="dojo", message="%(prog)s %(version)s")
 @click.pass_context
 def app(context: click.Context) -> None:
@@ -28,10 +55,6 @@ def app(context: click.Context) -> None:
         click.echo(overview())
 
 
-for command in (*learn.COMMANDS, *course.COMMANDS, author.author):
-    app.add_command(command)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run `dojo` and exit with its code."""
     for stream in (sys.stdout, sys.stderr):
@@ -40,23 +63,55 @@ def main(arguments: list[str] | None = None) -> None:
     sys.path[:] = import_path()
     os.environ.update(ONE_THREAD)
     try:
+        code = _run(arguments)
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be written
+        full = error.errno == errno.ENOSPC
+        code = _complain("the disk is full: not all of the output is written") if full else 0
+    sys.exit(code)
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
         code = app.main(arguments, prog_name="dojo", standalone_mode=False)
     except DojoError as error:
-        code = _complain(str(error))
+        return _complain(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
-        code = 0
+        return 0
     except click.ClickException as error:
-        code = _complain(error.format_message())
+        return _complain(error.format_message())
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped", err=True)
-        code = 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def console() -> None:
+    """`dojo` as a program of its own: run it, and end the process.
+
+    Python would first take down torch, object by object, for 0.2 s in which the prompt is waited for. So it is ended
+    as soon as its output is written and what asked to be called at the end was called; unless somebody else has a
+    share in the end, as a thread, a debugger or coverage has.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        monitoring = getattr(sys, "monitoring", None)  # from Python 3.12 on
+        tools = monitoring is not None and any(map(monitoring.get_tool, range(6)))
+        if tools or sys.gettrace() or sys.getprofile() or threading.active_count() > 1:
+            raise
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(ended.code if isinstance(ended.code, int) else 0)
 
 
 def _complain(message: str) -> int:
-    learn.say(" ".join(message.split("\n")))
+    from grader.cli.learn import say
+
+    say(" ".join(message.split("\n")))
     return 2

@@ -14,8 +14,6 @@ from grader.base.words import fitted
 from grader.learner.memory import Progress, load_progress, remember, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.tracks import begins_later, place_on_map
-from grader.reading.submission import find_parts
-from grader.syntax.source import read_source
 
 __all__ = ["find_gradient", "first_not_right", "hint", "next_hint", "remember", "solution"]
 
@@ -101,6 +99,9 @@ def solution(variable: str, asked: str | None = None, anyway: bool = False) -> s
         DojoError: this installation has no solutions/, there is no such gradient, or it has not been right
             yet and `anyway` is not set.
     """
+    from grader.reading.submission import find_parts
+    from grader.syntax.source import read_source
+
     bundled("solutions")
     progress = load_progress()
     exercise, name = _find(variable, _asked(asked), progress)
@@ -138,7 +139,7 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open |
         if found and (found.wrong or not progress.graded or progress.working == (str(path.resolve()), exercise.id)):
             return found
         first = first or found
-    if first is None and not progress.graded and not _in_folder(progress):
+    if first is None and not progress.graded and not any(_in_folder(progress)):
         raise DojoError(
             "nothing was graded yet and there is no exercises/ folder here; name a gradient, such as dprobs"
         )
@@ -150,15 +151,15 @@ def _all() -> list[Exercise]:
     return sorted(all_exercises(), key=lambda exercise: (begins_later(exercise.id), place_on_map(exercise.id)))
 
 
-def _in_folder(progress: Progress) -> list[Exercise]:
+def _in_folder(progress: Progress) -> Iterator[Exercise]:
     """The exercises that the folder holds; an optional one only once it is begun."""
-    held = [e for e in _all() if (progress.folder / "exercises" / f"{e.id}.py").is_file()]
-    return [e for e in held if not e.grading.optional or _was_graded(progress, e)]
+    held = (e for e in _all() if (progress.folder / "exercises" / f"{e.id}.py").is_file())
+    return (e for e in held if _was_graded(progress, e) or not e.grading.optional)
 
 
 def _ending(progress: Progress, asked: Exercise | None) -> str:
     """What to do where no gradient is known to be wrong or missing."""
-    done = [asked] if asked else _in_folder(progress) or [e for e in all_exercises() if _was_graded(progress, e)]
+    done = [asked] if asked else [*_in_folder(progress)] or [e for e in all_exercises() if _was_graded(progress, e)]
     unknown = [e for e in done if not all(progress.has_passed(e, name) for name in e.graded)]
     if unknown:
         ungraded = " and ".join(e.short_id for e in sorted(unknown, key=lambda e: place_on_map(e.id)))
@@ -196,12 +197,18 @@ def _was_wrong(path: Path, exercise: Exercise, progress: Progress) -> bool:
 
 
 def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open | None:
-    try:
-        (part,) = find_parts(read_source(path), exercise.id)
-    except DojoError:
-        return None  # half-written or no exercise any more: `dojo grade` says so, a hint does not depend on it
-    stubs = [name for name in exercise.graded if name not in part.attempts]
     statuses = graded.statuses if (graded := progress.find(path, exercise)) else {}
+    if graded is not None and graded.is_current and statuses.keys() >= set(exercise.graded):
+        stubs = [name for name in exercise.graded if statuses[name] == "missing"]
+    else:
+        from grader.reading.submission import find_parts
+        from grader.syntax.source import read_source
+
+        try:
+            (part,) = find_parts(read_source(path), exercise.id)
+        except DojoError:
+            return None  # half-written or no exercise any more: `dojo grade` says so, a hint does not depend on it
+        stubs = [name for name in exercise.graded if name not in part.attempts]
     # A pass counts until its answer is gone from the file, as after `dojo reset`.
     left = [n for n in exercise.graded if n in stubs or (statuses and statuses.get(n) != "pass")]
     wrong = [n for n in left if n not in stubs and statuses.get(n, "missing") != "missing"]

@@ -58,7 +58,20 @@ class Exercise:
 
     id: str
     path: Path
-    cells: tuple[Cell, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """The lesson's file, read when something of it is first asked for: most commands need few lessons.
+
+        Raises:
+            DojoError: the file cannot be read.
+        """
+        return read_text(self.path)
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """What the file holds, in its order."""
+        return tuple(percent_cells(self.text))
 
     @property
     def track(self) -> str:
@@ -230,14 +243,14 @@ class Exercise:
 
     def mentions(self, name: str) -> bool:
         """Whether code of the lesson has the word `name`: where it has not, nothing there is called so."""
-        if name.lower() not in self._code_in_small_letters:
+        if name.lower() not in self._in_small_letters:
             return False
         word = re.compile(rf"\bd?{re.escape(name)}\b", re.IGNORECASE)
         return any(cell.kind == "code" and word.search(cell.text) for cell in self.cells)
 
     @cached_property
-    def _code_in_small_letters(self) -> str:
-        return "\n".join(cell.text for cell in self.cells if cell.kind == "code").lower()
+    def _in_small_letters(self) -> str:
+        return self.text.lower()
 
     def label(self, name: str) -> str:
         """What a learner calls a graded thing: `dlogits` for `logits`; a class or a loop's parameter by its name."""
@@ -370,13 +383,8 @@ def exercise_folder() -> Path:
 
 
 def read_exercise(path: Path, root: Path) -> Exercise:
-    """Read a lesson's file. Its id is its place below `root`, such as `makemore/ex1_atoms`.
-
-    Raises:
-        DojoError: the file cannot be read.
-    """
-    cells = tuple(percent_cells(read_text(path)))
-    return Exercise(path.relative_to(root).with_suffix("").as_posix(), path, cells)
+    """The lesson in a file. Its id is its place below `root`, such as `makemore/ex1_atoms`."""
+    return Exercise(path.relative_to(root).with_suffix("").as_posix(), path)
 
 
 @lru_cache
