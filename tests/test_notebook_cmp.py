@@ -316,7 +316,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         return Handle()
 
     monkeypatch.setattr(screen, "in_notebook", lambda: True)
-    monkeypatch.setattr(screen, "_display", display)
+    monkeypatch.setattr("IPython.display.display", display)
     monkeypatch.setattr(TRACKER, "states", {})
     monkeypatch.setattr(TRACKER, "earlier", {})
     monkeypatch.setattr(TRACKER, "pictures", {})

@@ -65,7 +65,7 @@ _LISTED: Mapping[type, frozenset[str]] = {
     np.random.Generator: names.DRAWS,
     np.random.RandomState: names.DRAWS,
     random.Random: names.MODULES["random"],
-    nn.Module: names.MODULE,
+    nn.Module: names.LAYER,
     property: frozenset({"setter", "getter", "deleter"}),
     functools.partial: frozenset({"func", "args", "keywords"}),
     functools._lru_cache_wrapper: frozenset({"cache_info", "cache_clear"}),
@@ -344,10 +344,6 @@ class _Format(Formatter):
         return value, first
 
 
-def _format(text: str) -> Callable[..., str]:
-    return lambda *given, **said: _Format().vformat(text, given, said)
-
-
 def _grad(tensor: Tensor) -> Any:
     if tensor.grad is None:
         raise not_a_field("grad")
@@ -355,12 +351,12 @@ def _grad(tensor: Tensor) -> Any:
 
 
 def _requires_grad_(tensor: Tensor) -> Callable[..., Tensor]:
-    def ask(asked: object = True) -> Tensor:
-        if asked is not False:
+    def ask(requires_grad: object = True) -> Tensor:
+        if requires_grad is not False:
             raise not_a_field("requires_grad_")
         return tensor
 
-    return lambda requires_grad=True: ask(requires_grad)
+    return ask
 
 
 def _type(tensor: Tensor) -> Callable[..., Any]:
@@ -390,10 +386,11 @@ def checked(function: Callable[..., Any], path: str) -> Callable[..., Any]:
     """`function` without the keywords that lead past tensor algebra; no complex numbers into it or out of it."""
 
     def call(*given: Any, **said: Any) -> Any:
-        for name in said:
+        for name in said:  # a text of an own class can be equal to any name or to none
             if type(name) is not str or name in _CLOSED_KEYWORDS:
-                _refuse_keyword(name, said[name], path)
-        said.pop("requires_grad", None)
+                raise Refused(f"An answer may not give `{name!s:.60}` to {path}.")
+        if said.pop("requires_grad", False) is not False:
+            raise autograd("requires_grad")
         numbers_of(given)
         if "out" in said:
             numbers_of(said["out"])
@@ -404,7 +401,7 @@ def checked(function: Callable[..., Any], path: str) -> Callable[..., Any]:
     return call
 
 
-_CLOSED_KEYWORDS = frozenset({"requires_grad", "cdata", "buffer", "like", "pin_memory"})
+_CLOSED_KEYWORDS = frozenset({"cdata", "buffer", "like", "pin_memory"})
 _ufuncs: dict[Callable[..., Any], np.ufunc] = {}
 
 
@@ -426,16 +423,11 @@ def numbers_of(value: Any) -> Any:
 _NUMBERS = (float, int, Tensor)
 
 
-def _refuse_keyword(name: str, value: object, path: str) -> None:
-    """A text of an own class can be equal to any name or to none, so it is refused."""
-    if type(name) is not str or name != "requires_grad":
-        raise Refused(f"An answer may not give `{name!s:.60}` to {path}.")
-    if value is not False:
-        raise autograd("requires_grad")
-
-
 _SPECIAL: dict[type, dict[str, Callable[[Any], Any] | None]] = {
-    str: {"format": _format, "format_map": lambda text: lambda known: _Format().vformat(text, (), known)},
+    str: {
+        "format": lambda text: lambda *given, **said: _Format().vformat(text, given, said),
+        "format_map": lambda text: lambda known: _Format().vformat(text, (), known),
+    },
     Tensor: {
         "grad": _grad,
         "requires_grad_": _requires_grad_,
@@ -523,9 +515,9 @@ def _asked_by_name(own: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     return ask
 
 
-def power(base: Any, exponent: Any) -> Any:
-    """`base ** exponent`, refused where it makes complex numbers."""
-    return numbers_of(base**exponent)
+def power(base: Any, exponent: Any, mod: Any = None) -> Any:
+    """`base ** exponent`, or Python's `pow`, refused where it makes complex numbers."""
+    return numbers_of(pow(base, exponent, mod))
 
 
 def power_in_place(base: Any, exponent: Any) -> Any:
@@ -638,10 +630,6 @@ def _shut(name: str) -> Callable[..., Any]:
     return refuse
 
 
-def _power_of(base: Any, exponent: Any, mod: Any = None) -> Any:
-    return numbers_of(pow(base, exponent, mod))
-
-
 _EXCEPTIONS = {
     n: kind for n, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)
 }
@@ -658,7 +646,7 @@ BUILTINS: dict[str, Any] = {
     "locals": _locals,
     "globals": _globals,
     "vars": lambda *given: fields_of(*given) if given else _shut("vars")(),
-    "pow": _power_of,
+    "pow": power,
     "print": Silent(),
     "display": Silent(),
     "__build_class__": builtins.__build_class__,

@@ -37,27 +37,18 @@ class GradientsOff:
         return function
 
 
-def _no_grad(function: Any = None) -> Any:
-    return GradientsOff() if function is None else function
-
-
-def _inference_mode(mode: Any = True) -> Any:
-    return _switched(mode is True or callable(mode), mode)
-
-
-def _set_grad_enabled(mode: Any) -> Any:
-    return _switched(mode is False, None)
+def _gradients_off(mode: Any = True) -> Any:
+    """`torch.no_grad()` and `torch.inference_mode(mode)`; either may decorate a function without being called."""
+    if callable(mode):
+        return mode
+    if mode is not True:
+        raise not_a_field("set_grad_enabled")
+    return GradientsOff()
 
 
 def _autocast(*_: object, **__: object) -> GradientsOff:
     """Gradients are compared in float64, so a context that rounds is one that does nothing."""
     return GradientsOff()
-
-
-def _switched(off: bool, decorated: Any) -> Any:
-    if not off:
-        raise not_a_field("set_grad_enabled")
-    return decorated if callable(decorated) else GradientsOff()
 
 
 # ---- What is made otherwise than in its own module ----
@@ -76,10 +67,6 @@ def _plain_call(real: Callable[..., Any]) -> Callable[..., Any]:
 
 def _parameter(data: Any = None, requires_grad: object = True) -> nn.Parameter:  # noqa: ARG001
     return nn.Parameter(data, requires_grad=False)
-
-
-def _no_array(*_: object, **__: object) -> Any:
-    raise not_a_builtin("np.ndarray")
 
 
 def _simple_namespace(*given: Mapping[str, Any], **fields: Any) -> SimpleNamespace:
@@ -108,11 +95,15 @@ def _wraps(wrapped: Any, *_: object, **__: object) -> Callable[[Any], Any]:
     return named_alike
 
 
+def _own(kind: type) -> type:
+    if kind not in own_classes:
+        raise not_changed(getattr(kind, "__name__", "it"))
+    return kind
+
+
 def _dataclass(kind: type | None = None, **options: Any) -> Any:
     def decorate(kind: type) -> type:
-        if kind not in own_classes:
-            raise not_changed(getattr(kind, "__name__", "it"))
-        made: type = dataclasses.dataclass(**options)(kind)
+        made: type = dataclasses.dataclass(**options)(_own(kind))
         own_classes.add(made)
         return made
 
@@ -120,9 +111,7 @@ def _dataclass(kind: type | None = None, **options: Any) -> Any:
 
 
 def _total_ordering(kind: type) -> type:
-    if kind not in own_classes:
-        raise not_changed(getattr(kind, "__name__", "it"))
-    return functools.total_ordering(kind)
+    return functools.total_ordering(_own(kind))
 
 
 def _attrgetter(*paths: str) -> Callable[[Any], Any]:
@@ -182,16 +171,16 @@ _OTHERWISE: Mapping[str, Mapping[str, Any]] = {
         },
         "vmap": _vmap,
         "autocast": _autocast,
-        "no_grad": _no_grad,
-        "inference_mode": _inference_mode,
-        "set_grad_enabled": _set_grad_enabled,
+        "no_grad": _gradients_off,
+        "inference_mode": _gradients_off,
+        "set_grad_enabled": lambda mode: _gradients_off(mode is False),
     },
     "torch.func": {"vmap": _vmap},
     "torch.amp": {"autocast": _autocast},
     "torch.cuda.amp": {"autocast": _autocast},
     "torch.nn": {"Parameter": stand_in("Parameter", nn.Parameter, _parameter)},
     "numpy": {
-        "ndarray": stand_in("ndarray", np.ndarray, _no_array),
+        "ndarray": stand_in("ndarray", np.ndarray, guards._shut("np.ndarray")),
         "vectorize": lambda function: checked(np.vectorize(function), "numpy.vectorize"),
         **{name: _Joined(getattr(np, name)) for name in ("c_", "r_", "s_")},
     },

@@ -7,7 +7,7 @@ Items, calls and loops stay Python's own, for no object that an answer can hold 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType
 from typing import Any, Literal
 
@@ -73,17 +73,12 @@ def is_inner(name: str) -> bool:
 
 
 def _refuse_inner_names(tree: ast.AST) -> None:
+    """Looks at the names that a node binds, reads or passes on; fields are asked for when it runs."""
     for node in nodes_below(tree):
-        for name in _names_in(node):
-            if is_inner(name) and (name not in _SPELLED or isinstance(node, ast.keyword)):
-                raise an_inner_name(name, getattr(node, "lineno", None))
-
-
-def _names_in(node: ast.AST) -> Iterator[str]:
-    """The names that a node binds, reads or passes on; fields are asked for when it runs."""
-    for attribute in _NAMES.get(type(node), ()):
-        said = getattr(node, attribute)
-        yield from said if isinstance(said, list) else [said] if said is not None else []
+        for said in (getattr(node, attribute) for attribute in _NAMES.get(type(node), ())):
+            for name in said if isinstance(said, list) else [said or ""]:
+                if is_inner(name) and (name not in _SPELLED or isinstance(node, ast.keyword)):
+                    raise an_inner_name(name, getattr(node, "lineno", None))
 
 
 _SPELLED = MAGIC_METHODS | {"__name__", "__slots__", "__match_args__"}

@@ -68,7 +68,7 @@ def autograd(door: str) -> Refused:
 
 def not_a_builtin(name: str) -> Refused:
     """The refusal of a name, with what to use instead where there is something."""
-    return Refused(_with_instead(f"An answer may not use `{name}`.", name))
+    return Refused(f"An answer may not use `{name}`. {_INSTEAD.get(name.rpartition('.')[2], '')}".rstrip())
 
 
 def not_a_field(name: str) -> Refused:
@@ -105,8 +105,3 @@ def not_syntax(kind: str, line: int) -> Refused:
 def an_inner_name(name: str, line: int | None = None) -> Refused:
     """The refusal of a name with underscores at both ends, such as `__class__`."""
     return Refused(f"`{name}` is one of Python's inner names. An answer needs none of them.", line=line)
-
-
-def _with_instead(said: str, name: str) -> str:
-    instead = _INSTEAD.get(name.rpartition(".")[2])
-    return said if instead is None else f"{said} {instead}"

@@ -33,7 +33,7 @@ class Drawn(line):  # type: ignore[misc]  # tqdm comes without types
         bar = f'<progress aria-label="progress of the loop" {done} style="width:16em;vertical-align:middle"></progress>'
         html = "" if msg == "" else f'<div class="dojo-bar">{bar} <span>{escape(text)}</span></div>'
         if self.handle is None:
-            self.handle = screen.show_updatable(text, html=html)
+            self.handle = screen.show(text, updatable=True, html=html)
         else:
             screen.update(self.handle, text, html=html)
         return True

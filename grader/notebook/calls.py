@@ -101,15 +101,13 @@ def _exercise_here(namespace: Mapping[str, Any]) -> Exercise | None:
 
 def _show(judged: Judgement) -> None:
     """The lecture's line. A wrong one is followed by what is wrong: a card in a notebook, its sentences in a script."""
-    if judged.verdict.status == "missing":
-        print(judged.line)
-    elif not screen.in_notebook():
-        print(judged.line)
-        if not judged.verdict.passed:
-            kind = f" [{judged.verdict.mistake}]" if judged.verdict.mistake else ""
-            print(textwrap.indent(f"d{judged.verdict.name}: {judged.words}{kind}. {judged.verdict.message}", "  "))
-    elif judged.verdict.passed:
-        screen.show(judged.line, html=cards.one_line(judged))
-    else:
-        print(judged.line)
-        screen.show(f"d{judged.verdict.name}: {judged.words}. {judged.verdict.message}", html=cards.card(judged))
+    verdict, in_notebook = judged.verdict, screen.in_notebook()
+    if verdict.passed and in_notebook:
+        screen.show(judged.line, html=cards.card(judged))
+        return
+    print(judged.line)
+    if in_notebook and verdict.status != "missing":
+        screen.show(f"d{verdict.name}: {judged.words}. {verdict.message}", html=cards.card(judged))
+    elif not verdict.passed and verdict.status != "missing":
+        kind = f" [{verdict.mistake}]" if verdict.mistake else ""
+        print(textwrap.indent(f"d{verdict.name}: {judged.words}{kind}. {verdict.message}", "  "))

@@ -114,17 +114,16 @@ def sharing(d: Tensor, name: str, namespace: Mapping[str, Any], known: Survey) -
 
 def changed_with(name: str, d: Tensor, namespace: Mapping[str, Any], known: Survey) -> str | None:
     """That `d` was right until another gradient, made from it without a copy, was changed in place."""
-    if name not in known.above:
-        return None
-    for other in sharing(d, name, namespace, known):
-        if not _is_made_from(other, name, known):
-            continue
-        if not _same(known, other, known.gradients(other, without=(name,)).total[other]):
-            continue
-        return (
-            f"d{name} and d{other} are one tensor under two names: what was added to d{other} in place has changed "
-            f"d{name} too. Copy it where d{other} begins, d{other} = d{name}.clone(), and run both cells again."
-        )
+    for other in sharing(d, name, namespace, known) if name in known.above else ():
+        if _is_made_from(other, name, known):
+            should_be = known.gradients(other, without=(name,)).total[other]
+            off = compare(known.above[other], should_be, known.chain.scale(other)).error
+            if off <= LIMITS[torch.float32]:
+                return (
+                    f"d{name} and d{other} are one tensor under two names: what was added to d{other} in place has "
+                    f"changed d{name} too. Copy it where d{other} begins, d{other} = d{name}.clone(), and run both "
+                    "cells again."
+                )
     return None
 
 
@@ -141,10 +140,6 @@ def spoilt(name: str, d: Tensor, namespace: Mapping[str, Any], known: Survey) ->
 def _is_made_from(lower: str, upper: str, known: Survey) -> bool:
     """True where the gradient of `lower` comes back through `upper`."""
     return upper in known.chain.shares.get(lower, {})
-
-
-def _same(known: Survey, name: str, should_be: Tensor) -> bool:
-    return compare(known.above[name], should_be, known.chain.scale(name)).error <= LIMITS[torch.float32]
 
 
 def vanishing_slip(name: str, yours: Tensor, known: Survey) -> Diagnosis | None:

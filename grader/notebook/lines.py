@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.admission.forbidden import takes_from_autograd
+from grader.admission.sentences import leads_to_autograd
 from grader.diagnosing import Diagnosis, Mismatch
 from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.notebook.truth import Survey
@@ -20,8 +20,28 @@ _MOST_VARIANTS = 400
 
 
 def is_borrowed(name: str, namespace: Mapping[str, Any]) -> bool:
-    """True where the lines of d`name` are known, and take it from autograd."""
-    return any(map(takes_from_autograd, lines_of(name, namespace, namespace)))
+    """True where the lines of d`name` are known, and take it from autograd.
+
+    A notebook runs freely, so its text is all there is to look at. A submission is guarded where it runs.
+    """
+    nodes = [node for line in lines_of(name, namespace, namespace) for node in ast.walk(line)]
+    off = {id(leaf.func) for leaf in nodes if isinstance(leaf, ast.Call) and ast.unparse(leaf).endswith("(False)")}
+    return any(leads_to_autograd(path) for leaf in nodes if id(leaf) not in off for path in _paths(leaf))
+
+
+def _paths(leaf: ast.AST) -> Iterator[str]:
+    """What a node asks for, as a path of names."""
+    match leaf:
+        case ast.Attribute(attr=name, ctx=ast.Load()):
+            yield name
+        case ast.keyword(arg="requires_grad", value=ast.expr() as value) if ast.unparse(value) != "False":
+            yield "requires_grad"
+        case ast.Call(func=ast.Name("getattr"), args=[_, ast.Constant(str() as name), *_]):
+            yield name
+        case ast.Import(names=names) | ast.ImportFrom(names=names):
+            module = getattr(leaf, "module", None)
+            paths = (".".join(filter(None, (module, alias.name))) for alias in names)
+            yield from (path for path in paths if path.startswith(("torch", "functorch")))
 
 
 def repaired(mismatch: Mismatch, known: Survey, namespace: Mapping[str, Any], said: Diagnosis) -> Diagnosis:

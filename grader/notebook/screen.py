@@ -13,14 +13,13 @@ def in_notebook() -> bool:
     return getattr(shell(), "kernel", None) is not None
 
 
-def show(plain: str, **rich: str) -> None:
-    """Show one output; `html` or `markdown` where the front end can, else `plain`."""
-    _display(_bundle(plain, rich))
+def show(plain: str, *, updatable: bool = False, **rich: str) -> Any:
+    """Show one output; `html` or `markdown` where the front end can, else `plain`.
 
-
-def show_updatable(plain: str, **rich: str) -> Any:
-    """Show one output that `update` can change later; returns its handle."""
-    return _display(_bundle(plain, rich), display_id=True)
+    Returns the handle by which `update` can change it later, where it is to be `updatable`.
+    """
+    display = import_module("IPython.display").display
+    return display(_bundle(plain, rich), raw=True, display_id=updatable or None)
 
 
 def update(handle: Any, plain: str, **rich: str) -> None:
@@ -30,7 +29,3 @@ def update(handle: Any, plain: str, **rich: str) -> None:
 
 def _bundle(plain: str, rich: dict[str, str]) -> dict[str, str]:
     return {"text/plain": plain, **{f"text/{kind}": text for kind, text in rich.items()}}
-
-
-def _display(bundle: dict[str, str], **options: object) -> Any:
-    return import_module("IPython.display").display(bundle, raw=True, **options)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from grader.base.ipython import shell
@@ -43,7 +42,8 @@ class Cells:
         """Called by IPython when a cell has ended, with the exception that ended it, if any."""
         error = result.error_in_exec or result.error_before_exec
         stopped = _line_of(error) if result.error_in_exec is not None else 1
-        for name, line in _last_writes(self._text):
+        last = {m[1]: self._text.count("\n", 0, m.start(1)) + 1 for m in _ASSIGNED.finditer(self._text)}
+        for name, line in last.items():
             if error is not None and line >= stopped:
                 self.unfinished[name] = type(error).__name__
             else:
@@ -56,25 +56,15 @@ CELLS = Cells()
 """Those of this session."""
 
 
-def _last_writes(text: str) -> Iterable[tuple[str, int]]:
-    """The gradients that a cell assigns, each with the last line that does."""
-    found = {match[1]: text.count("\n", 0, match.start(1)) + 1 for match in _ASSIGNED.finditer(text)}
-    return found.items()
-
-
 def _line_of(error: BaseException) -> int:
     """The line of the cell itself in which an exception arose: the outermost frame below IPython's own."""
     line, frame = 1, error.__traceback__
     while frame is not None:
-        if _is_cell(frame):
+        ran = frame.tb_frame
+        if ran.f_code.co_name == "<module>" and ran.f_globals.get("__name__") == "__main__":
             line = frame.tb_lineno
         frame = frame.tb_next
     return line
-
-
-def _is_cell(frame: TracebackType) -> bool:
-    code = frame.tb_frame.f_code
-    return code.co_name == "<module>" and frame.tb_frame.f_globals.get("__name__") == "__main__"
 
 
 class _WithoutEcho(ast.NodeTransformer):
@@ -86,14 +76,13 @@ class _WithoutEcho(ast.NodeTransformer):
 
     def visit_Module(self, tree: ast.Module) -> ast.Module:
         last = tree.body[-1] if tree.body else None
-        if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and self._is_meant(last.value.func):
-            quiet = ast.If(test=last.value, body=[ast.Pass()], orelse=[])
-            tree.body[-1] = ast.fix_missing_locations(ast.copy_location(quiet, last))
+        if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+            called = last.value.func
+            # By identity: a function of the learner's own that has the same name keeps its echo.
+            if isinstance(called, ast.Name) and self.namespace.get(called.id) is self.function:
+                quiet = ast.If(test=last.value, body=[ast.Pass()], orelse=[])
+                tree.body[-1] = ast.fix_missing_locations(ast.copy_location(quiet, last))
         return tree
-
-    def _is_meant(self, called: ast.expr) -> bool:
-        # By identity: a function of the learner's own that has the same name keeps its echo.
-        return isinstance(called, ast.Name) and self.namespace.get(called.id) is self.function
 
 
 def attach(function: Callable[..., bool]) -> None:

@@ -14,27 +14,20 @@ from grader.notebook import overview, screen
 from grader.notebook.judging import Judgement
 from grader.notebook.lending import LENDING
 from grader.notebook.shell import CELLS
-from grader.showing.graph_marks import state_of
 
 _KEPT = 2
 """So many wrong values of one gradient are remembered, to tell a line that has read an earlier one."""
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A picture that `progress` has put into the notebook; `graph`: the computation graph is in it."""
-
-    handle: Any
-    graph: bool
-
-
 @dataclass
 class Tracker:
-    """States by exercise and tensor, earlier wrong values, and each exercise's picture."""
+    """States by exercise and tensor, earlier wrong values, and what `progress` has put into the notebook for each exercise:
+    its handle, and whether the computation graph is in it.
+    """
 
     states: dict[str, dict[str, str]] = field(default_factory=dict)
     earlier: dict[str, dict[str, list[Tensor]]] = field(default_factory=dict)
-    pictures: dict[str, Shown] = field(default_factory=dict)
+    pictures: dict[str, tuple[Any, bool]] = field(default_factory=dict)
     latest: Exercise | None = None
 
     def record(self, judged: Judgement) -> None:
@@ -49,33 +42,24 @@ class Tracker:
             values = self.earlier.setdefault(exercise.id, {}).setdefault(name, [])
             if not any(torch.equal(value, judged.yours) for value in values):
                 self.earlier[exercise.id][name] = [*values, judged.yours.clone()][-_KEPT:]
-        if self._set(exercise, name, judged.state):
-            self.redraw(exercise)
+        self.mark(exercise, name, judged.state)
 
-    def _set(self, exercise: Exercise, name: str, state: str | None) -> bool:
+    def mark(self, exercise: Exercise, name: str, state: str | None) -> None:
+        """Set what is known of a gradient, or take it back; the list that `progress()` has shown follows."""
         states = self.states.setdefault(exercise.id, {})
-        before = states.get(name)
+        before = states.pop(name, None)
         if state is not None:
             states[name] = state
-        else:
-            states.pop(name, None)
-        return before != state
-
-    def forget(self, exercise: Exercise, name: str) -> bool:
-        """Take back what is known of a gradient; True where something was."""
-        return self._set(exercise, name, None)
-
-    def redraw(self, exercise: Exercise) -> None:
-        """Bring the list of this exercise that `progress()` has shown up to date, if there is one."""
-        if (shown := self.pictures.get(exercise.id)) is not None:
-            screen.update(shown.handle, self.as_text(exercise), html=self._as_html(exercise, shown.graph))
+        if before != state and exercise.id in self.pictures:
+            handle, graph = self.pictures[exercise.id]
+            screen.update(handle, self.as_text(exercise), html=self._as_html(exercise, graph))
 
     def show(self, exercise: Exercise, graph: bool = False) -> None:
         """The picture in a notebook, else a list."""
         self.latest = exercise
         if screen.in_notebook():
-            handle = screen.show_updatable(self.as_text(exercise), html=self._as_html(exercise, graph))
-            self.pictures[exercise.id] = Shown(handle, graph)
+            handle = screen.show(self.as_text(exercise), updatable=True, html=self._as_html(exercise, graph))
+            self.pictures[exercise.id] = handle, graph
         else:
             print(self.as_text(exercise))
 
@@ -86,16 +70,10 @@ class Tracker:
 
     def as_text(self, exercise: Exercise) -> str:
         """The list for a console: one gradient a line, and at the end what comes next."""
-        states = self.all_states(exercise)
-        width = max(len(name) for name in states) + 1
-        rows = [
-            f"  {state_of(state).mark} {'d' + name:{width}}  {state_of(state).words}" for name, state in states.items()
-        ]
-        return "\n".join([overview.headline(exercise, states), *rows, *overview.at_the_end(exercise, states)])
+        return overview.as_text(exercise, self.all_states(exercise))
 
     def _as_html(self, exercise: Exercise, graph: bool) -> str:
-        states = self.all_states(exercise)
-        return overview.as_html(exercise, states, graph)
+        return overview.as_html(exercise, self.all_states(exercise), graph)
 
 
 TRACKER = Tracker()
@@ -107,11 +85,10 @@ def _after_cell() -> None:
     here = shell()
     if here is not None:
         LENDING.fill_all(here.user_ns, CELLS.overwritten)
-    exercise = TRACKER.latest
-    if exercise is not None:
+    if (exercise := TRACKER.latest) is not None:
         for name in exercise.graded_gradients:
-            if f"d{name}" in CELLS.unfinished and TRACKER.forget(exercise, name):
-                TRACKER.redraw(exercise)
+            if f"d{name}" in CELLS.unfinished:
+                TRACKER.mark(exercise, name, None)
 
 
 CELLS.ended.append(_after_cell)

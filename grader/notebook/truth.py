@@ -106,11 +106,10 @@ def survey(exercise: Exercise, namespace: Mapping[str, Any]) -> Survey | None:
         value, true = numbers_of(namespace.get(f"d{name}")), chain.total.get(name)
         if true is None or not isinstance(value, Tensor):
             continue
-        if not is_gradient(value) or value.shape != true.shape or not bool(torch.isfinite(value).all()):
-            wrong.append(name)
-            continue
-        above[name] = as_float64(value)
-        if not compare(above[name], true, chain.scale(name)).error <= limit_of(value):
+        usable = is_gradient(value) and value.shape == true.shape and bool(torch.isfinite(value).all())
+        if usable:
+            above[name] = as_float64(value)
+        if not usable or not compare(above[name], true, chain.scale(name)).error <= limit_of(value):
             wrong.append(name)
     return Survey(exercise, forward, chain, above, tuple(wrong), _changed(exercise, forward, namespace))
 
@@ -141,10 +140,8 @@ def as_float64(value: Any) -> Any:
 def _changed(exercise: Exercise, forward: Forward, namespace: Mapping[str, Any]) -> str | None:
     for name in exercise.forward_names:
         value, true = numbers_of(namespace[name]), forward.values[name]
-        if not isinstance(true, Tensor) or not true.is_floating_point():
-            continue
-        if not is_gradient(value) or value.shape != true.shape:
-            return name
-        if not compare(as_float64(value), true).error <= _SAME_FORWARD:
-            return name
+        if isinstance(true, Tensor) and true.is_floating_point():
+            same_kind = is_gradient(value) and value.shape == true.shape
+            if not same_kind or not compare(as_float64(value), true).error <= _SAME_FORWARD:
+                return name
     return None
