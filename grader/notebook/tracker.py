@@ -21,8 +21,8 @@ _KEPT = 2
 
 @dataclass
 class Tracker:
-    """States by exercise and tensor, earlier wrong values, and what `progress` has put into the notebook for each exercise:
-    its handle, and whether the computation graph is in it.
+    """States by exercise and tensor, earlier wrong values, and the pictures of exercises that `progress` has shown: the
+    handle, and whether the computation graph is in it.
     """
 
     states: dict[str, dict[str, str]] = field(default_factory=dict)
