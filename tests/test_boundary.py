@@ -17,8 +17,7 @@ from dojo import dojo, dojo_here
 from grader.base.boundary import Clock, one_file
 from grader.base.errors import DojoError, NotGradedError
 from grader.batch.person import Task, Terms, grade_person
-from grader.integrations.formats import FORMATS
-from grader.integrations.outputs import deliver, parts_of
+from grader.integrations.outputs import FORMATS, deliver, parts_of
 from grader.judging import grade
 from grader.judging.grade import Grader, Settings
 from grader.reading import submission

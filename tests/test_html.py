@@ -288,7 +288,7 @@ def test_the_command_writes_the_page_and_the_terminal_does_not_load_jinja(tmp_pa
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "0 of 1" in Page(page).text
-    rooms = "grader.cli.main, grader.judging.grade, grader.integrations.formats, grader.showing.terminal"
+    rooms = "grader.cli.main, grader.judging.grade, grader.integrations.outputs, grader.showing.terminal"
     code = f"import sys, {rooms}; print('jinja2' in sys.modules)"
     asked = [sys.executable, "-c", code]
     assert subprocess.run(asked, env=environment(), capture_output=True, text=True).stdout == "False\n"

@@ -19,10 +19,9 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from grader.base.errors import DojoError
-from grader.integrations.formats import FORMAT_NAMES, FORMATS
 from grader.integrations.github import render_summary, step_outputs
 from grader.integrations.nbgrader import COLUMNS, GRADES, Course, render_nbgrader
-from grader.integrations.outputs import parts_of
+from grader.integrations.outputs import FORMAT_NAMES, FORMATS, parts_of
 from grader.report.records import Refusal, Report, SubmissionReport, Verdict
 from grader.showing.terminal import draw_report
 

@@ -13,7 +13,7 @@ from answers.build import LINES, with_lines
 from jsonschema import Draft202012Validator, ValidationError
 
 import grader as package
-from grader.integrations.formats import render_json
+from grader.integrations.outputs import render_json
 from grader.judging.grade import Grader, settings
 from grader.lesson.exercise import find_exercise
 from grader.report.records import Report, Status, SubmissionReport

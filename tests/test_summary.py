@@ -28,7 +28,7 @@ from grader.classroom.gradebook import comment_on
 from grader.classroom.histogram import histogram
 from grader.classroom.page import render_page
 from grader.classroom.statistics import CourseSummary, quantile, summarise
-from grader.classroom.tables import table_rows
+from grader.classroom.write import table_rows
 from grader.report.assignment import Assignment
 from grader.report.points import PointsTable
 

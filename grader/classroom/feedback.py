@@ -166,14 +166,12 @@ def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, 
     if override is not None and override.points is not None:
         before = f"Before that: {STATES[status].words}. {message}".rstrip()
         earned, status, message = override.points, "by-hand", f"{override.comment}\n{before}".lstrip()
-    line, cell = verdict.get("line"), verdict.get("cell")
-    place = "" if line is None else at_line(line, cell)
     return Row(
         label=str(verdict.get("label") or f"d{verdict['name']}"),
         status=status,
         mistake=verdict.get("mistake"),
         points=f"{earned} of {most}",
-        place=place,
+        place="" if verdict.get("line") is None else at_line(verdict["line"], verdict.get("cell")),
         code=str(verdict.get("code") or ""),
         message=message,
     )

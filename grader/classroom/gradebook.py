@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.base.words import counted
-from grader.classroom.roster import LOGINS, Matches, Roster, Worksheet, match, number_of
+from grader.classroom.roster import LOGINS, Roster, Worksheet, match, number_of
 from grader.classroom.statistics import CourseSummary, Student
 from grader.report.records import Points
 
@@ -23,7 +23,10 @@ _LONGEST_COMMENT = 500
 
 @dataclass(frozen=True)
 class Gradebook:
-    """A file's text, and what is to be said about it, a sentence each."""
+    """A file's text, and what is to be said about it, a sentence each.
+
+    Names and ids stand as the roster has them: an apostrophe before one would keep it from being found again.
+    """
 
     text: str
     remarks: list[str]
@@ -51,12 +54,9 @@ def canvas_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook
     before = number_of(roster.possible.get(column, ""))
     if before is not None and before != summary.full_marks:
         remarks.append(f"Canvas will change the points possible of {column!r} from {before:g} to {summary.full_marks}")
-    rows: list[list[object]] = [
-        [*head, column],
-        ["    Points Possible", *[""] * (len(head) - 1), summary.full_marks],
-    ]
+    rows: list[list[object]] = [[*head, column], ["    Points Possible", *[""] * (len(head) - 1), summary.full_marks]]
     rows += [[*(roster.people[place].cells.get(n, "") for n in head), grade] for place, grade in grades.items()]
-    return Gradebook(_verbatim(rows), remarks)
+    return Gradebook(csv_text(rows, guard=False), remarks)
 
 
 def _canvas_column(summary: CourseSummary, roster: Roster) -> str:
@@ -82,10 +82,7 @@ def _canvas_by_names(summary: CourseSummary) -> Gradebook:
             "--canvas: these results have no ids of Canvas; add --roster FILE, the gradebook exported from Canvas"
         )
     title, graded = summary.assignment.title, [one for one in known if _counts(summary, one)]
-    rows: list[list[object]] = [
-        [*CANVAS_HEAD, title],
-        ["    Points Possible", "", "", "", "", summary.full_marks],
-    ]
+    rows: list[list[object]] = [[*CANVAS_HEAD, title], ["    Points Possible", "", "", "", "", summary.full_marks]]
     rows += [[one.student, one.student_id, "", "", "", summary.grade(one).after] for one in graded]
     remarks = [f"no --roster: ids are those in the names of the submissions ({len(graded)} students)"]
     without = [one.submission for one in summary.students if one.graded and one not in known]
@@ -116,7 +113,7 @@ def moodle_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook
     grades, remarks = _graded(summary, roster, "")
     rows: list[list[object]] = [[*kept, summary.assignment.title]]
     rows += [[*(roster.people[place].cells[c] for c in kept), grade] for place, grade in grades.items()]
-    return Gradebook(_verbatim(rows), remarks)
+    return Gradebook(csv_text(rows, guard=False), remarks)
 
 
 def _filled(summary: CourseSummary, roster: Roster, sheet: Worksheet) -> Gradebook:
@@ -137,7 +134,7 @@ def _filled(summary: CourseSummary, roster: Roster, sheet: Worksheet) -> Gradebo
             if sheet.feedback and not cells.get(sheet.feedback) and place in owners:
                 cells[sheet.feedback] = comment_on(summary, owners[place])
         rows.append([cells.get(column, "") for column in roster.columns])
-    return Gradebook(_verbatim(rows), remarks)
+    return Gradebook(csv_text(rows, guard=False), remarks)
 
 
 def comment_on(summary: CourseSummary, student: Student) -> str:
@@ -170,26 +167,21 @@ def _graded(summary: CourseSummary, roster: Roster, column: str) -> tuple[dict[i
     grades: dict[int, Points | str] = {
         place: summary.grade(student).after for place, student in matches.people.items() if _counts(summary, student)
     }
-    missing = []
-    if asked.stated:  # who handed in nothing gets 0, but what stands there (a grade, "EX") is not touched
-        for place in matches.absent:
-            cells = roster.people[place].cells
-            if not cells.get(column, "").strip("- "):
-                grades[place] = 0
-                missing.append(roster.people[place].name)
-    remarks = _matched(summary, matches)
-    remarks += _listed("on the roster without a submission", [roster.people[place].name for place in matches.absent])
-    remarks += _listed("0 for those who handed in nothing", missing)
-    return dict(sorted(grades.items())), remarks + _said(summary)
-
-
-def _matched(summary: CourseSummary, matches: Matches) -> list[str]:
+    absent = {place: roster.people[place] for place in matches.absent}
+    # Who handed in nothing gets 0, but what stands there (a grade, "EX") is not touched.
+    missing = {place: row for place, row in absent.items() if not row.cells.get(column, "").strip("- ")}
+    missing = missing if asked.stated else {}
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
     total, found = len(summary.students), len({id(student) for student in matches.people.values()})
     people = f", {len(matches.people)} people" if len(matches.people) != found else ""
-    submissions = counted(total, "submission")
-    remarks = [f"matched {found} of {submissions}{people} with the roster" + (f" ({how})" if how else "")]
-    return remarks + _listed("not matched", [f"{called} ({reason})" for called, reason in matches.unmatched])
+    matched = f"matched {found} of {counted(total, 'submission')}{people} with the roster"
+    remarks = [
+        matched + (f" ({how})" if how else ""),
+        *_listed("not matched", [f"{called} ({reason})" for called, reason in matches.unmatched]),
+        *_listed("on the roster without a submission", [row.name for row in absent.values()]),
+        *_listed("0 for those who handed in nothing", [row.name for row in missing.values()]),
+    ]
+    return dict(sorted((grades | dict.fromkeys(missing, 0)).items())), remarks + _said(summary)
 
 
 def _said(summary: CourseSummary) -> list[str]:
@@ -219,8 +211,3 @@ def _said(summary: CourseSummary) -> list[str]:
 
 def _listed(what: str, names: list[str]) -> list[str]:
     return [f"{what}: {len(names)}", *(f"  {name}" for name in names)] if names else []
-
-
-def _verbatim(rows: list[list[object]]) -> str:
-    """Names and ids as the roster has them: an apostrophe before one would keep it from being found again."""
-    return csv_text(rows, guard=False)

@@ -70,15 +70,10 @@ def normal_line(text: str, known: frozenset[str]) -> Line | None:
     """
     try:
         (node,) = ast.parse(text).body
+        tree = _Normal(known).statement(node)
+        return None if tree is None else Line(_written(tree, {}), _target(node))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    try:
-        tree = _Normal(known).statement(node)
-    except RecursionError:
-        return None
-    if tree is None:
-        return None
-    return Line(_written(tree, {}), _target(node))
 
 
 def _target(node: ast.stmt) -> str:
@@ -94,22 +89,14 @@ def _target(node: ast.stmt) -> str:
     return target.id if isinstance(target, ast.Name) else ""
 
 
-def _written(tree: Tree, names: dict[str, int]) -> str:
-    """The tree as text, own names numbered as they come."""
+def _written(tree: Tree | str, names: dict[str, int] | None = None) -> str:
+    """The tree as text, own names numbered as they come; without `names` all alike, as the order of a sum goes by."""
+    if isinstance(tree, str):
+        return tree
     kind, parts = tree
     if kind == "own":
-        return f"${names.setdefault(str(parts[0]), len(names))}"
-    if not parts:
-        return kind
-    return f"{kind}({','.join(part if isinstance(part, str) else _written(part, names) for part in parts)})"
-
-
-def _blank(tree: Tree) -> str:
-    """The tree as text without own names: what the order of a sum goes by."""
-    kind, parts = tree
-    if kind == "own":
-        return "$"
-    return f"{kind}({','.join(part if isinstance(part, str) else _blank(part) for part in parts)})"
+        return "$" if names is None else f"${names.setdefault(str(parts[0]), len(names))}"
+    return f"{kind}({','.join(_written(part, names) for part in parts)})" if parts else kind
 
 
 class _Normal:
@@ -120,14 +107,13 @@ class _Normal:
         self.depth = 0
 
     def statement(self, node: ast.stmt) -> Tree | None:
-        if isinstance(node, ast.Assign):
-            if isinstance(node.value, ast.Constant) and node.value.value is ...:
-                return None
-            return ("=", (*map(self.tree, node.targets), self.tree(node.value)))
         if isinstance(node, ast.AugAssign):
             return ("=", (self.tree(node.target), self._operation(node.op, [node.target, node.value])))
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
-            return ("=", (self.tree(node.target), self.tree(node.value)))
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            if isinstance(node.value, ast.Constant) and node.value.value is ...:
+                return None
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            return ("=", (*map(self.tree, targets), self.tree(node.value)))
         if isinstance(node, (ast.Expr, ast.Return)) and node.value and not isinstance(node.value, ast.Constant):
             return ("do", (self.tree(node.value),))
         return None
@@ -172,7 +158,7 @@ class _Normal:
         for operand in operands:
             tree = self.tree(operand)
             parts += tree[1] if tree[0] == kind else (tree,)
-        return (kind, tuple(sorted(parts, key=lambda part: part if isinstance(part, str) else _blank(part))))
+        return (kind, tuple(sorted(parts, key=_written)))
 
     def _call(self, node: ast.Call) -> Tree:
         """`torch.sum(x, 0)`, `x.sum(0)` and `x.sum(axis=0)` alike."""

@@ -31,38 +31,38 @@ def render_page(summary: CourseSummary, results: Results, links: Mapping[str, st
     def shared_lines(group: Group) -> list[SharedLine]:
         return summary.answers.shared_lines(group, member_lines(results, summary, group).texts)
 
-    return environment().get_template("summary.html").render(
-        name=results.folder.absolute().name,
-        summary=summary,
-        refused=summary.having("refused")[:_MOST_REFUSED],
-        broken=[(one, one.reason[-_TRACEBACK:]) for one in summary.having("grader-error")[:_MOST_ERRORS]],
-        in_part=[one for one in summary.having("graded") if one.reason][:_MOST_REFUSED],
-        counts=Counter(student.status for student in summary.students),
-        mistakes=sorted(summary.mistakes.items(), key=lambda item: -item[1].count)[:_MOST_MISTAKES],
-        rows=_worth_showing(summary),
-        states=STATES,
-        slow=sorted((s for s in summary.students if s.graded), key=lambda student: -student.seconds)[:_MOST_SLOW],
-        quantiles=[quantile(summary.seconds, share) for share in (0.5, 0.95)],
-        fewest=FEWEST_SUBMISSIONS,
-        links=links or {},
-        grades=_grades(summary),
-        late=[(one, summary.grade(one)) for one in summary.students if one.late],
-        changed=[one for one in summary.students if one.overrides],
-        identical=_identical(summary),
-        histogram=histogram,
-        pieces=pieces,
-        short_id_of=short_id_of,
-        shared_lines=shared_lines,
-        statuses=_statuses,
-        common_mistakes=_common_mistakes,
-        cell=_cell,
-        by_hand=lambda student: any(map(student.by_hand, summary.exercises)),
+    return (
+        environment()
+        .get_template("summary.html")
+        .render(
+            name=results.folder.absolute().name,
+            summary=summary,
+            refused=summary.having("refused")[:_MOST_REFUSED],
+            broken=[(one, one.reason[-_TRACEBACK:]) for one in summary.having("grader-error")[:_MOST_ERRORS]],
+            in_part=[one for one in summary.having("graded") if one.reason][:_MOST_REFUSED],
+            counts=Counter(student.status for student in summary.students),
+            mistakes=sorted(summary.mistakes.items(), key=lambda item: -item[1].count)[:_MOST_MISTAKES],
+            # The refused and the lowest scores first: those who have everything are not missed.
+            rows=sorted(summary.students, key=lambda student: (student.graded, student.score))[:MOST_ROWS],
+            states=STATES,
+            slow=sorted((s for s in summary.students if s.graded), key=lambda student: -student.seconds)[:_MOST_SLOW],
+            quantiles=[quantile(summary.seconds, share) for share in (0.5, 0.95)],
+            fewest=FEWEST_SUBMISSIONS,
+            links=links or {},
+            grades=_grades(summary),
+            late=[(one, summary.grade(one)) for one in summary.students if one.late],
+            changed=[one for one in summary.students if one.overrides],
+            identical=_identical(summary),
+            histogram=histogram,
+            pieces=pieces,
+            short_id_of=short_id_of,
+            shared_lines=shared_lines,
+            statuses=_statuses,
+            common_mistakes=_common_mistakes,
+            cell=_cell,
+            by_hand=lambda student: any(map(student.by_hand, summary.exercises)),
+        )
     )
-
-
-def _worth_showing(summary: CourseSummary) -> list[Student]:
-    """The rows of the matrix, the refused and the lowest scores first: those who have everything are not missed."""
-    return sorted(summary.students, key=lambda student: (student.graded, student.score))[:MOST_ROWS]
 
 
 def _grades(summary: CourseSummary) -> tuple[Markup, str] | None:

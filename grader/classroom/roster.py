@@ -124,12 +124,9 @@ def _worksheet(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Wor
 
 def _first_of_two_dates(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> str | None:
     """The first column of times, where there are two: the submission's stands left of the grade's, in any language."""
-    dates = [c for c in columns if any(row[c] for row in rows) and all(_is_date(row[c]) for row in rows)]
-    return dates[0] if len(dates) > 1 and any(TIME.search(row[dates[0]]) for row in rows) else None
-
-
-def _is_date(text: str) -> bool:
-    return not text.strip("- ") or TIME.search(text) is not None
+    written = {c: [row[c] for row in rows] for c in columns if any(row[c] for row in rows)}
+    dates = [c for c, texts in written.items() if all(not t.strip("- ") or TIME.search(t) for t in texts)]
+    return dates[0] if len(dates) > 1 and any(map(TIME.search, written[dates[0]])) else None
 
 
 def take_times(roster: Roster, students: Sequence[Student], assignment: Assignment) -> str | None:
@@ -165,7 +162,7 @@ def _called(row: Mapping[str, str]) -> str:
 
 
 def _first(row: Mapping[str, str], names: Sequence[str]) -> str:
-    return next((value for key, value in row.items() if key.casefold() in names and value), "")
+    return next(iter(_all(row, names)), "")
 
 
 def _all(row: Mapping[str, str], names: Sequence[str]) -> list[str]:

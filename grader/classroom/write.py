@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,16 @@ from grader.classroom.gradebook import Gradebook, canvas_gradebook, moodle_grade
 from grader.classroom.page import render_page
 from grader.classroom.roster import Roster, read_roster, take_times
 from grader.classroom.statistics import CourseSummary, Student, VerdictSink, summarise
-from grader.classroom.tables import TABLE_HEAD, VERDICT_HEAD, table_rows, verdict_row
 from grader.lesson.exercise import exercises_called
 from grader.report.assignment import read_assignment
 from grader.report.points import PointsTable, read_points
 from grader.report.records import Points
 
+TABLE_HEAD = (
+    "submission", "student", "student id", "status", "score", "points possible", "seconds", "near-identical group",
+    "file", "handed in", "late", "grade before lateness", "grade", "full marks",
+)  # fmt: skip
+VERDICT_HEAD = ("submission", "exercise", "variable", "status", "points", "mistake", "line", "cell", "code", "message")
 _MOST_NAMES = 100
 """Lines of one list that the terminal gets; a file beside the gradebook has all."""
 
@@ -67,7 +71,8 @@ def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> N
         "table": csv_text(table_rows(summary)),
         "verdicts": csv_text(rows) if wishes.verdicts else "",
     }
-    gradebooks = _gradebooks(summary, wishes, roster)
+    make = {"canvas": canvas_gradebook, "moodle": moodle_gradebook}
+    gradebooks = {kind: make[kind](summary, roster) for kind in make if kind in files}
     texts |= {kind: gradebook.text for kind, gradebook in gradebooks.items()}
     for kind, path in files.items():
         _write(kind, path, texts[kind], say)
@@ -90,6 +95,35 @@ def write_pages(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> Non
     write_feedback(results, summary, target, say, points)
     for problem in summary.problems:
         say(f"note: {problem}")
+
+
+def table_rows(summary: CourseSummary) -> Iterator[list[object]]:
+    """The wide table: a heading, then one row for each submission with the status of each gradient."""
+    columns = [(e.id, name) for e in summary.exercises.values() for name in e.labels]
+    scores = [f"{exercise.short_id} score" for exercise in summary.exercises.values()]
+    named = [f"{summary.exercises[e].short_id} {summary.exercises[e].labels[name]}" for e, name in columns]
+    yield [*TABLE_HEAD, *scores, *named]
+    for one in summary.students:
+        grade = summary.grade(one)
+        yield [
+            one.submission, one.student, one.student_id, one.status, one.score, summary.max_score, one.seconds,
+            one.group or "", one.file, one.handed_in, one.late.words if one.late else "", grade.before, grade.after,
+            summary.full_marks,
+            *(one.scores.get(exercise, "") for exercise in summary.exercises),
+            *(_status(one, exercise, name) for exercise, name in columns),
+        ]  # fmt: skip
+
+
+def _status(student: Student, exercise: str, name: str) -> str:
+    status = student.statuses.get(exercise, {}).get(name, "")
+    override = student.by_hand(exercise, name)
+    return status if override is None else f"{status}; {override.points} by hand"
+
+
+def verdict_row(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> list[object]:
+    """A row of the long table, with `VERDICT_HEAD` above it."""
+    figures = (verdict.get(key) if verdict.get(key) is not None else "" for key in VERDICT_HEAD[5:])
+    return [student.submission, exercise, verdict["name"], verdict["status"], earned, *figures]
 
 
 def _roster(wishes: Wishes) -> Roster | None:
@@ -149,14 +183,6 @@ def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:
     return files
 
 
-def _gradebooks(summary: CourseSummary, wishes: Wishes, roster: Roster | None) -> dict[str, Gradebook]:
-    made = {}
-    for kind, path, make in (("canvas", wishes.canvas, canvas_gradebook), ("moodle", wishes.moodle, moodle_gradebook)):
-        if path is not None:
-            made[kind] = make(summary, roster)
-    return made
-
-
 def _write(kind: str, path: Path, text: str, say: Callable[[str], None]) -> None:
     try:
         if path.exists() and not _is_ours(kind, path, text):
@@ -182,16 +208,12 @@ def _is_ours(kind: str, path: Path, text: str) -> bool:
 
 
 def _tell(gradebook: Gradebook, path: Path, say: Callable[[str], None]) -> None:
-    shown, hidden = [], 0
-    inside = 0
+    hidden = inside = 0
     for remark in gradebook.remarks:
         inside = inside + 1 if remark.startswith("  ") else 0
+        hidden += inside > _MOST_NAMES
         if inside <= _MOST_NAMES:
-            shown.append(remark)
-        else:
-            hidden += 1
-    for remark in shown:
-        say(f"  {remark}")
+            say(f"  {remark}")
     if hidden:
         log = path.with_name(f"{path.stem}-remarks.txt")
         write_atomically(log, "\n".join(gradebook.remarks) + "\n")

@@ -34,7 +34,8 @@ def render_github(report: Report) -> str:
         for refusal in report.refused
         if not refusal.by_the_way
     ]
-    warnings = [told for submission in report.submissions for told in _not_attempted(submission)]
+    waiting = [(s, [v.label for v in s.verdicts if v.status == "missing"]) for s in report.submissions]
+    warnings = [(s.path, f"{s.exercise}: not attempted", ", ".join(names)) for s, names in waiting if names]
     warnings += [("", f"{name}: not handed in", f"counts 0 of {points}") for name, points in report.missing.items()]
     notices = [(s.path, s.exercise, note) for s in report.submissions for note in s.notes]
     notices += [(refusal.path, "Left alone", refusal.sentence) for refusal in report.refused if refusal.by_the_way]
@@ -43,6 +44,7 @@ def render_github(report: Report) -> str:
     return "\n".join([*lines, f"Points {report.grade}/{report.full_marks}"]) + "\n"
 
 
+_UNSAFE = "%\r\n"
 _MOST_SHOWN = 10
 Told = tuple[str, str, str]
 """A path, or "" where it is about none; a title; a message."""
@@ -135,24 +137,14 @@ def _errors(submission: SubmissionReport) -> Iterator[str]:
             yield _command("error", at + verdict.message, file=file, title=title)
 
 
-def _not_attempted(submission: SubmissionReport) -> Iterator[Told]:
-    names = [verdict.label for verdict in submission.verdicts if verdict.status == "missing"]
-    if names:
-        yield submission.path, f"{submission.exercise}: not attempted", ", ".join(names)
-
-
 def _command(name: str, message: str, **properties: str | int | None) -> str:
     """`::name key=value,...::message`, escaped as GitHub's own toolkit does it."""
-    given = [f"{key}={_property(str(value))}" for key, value in properties.items() if value is not None]
+    given = [f"{key}={_data(str(value), _UNSAFE + ':,')}" for key, value in properties.items() if value is not None]
     return f"::{name} {','.join(given)}::{_data(message)}"
 
 
-def _data(text: str) -> str:
-    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _data(text: str, unsafe: str = _UNSAFE) -> str:
+    return visible(text).translate({ord(character): f"%{ord(character):02X}" for character in unsafe})
 
 
 def _file(path: str) -> str:

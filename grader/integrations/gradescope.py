@@ -33,7 +33,9 @@ def render_gradescope(report: Report) -> str:
     results: dict[str, Any] = {"score": report.grade}
     if report.seconds is not None:
         results["execution_time"] = round(report.seconds, 3)
-    return _json({**results, "output": _output(report), **_TEXT, **_SEEN, "tests": tests, "extra_data": _facts(report)})
+    # what an instructor needs to repeat a grading
+    facts = {s.exercise: {"seed": s.seed, "torch": s.torch, "isolation": s.isolation} for s in counted}
+    return _json({**results, "output": _output(report), **_TEXT, **_SEEN, "tests": tests, "extra_data": facts})
 
 
 def render_failure(sentence: str) -> str:
@@ -80,11 +82,6 @@ def _output(report: Report) -> str:
             path = visible(other.path, keep="")
             lines.append(f"{path} holds {other.exercise} too, with {score_words(other)}, and does not count.")
     return "\n".join([*lines, *(visible(f"Not graded: {one.sentence}", keep="") for one in report.refused)])
-
-
-def _facts(report: Report) -> dict[str, Any]:
-    """What an instructor needs to repeat a grading."""
-    return {s.exercise: {"seed": s.seed, "torch": s.torch, "isolation": s.isolation} for s in report.counted}
 
 
 def _json(results: dict[str, Any]) -> str:

@@ -46,14 +46,11 @@ def write_autograder(
     """
     given = ["--isolation", "highest", *options]
     files: dict[str, Path] = {}
-    if points is not None:
-        read_points(points)
-        given += ["--points", "points.toml"]
-        files["points.toml"] = points
-    if assignment is not None:
-        read_assignment(assignment)
-        given += ["--assignment", "assignment.toml"]
-        files["assignment.toml"] = assignment
+    for option, path, read in (("points", points, read_points), ("assignment", assignment, read_assignment)):
+        if path is not None:
+            read(path)
+            given += [f"--{option}", f"{option}.toml"]
+            files[f"{option}.toml"] = path
     with tempfile.TemporaryDirectory() as folder:
         wheel = _wheel(Path(folder))
         files[wheel.name] = wheel

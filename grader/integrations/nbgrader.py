@@ -79,14 +79,13 @@ class Course:
             self._of(one.path).submissions.append(one)
         for refusal in report.refused:
             self._of(refusal.path).refused.append(refusal)
+        worth = worth or _worth_of(report)
         for name in sorted({place.assignment for place in self.work}):
             works = {place: work for place, work in self.work.items() if place.assignment == name}
             self.asked[name] = stated or of_majority({s.exercise for s in w.report.submissions} for w in works.values())
             if stated is None:
                 self.remarks.append(f"{name}: {unstated(self.asked[name].exercises)}")
             for place, work in works.items():
-                if worth is None:
-                    worth = _worth_of(report)
                 work.everything = work.report.submissions
                 self.asked[name].apply(work.report, worth)
                 work.late = self.asked[name].lateness(work.timestamp, marked=False)

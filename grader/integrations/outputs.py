@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError
 from grader.base.files import refuse_link, write_atomically
-from grader.integrations.formats import FOLDER_FORMATS, FORMAT_NAMES, FORMATS
 from grader.reading.submission import HoldsNoneError, OptionalError, Part, select_parts
 from grader.report.records import Refusal, Report
 from grader.syntax.source import read_source
@@ -21,6 +22,34 @@ if TYPE_CHECKING:
     from grader.report.points import PointsTable
     from grader.report.records import SubmissionReport
 
+
+def _late(module: str, function: str) -> Callable[..., str]:
+    """A function whose module is loaded when it is called: only those who ask for a page wait for Jinja2."""
+    return lambda *given: getattr(import_module(f"grader.{module}"), function)(*given)
+
+
+def render_json(report: Report) -> str:
+    """The documented JSON form, as text."""
+    return json.dumps(report.as_data(), indent=2, allow_nan=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Report], str]] = {
+    "json": render_json,
+    "html": _late("showing.html", "render_html"),
+    "github": _late("integrations.github", "render_github"),
+    "classroom50": _late("integrations.github", "render_result"),
+    "gradescope": _late("integrations.gradescope", "render_gradescope"),
+    "nbgrader": _late("integrations.nbgrader", "render_nbgrader"),
+}
+"""Formats that are text alone. `terminal` draws on a console instead, see `grader.showing.terminal`."""
+
+FORMAT_NAMES = ("terminal", *FORMATS)
+FOLDER_FORMATS = ("nbgrader",)
+"""Those that write several files into `--output FOLDER`."""
+
+_FAILURES: dict[str, Callable[[str], str]] = {
+    name: _late(f"integrations.{name}", "render_failure") for name in ("gradescope", "github")
+}
 BROKEN = "The grader itself broke here. That is no mistake of yours; please tell your instructor."
 OF_STRANGERS = ("github", "classroom50", "gradescope", "nbgrader")
 """Formats of integrations: what they grade was handed in by somebody else, and a result is always written."""
@@ -92,8 +121,8 @@ def failure_told(output_format: str, output: Path | None) -> Iterator[None]:
         yield
     except Exception as error:
         sentence = str(error) if isinstance(error, DojoError) else BROKEN
-        if failure := _failure(output_format):
-            _write(failure(sentence), output)
+        if output_format in _FAILURES:
+            _write(_FAILURES[output_format](sentence), output)
         raise
 
 
@@ -155,18 +184,6 @@ def deliver(
         facts = {f"seed {s.seed}, isolation {s.isolation}, torch {s.torch}" for s in report.submissions}
         print("\n".join(sorted(facts)))
     return []
-
-
-def _failure(output_format: str) -> Callable[[str], str] | None:
-    if output_format == "gradescope":
-        from grader.integrations.gradescope import render_failure
-
-        return render_failure
-    if output_format == "github":
-        from grader.integrations.github import render_failure as annotate
-
-        return annotate
-    return None
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -43,16 +43,13 @@ class Grading:
         given = config.getoption("--dojo-seed")
         shared = getattr(config, "workerinput", {}).get(_SEED)  # pytest-xdist: one seed for all workers
         self.seed: int = next((s for s in (given, shared) if s is not None), secrets.randbelow(2**31))
-        self._grader: Grader | None = None
 
-    @property
+    @cached_property
     def grader(self) -> Grader:
         """Started with the first test: `--collect-only` and a choice of nothing never load torch."""
-        if self._grader is None:
-            from grader.judging.grade import Grader, settings
+        from grader.judging.grade import Grader, settings
 
-            self._grader = Grader(settings(self.seed, "cpu", isolation=self.isolation))
-        return self._grader
+        return Grader(settings(self.seed, "cpu", isolation=self.isolation))
 
     def pytest_report_header(self) -> str:
         """pytest's hook: the seed, at the head of the run."""
@@ -60,8 +57,8 @@ class Grading:
 
     def pytest_sessionfinish(self) -> None:
         """pytest's hook: end the judges."""
-        if self._grader is not None:
-            self._grader.__exit__()
+        if "grader" in vars(self):
+            self.grader.__exit__()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector:

@@ -16,7 +16,7 @@ from rich.console import Console
 from grader.classroom.feedback import Feedback, _chapter
 from grader.classroom.statistics import Student
 from grader.cli.main import _complain
-from grader.integrations.formats import FORMATS
+from grader.integrations.outputs import FORMATS
 from grader.report.records import Report, SubmissionReport
 from grader.showing.graph_marks import STATES
 from grader.showing.page import environment, pieces

@@ -20,7 +20,7 @@ from grader.base.boundary import address_space
 from grader.base.errors import DojoError, NotGradedError
 from grader.batch.collect import collect
 from grader.batch.person import Task, Terms, grade_person
-from grader.integrations.formats import FORMATS
+from grader.integrations.outputs import FORMATS
 from grader.judging.grade import Grader, Settings
 from grader.lesson.exercise import find_exercise, track_of
 from grader.lesson.trials import other_data
