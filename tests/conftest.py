@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from grader.base.children import ONE_THREAD
+from grader.base.children import BEFORE_TORCH
 
-os.environ.update(ONE_THREAD)  # before numpy loads: a process with threads is not forked, as `dojo` is
+os.environ.update(BEFORE_TORCH)  # before numpy loads: a process with threads is not forked, as `dojo` is
 
 from course import Course, graded_answers, write_course
 from dojo import REPOSITORY

@@ -13,7 +13,7 @@ from importlib import import_module
 import click
 
 import grader
-from grader.base.children import ONE_THREAD, import_path
+from grader.base.children import BEFORE_TORCH, import_path
 from grader.base.errors import DojoError
 
 _MODULES = {
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a console of code page 1252 has no tick
     sys.path[:] = import_path()
-    os.environ.update(ONE_THREAD)
+    os.environ.update(BEFORE_TORCH)
     try:
         code = _run(arguments)
         sys.stdout.flush()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,7 +32,7 @@ from grader.judging.verdicts import (
     verdict_of,
 )
 from grader.lesson.exercise import Exercise, all_exercises
-from grader.lesson.program import program_of
+from grader.lesson.program import Program, program_of
 from grader.lesson.trials import other_data, other_sizes, random_upstream, trials_of, use_exact_arithmetic
 from grader.reading.cautions import about_aliases, about_early_reads, place_of
 from grader.reading.operations import repeated_atoms
@@ -87,6 +88,26 @@ class Grader:
         """
         source = read_source(path)
         return [self.grade_part(part) for part in find_parts(source, exercise)]
+
+    def prepare(self, exercise: Exercise) -> Iterator[None]:
+        """Do now what the next submission of this lesson would wait for, a part of it at each step.
+
+        A worker sets up the lesson's trials, and here their truths are found: it learns of them when it always does.
+        """
+        seed, device = self.settings.seed, self.settings.device
+        self.launcher.prepare(_set_up_for(exercise, seed, device))
+        trials = trials_of(exercise, seed, device)
+        for trial in trials:
+            yield
+            if exercise.can_train:
+                self.truths.loop(exercise, trial)
+            if exercise.graded_gradients:
+                self.truths.find(exercise, trial)
+        yield
+        if exercise.graded_gradients:
+            self.truths.of_real_backward(exercise, trials[1])
+        if exercise.definitions:
+            cases_of(exercise, tuple(sorted(trials[0].parameters.items())))
 
     def grade_part(self, part: Part) -> SubmissionReport:
         """Grade one exercise of a submission.
@@ -343,13 +364,8 @@ def launcher_for(
     if chosen.isolation == "basic":
         return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
     proven = next(exercise for exercise in (*(exercises or ()), *all_exercises()) if exercise.assigned)
-    trials = [
-        (program_of(exercise), trial.parameters, loop)
-        for exercise in dict.fromkeys((proven, *(exercises or all_exercises())))
-        for loop, asked in ((False, exercise.assigned), (True, exercise.can_train))
-        for trial in trials_of(exercise, chosen.seed, chosen.device)
-        if asked
-    ]
+    known = dict.fromkeys((proven, *(exercises or all_exercises())))
+    trials = [made for exercise in known for made in _set_up_for(exercise, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
         prove(launcher, proven)
@@ -357,6 +373,15 @@ def launcher_for(
         launcher.close()
         raise
     return launcher
+
+
+def _set_up_for(exercise: Exercise, seed: int, device: str) -> list[tuple[Program, Mapping[str, Any], bool]]:
+    """What a worker sets up for a submission of this lesson, as in `grader.running.sandbox.Terms`."""
+    trials = trials_of(exercise, seed, device)
+    gradients = [(trial, False) for trial in trials if exercise.graded_gradients]
+    cases = [(trials[0], False)] if exercise.definitions else []
+    loops = [(trial, True) for trial in trials if exercise.can_train]
+    return [(program_of(exercise), trial.parameters, loop) for trial, loop in (*gradients, *cases, *loops)]
 
 
 def _seen(name: str, answers: Mapping[str, Answer], truth: Truth) -> Seen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
@@ -42,6 +42,7 @@ class Session:
         self.graded_at: dict[Path, float] = {}
         self.focus: tuple[Path, str] | None = None
         self.changes: list[str] = []
+        self.preparing: Iterator[None] = iter(())
 
     def begin(self) -> None:
         """Grade every file once."""
@@ -54,6 +55,11 @@ class Session:
         for path in self.files.changed():
             if self._grade(path):
                 self._show([key for key in self.reports if key[0] == path])
+
+    def idle(self) -> None:
+        """Use a moment without a save for a part of what the next one of the same lesson would wait for."""
+        with contextlib.suppress(DojoError):  # whoever saves is told
+            next(self.preparing, None)
 
     def press(self, key: str) -> bool:
         """Do what a key asks for; False where it ends the session.
@@ -136,6 +142,7 @@ class Session:
         at = report.submissions.index(first[0]) if first else -1
         self.focus = keys[at]
         remember(report)
+        self.preparing = self.grader.prepare(find_exercise(self.focus[1]))
 
     def _hint(self) -> None:
         from grader.learner.hints import next_hint
@@ -215,6 +222,8 @@ def _watch(paths: Sequence[Path], exercise: str | None, device: str, seed: int |
                 if changed or time.monotonic() - looked >= LOOK_SECONDS:
                     session.look()
                     looked = time.monotonic()
+                elif not changed:
+                    session.idle()
 
 
 def _changes(before: SubmissionReport | None, now: SubmissionReport) -> list[str]:

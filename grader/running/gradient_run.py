@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -43,14 +44,14 @@ from grader.running.stand_ins import provided, stand_ins
 from grader.running.statements import arithmetic_of, assign, evaluate, run_alone, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
-_made: dict[tuple[Program, str, bool], dict[str, Any]] = {}
-"""Namespaces made before this process was forked, each for one run: what a run does to its own reaches no other."""
+_made: defaultdict[tuple[Program, str, bool], list[dict[str, Any]]] = defaultdict(list)
+"""Namespaces made beforehand, each for one run: what a run does to its own reaches no other."""
 
 
 def make(program: Program, parameters: Mapping[str, Any], *, loop: bool = False) -> None:
-    """Set up a trial, for the first run in it. A `loop` finds the setup alone, for it runs the forward pass itself."""
+    """Set up a trial, for one run in it. A `loop` finds the setup alone, for it runs the forward pass itself."""
     with arithmetic_of(parameters):
-        _made[_setting(program, parameters, loop)] = (set_up if loop else _provided)(program, parameters)
+        _made[_setting(program, parameters, loop)].append((set_up if loop else _provided)(program, parameters))
 
 
 def _setting(program: Program, parameters: Mapping[str, Any], loop: bool) -> tuple[Program, str, bool]:
@@ -111,9 +112,9 @@ class TrialRun:
         self.pristine: dict[str, tuple[Any, Any, int]] = {}
         self.past_versions = False
         setting = _setting(program, parameters, loop)
-        if setting not in _made:
+        if not _made[setting]:
             make(program, parameters, loop=loop)
-        found = _made.pop(setting)
+        found = _made[setting].pop()
         renamed = {own: name for own, name in given_names.items() if name in found}
         found |= {own: found[name] for own, name in renamed.items()}
         self.namespace = provided(found, guarded=guarded)

@@ -134,6 +134,12 @@ class Cases(Message, tag="cases"):
     guarded: bool = True
 
 
+class Prepare(Message, tag="prepare"):
+    """Set up these trials, as in `grader.running.sandbox.Terms`, for the run that follows. Answered by `Ready`."""
+
+    trials: tuple[tuple[Program, dict[str, Any], bool], ...]
+
+
 class Truths(Message, tag="truths"):
     """True gradients, as tensors: before the first step those that are given, later those that were handed over."""
 
@@ -264,7 +270,7 @@ class VariantValues(Message, tag="variant-values"):
     """What the variants gave, as tensors under their numbers."""
 
 
-Request = Run | Variants | Cases | Truths | NextStep
+Request = Run | Variants | Cases | Prepare | Truths | NextStep
 Reply = Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResult | VariantValues
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)

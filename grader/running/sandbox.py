@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,8 @@ class Worker:
 class Launcher:
     """Starts workers. Make one before any true gradient is computed, so that no worker can hold one."""
 
+    _prepared: Worker | None = None
+
     def __init__(
         self,
         isolation: str = "basic",
@@ -133,8 +136,39 @@ class Launcher:
         launcher._process, launcher._pid = None, 0
         return launcher
 
+    def prepare(self, trials: Sequence[tuple[Program, Mapping[str, Any], bool]]) -> None:
+        """Fork a worker now that finds these `trials` set up, as in `Terms`; the next `start` gives it.
+
+        Raises:
+            DojoError: as `start`.
+        """
+        from grader.running.protocol import Prepare
+
+        if self._prepared is not None:
+            self._prepared.close()
+        self._prepared = worker = self._fork()
+        with contextlib.suppress(OSError):
+            worker.channel.send(Prepare(tuple((program, dict(given), loop) for program, given, loop in trials)))
+
     def start(self) -> Worker:
-        """Fork one worker.
+        """A worker that has run nothing yet: the one that was prepared, if it lives, or a new one.
+
+        Raises:
+            DojoError: the process that forks workers is gone, or cannot confine them.
+        """
+        from grader.running.protocol import ProtocolError
+
+        worker, self._prepared = self._prepared, None
+        if worker is not None:
+            try:
+                worker.channel.receive(time.monotonic() + START_SECONDS)
+                return worker
+            except (EOFError, ProtocolError, TimeoutError):
+                worker.close()
+        return self._fork()
+
+    def _fork(self) -> Worker:
+        """A new worker.
 
         Raises:
             DojoError: the process that forks workers is gone, or cannot confine them.
@@ -160,6 +194,8 @@ class Launcher:
     def close(self) -> None:
         """End the process that forks workers. It is killed: a later launcher may hold its socket open."""
         self.requests.close()
+        if self._prepared is not None:
+            self._prepared.close()
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -13,7 +13,18 @@ import torch
 from grader.lesson.program import Program
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
-from grader.running.protocol import REPLIES, REQUESTS, Cases, Channel, Ready, Request, Run, StepRequest, Variants
+from grader.running.protocol import (
+    REPLIES,
+    REQUESTS,
+    Cases,
+    Channel,
+    Prepare,
+    Ready,
+    Request,
+    Run,
+    StepRequest,
+    Variants,
+)
 from grader.running.statements import forget_statements
 
 _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
@@ -26,7 +37,7 @@ _REHEARSAL_SECONDS = 0.01
 
 
 def warm_up(trials: Iterable[tuple[Program, Mapping[str, Any], bool]]) -> None:
-    """Set up each trial, a program and its parameters, and whether for a loop, for workers that are forked then."""
+    """Set up each trial, a program and its parameters, and whether for a loop, for the runs that come then."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
     rehearsed = set()
@@ -68,6 +79,9 @@ def serve(channel: Channel[Request]) -> None:
         except EOFError:
             return
         match request:
+            case Prepare():
+                warm_up(request.trials)
+                channel.send(Ready())
             case Run() | Variants() | Cases():
                 run = _RUNS[type(request)](channel, request)
                 channel.send(Ready())
