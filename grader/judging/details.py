@@ -31,6 +31,8 @@ def details_of(name: str, gradients: Gradients, candidate: Tensor | None, compar
     if candidate.shape != truth.shape or candidate.numel() == 0:
         return found
     found.error = comparison.error if comparison else None
+    if comparison and comparison.maxdiff == 0.0:
+        return found
     difference = (candidate.double() - truth.double()).abs().nan_to_num(float("inf"))
     found.largest_errors = _largest(difference, candidate, truth)
     if found.largest_errors and not (comparison and comparison.right):

@@ -133,11 +133,11 @@ def seen_in_trial(name: str, answer: Answer, truth: Truth) -> Seen:
     value, total = answer.value, truth.gradients.total[name]
     comparison = None
     if value is not None and value.shape == total.shape and not value.is_complex():
-        if total.dtype is torch.float64 and _holds_float32(value):
+        if value.dtype == total.dtype:
+            comparison = truth.compare(name, value)
+        if total.dtype is torch.float64 and not (comparison and comparison.right) and _holds_float32(value):
             # A float32 island in a float64 trial is compared as what it is.
             comparison = truth.compare(name, value.float())
-        elif value.dtype == total.dtype:
-            comparison = truth.compare(name, value)
     return Seen(answer, truth.gradients, truth.forward, comparison)
 
 

@@ -68,10 +68,12 @@ def align(body: Sequence[ast.stmt], exercises: Iterable[Exercise]) -> Alignment:
     found: dict[str, str] = {}
     for _ in range(_ROUNDS):
         before = dict(found)
-        for sure, names in ((True, bound), (True, local), (False, bound | local)):
-            votes: Counter[tuple[str, str]] = Counter()
-            for target, value in own:
-                votes.update(_votes(target, value, lesson, by_kind, found, sure))
+        sure, unsure = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for target, value in own:
+            best, more = _votes(target, value, lesson, by_kind, found)
+            sure.update((*best.pairs, *more))
+            unsure.update((*best.unsure, *more))
+        for votes, names in ((sure, bound), (sure, local), (unsure, bound | local)):
             for (mine, theirs), _count in votes.most_common():
                 if mine in strange & names and theirs in wanted and mine not in found and theirs not in found.values():
                     found[mine] = theirs
@@ -132,31 +134,30 @@ def _lines(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _votes(
-    target: str, value: ast.expr, lesson: _ByName, by_kind: _ByKind, found: Mapping[str, str], sure: bool
-) -> Iterator[tuple[str, str]]:
-    """What one of the learner's lines says: its best fit among the lines of the same name, or a perfect fit."""
-    meant = found.get(target, target)
+    target: str, value: ast.expr, lesson: _ByName, by_kind: _ByKind, found: Mapping[str, str]
+) -> tuple[_Fit, list[tuple[str, str]]]:
+    """What one of the learner's lines says: its best fit among the lines of the same name, and more that is sure, or
+    a perfect fit."""
+    meant, more = found.get(target, target), list[tuple[str, str]]()
     fits = [_fit(value, theirs, found) for theirs in lesson.get(meant, ())]
     if fits:
         best = max(fits, key=lambda fit: fit.worth)
-        if best.worth > 0 or not best.other:
-            yield from best.pairs if sure else best.unsure
-        yield from _sizes(value, lesson[meant], found)
-        return
+        return best if best.worth > 0 or not best.other else _Fit(), [*_sizes(value, lesson[meant], found)]
     if isinstance(value, (ast.Name, ast.Constant)):
-        return
+        return _Fit(), more
     likely: dict[str, tuple[tuple[str, str], ...]] = {}
     for name, theirs in by_kind.get(_kind(value), ()):
         fit = _fit(value, theirs, found)
         if fit.same and not fit.other:
             if not fit.pairs and not fit.unsure:
-                yield target, name
+                more.append((target, name))
             elif name not in found.values():
                 likely[name] = fit.pairs
     draws = isinstance(value, ast.Call) and _call(value)[0] in _DRAWS
     if len(likely) == 1 and (draws or isinstance(value, ast.Subscript)):
         ((name, pairs),) = likely.items()
-        yield from [(target, name), *pairs]
+        more += [(target, name), *pairs]
+    return _Fit(), more
 
 
 def _sizes(mine: ast.expr, theirs: Iterable[ast.expr], found: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,10 @@ from grader.running.protocol import (
 )
 
 _MOST_ELEMENTS = 1_000_000
+_ours_alone = torch._C.DisableTorchFunction
+"""A loop hands over in the middle of its statement, where `Float64Islands` would look at each of some hundred tensor
+operations a step. In this context it does not, so nothing of a submission may be called there."""
+
 GENERATOR, UPSTREAM = "generator", "upstream:"
 """Names of tensors that the judge sends beside the true parameters: the generator's state, random gradients."""
 
@@ -110,17 +114,18 @@ class LoopRun:
         return own
 
     def _next(self) -> int | None:
-        message, tensors = self.channel.receive()
-        if not isinstance(message, NextStep):
-            return None
-        self.upstream = {k.removeprefix(UPSTREAM): v for k, v in tensors.items() if k.startswith(UPSTREAM)}
-        if GENERATOR in tensors:
-            for generator in generators_in(self.namespace):
-                generator.set_state(tensors[GENERATOR])
-        for name, truth in tensors.items():
-            for holder in (self.own.get(name), self.handed.get(name)):
-                if isinstance(holder, Tensor) and holder.shape == truth.shape:
-                    holder.data.copy_(truth)
+        with _ours_alone():
+            message, tensors = self.channel.receive()
+            if not isinstance(message, NextStep):
+                return None
+            self.upstream = {k.removeprefix(UPSTREAM): v for k, v in tensors.items() if k.startswith(UPSTREAM)}
+            if GENERATOR in tensors:
+                for generator in generators_in(self.namespace):
+                    generator.set_state(tensors[GENERATOR])
+            for name, truth in tensors.items():
+                for holder in (self.own.get(name), self.handed.get(name)):
+                    if isinstance(holder, Tensor) and holder.shape == truth.shape:
+                        holder.data.copy_(truth)
         return message.position
 
     def _renamed(self, seen: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +140,8 @@ class LoopRun:
         self.handed = {name: seen.get(name) for name in self.program.trained}
         forward = [name for line in self.program.forward for name in line.binds]
         wanted = {*forward, *self.program.trained, *(f"d{name}" for name in (*forward, *self.program.trained))}
-        tensors = {name: value for name in wanted if _is_sendable(value := seen.get(name))}
+        with _ours_alone():
+            tensors = {name: value for name in wanted if _is_sendable(value := seen.get(name))}
         numbers = {name: seen[name] for name in forward if isinstance(seen.get(name), float)}
         tensors |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}
         records: dict[str, Record] = {}
@@ -147,7 +153,8 @@ class LoopRun:
                 records[name] = record
             elif type(value) is float and np.isfinite(value) and len(known) < MAX_RECORDS:
                 known[name] = value
-        self.channel.send(LoopStep(self.number, position, left, records, known), tensors)
+        with _ours_alone():
+            self.channel.send(LoopStep(self.number, position, left, records, known), tensors)
 
 
 def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:

@@ -35,7 +35,7 @@ class Comparison:
     @property
     def approximate(self) -> bool:
         """Whether every number is the same by torch's own, absolute limits. It never decides."""
-        return bool(torch.allclose(self.candidate, self.truth))
+        return self.exact or bool(torch.allclose(self.candidate, self.truth))
 
 
 def compare(candidate: Tensor, truth: Tensor, scale: float | None = None, tolerance: float = 0.0) -> Comparison:
