@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pytest
 from filelock import FileLock
 
@@ -47,6 +48,30 @@ def own_progress(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     place, real = tmp_path_factory.getbasetemp() / "progress.json", memory.progress_path
     place.unlink(missing_ok=True)
     monkeypatch.setattr(memory, "progress_path", lambda folder: place if folder == REPOSITORY else real(folder))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test, and no process of one, writes what dojo remembers into the cache of whoever runs it.
+
+    What other programs keep there, such as matplotlib its list of fonts, is shared.
+    """
+    theirs, ours = platformdirs.user_cache_path("backprop-dojo", appauthor=False), tmp_path_factory.mktemp("cache")
+    before = kept_in(theirs)
+    for other in theirs.parent.iterdir() if theirs.parent.is_dir() else ():
+        if other != theirs:
+            (ours / other.name).symlink_to(other)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(ours))
+        yield
+    if new := kept_in(theirs) - before:
+        folders = (Path(found) for found, _, _ in os.walk(tmp_path_factory.getbasetemp().resolve()))
+        written = [str(folder) for folder in folders if memory.progress_path(folder).parent.name in new]
+        assert not written, f"tests wrote into {theirs} what is remembered of {written}"
+
+
+def kept_in(cache: Path) -> set[str]:
+    return {path.name for path in cache.iterdir()} if cache.is_dir() else set()
 
 
 @pytest.fixture(scope="session", autouse=True)

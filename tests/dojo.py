@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import warm
+
 import grader
 from grader.cli.main import main
 
@@ -25,7 +27,17 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def dojo(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run `dojo` in `folder`, with `more` in its environment."""
+    """Run `dojo` in `folder`, in a process of its own with `more` in its environment, which has torch loaded.
+
+    Where `more` says how Python is to start, it starts anew.
+    """
+    if any(name.startswith("PYTHON") for name in more):
+        return dojo_started(folder, *arguments, **more)
+    return warm.run(["-m", "grader", *arguments], folder, environment(**more))
+
+
+def dojo_started(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process that starts from nothing, as people's do."""
     return subprocess.run(
         [sys.executable, "-m", "grader", *map(str, arguments)],
         cwd=folder,

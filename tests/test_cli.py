@@ -9,8 +9,6 @@ import os
 import pty
 import re
 import struct
-import subprocess
-import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +17,10 @@ from typing import Any, get_args
 import nbformat
 import pytest
 import torch
+import warm
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
 from conftest import GradeText
-from dojo import REPOSITORY, dojo, dojo_here, environment
+from dojo import REPOSITORY, dojo, dojo_here, dojo_started, environment
 from rich.console import Console
 
 from grader.lesson.exercise import all_exercises
@@ -172,8 +171,9 @@ def graded(answers: Path) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_exit_code_is_0_when_all_is_right(answers: Path) -> None:
-    ran = dojo(answers, "grade", "ex2.py")
+    ran = dojo_started(answers, "grade", "ex2.py", "--seed", "5")
     assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == dojo(answers, "grade", "ex2.py", "--seed", "5").stdout, "a warm process is as a fresh one"
     assert "right (rounding only)" in ran.stdout
     assert "1 of 1" in ran.stdout
     assert "First thing" not in ran.stdout
@@ -241,13 +241,9 @@ def in_terminal(folder: Path, *arguments: str, columns: int = 80, **more: str) -
     """What `dojo` shows in a terminal so wide, where it ends with 0."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "grader", *arguments],
-        cwd=folder,
-        env=environment(TERM="xterm-256color", **more),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-    )
+    with Path(os.devnull).open() as nothing:
+        streams = nothing.fileno(), theirs, 2
+        running = warm.Process(["-m", "grader", *arguments], folder, environment(TERM="xterm-256color", **more), streams)
     os.close(theirs)
     shown = b""
     try:
@@ -275,7 +271,7 @@ def test_no_line_is_wider_than_a_narrow_terminal(tmp_path: Path, arguments: tupl
 
 
 def test_help_is_there_for_every_command(tmp_path: Path) -> None:
-    top = dojo(tmp_path, "--help")
+    top = dojo_started(tmp_path, "--help")
     assert top.returncode == 0
     for command in ("grade", "train", "init", "reset", "data"):
         assert command in top.stdout

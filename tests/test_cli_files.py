@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dojo import dojo, dojo_here, environment
+import warm
+from dojo import dojo, dojo_here, dojo_started, environment
 
 from grader.lesson.exercise import find_exercise
 
@@ -26,14 +23,6 @@ FILES = sorted(
 def files(folder: Path) -> list[str]:
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(path.as_posix() for path in found if ".dojo" not in path.parts)  # what init remembers of a track
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What init notes of these folders is not for the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +100,7 @@ def test_reset_asks_and_without_a_yes_changes_nothing(course: Path) -> None:
     mine = course / "exercises/makemore/ex1_atoms.py"
     mine.write_text("my work\n")
     for said in ("n\n", ""):
-        ran = subprocess.run(
-            [sys.executable, "-m", "grader", "reset", "makemore/ex1"],
-            cwd=course,
-            env=environment(),
-            input=said,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        ran = warm.run(["-m", "grader", "reset", "makemore/ex1"], course, environment(), said=said)
         assert "ex1_atoms.py" in ran.stdout
         assert "Traceback" not in ran.stderr
         assert mine.read_text() == "my work\n"
@@ -142,7 +123,7 @@ def test_what_init_hands_out_is_graded_as_not_attempted(course: Path) -> None:
 
 
 def test_train_runs_the_loop_measures_it_and_samples_names(tmp_path: Path) -> None:
-    ran = dojo(tmp_path, "train", EX4.path, "--steps", "50")
+    ran = dojo_started(tmp_path, "train", EX4.path, "--steps", "50")
     assert ran.returncode == 0, ran.stderr
     train, validation = map(float, re.findall(r"(?:train|validation) loss (\d\.\d+)", ran.stdout))
     assert 2.0 < train < 4.0
@@ -191,15 +172,7 @@ def test_control_c_keeps_what_there_is(tmp_path: Path) -> None:
     stop = "losses.append(loss.item())\n        if step == 30:\n            import os; os.kill(os.getpid(), 2)"
     path = tmp_path / "ex4.py"
     path.write_text(text.replace("losses.append(loss.item())", stop))
-    ran = subprocess.run(
-        [sys.executable, "-m", "grader", "train", path.name],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    ran = warm.run(["-m", "grader", "train", path.name], tmp_path, environment(), heeds_interrupts=True)
     assert ran.returncode == 0, ran.stderr
     assert re.search(r"stopped after 3\d steps", ran.stderr)
     assert "validation loss" in ran.stdout

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import warm
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, notebook, with_lines
 from dojo import environment
 
@@ -18,18 +19,21 @@ CANARY = "from pathlib import Path\nPath(__file__).with_name('executed').touch()
 INSTALLED = any(point.name == "dojo" for point in importlib.metadata.entry_points(group="pytest11"))
 
 
+COMMAND = ("-m", "pytest", *(() if INSTALLED else ("-p", "grader.integrations.pytest_plugin")), "-p", "no:cacheprovider")
+"""pytest with the plugin, as an installation has it."""
+LOADED = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+"""What pytest remarks in a warm process."""
+
+
 def run_pytest(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """pytest with the plugin, as an installation has it, and with warnings as errors."""
-    plugin = () if INSTALLED else ("-p", "grader.integrations.pytest_plugin")
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", "-W", "error", *map(str, arguments)],
-        cwd=folder,
-        env=environment(**more),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    """With warnings as errors."""
+    return warm.run([*COMMAND, "-W", "error", "-W", LOADED, *arguments], folder, environment(**more))
+
+
+def pytest_started(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """The same in a process that starts from nothing."""
+    command = [sys.executable, *COMMAND, "-W", "error", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120)
 
 
 def counts(ran: subprocess.CompletedProcess[str]) -> dict[str, int]:
@@ -56,7 +60,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_each_gradient_is_a_test_and_nothing_is_run_by_pytest(course: Path) -> None:
-    ran = run_pytest(course, "--dojo", "answers", "--junitxml=report.xml", "--doctest-modules")
+    ran = pytest_started(course, "--dojo", "answers", "--junitxml=report.xml", "--doctest-modules")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert counts(ran) == {"failed": 3, "passed": 24 + 28 + 1}
     assert not list(course.rglob("executed"))
@@ -202,9 +206,9 @@ def test_without_dojo_other_people_s_runs_are_as_they_were(course: Path) -> None
         "    ours = {name for name in sys.modules if name.split('.')[0] in ('grader', 'torch', 'numpy', 'rich')}\n"
         "    assert ours <= {'grader', 'grader.integrations', 'grader.integrations.pytest_plugin'}\n"
     )
-    ran = run_pytest(course, "test_theirs.py", "-q")
+    ran = pytest_started(course, "test_theirs.py", "-q")
     assert counts(ran) == {"passed": 1}, ran.stdout + ran.stderr
-    exercise = run_pytest(course, "answers/package/test_ex2.py", "-q", "--collect-only")
+    exercise = pytest_started(course, "answers/package/test_ex2.py", "-q", "--collect-only")
     assert "dlogits" not in exercise.stdout.replace("d" + "logits = ", "")
     for canary in course.rglob("executed"):  # pytest itself imports what it is given
         canary.unlink()

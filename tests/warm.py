@@ -1,0 +1,252 @@
+"""Python processes forked from one that has loaded torch and the grader, which takes two seconds of a processor.
+
+What runs in them is what `python -m` or `python -c` runs, with its own folder, environment and streams. What only a
+fresh process shows (what it imports and when, how it reads its environment at the start) is asked of a fresh one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import IO, Any
+
+import grader
+from grader.base.children import ONE_THREAD
+
+_MOST = 1 << 20
+
+
+class Process:
+    """One of them, as `subprocess.Popen` has it. `arguments` are what would stand behind `python`: -m or -c first."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        folder: Path,
+        environment: Mapping[str, str],
+        streams: tuple[int, int, int],
+        *,
+        session: bool = False,
+        heeds_interrupts: bool = False,
+    ) -> None:
+        """`streams` are descriptors; with `session` it leads a session, whose terminal standard input is if it is one.
+
+        Ctrl-C is ignored in what a shell has started in the background, and so in what is started from there, unless
+        it `heeds_interrupts`.
+        """
+        self.args, self.returncode = arguments, None
+        self._ended, theirs = socket.socketpair()
+        asked = {
+            "arguments": [*map(str, arguments)],
+            "folder": str(folder),
+            "environment": dict(environment),
+            "session": session,
+            "heeds_interrupts": heeds_interrupts,
+        }
+        with theirs:
+            message = json.dumps(asked).encode()
+            assert len(message) < _MOST
+            socket.send_fds(_warm_process()[0], [message], [theirs.fileno(), *streams])
+        self.pid = int(self._ended.recv(20))
+
+    returncode: int | None
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._wait(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, minus the signal that ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs.
+        """
+        code = self._wait(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.args), timeout or 0)
+        return code
+
+    def _wait(self, timeout: float | None) -> int | None:
+        if self.returncode is None:
+            self._ended.settimeout(timeout)
+            try:
+                self.returncode = os.waitstatus_to_exitcode(int(self._ended.recv(20)))
+            except (TimeoutError, BlockingIOError):
+                return None
+            self._ended.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send it where it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """End it by SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+def run(
+    arguments: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout: float = 120,
+    said: str = "",
+    *,
+    heeds_interrupts: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run one to its end, with `said` as its standard input."""
+    with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        told.write(said.encode())
+        told.seek(0)
+        streams = told.fileno(), out.fileno(), error.fileno()
+        process = Process(arguments, folder, environment, streams, heeds_interrupts=heeds_interrupts)
+        try:
+            code = process.wait(timeout)
+        except BaseException:
+            process.kill()
+            raise
+        return subprocess.CompletedProcess(list(arguments), code, _text(out), _text(error))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+@lru_cache
+def _warm_process() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Where it takes requests, and it. Started once; it ends with this process."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in (ours, theirs):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
+    own = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(Path(grader.__file__).resolve().parents[1])}
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=own
+        )
+    atexit.register(process.wait)
+    atexit.register(ours.close)
+    return ours, process
+
+
+# ---- In the warm process ----
+
+
+def main() -> list[str]:
+    """Fork what is asked for, and tell of each its id and how it ended. A fork returns from here with what it is to run."""
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    del sys.path[0]  # the folder of this file
+    _load()
+    running: dict[int, socket.socket] = {}
+    interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ended, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready, _, _ = select.select([requests, ended], [], [])
+        if ended in ready:
+            os.read(ended, 1000)
+            while running and (found := os.waitpid(-1, os.WNOHANG))[0]:
+                with running.pop(found[0]) as end:
+                    _tell(end, found[1])
+        if requests in ready:
+            message, descriptors, _, _ = socket.recv_fds(requests, _MOST, 4)
+            if not message:
+                os._exit(0)
+            asked, (end, *streams) = json.loads(message), descriptors
+            if (pid := os.fork()) == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler if asked["heeds_interrupts"] else interrupts)
+                for other in (requests, *running.values()):
+                    other.close()
+                for descriptor in (end, ended, woken):
+                    os.close(descriptor)
+                _become(asked, streams)
+                return list(asked["arguments"])
+            running[pid] = socket.socket(fileno=end)
+            _tell(running[pid], pid)
+            for descriptor in streams:
+                os.close(descriptor)
+
+
+def _tell(end: socket.socket, number: int) -> None:
+    try:
+        end.send(str(number).encode())
+    except OSError:  # nobody waits for it any more
+        pass
+
+
+def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
+    """Be as a process that was just started with these streams, this folder and environment."""
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    if asked["session"]:
+        os.setsid()
+        if os.isatty(0):
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    time.tzset()
+    text = {"encoding": sys.stdout.encoding, "closefd": False}
+    sys.stdin = open(0, errors=sys.stdin.errors, **text)
+    sys.stdout = open(1, "w", errors=sys.stdout.errors, **text)
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", **text)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in sys.path]
+
+
+def _run(what: str, name: str, *arguments: str) -> None:
+    if what == "-m":
+        sys.path.insert(0, os.getcwd())
+        sys.argv = [name, *arguments]
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    else:
+        sys.path.insert(0, "")
+        sys.argv = ["-c", *arguments]
+        sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(name, "<string>", "exec"), vars(sys.modules["__main__"]))
+
+
+def _load() -> None:
+    """No matplotlib, which reads the environment when it loads, and no plugin, whose assertions pytest rewrites."""
+    import nbformat  # noqa: F401
+    import pytest  # noqa: F401
+
+    import grader.cli.main
+    import grader.judging.loop_grade
+    import grader.running.worker
+    import grader.showing.html  # noqa: F401
+    from grader.lesson.exercise import all_exercises
+
+    all_exercises()
+    gc.collect()
+    gc.freeze()
+
+
+if __name__ == "__main__":
+    _run(*main())
