@@ -57,8 +57,9 @@ lab: $(LAB) ## open the map of the lessons in JupyterLab; notebooks/ and exercis
 
 # ---- For authors and developers ----
 
+# Bytecode is kept even where the environment says no: the tests start Python some hundred times.
 test: $(DEV) ## run the tests (ARGS='-k cmp'); those marked slow only where CI=true, or with ARGS='-m slow'
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -q $(if $(filter-out 0 false,$(CI)),,-m 'not slow') $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal -q $(if $(filter-out 0 false,$(CI)),,-m 'not slow') $(ARGS)
 
 floors: $(DEV) ## grade every solution with the lowest versions that pyproject.toml allows, and with the newest (gigabytes)
 	@DOJO_FLOORS=1 $(BIN)/python -m pytest -q -m floors tests/test_floors.py $(ARGS)
