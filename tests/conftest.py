@@ -13,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from grader.base.children import BEFORE_TORCH
+from grader.base.loading import load_nbformat
 
 os.environ.update(BEFORE_TORCH)  # before numpy loads: a process with threads is not forked, as `dojo` is
 
@@ -27,6 +28,8 @@ from grader.lesson.exercise import Exercise
 from grader.report.records import SubmissionReport
 from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
+
+load_nbformat()  # before a test loads it otherwise, which takes a second
 
 SEED = 20
 

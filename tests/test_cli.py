@@ -242,8 +242,8 @@ def in_terminal(folder: Path, *arguments: str, columns: int = 80, **more: str) -
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with Path(os.devnull).open() as nothing:
-        streams = nothing.fileno(), theirs, 2
-        running = warm.Process(["-m", "grader", *arguments], folder, environment(TERM="xterm-256color", **more), streams)
+        streams, own = (nothing.fileno(), theirs, 2), environment(TERM="xterm-256color", **more)
+        running = warm.Process(["-m", "grader", *arguments], folder, own, streams)
     os.close(theirs)
     shown = b""
     try:

@@ -19,7 +19,8 @@ CANARY = "from pathlib import Path\nPath(__file__).with_name('executed').touch()
 INSTALLED = any(point.name == "dojo" for point in importlib.metadata.entry_points(group="pytest11"))
 
 
-COMMAND = ("-m", "pytest", *(() if INSTALLED else ("-p", "grader.integrations.pytest_plugin")), "-p", "no:cacheprovider")
+PLUGIN = () if INSTALLED else ("-p", "grader.integrations.pytest_plugin")
+COMMAND = ("-m", "pytest", *PLUGIN, "-p", "no:cacheprovider")
 """pytest with the plugin, as an installation has it."""
 LOADED = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
 """What pytest remarks in a warm process."""

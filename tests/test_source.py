@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dojo import environment
 
 from grader.base.errors import DojoError
 from grader.base.files import MAX_BYTES
@@ -357,3 +360,14 @@ def test_code_nested_beyond_pythons_stack_is_refused(tmp_path: Path) -> None:
     source = read_source(tmp_path / "a.py", b"dh = " + b"-" * 600 + b"h\n")
     with pytest.raises(DojoError, match="nested too deeply"):
         find_parts(source, "ex1")
+
+
+def test_a_notebook_is_read_without_the_grammars_of_addresses(tmp_path: Path) -> None:
+    """jsonschema has them compiled where it finds rfc3987_syntax, as beside JupyterLab: a second for each start."""
+    (tmp_path / "rfc3987_syntax.py").write_text("print('loaded')\n")
+    (tmp_path / "a.ipynb").write_text(notebook({"cell_type": "code", "source": "dh = 1"}))
+    code = "from pathlib import Path; from grader.syntax.source import read_source; read_source(Path('a.ipynb'))"
+    path = f"{tmp_path}{os.pathsep}{environment()['PYTHONPATH']}"
+    command = [sys.executable, "-c", f"{code}; print('read'); import rfc3987_syntax"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment(PYTHONPATH=path), capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("read\nloaded\n", ""), "only where somebody asks for it"

@@ -7,6 +7,7 @@ fresh process shows (what it imports and when, how it reads its environment at t
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import gc
 import json
@@ -22,6 +23,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -154,7 +156,7 @@ def _warm_process() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 
 
 def main() -> list[str]:
-    """Fork what is asked for, and tell of each its id and how it ended. A fork returns from here with what it is to run."""
+    """Fork what is asked for, and tell of each its id and how it ended. A fork returns, with what it is to run."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     del sys.path[0]  # the folder of this file
     _load()
@@ -193,10 +195,8 @@ def main() -> list[str]:
 
 
 def _tell(end: socket.socket, number: int) -> None:
-    try:
+    with contextlib.suppress(OSError):  # nobody waits for it any more
         end.send(str(number).encode())
-    except OSError:  # nobody waits for it any more
-        pass
 
 
 def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
@@ -212,17 +212,14 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     time.tzset()
-    text = {"encoding": sys.stdout.encoding, "closefd": False}
-    sys.stdin = open(0, errors=sys.stdin.errors, **text)
-    sys.stdout = open(1, "w", errors=sys.stdout.errors, **text)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", **text)
-    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    assert isinstance(sys.stdout, TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=os.isatty(1))
     sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in sys.path]
 
 
 def _run(what: str, name: str, *arguments: str) -> None:
     if what == "-m":
-        sys.path.insert(0, os.getcwd())
+        sys.path.insert(0, str(Path.cwd()))
         sys.argv = [name, *arguments]
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     else:
@@ -234,15 +231,16 @@ def _run(what: str, name: str, *arguments: str) -> None:
 
 def _load() -> None:
     """No matplotlib, which reads the environment when it loads, and no plugin, whose assertions pytest rewrites."""
-    import nbformat  # noqa: F401
     import pytest  # noqa: F401
 
     import grader.cli.main
     import grader.judging.loop_grade
     import grader.running.worker
     import grader.showing.html  # noqa: F401
+    from grader.base.loading import load_nbformat
     from grader.lesson.exercise import all_exercises
 
+    load_nbformat()
     all_exercises()
     gc.collect()
     gc.freeze()

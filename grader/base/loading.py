@@ -1,9 +1,10 @@
-"""Loading large modules, such as torch."""
+"""Loading large modules, such as torch and nbformat."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
 
@@ -23,3 +24,18 @@ def uncollected() -> Iterator[None]:
         gc.freeze()
         if enabled:
             gc.enable()
+
+
+def load_nbformat() -> None:
+    """Load nbformat, which from then on can be imported for nothing, without a second of grammars.
+
+    nbformat loads jsonschema, and that loads rfc3987_syntax where it is installed, as it is beside JupyterLab. It
+    compiles 38 grammars of addresses at once, of which a notebook needs none; jsonschema does without it.
+    """
+    absent = "rfc3987_syntax"
+    stood_in = sys.modules.setdefault(absent, None) is None  # type: ignore[arg-type]
+    try:
+        import nbformat  # noqa: F401
+    finally:
+        if stood_in:
+            del sys.modules[absent]

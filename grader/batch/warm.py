@@ -1,9 +1,9 @@
 """Imported once in the process that judges are forked from, so that they share its memory."""
 
-from grader.base.loading import uncollected
+from grader.base.loading import load_nbformat, uncollected
 
 with uncollected():
-    import nbformat  # noqa: F401
+    load_nbformat()
 
     import grader.judging.grade
     import grader.judging.loop_grade  # noqa: F401

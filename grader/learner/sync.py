@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, read_text, write_atomically
+from grader.base.loading import load_nbformat
 from grader.learner.pairs import Agreements, Pair, changed_side, content, said
 from grader.lesson.hint_cells import hints_last
 
@@ -127,6 +128,7 @@ def _keep_last(path: Path) -> Path:
 
 def _notebook_from(pair: Pair) -> str:
     """The script's cells, with the notebook's outputs, ids and metadata where a cell is as it was."""
+    load_nbformat()
     import nbformat
     from jupytext.combine import combine_inputs_with_outputs
 
@@ -163,6 +165,7 @@ def _free_id(number: int, taken: set[str]) -> str:
 
 def _script_from(pair: Pair) -> str:
     """The notebook's cells below the script's own header, hints last."""
+    load_nbformat()
     import jupytext
 
     notebook = _read_notebook(pair.notebook)

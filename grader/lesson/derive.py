@@ -10,6 +10,7 @@ from pathlib import Path
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.base.files import write_atomically
+from grader.base.loading import load_nbformat
 from grader.lesson import grading
 from grader.lesson.colab import badge, setup_cell
 from grader.lesson.exercise import (
@@ -126,6 +127,7 @@ def _commented(text: str) -> str:
 
 def notebook_text(text: str) -> str:
     """The notebook of an exercise's text: stable cell ids, no outputs, each hint above its answer."""
+    load_nbformat()
     import jupytext  # it costs 0.2 s, and `dojo grade` needs only the texts
     import nbformat
 

@@ -18,6 +18,7 @@ from typing import Any
 from grader.base.boundary import FILE_SECONDS, Clock, one_file
 from grader.base.errors import DojoError
 from grader.base.files import read_text
+from grader.base.loading import load_nbformat
 from grader.syntax.effects import Effects, statement_effects
 from grader.syntax.scopes import nodes_below
 
@@ -207,7 +208,8 @@ def percent_cells(text: str) -> list[Cell]:
 
 
 def _notebook_cells(path: Path, text: str) -> list[Cell]:
-    import nbformat  # costs 80 ms: only notebooks pay for it
+    load_nbformat()  # costs 80 ms: only notebooks pay for it
+    import nbformat
 
     try:
         raw: Any = nbformat.reader.reads(text)  # type: ignore[no-untyped-call]
