@@ -23,7 +23,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from io import TextIOWrapper
+from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
 from types import ModuleType
 from typing import IO, Any
@@ -212,8 +212,11 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     time.tzset()
-    assert isinstance(sys.stdout, TextIOWrapper)
-    sys.stdout.reconfigure(line_buffering=os.isatty(1))
+    text, told = sys.stdout.encoding, sys.stdout.errors
+    sys.stdin = sys.__stdin__ = TextIOWrapper(BufferedReader(FileIO(0, closefd=False)), text, told)
+    out, error = (BufferedWriter(FileIO(number, "w", closefd=False)) for number in (1, 2))
+    sys.stdout = sys.__stdout__ = TextIOWrapper(out, text, told, line_buffering=os.isatty(1))
+    sys.stderr = sys.__stderr__ = TextIOWrapper(error, text, "backslashreplace", line_buffering=True)
     sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in sys.path]
 
 
