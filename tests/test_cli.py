@@ -9,6 +9,8 @@ import os
 import pty
 import re
 import struct
+import subprocess
+import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
