@@ -29,7 +29,7 @@ from types import ModuleType
 from typing import IO, Any
 
 import grader
-from grader.base.children import ONE_THREAD
+from grader.base.children import BEFORE_TORCH
 
 _MOST = 1 << 20
 
@@ -142,7 +142,7 @@ def _warm_process() -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     for end in (ours, theirs):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST)
-    own = {**os.environ, **ONE_THREAD, "PYTHONPATH": str(Path(grader.__file__).resolve().parents[1])}
+    own = {**os.environ, **BEFORE_TORCH, "PYTHONPATH": str(Path(grader.__file__).resolve().parents[1])}
     with theirs:
         process = subprocess.Popen(
             [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=own
