@@ -6,6 +6,7 @@ import ast
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from grader.lesson.exercise import DTYPE, Exercise
@@ -274,20 +275,17 @@ class _Planner:
 
 
 def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int] | None:
-    waiting = {index: set(before) - {index} for index, before in after.items()}
-    ready = [index for index in kept if not waiting[index]]
+    """`kept` as they are, but each behind those that it is `after`; None where they wait for each other in a circle."""
+    sorter = TopologicalSorter({index: after[index] - {index} for index in kept})
+    try:
+        sorter.prepare()
+    except CycleError:
+        return None
+    ready, order = list(sorter.get_ready()), list[int]()
     heapq.heapify(ready)
-    order: list[int] = []
-    while len(order) < len(kept):
-        if not ready:
-            return None
-        index = heapq.heappop(ready)
-        if index in order:
-            continue
-        order.append(index)
-        for other, before in waiting.items():
-            if index in before:
-                before.discard(index)
-                if not before and other not in order:
-                    heapq.heappush(ready, other)
+    while ready:
+        order.append(heapq.heappop(ready))
+        sorter.done(order[-1])
+        for index in sorter.get_ready():
+            heapq.heappush(ready, index)
     return order
