@@ -156,6 +156,7 @@ def called(command: list[str | Path], folder: Path) -> None:
     """Run `command`, and stop with its words where it fails."""
     path = f"{Path(command[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # nbgrader calls alembic by its name
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PATH": path}
+    environment["PYTHONDONTWRITEBYTECODE"] = ""  # the peers are installed, so pip has compiled them
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise click.ClickException(f"{' '.join(map(str, command))}:\n{ran.stdout[-1500:]}\n{ran.stderr[-1500:]}")
