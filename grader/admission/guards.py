@@ -85,6 +85,9 @@ own_classes: set[type] = set()
 
 _fields: dict[type, dict[str, Callable[[Any], Any] | None]] = {}
 
+_plain: set[type] = set()
+"""Of `own_classes` those that derive from no other: all fields of an instance but Python's inner ones are its own."""
+
 
 class Namespace:
     """Holds what a module gives to answers. Nothing can be stored in it, and nothing leads out of it."""
@@ -165,6 +168,8 @@ def stand_in(name: str, real: type, make: Callable[..., Any], base: type | None 
 def load(value: Any, name: str) -> Any:
     """`value.name`, where it is admitted."""
     kind = type(value)
+    if kind in _plain and not name.startswith("__"):
+        return getattr(value, name)
     known = _fields.get(kind)
     if known is None:
         known = _fields_of(kind)
@@ -222,6 +227,8 @@ def _fields_of(kind: type) -> dict[str, Callable[[Any], Any] | None]:
         found |= _SPECIAL.get(base, {})
     if issubclass(kind, tuple) and kind not in own_classes:  # what torch.max gives has names for its parts
         found |= dict.fromkeys(name for name in dir(kind) if not name.startswith("_"))
+    if not found and own_classes.issuperset(kind.__mro__[:-1]) and _owner(kind.__mro__, "__getattribute__") is object:
+        _plain.add(kind)
     _fields[kind] = found
     return found
 
@@ -314,6 +321,8 @@ class _Unheard:
 def store(value: Any, name: str) -> Any:
     """The object whose field `name` is to be stored to or deleted: `value` itself, where that is admitted."""
     kind = type(value)
+    if kind in _plain and not name.startswith("__"):
+        return value
     if policy.is_inner(name):
         raise an_inner_name(name)
     if name in _STORED.get(kind, ()) or kind is SimpleNamespace or isinstance(value, Silent):

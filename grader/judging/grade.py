@@ -379,7 +379,7 @@ def _set_up_for(exercise: Exercise, seed: int, device: str) -> list[tuple[Progra
     """What a worker sets up for a submission of this lesson, as in `grader.running.sandbox.Terms`."""
     trials = trials_of(exercise, seed, device)
     gradients = [(trial, False) for trial in trials if exercise.graded_gradients]
-    cases = [(trials[0], False)] if exercise.definitions else []
+    cases = [(trials[0], False)] * len(exercise.definitions)
     loops = [(trial, True) for trial in trials if exercise.can_train]
     return [(program_of(exercise), trial.parameters, loop) for trial, loop in (*gradients, *cases, *loops)]
 
