@@ -23,11 +23,13 @@ import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from grader.base.errors import DojoError
 from grader.lesson.exercise import exercises_called, find_exercise
@@ -120,7 +122,8 @@ class Assignment:
 
     def as_data(self) -> dict[str, Any]:
         """As JSON can hold it; `from_data` reads it back."""
-        return {**asdict(self), "exercises": list(self.exercises), "due": self.due and self.due.isoformat()}
+        data: dict[str, Any] = msgspec.to_builtins(self)
+        return data
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Assignment:
@@ -130,10 +133,8 @@ class Assignment:
             DojoError: it is something else.
         """
         try:
-            due = data["due"] and datetime.fromisoformat(data["due"])
-            late = LatePolicy(**data["late"])
-            return cls(**{**data, "exercises": tuple(data["exercises"]), "due": due, "late": late})
-        except (KeyError, TypeError, ValueError):
+            return msgspec.convert(data, cls)
+        except msgspec.ValidationError:
             raise DojoError("batch.json: its assignment cannot be read; put the file back, or begin anew") from None
 
 
@@ -229,8 +230,10 @@ class _Reader:
             raise DojoError(f"{self.file}: {TABLE} exercises: {error}") from None
 
     def _due(self) -> datetime | None:
-        due = self.table.get("due")
-        zone = self._zone()
+        due, name = self.table.get("due"), self._get("time-zone", str)
+        zone = None if name is None else _zone_of(name)
+        if name is not None and zone is None:
+            raise self._wrong("time-zone", name, "give one such as Europe/Berlin, America/New_York or UTC")
         if isinstance(due, str):
             try:
                 due = datetime.fromisoformat(due)
@@ -247,15 +250,6 @@ class _Reader:
         if zone is None:
             raise self._wrong("due", due.isoformat(), 'say of which time zone, such as time-zone = "Europe/Berlin"')
         return due.replace(tzinfo=zone)
-
-    def _zone(self) -> tzinfo | None:
-        name = self._get("time-zone", str)
-        if name is None:
-            return None
-        found = _zone_of(name)
-        if found is None:
-            raise self._wrong("time-zone", name, "give one such as Europe/Berlin, America/New_York or UTC")
-        return found
 
     def _get(self, key: str, kind: type) -> Any:
         value = self.table.get(key)

@@ -128,15 +128,11 @@ def in_words(picture: Picture, name: str) -> str:
     said += f": {int(off.sum())} of {off.size} cells differ"
     if strange:
         said += f", {strange} of them are nan or infinite"
-    for axis, word in ((1, "row"), (0, "column")):
+    for axis, word, true_size in ((1, "row", picture.shape_rows), (0, "column", picture.shape_columns)):
         hit = np.flatnonzero(off.any(axis=axis))
         if len(hit) == 1 and off.shape[1 - axis] > 1:
-            said += f"; only {word} {_index(int(hit[0]), off.shape[1 - axis], _true_size(picture, word))}"
+            said += f"; only {word} {_index(int(hit[0]), off.shape[1 - axis], true_size)}"
     return said
-
-
-def _true_size(picture: Picture, word: str) -> int:
-    return picture.shape_rows if word == "row" else picture.shape_columns
 
 
 def _index(cell: int, cells: int, size: int) -> int:
@@ -150,11 +146,6 @@ def _ticks(cells: int, size: int) -> dict[int, str]:
     return {cell: str(size - 1 if cell == cells - 1 else _index(cell, cells, size)) for cell in sorted(chosen)}
 
 
-def _shade(level: int) -> int:
-    """1 to `_SHADES` for what is not zero."""
-    return -(-abs(level) * _SHADES // LEVELS)
-
-
 def _glyph(level: int) -> str:
     if level == NOT_A_NUMBER:
         return "n"
@@ -162,21 +153,18 @@ def _glyph(level: int) -> str:
         return "!"
     if level == 0:
         return " "
-    return (_GLYPHS_ABOVE if level > 0 else _GLYPHS_BELOW)[_shade(level) - 1]
+    return (_GLYPHS_ABOVE if level > 0 else _GLYPHS_BELOW)[-(-abs(level) * _SHADES // LEVELS) - 1]
 
 
 def _panel(levels: Levels, caption: str, x: float, width: float, height: float, picture: Picture) -> str:
     rows, columns = levels.shape
     across, down = width / columns, height / rows
-    parts = [f'<text x="{x:g}" y="{_TOP - 12}" font-weight="bold">{escape(caption)}</text>']
-    parts.append(
-        f'<rect x="{x:g}" y="{_TOP}" width="{width:g}" height="{height:g}" fill="none" stroke="currentColor" '
-        'stroke-width="0.7"/>'
-    )
-    parts.append(
-        f'<image x="{x:g}" y="{_TOP}" width="{width:g}" height="{height:g}" preserveAspectRatio="none" '
-        f'style="image-rendering:pixelated" href="{_image(levels)}"/>'
-    )
+    place = f'x="{x:g}" y="{_TOP}" width="{width:g}" height="{height:g}"'
+    parts = [
+        f'<text x="{x:g}" y="{_TOP - 12}" font-weight="bold">{escape(caption)}</text>',
+        f'<rect {place} fill="none" stroke="currentColor" stroke-width="0.7"/>',
+        f'<image {place} preserveAspectRatio="none" style="image-rendering:pixelated" href="{_image(levels)}"/>',
+    ]
     for cell, tick in _ticks(columns, picture.shape_columns).items():
         at = x + (cell + 0.5) * across
         parts.append(f'<text x="{at:.4g}" y="{_TOP + height + 14:g}" text-anchor="middle" font-size="10">{tick}</text>')

@@ -36,8 +36,7 @@ def draw_explanation(report: Report, name: str, console: Console) -> None:
 def _draw(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
     console.print(Text(submission.title, style="bold"))
     if verdict.passed:
-        said = f"{verdict.label}: {verdict_words(verdict)}, {where(submission, verdict)}"
-        console.print(Text(said))
+        console.print(Text(f"{verdict.label}: {verdict_words(verdict)}, {where(submission, verdict)}"))
         if verdict.message:
             console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))
         console.print()

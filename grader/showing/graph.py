@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from grader.lesson.exercise import Atom, Exercise, exercises_called
-from grader.showing.graph_layout import Edge, Node, lay_out
+from grader.showing.graph_layout import Node, lay_out
 from grader.showing.graph_marks import FONT, STATES, anchor, arrow, box, state_of
 
 LEGEND = 90
@@ -40,14 +40,21 @@ def graph_svg(
     states = states or {}
     texts = {atom.name: atom.text for atom in exercise.atoms}
     ways = list((paths or {}).items())
-    lines = [(_numbers(edge, ways), edge) for edge in layout.edges]
+    lines = []
+    for edge in layout.edges:
+        step = (edge.source.name, edge.target.name)
+        lines.append(([number for number, (_, way) in enumerate(ways) if step in pairwise(way)], edge))
     # One opacity for the group: lines that share a track do not get darker there.
     parts = ['<g opacity="0.7">', *(arrow(edge, found) for found, edge in lines if not found), "</g>"]
     parts += [arrow(edge, found) for found, edge in lines if found]
     parts += [box(node, known.get(node.name, ""), states.get(node.name), texts.get(node.name)) for node in chosen]
     links = [anchor(node, address) for node in chosen if link and (address := link(node.name))]
     height = layout.height
-    for text in [*_path_legend(ways), *_state_legend([states[n.name] for n in chosen if n.name in states])]:
+    legend = [
+        f'<tspan font-weight="bold">{number}</tspan> {escape(text)}: {escape(" → ".join(way))}'
+        for number, (text, way) in enumerate(ways, start=1)
+    ]
+    for text in [*legend, *_state_legend([states[n.name] for n in chosen if n.name in states])]:
         parts.append(f'<text x="8" y="{height + 13:g}">{text}</text>')
         height += 20
     title = f"The computation graph of {exercise.short_id}"
@@ -72,11 +79,8 @@ def alt_text(
     """What the graph shows, in words."""
     chosen = _nodes(exercise, names)
     drawn = {node.name for node in chosen}
-    made = []
-    for node in chosen:
-        sources = [name for name in node.reads if name in drawn]
-        if sources:
-            made.append(f"{node.name} from {', '.join(sources)}")
+    sources = {node.name: ", ".join(name for name in node.reads if name in drawn) for node in chosen}
+    made = [f"{name} from {those}" for name, those in sources.items() if those]
     said = [f"Forward pass of {len(chosen)} tensors: {'; '.join(made)}."]
     said += [f"{text}: {', '.join(way)}." for text, way in (paths or {}).items()]
     for status in dict.fromkeys((states or {}).values()):
@@ -127,18 +131,9 @@ def show_graph(
     called = exercises_called(exercise)
     found = max(called, key=lambda e: len((tensors or {}).keys() & set(e.forward_names)))
     sections = headings(found)
-    shapes = {
-        name: str(tuple(value.shape))
-        for name, value in (tensors or {}).items()
-        if isinstance(getattr(value, "shape", None), tuple)
-    }
-    svg = graph_svg(
-        found,
-        link=lambda name: f"#d{name}" if f"d{name}" in sections else "",
-        names=names,
-        shapes=shapes,
-        paths=paths,
-    )
+    with_shape = {name: getattr(value, "shape", None) for name, value in (tensors or {}).items()}
+    shapes = {name: str(tuple(shape)) for name, shape in with_shape.items() if isinstance(shape, tuple)}
+    svg = graph_svg(found, None, lambda name: f"#d{name}" if f"d{name}" in sections else "", names, shapes, paths)
     return Picture(svg, alt_text(found, names=names, paths=paths))
 
 
@@ -167,19 +162,6 @@ def headings(exercise: Exercise) -> set[str]:
     """The texts of the lesson's headings: JupyterLab makes an anchor of each."""
     text = "\n".join(cell.text for cell in exercise.cells if cell.kind == "markdown")
     return set(re.findall(r"^#+ +(\S+)\s*$", text, flags=re.MULTILINE))
-
-
-def _numbers(edge: Edge, ways: list[tuple[str, Sequence[str]]]) -> list[int]:
-    """Which of the paths go along this arrow, counted from 0."""
-    step = (edge.source.name, edge.target.name)
-    return [number for number, (_, way) in enumerate(ways) if step in pairwise(way)]
-
-
-def _path_legend(ways: list[tuple[str, Sequence[str]]]) -> list[str]:
-    return [
-        f'<tspan font-weight="bold">{number}</tspan> {escape(text)}: {escape(" → ".join(way))}'
-        for number, (text, way) in enumerate(ways, start=1)
-    ]
 
 
 def _state_legend(found: list[str]) -> list[str]:

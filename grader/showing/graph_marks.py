@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -35,9 +36,8 @@ STATES: Mapping[str, State] = {
     "by-hand": State("✎", "by hand", "#2f81f7"),
 }
 """Statuses of a verdict; `upstream`: not judged, because what it was made from is wrong; `by-hand`: an instructor gave
-the points. The words are those of
-every view; of a single verdict `verdict_words` may say more. The colours have at least three times the contrast of
-white and of Jupyter's dark background."""
+the points. The words are those of every view; of a single verdict `verdict_words` may say more. The colours have at
+least three times the contrast of white and of Jupyter's dark background."""
 
 PATH_STYLES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
 """Colour and dashes of the first, second and third path."""
@@ -53,14 +53,14 @@ def box(node: Node, shape: str, status: str | None, text: str | None) -> str:
     state = state_of(status) if status is not None else None
     colour = f'fill="{state.colour}" fill-opacity="0.22" stroke="{state.colour}"' if state else _PLAIN
     second = " ".join(part for part in (state.mark if state else "", shape) if part)
+    data = f' data-state="{escape(status)}"' if status is not None else ""
     hover = (text or node.name) + (f"\n{state.words}" if state else "")
-    lines = (
-        [(node.name, FONT, HEIGHT / 2 - 3), (second, FONT - 1, HEIGHT - 7)]
-        if second
-        else [(node.name, FONT, HEIGHT / 2 + 4)]
-    )
+    lines = [
+        (node.name, FONT, HEIGHT / 2 + (-3 if second else 4)),
+        *([(second, FONT - 1, HEIGHT - 7)] if second else []),
+    ]
     return (
-        f'<g data-tensor="{escape(node.name)}"{f" data-state={_quoted(status)}" if status is not None else ""}>'
+        f'<g data-tensor="{escape(node.name)}"{data}>'
         f"<title>{escape(hover)}</title>"
         f'<rect x="{node.x:g}" y="{node.y:g}" width="{WIDTH}" height="{HEIGHT}" '
         f'rx="{HEIGHT // 2 if node.is_parameter else 4}" stroke-width="{2 if state else 1.2:g}" {colour}/>'
@@ -74,10 +74,6 @@ def box(node: Node, shape: str, status: str | None, text: str | None) -> str:
 
 
 _PLAIN = 'fill="currentColor" fill-opacity="0.06" stroke="currentColor" stroke-opacity="0.6"'
-
-
-def _quoted(text: str) -> str:
-    return f'"{escape(text)}"'
 
 
 def anchor(node: Node, address: str) -> str:
@@ -111,10 +107,7 @@ def _badge(edge: Edge, number: int, place: int) -> str:
     if len(edge.points) == 2:
         (x, y), _ = edge.points
         return _disc(x + GAP / 2 - 1, y + 10 + 14 * place, number)
-    (x0, y0), (x1, y1) = max(
-        pairwise(edge.points),
-        key=lambda ends: abs(ends[1][0] - ends[0][0]) + abs(ends[1][1] - ends[0][1]),
-    )
+    (x0, y0), (x1, y1) = max(pairwise(edge.points), key=lambda ends: math.dist(*ends))
     return _disc((x0 + x1) / 2 + 14 * place, (y0 + y1) / 2, number)
 
 
@@ -137,6 +130,6 @@ def _rounded(points: Sequence[Point]) -> str:
 
 
 def _toward(corner: Point, other: Point, radius: float = 5.0) -> Point:
-    length = abs(other[0] - corner[0]) + abs(other[1] - corner[1])
+    length = math.dist(corner, other)
     share = min(radius, length / 2) / length if length else 0.0
     return corner[0] + share * (other[0] - corner[0]), corner[1] + share * (other[1] - corner[1])

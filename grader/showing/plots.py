@@ -157,8 +157,7 @@ def loss_curve(losses: Sequence[float], path: Path | None = None) -> Figure:
     run = max(1, len(losses) // POINTS)
     starts = range(0, len(losses) - run + 1, run)
     means = [sum(losses[start : start + run]) / run for start in starts]
-    figure = _figure(8, 4)
-    axes = figure.subplots()
+    figure, axes = _figure(8, 4)
     axes.plot(list(starts), means)
     axes.set_xlabel("step")
     axes.set_ylabel(f"loss, mean of {run} steps" if run > 1 else "loss")
@@ -178,8 +177,7 @@ def gradient_image(gradient: Any, columns: Sequence[str] | None = None, name: st
     values = _array(gradient)
     limit = float(abs(values).max(initial=0.0)) or 1.0
     rows, width = values.shape
-    figure = _figure(8, 1.5 + 6.5 * min(1.5, max(0.2, rows / max(width, 1) * 0.85)))
-    axes = figure.subplots()
+    figure, axes = _figure(8, 1.5 + 6.5 * min(1.5, max(0.2, rows / max(width, 1) * 0.85)))
     image = axes.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     if columns is not None:
         axes.set_xticks(range(len(columns)), list(columns))
@@ -197,8 +195,7 @@ def row_bars(row: Any, columns: Sequence[str] | None = None, name: str = "one ro
     """One row (columns,) of a gradient as bars of what descent does: negative ones pull up, positive push down."""
     values = _array(row)
     texts = [str(place) for place in range(len(values))] if columns is None else list(columns)
-    figure = _figure(8, 3.2)
-    axes = figure.subplots()
+    figure, axes = _figure(8, 3.2)
     places = range(len(values))
     bars = axes.bar(places, -values, color=[PULL if value < 0 else PUSH for value in values], edgecolor="black")
     for bar, value in zip(bars, values, strict=True):
@@ -216,11 +213,11 @@ def row_bars(row: Any, columns: Sequence[str] | None = None, name: str = "one ro
 
 def histograms(tensors: Mapping[str, Any], what: str = "value", bins: int = 50) -> Figure:
     """How the numbers of each tensor, of any shape, are spread: one panel each, with mean and standard deviation."""
-    figure = _figure(max(4.0, 2.6 * len(tensors)), 2.8)
-    panels = figure.subplots(1, max(1, len(tensors)), squeeze=False)[0]
+    figure, panels = _figure(max(4.0, 2.6 * len(tensors)), 2.8, max(1, len(tensors)))
     said = []
     for axes, (name, tensor) in zip(panels, tensors.items(), strict=False):
-        values = _finite(tensor)
+        values = _array(tensor).ravel()
+        values = values[abs(values) < math.inf]
         axes.hist(values, bins=bins, color=PUSH)
         mean, spread = (values.mean(), values.std()) if values.size else (0.0, 0.0)
         axes.set_title(f"{name}\nmean {mean:.1e}, std {spread:.1e}", fontsize=9)
@@ -239,8 +236,7 @@ def saturation(h: Any, limit: float = SATURATED) -> Figure:
     full = abs(_array(h)) > limit
     share = float(full.mean()) if full.size else 0.0
     dead = int(full.all(0).sum())
-    figure = _figure(8, 2.6)
-    axes = figure.subplots()
+    figure, axes = _figure(8, 2.6)
     axes.imshow(full, cmap="gray_r", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_xlabel("hidden unit")
     axes.set_ylabel("example")
@@ -259,8 +255,7 @@ def update_ratios(ratios: Mapping[str, Sequence[float]]) -> Figure:
     """
     import numpy as np
 
-    figure = _figure(8, 4)
-    axes = figure.subplots()
+    figure, axes = _figure(8, 4)
     said = []
     for number, (name, ratio) in enumerate(ratios.items()):
         values = _array(ratio)
@@ -277,11 +272,12 @@ def update_ratios(ratios: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
-    """A figure of its own: pyplot would keep it, and a notebook would show it twice."""
+def _figure(width: float, height: float, panels: int = 0) -> tuple[Figure, Any]:
+    """A figure of its own, for pyplot would keep it, and a notebook would show it twice; its axes, or its `panels`."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, panels, squeeze=False)[0] if panels else figure.subplots()
 
 
 def _array(values: Any) -> NDArray[np.float64]:
@@ -290,10 +286,3 @@ def _array(values: Any) -> NDArray[np.float64]:
     if hasattr(values, "detach"):
         values = values.detach().cpu().double().numpy()
     return np.asarray(values, dtype=np.float64)
-
-
-def _finite(values: Any) -> NDArray[np.float64]:
-    import numpy as np
-
-    flat = _array(values).ravel()
-    return flat[np.isfinite(flat)]

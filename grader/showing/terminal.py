@@ -22,15 +22,8 @@ PLAIN_WIDTH = 80
 _GAP = 2
 _FILLING = re.compile(r"[ \t]+$", re.MULTILINE)
 
-_STYLES = {
-    "pass": "green",
-    "wrong": "red",
-    "shape": "yellow",
-    "missing": "dim",
-    "error": "red",
-    "timeout": "red",
-    "forbidden": "magenta",
-}
+_STYLES = {"pass": "green", "shape": "yellow", "missing": "dim", "forbidden": "magenta"}
+"""The others are red."""
 
 
 def console_for(file: TextIO) -> Console:
@@ -59,13 +52,16 @@ def draw_report(report: Report, console: Console, *, everything: bool = False) -
     """Tables first, then each mistake; what matters most comes last, so that it is still on the screen."""
     first = first_thing(report)
     for submission in _shown_in_full(report, everything):
-        console.print(_heading(submission))
+        console.print(Text.assemble((submission.title, "bold"), "\n", (visible(submission.path, keep=""), "dim")))
         console.print(_table(submission, console.width))
         console.print()
         for verdict in submission.verdicts:
             if not verdict.passed and verdict.status != "missing" and (submission, verdict) != first:
                 draw_mistake(submission, verdict, console)
-    for track, submissions in _by_track(report):
+    by_track: dict[str, list[SubmissionReport]] = {}
+    for submission in report.submissions:
+        by_track.setdefault(track_name(submission.exercise), []).append(submission)
+    for track, submissions in by_track.items():
         if len(submissions) > 1 and not everything and _is_one_line(submissions, first):
             _draw_track(track, submissions, console)
         else:
@@ -96,14 +92,6 @@ def _shown_in_full(report: Report, everything: bool) -> list[SubmissionReport]:
     return begun or [s for s in report.submissions if s.attempted and len(report.submissions) == 1]
 
 
-def _by_track(report: Report) -> list[tuple[str, list[SubmissionReport]]]:
-    """The submissions of each track."""
-    found: dict[str, list[SubmissionReport]] = {}
-    for submission in report.submissions:
-        found.setdefault(track_name(submission.exercise), []).append(submission)
-    return list(found.items())
-
-
 def _is_one_line(submissions: Sequence[SubmissionReport], first: tuple[SubmissionReport, Verdict] | None) -> bool:
     """A finished or an untouched track takes one line, except the one to work on."""
     if first is not None and first[0] in submissions:
@@ -114,8 +102,7 @@ def _is_one_line(submissions: Sequence[SubmissionReport], first: tuple[Submissio
 def _draw_track(track: str, submissions: Sequence[SubmissionReport], console: Console) -> None:
     right, total = (whole(sum(numbers)) for numbers in zip(*((s.score, s.max_score) for s in submissions), strict=True))
     done = right == total
-    count = f"{right} of {total}"
-    _draw_line(count, f"{find_track(track).title}, {len(submissions)} lessons", console, done, done)
+    _draw_line(f"{right} of {total}", f"{find_track(track).title}, {len(submissions)} lessons", console, done, done)
 
 
 def _draw_line(count: str, title: str, console: Console, done: bool, begun: bool) -> None:
@@ -140,10 +127,6 @@ def _draw_end(report: Report, console: Console) -> None:
         console.print(Text(f"Next lesson: {following.id}, {following.title}"))
 
 
-def _heading(submission: SubmissionReport) -> Text:
-    return Text.assemble((submission.title, "bold"), "\n", (visible(submission.path, keep=""), "dim"))
-
-
 def _table(submission: SubmissionReport, width: int) -> Table:
     """A row for each gradient; where the lecture's figures do not fit, the verdict stands without some of them."""
     columns = {
@@ -151,7 +134,7 @@ def _table(submission: SubmissionReport, width: int) -> Table:
         "exact": [_figure(verdict.exact) for verdict in submission.verdicts],
         "approximate": [_figure(verdict.approximate) for verdict in submission.verdicts],
         "maxdiff": [_figure(verdict.maxdiff) for verdict in submission.verdicts],
-        "verdict": [Text(verdict_words(v), style=_STYLES[v.status]) for v in submission.verdicts],
+        "verdict": [Text(verdict_words(v), style=_STYLES.get(v.status, "red")) for v in submission.verdicts],
     }
     for dispensable in ("exact", "approximate", "maxdiff"):
         needed = sum(max(len(head), *(cell.cell_len for cell in cells)) + _GAP for head, cells in columns.items())
