@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from grader.base.errors import DojoError
 from grader.base.files import write_atomically
-from grader.base.visible import visible
 from grader.base.words import at_line, counted
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
@@ -177,23 +176,9 @@ def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, 
     )
 
 
-def as_text(told: Feedback) -> Iterator[str]:
-    """The same as lines of text, for where a page cannot go."""
-    yield f"{told.title}: {told.grade} of {counted(told.full_marks, 'point')}"
-    if told.late:
-        yield f"{told.late}; before that it was {told.before}"
-    yield from (f"By hand: {change}" for change in told.changes)
-    yield from told.notes
-    for chapter in told.chapters:
-        yield ""
-        points = counted(chapter.most, "point")
-        yield f"{chapter.title}: {chapter.score} of {points}, {chapter.right} of {len(chapter.rows)} right"
-        for row in chapter.rows:
-            if row.status != "pass":
-                at = f", {row.place}" if row.place else ""
-                worth = f", {row.points}" if row.status == "by-hand" else ""
-                yield f"{row.label}: {STATES[row.status].words}{worth}{at}"
-                yield from (f"    {text}" for text in (row.code, row.message) if text)
+def as_text(told: Feedback) -> str:
+    """The same as text, for where a page cannot go."""
+    return environment().get_template("feedback.txt").render(told=told, states=STATES)
 
 
 def _in_moodle(source: str, page: str) -> tuple[str, str] | None:
@@ -205,10 +190,9 @@ def _in_moodle(source: str, page: str) -> tuple[str, str] | None:
 def _in_canvas(source: str, told: Feedback) -> tuple[str, str] | None:
     """A file of the name that was handed in: Canvas takes it back by its name, and only with the same ending."""
     name = source.rsplit("/", 1)[-1]
-    lines = [part for line in as_text(told) for part in visible(line).split("\n")]
     if name.endswith(".py"):
-        return name, "".join(f"# {line}".rstrip() + "\n" for line in lines)
+        return name, "".join(f"# {line}".rstrip() + "\n" for line in as_text(told).split("\n"))
     if name.endswith(".ipynb"):
-        cell = {"cell_type": "raw", "metadata": {}, "source": "\n".join(lines)}
+        cell = {"cell_type": "raw", "metadata": {}, "source": as_text(told)}
         return name, json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}) + "\n"
     return None

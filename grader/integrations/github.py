@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.base.visible import visible
-from grader.report.records import Points, Report, SubmissionReport, Verdict
+from grader.report.records import Points, Report, SubmissionReport
 from grader.showing.text import score_words, verdict_words, where, with_mistake
 
 _MOST_SUMMARY = 900_000
@@ -70,7 +70,7 @@ def render_summary(report: Report) -> str:
     """
     parts = [f"## Backprop Dojo: {report.grade} of {report.full_marks}\n"]
     parts += [f"<p>{name}: not handed in, counts 0 of {points}</p>\n" for name, points in report.missing.items()]
-    parts += [f"<p>Not graded: {_text(refusal.sentence)}</p>\n" for refusal in report.refused]
+    parts += [f"<p>Not graded: {escape(_line(refusal.sentence))}</p>\n" for refusal in report.refused]
     size = 0
     for number, submission in enumerate(report.submissions):
         part = _section(submission)
@@ -155,32 +155,24 @@ def _file(path: str) -> str:
 
 
 def _section(submission: SubmissionReport) -> str:
-    heading = f"### {submission.title}: {score_words(submission)}\n"
-    open_ones = [verdict for verdict in submission.verdicts if not verdict.passed]
-    lines = [f"<p>{_text(_file(submission.path))}<br>seed {submission.seed}, isolation {submission.isolation}</p>"]
-    lines += [f"<p>{_text(note)}</p>" for note in submission.notes]
-    waiting = [verdict.label for verdict in open_ones if verdict.status == "missing"]
-    wrong = [verdict for verdict in open_ones if verdict.status != "missing"]
-    if wrong:
-        rows = [_row(submission, verdict) for verdict in wrong]
-        lines += ["<table>", "<tr><th>gradient</th><th>verdict</th><th>where</th><th>what is wrong</th></tr>"]
-        lines += [*rows, "</table>"]
-    if waiting:
-        lines.append(f"<p>Not attempted: {', '.join(waiting)}</p>")
-    return "\n".join([heading, *lines, ""])
+    from grader.showing.page import environment
+
+    return (
+        environment()
+        .get_template("github.md")
+        .render(
+            submission=submission,
+            file=_file(submission.path),
+            line=_line,
+            place=lambda verdict: (
+                where(submission, verdict).removeprefix(visible(submission.path, keep="")).lstrip(":, ")
+            ),
+            score_words=score_words,
+            with_mistake=with_mistake,
+        )
+    )
 
 
-def _row(submission: SubmissionReport, verdict: Verdict) -> str:
-    code = f"<code>{_text(verdict.code)}</code><br>" if verdict.code else ""
-    cells = [
-        f"<code>{verdict.label}</code>",
-        with_mistake(verdict),
-        _text(where(submission, verdict).removeprefix(visible(submission.path, keep="")).lstrip(":, ")),
-        code + _text(verdict.message),
-    ]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-
-
-def _text(text: str) -> str:
-    """Text for HTML, on one line: a blank line would end the table for Markdown."""
-    return " ".join(escape(visible(text)).split())
+def _line(text: str) -> str:
+    """Text on one line: a blank line would end the table for Markdown."""
+    return " ".join(visible(text).split())
