@@ -6,7 +6,8 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from grader.base.errors import DojoError
@@ -92,6 +93,19 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def told_if_unwritable(path: Path) -> Iterator[None]:
+    """Write in this block.
+
+    Raises:
+        DojoError: that `path` cannot be written, and why, in place of Python's own error.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DojoError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def keep_copy(path: Path) -> Path:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
 from grader.base.errors import DojoError
-from grader.base.files import keep_copy, write_atomically
+from grader.base.files import keep_copy, told_if_unwritable, write_atomically
 from grader.batch.disk import append_flushed, file_name, locked, matches, part_of, sha256, write_flushed
 from grader.report.records import SCHEMA, Points, whole
 
@@ -104,7 +104,7 @@ class Results:
         Raises:
             DojoError: another batch is writing to it, it holds other things, or it cannot be written.
         """
-        try:
+        with told_if_unwritable(folder):
             folder.mkdir(parents=True, exist_ok=True)
             lock = locked(folder)
             try:
@@ -119,8 +119,6 @@ class Results:
             except BaseException:
                 lock.close()
                 raise
-        except OSError as error:
-            raise DojoError(f"{folder}: cannot be written ({error.strerror})") from None
         results._lock = lock
         return results
 
@@ -307,10 +305,8 @@ def read_parameters(folder: Path) -> dict[str, Any]:
 
 
 def _write_parameters(folder: Path, parameters: Mapping[str, Any]) -> None:
-    try:
+    with told_if_unwritable(folder):
         write_atomically(folder / "batch.json", json.dumps(parameters, indent=2) + "\n")
-    except OSError as error:
-        raise DojoError(f"{folder}: cannot be written ({error.strerror})") from None
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from grader.base.errors import DojoError
-from grader.base.files import write_atomically
+from grader.base.files import told_if_unwritable, write_atomically
 from grader.base.words import at_line, counted
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
@@ -24,7 +23,7 @@ from grader.classroom.statistics import CourseSummary, Student, worth_of
 from grader.report.points import PointsTable
 from grader.report.records import Points
 from grader.showing.graph_marks import STATES
-from grader.showing.page import environment, pieces
+from grader.showing.page import pieces, rendered
 
 FOLDER = "feedback"
 """Where the pages lie in RESULTS, unless another folder is named."""
@@ -91,18 +90,17 @@ def write_feedback(
     Raises:
         DojoError: a file cannot be written.
     """
-    template = environment().get_template("feedback.html")
     layout = str(results.parameters.get("layout", ""))
     kind = next((kind for kind in ("Moodle", "Canvas") if layout.startswith(kind)), None)
     packed: dict[str, str] = {}
     unsent: list[str] = []
-    try:
+    with told_if_unwritable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for student in summary.students:
             entry = results.entry(student.submission)
             assert entry is not None, student.submission
             told = feedback_for(summary, student, results.report(entry), points)
-            page = template.render(told=told, states=STATES, pieces=pieces)
+            page = rendered("feedback.html", told=told, states=STATES, pieces=pieces)
             write_atomically(folder / page_name(student.submission), page)
             if kind is not None:
                 place = _in_moodle(student.source, page) if kind == "Moodle" else _in_canvas(student.source, told)
@@ -115,8 +113,6 @@ def write_feedback(
                 for name, text in packed.items():
                     archive.writestr(name, text)
             say(f"written: {target}, to be uploaded in {kind} ({counted(len(packed), 'person', 'people')})")
-    except OSError as error:
-        raise DojoError(f"{folder}: cannot be written ({error.strerror})") from None
     if unsent:
         say(f"  not in the zip, for {kind} takes no page in place of what they handed in: {', '.join(unsent)}")
 
@@ -178,7 +174,7 @@ def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, 
 
 def as_text(told: Feedback) -> str:
     """The same as text, for where a page cannot go."""
-    return environment().get_template("feedback.txt").render(told=told, states=STATES)
+    return rendered("feedback.txt", told=told, states=STATES).removesuffix("\n")
 
 
 def _in_moodle(source: str, page: str) -> tuple[str, str] | None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from markupsafe import Markup
-
 from grader.batch.results import Results
 from grader.classroom.histogram import histogram
 from grader.classroom.similar import FEWEST_SUBMISSIONS, Group, SharedLine
 from grader.classroom.statistics import CourseSummary, ExerciseSummary, Student, member_lines, quantile
 from grader.lesson.exercise import short_id_of
 from grader.showing.graph_marks import STATES
-from grader.showing.page import environment, pieces
+from grader.showing.page import pieces, rendered
 
 MOST_ROWS = 400
 """Rows of the matrix: 36 gradients of 400 submissions make half a megabyte, and scroll well."""
@@ -31,44 +29,36 @@ def render_page(summary: CourseSummary, results: Results, links: Mapping[str, st
     def shared_lines(group: Group) -> list[SharedLine]:
         return summary.answers.shared_lines(group, member_lines(results, summary, group).texts)
 
-    return (
-        environment()
-        .get_template("summary.html")
-        .render(
-            name=results.folder.absolute().name,
-            summary=summary,
-            refused=summary.having("refused")[:_MOST_REFUSED],
-            broken=[(one, one.reason[-_TRACEBACK:]) for one in summary.having("grader-error")[:_MOST_ERRORS]],
-            in_part=[one for one in summary.having("graded") if one.reason][:_MOST_REFUSED],
-            counts=Counter(student.status for student in summary.students),
-            mistakes=sorted(summary.mistakes.items(), key=lambda item: -item[1].count)[:_MOST_MISTAKES],
-            # The refused and the lowest scores first: those who have everything are not missed.
-            rows=sorted(summary.students, key=lambda student: (student.graded, student.score))[:MOST_ROWS],
-            states=STATES,
-            slow=sorted((s for s in summary.students if s.graded), key=lambda student: -student.seconds)[:_MOST_SLOW],
-            quantiles=[quantile(summary.seconds, share) for share in (0.5, 0.95)],
-            fewest=FEWEST_SUBMISSIONS,
-            links=links or {},
-            grades=_grades(summary),
-            late=[(one, summary.grade(one)) for one in summary.students if one.late],
-            changed=[one for one in summary.students if one.overrides],
-            identical=_identical(summary),
-            histogram=histogram,
-            pieces=pieces,
-            short_id_of=short_id_of,
-            shared_lines=shared_lines,
-            statuses=_statuses,
-            common_mistakes=_common_mistakes,
-            cell=_cell,
-            by_hand=lambda student: any(map(student.by_hand, summary.exercises)),
-        )
+    grades = Counter(summary.grade(one).after for one in summary.students if one.status != "grader-error")
+    return rendered(
+        "summary.html",
+        name=results.folder.absolute().name,
+        summary=summary,
+        refused=summary.having("refused")[:_MOST_REFUSED],
+        broken=[(one, one.reason[-_TRACEBACK:]) for one in summary.having("grader-error")[:_MOST_ERRORS]],
+        in_part=[one for one in summary.having("graded") if one.reason][:_MOST_REFUSED],
+        counts=Counter(student.status for student in summary.students),
+        mistakes=sorted(summary.mistakes.items(), key=lambda item: -item[1].count)[:_MOST_MISTAKES],
+        # The refused and the lowest scores first: those who have everything are not missed.
+        rows=sorted(summary.students, key=lambda student: (student.graded, student.score))[:MOST_ROWS],
+        states=STATES,
+        slow=sorted((s for s in summary.students if s.graded), key=lambda student: -student.seconds)[:_MOST_SLOW],
+        quantiles=[quantile(summary.seconds, share) for share in (0.5, 0.95)],
+        fewest=FEWEST_SUBMISSIONS,
+        links=links or {},
+        grades=histogram(grades, summary.full_marks) if grades and len(summary.exercises) > 1 else None,
+        late=[(one, summary.grade(one)) for one in summary.students if one.late],
+        changed=[one for one in summary.students if one.overrides],
+        identical=_identical(summary),
+        histogram=histogram,
+        pieces=pieces,
+        short_id_of=short_id_of,
+        shared_lines=shared_lines,
+        statuses=_statuses,
+        common_mistakes=_common_mistakes,
+        cell=_cell,
+        by_hand=lambda student: any(map(student.by_hand, summary.exercises)),
     )
-
-
-def _grades(summary: CourseSummary) -> tuple[Markup, str] | None:
-    """How grades are distributed over all who handed in, as they go to the gradebook."""
-    counts = Counter(summary.grade(one).after for one in summary.students if one.status != "grader-error")
-    return histogram(counts, summary.full_marks) if counts and len(summary.exercises) > 1 else None
 
 
 def _identical(summary: CourseSummary) -> list[list[Student]]:

@@ -198,12 +198,11 @@ def match(students: Iterable[Student], roster: Roster, *, groups: bool = True) -
 
     Of a group everyone is looked for; without `groups` its work is nobody's.
     """
-    indexes: dict[str, dict[str, list[int]]] = {}
-    for kind in ("id", "login", "name"):
-        indexes[kind] = defaultdict(list)
-        for number, row in enumerate(roster.people):
+    indexes: dict[str, dict[str, list[int]]] = {kind: defaultdict(list) for kind in ("id", "login", "name")}
+    for number, row in enumerate(roster.people):
+        for kind, index in indexes.items():
             for key in row.keys[kind]:
-                indexes[kind][key].append(number)
+                index[key].append(number)
     found: dict[int, list[tuple[Student, str]]] = defaultdict(list)
     matches = Matches()
     for student in students:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from grader.base.errors import DojoError
-from grader.batch.results import Entry, Results, counting
+from grader.batch.results import Results, counting
 from grader.classroom.overrides import FILE as OVERRIDES
 from grader.classroom.overrides import Override, read_overrides
 from grader.classroom.similar import Answers, Group, Lines, lines_of
@@ -65,9 +65,8 @@ class Student:
 
     def by_hand(self, exercise: str, gradient: str | None = None) -> Override | None:
         """The last override of the points of a gradient, or of a whole exercise; None where there is none."""
-        wanted = (exercise, gradient)
-        found = [o for o in self.overrides if (o.exercise, o.gradient) == wanted and o.points is not None]
-        return found[-1] if found else None
+        found = (o for o in reversed(self.overrides) if (o.exercise, o.gradient) == (exercise, gradient))
+        return next((o for o in found if o.points is not None), None)
 
 
 @dataclass
@@ -209,7 +208,9 @@ def summarise(
         except DojoError as error:
             summary.problems.append(str(error))
             continue
-        student, graded = _student(entry, report), []
+        reason = str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ())))
+        known = {field.name: getattr(entry, field.name) for field in fields(Student) if hasattr(entry, field.name)}
+        student, graded = Student(**known, reason=reason), []
         called = {student.submission, student.student, student.student_id, *(c for m in student.members for c in m)}
         student.overrides = [override for override in overrides if override.person in called]
         used.update(student.overrides)
@@ -235,8 +236,7 @@ def summarise(
     if take_times is not None and (said := take_times(summary.students, summary.assignment)):
         summary.problems.append(said)
     for student in summary.students:
-        own_due = [override.due for override in student.overrides if override.due]
-        due = own_due[-1] if own_due else None
+        due = next((override.due for override in reversed(student.overrides) if override.due), None)
         student.late = summary.assignment.lateness(student.handed_in, student.marked_late, due)
     untold = [one for one in summary.students if one.graded and read_time(one.handed_in) is None]
     if summary.assignment.due and untold and not str(results.parameters.get("layout", "")).startswith("Canvas"):
@@ -283,12 +283,6 @@ def member_lines(results: Results, summary: CourseSummary, group: Group) -> Line
     entry = results.entry(submission)
     assert entry is not None, submission
     return lines_of(counting(results.report(entry)))
-
-
-def _student(entry: Entry, report: Mapping[str, Any]) -> Student:
-    reason = str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ())))
-    known = {field.name: getattr(entry, field.name) for field in fields(Student) if hasattr(entry, field.name)}
-    return Student(**known, reason=reason)
 
 
 def _add(

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from grader.base.errors import DojoError
-from grader.base.files import keep_copy, write_atomically
+from grader.base.files import keep_copy, told_if_unwritable, write_atomically
 from grader.base.tables import csv_text
 from grader.batch.results import Results
 from grader.classroom.feedback import FOLDER, page_name, write_feedback
@@ -184,12 +184,10 @@ def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:
 
 
 def _write(kind: str, path: Path, text: str, say: Callable[[str], None]) -> None:
-    try:
+    with told_if_unwritable(path):
         if path.exists() and not _is_ours(kind, path, text):
             say(f"kept: {path} was there, and is now {keep_copy(path)}")
         write_atomically(path, text)
-    except OSError as error:
-        raise DojoError(f"{path}: cannot be written ({error.strerror})") from None
     size = len(text.encode())
     say(f"written: {path} ({size / 1e6:.2f} MB)" if size > 10_000 else f"written: {path}")
 

@@ -155,21 +155,16 @@ def _file(path: str) -> str:
 
 
 def _section(submission: SubmissionReport) -> str:
-    from grader.showing.page import environment
+    from grader.showing.page import rendered
 
-    return (
-        environment()
-        .get_template("github.md")
-        .render(
-            submission=submission,
-            file=_file(submission.path),
-            line=_line,
-            place=lambda verdict: (
-                where(submission, verdict).removeprefix(visible(submission.path, keep="")).lstrip(":, ")
-            ),
-            score_words=score_words,
-            with_mistake=with_mistake,
-        )
+    return rendered(
+        "github.md",
+        submission=submission,
+        file=_file(submission.path),
+        line=_line,
+        place=lambda verdict: where(submission, verdict).removeprefix(visible(submission.path, keep="")).lstrip(":, "),
+        score_words=score_words,
+        with_mistake=with_mistake,
     )
 
 

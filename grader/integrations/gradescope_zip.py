@@ -19,6 +19,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from grader.base.errors import DojoError
+from grader.base.files import told_if_unwritable
 from grader.report.assignment import read_assignment
 from grader.report.points import read_points
 
@@ -54,7 +55,7 @@ def write_autograder(
     with tempfile.TemporaryDirectory() as folder:
         wheel = _wheel(Path(folder))
         files[wheel.name] = wheel
-        try:
+        with told_if_unwritable(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             with ZipFile(target, "w", ZIP_DEFLATED) as file:
                 for name, path in files.items():
@@ -67,8 +68,6 @@ def write_autograder(
                     entry = ZipInfo(name)
                     entry.external_attr = 0o755 << 16
                     file.writestr(entry, (_SCRIPTS / name).read_bytes(), ZIP_DEFLATED)
-        except OSError as error:
-            raise DojoError(f"{target}: cannot be written ({error.strerror})") from None
 
 
 def _versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError
-from grader.base.files import refuse_link, write_atomically
+from grader.base.files import refuse_link, told_if_unwritable, write_atomically
 from grader.reading.submission import HoldsNoneError, OptionalError, Part, select_parts
 from grader.report.records import Refusal, Report
 from grader.syntax.source import read_source
@@ -190,14 +190,12 @@ def _write(text: str, output: Path | None) -> None:
     if output is None:
         sys.stdout.write(text)
         return
-    try:
+    with told_if_unwritable(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.exists() and not output.is_file():
             output.write_text(text, encoding="utf-8")  # /dev/stdout, a pipe
         else:
             write_atomically(output.resolve(), text)
-    except OSError as error:
-        raise DojoError(f"{output}: cannot be written ({error.strerror})") from None
 
 
 def _tell_github(report: Report, output: Path | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from grader.base.errors import DojoError
-from grader.base.files import keep_copy, write_atomically
+from grader.base.files import keep_copy, told_if_unwritable, write_atomically
 from grader.learner.memory import folder_of, load_progress, save_progress
 from grader.learner.pairs import Agreements, content, pair_of
 from grader.lesson.derive import notebook_text, pristine_exercises
@@ -42,11 +42,9 @@ def copy_exercises(folder: Path, track: str | None = None, *, force: bool) -> No
 def _hand_out(path: Path, wanted: str, *, force: bool) -> bool:
     """True where the file is then as it is handed out."""
     if not path.exists():
-        try:
+        with told_if_unwritable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, wanted)
-        except OSError as error:
-            raise DojoError(f"{path}: cannot be written ({error.strerror})") from None
         click.echo(f"written: {path}")
     elif path.read_bytes() == wanted.encode():
         click.echo(f"up to date: {path}")

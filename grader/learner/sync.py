@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grader.base.errors import DojoError
-from grader.base.files import keep_copy, read_text, write_atomically
+from grader.base.files import keep_copy, read_text, told_if_unwritable, write_atomically
 from grader.base.loading import load_nbformat
 from grader.learner.pairs import Agreements, Pair, changed_side, content, said
 from grader.lesson.hint_cells import hints_last
@@ -108,7 +108,7 @@ def _first_difference(pair: Pair) -> str:
 
 def _write(source: Path, target: Path, text: str, say: Say, *, loses_work: bool) -> None:
     kept = ""
-    try:
+    with told_if_unwritable(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_file():
             kept = f" (as it was: {(keep_copy if loses_work else _keep_last)(target).name})"
@@ -116,8 +116,6 @@ def _write(source: Path, target: Path, text: str, say: Say, *, loses_work: bool)
         # JupyterLab with jupytext warns of a notebook that is newer than its script.
         times = source.stat()
         os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
-    except OSError as error:
-        raise DojoError(f"{target}: cannot be written ({error.strerror})") from None
     say(f"written: {target} from {source}{kept}")
 
 

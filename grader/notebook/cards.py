@@ -12,7 +12,7 @@ from grader.learner.hints import hints_to_come
 from grader.notebook.judging import Judgement
 from grader.showing.error_picture import as_svg
 from grader.showing.graph_marks import State, state_of
-from grader.showing.page import environment, pieces
+from grader.showing.page import pieces, rendered
 
 _UNKNOWN = State("?", "not judged", "#8b949e")
 
@@ -25,18 +25,15 @@ def card(judged: Judgement) -> str:
     drawn = details.picture if details is not None and judged.state == "wrong" else None
     exercise = judged.survey.exercise if judged.survey is not None and not verdict.passed else None
     to_come = exercise is not None and verdict.name in exercise.graded_gradients
-    return (
-        environment()
-        .get_template("card.html")
-        .render(
-            judged=judged,
-            name=name,
-            state=_UNKNOWN if judged.state is None else state_of(judged.state),
-            facts=list(_facts(judged)),
-            picture=Markup(as_svg(drawn, name)) if drawn is not None else "",
-            hints=hints_to_come(exercise, verdict.name) if exercise is not None and to_come else [],
-            pieces=pieces,
-        )
+    return rendered(
+        "card.html",
+        judged=judged,
+        name=name,
+        state=_UNKNOWN if judged.state is None else state_of(judged.state),
+        facts=list(_facts(judged)),
+        picture=Markup(as_svg(drawn, name)) if drawn is not None else "",
+        hints=hints_to_come(exercise, verdict.name) if exercise is not None and to_come else [],
+        pieces=pieces,
     )
 
 

@@ -21,7 +21,8 @@ _NEAR = 1e-3
 
 def show_losses(name: str, losses: Any, namespace: Mapping[str, Any]) -> bool:
     """Print whether the first losses are those of the lesson's loop, else the first step that is wrong."""
-    exercise = _loop_in(namespace)
+    loops = [e for e in all_exercises() if e.can_train and namespace.keys() >= {*e.network_names, *e.trained}]
+    exercise = max(loops, key=lambda e: len(e.network_names), default=None)
     if losses is ... or exercise is None:
         print(f"{name:15s} | {NOT_ATTEMPTED if losses is ... else 'run the set-up cells of the lesson first'}")
         return False
@@ -45,12 +46,6 @@ def show_losses(name: str, losses: Any, namespace: Mapping[str, Any]) -> bool:
         print(f"  Step {apart} is the first that is wrong: {mine[apart]:.6f}, and it should be {true[apart]:.6f}.")
         print("  A loop goes on from where the last one ended: run the cells from the top before you run it again.")
     return apart is None
-
-
-def _loop_in(namespace: Mapping[str, Any]) -> Exercise | None:
-    """The lesson with a loop whose set-up a namespace holds."""
-    found = [e for e in all_exercises() if e.can_train and namespace.keys() >= {*e.network_names, *e.trained}]
-    return max(found, key=lambda e: len(e.network_names), default=None)
 
 
 def _true_losses(exercise: Exercise, namespace: Mapping[str, Any], cell_ran: bool) -> Iterator[float]:

@@ -11,7 +11,7 @@ from grader.lesson.exercise import Exercise
 from grader.lesson.tracks import next_lesson
 from grader.showing.graph import graph_svg, headings
 from grader.showing.graph_marks import STATES, state_of
-from grader.showing.page import environment
+from grader.showing.page import rendered
 
 States = Mapping[str, str]
 """For each graded gradient its state, the loss's neighbours first."""
@@ -31,20 +31,17 @@ def as_html(exercise: Exercise, states: States, graph: bool = False) -> str:
     sections, counted = headings(exercise), Counter(states.values())
     said, following = _at_the_end(exercise, states)
     drawn = graph_svg(exercise, states, lambda name: f"#d{name}" if f"d{name}" in sections else "") if graph else ""
-    return (
-        environment()
-        .get_template("progress.html")
-        .render(
-            headline=_headline(exercise, states),
-            counts=", ".join(f"{STATES[s].words}: {counted[s]}" for s in STATES if counted[s] and s != "pass"),
-            states=states,
-            state_of=state_of,
-            sections=sections,
-            texts={atom.name: atom.text for atom in exercise.atoms},
-            said=said,
-            following=following,
-            graph=Markup(drawn),
-        )
+    return rendered(
+        "progress.html",
+        headline=_headline(exercise, states),
+        counts=", ".join(f"{STATES[s].words}: {counted[s]}" for s in STATES if counted[s] and s != "pass"),
+        states=states,
+        state_of=state_of,
+        sections=sections,
+        texts={atom.name: atom.text for atom in exercise.atoms},
+        said=said,
+        following=following,
+        graph=Markup(drawn),
     )
 
 

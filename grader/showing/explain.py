@@ -30,20 +30,16 @@ def draw_explanation(report: Report, name: str, console: Console) -> None:
         known = ", ".join(v.label for s in report.submissions for v in s.verdicts)
         raise DojoError(f"--explain {name}: no such gradient here; there are: {known}")
     for submission, verdict in found:
-        _draw(submission, verdict, console)
-
-
-def _draw(submission: SubmissionReport, verdict: Verdict, console: Console) -> None:
-    console.print(Text(submission.title, style="bold"))
-    if verdict.passed:
-        console.print(Text(f"{verdict.label}: {verdict_words(verdict)}, {where(submission, verdict)}"))
-        if verdict.message:
-            console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))
-        console.print()
-    else:
-        draw_mistake(submission, verdict, console)
-    if verdict.details is not None:
-        _draw_details(submission, verdict, verdict.details, console)
+        console.print(Text(submission.title, style="bold"))
+        if verdict.passed:
+            console.print(Text(f"{verdict.label}: {verdict_words(verdict)}, {where(submission, verdict)}"))
+            if verdict.message:
+                console.print(Padding(Text(visible(verdict.message)), (0, 0, 0, 2)))
+            console.print()
+        else:
+            draw_mistake(submission, verdict, console)
+        if verdict.details is not None:
+            _draw_details(submission, verdict, verdict.details, console)
 
 
 def _draw_details(submission: SubmissionReport, verdict: Verdict, details: Details, console: Console) -> None:

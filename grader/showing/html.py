@@ -12,32 +12,28 @@ from grader.report.records import Report, SubmissionReport
 from grader.showing.error_picture import as_svg
 from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import STATES
-from grader.showing.page import environment, pieces
+from grader.showing.page import pieces, rendered
 from grader.showing.terminal import first_thing
 from grader.showing.text import DATA_WORDS, score_words, verdict_words
 
 
 def render_html(report: Report) -> str:
     """The page as text."""
-    page = (
-        environment()
-        .get_template("report.html")
-        .render(
-            report=report,
-            states=STATES,
-            data_words=DATA_WORDS,
-            score_words=score_words,
-            verdict_words=verdict_words,
-            shape_text=shape_text,
-            size_words=size_words,
-            pieces=pieces,
-            counts=lambda submission: Counter(verdict.status for verdict in submission.verdicts).most_common(),
-            first=lambda submission: (first_thing(Report([submission])) or (None, None))[1],
-            graph=_graph,
-            picture=lambda drawn, label: Markup(as_svg(drawn, label)),
-        )
+    return rendered(
+        "report.html",
+        report=report,
+        states=STATES,
+        data_words=DATA_WORDS,
+        score_words=score_words,
+        verdict_words=verdict_words,
+        shape_text=shape_text,
+        size_words=size_words,
+        pieces=pieces,
+        counts=lambda submission: Counter(verdict.status for verdict in submission.verdicts).most_common(),
+        first=lambda submission: (first_thing(Report([submission])) or (None, None))[1],
+        graph=_graph,
+        picture=lambda drawn, label: Markup(as_svg(drawn, label)),
     )
-    return page + "\n"
 
 
 def _graph(submission: SubmissionReport, anchor: str) -> Markup:

@@ -28,10 +28,17 @@ def environment() -> Environment:
         finalize=_finalized,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
+        keep_trailing_newline=True,
     )
     made.globals["counted"] = counted
     made.filters["one_line"] = partial(visible, keep="")
     return made
+
+
+def rendered(template: str, **values: object) -> str:
+    """The page that one of the templates makes of these values."""
+    return environment().get_template(template).render(**values)
 
 
 def pieces(message: str) -> list[tuple[str, bool]]:

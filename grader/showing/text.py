@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from grader.base.visible import visible
+from grader.base.words import at_line
 from grader.report.records import SubmissionReport, Verdict
 from grader.showing.graph_marks import STATES
 
@@ -46,6 +47,4 @@ def where(submission: SubmissionReport, verdict: Verdict) -> str:
     path = visible(submission.path, keep="")
     if verdict.line is None:
         return path
-    if verdict.cell is not None:
-        return f"{path}, cell {verdict.cell}, line {verdict.line}"
-    return f"{path}:{verdict.line}"
+    return f"{path}:{verdict.line}" if verdict.cell is None else f"{path}, {at_line(verdict.line, verdict.cell)}"
