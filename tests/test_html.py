@@ -294,12 +294,13 @@ def test_the_command_writes_the_page_and_the_terminal_does_not_load_jinja(tmp_pa
     assert subprocess.run(asked, env=environment(), capture_output=True, text=True).stdout == "False\n"
 
 
-def test_the_wheel_carries_the_template(tmp_path: Path) -> None:
+def test_the_wheel_carries_the_templates_and_the_tables(tmp_path: Path) -> None:
     wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling is not installed")
     (built,) = wheel.WheelBuilder(str(REPOSITORY)).build(directory=str(tmp_path), versions=["standard"])
-    names = ZipFile(built).namelist()
-    for name in ("report.html", "report.css"):
-        assert f"grader/showing/templates/{name}" in names
+    files = [path for path in (REPOSITORY / "grader").rglob("*") if path.is_file()]
+    needed = {path.relative_to(REPOSITORY).as_posix() for path in files if path.suffix not in (".py", ".pyc")}
+    assert needed >= {"grader/showing/templates/report.html", "grader/admission/admitted_names.toml"}
+    assert needed <= set(ZipFile(built).namelist())
 
 
 def test_the_page_has_a_date_and_a_graph_only_of_what_was_attempted(graded: SubmissionReport) -> None:

@@ -154,7 +154,7 @@ def test_grades_are_scaled_to_the_stated_assignment_and_what_is_missing_counts_0
     roster_file.write_text(text, encoding="utf-8")
     students = student("101", 27), student("102", 9), student("104", status="refused")
     summary = course_of(*students, title="Homework 3", stated=True, points=100)
-    summary.students[1].late = Lateness(2, 0.2, "2 d late")
+    summary.students[1].late = Lateness(0.2, "2 d late")
     gradebook = canvas_gradebook(summary, read_roster(roster_file))
     assert [(row[1], row[-1]) for row in rows(gradebook.text)[1:]] == [
         ("", "100"), ("101", "100"), ("102", "26.66"), ("104", "0"), ("105", "0"),

@@ -193,11 +193,7 @@ class _Search:
     """One search: rare lines only, candidates from shared lines and shared hashes, links, groups."""
 
     def __init__(
-        self,
-        lines: Sequence[tuple[int, ...]],
-        keys: Sequence[Key],
-        answered: Mapping[Gradient, int],
-        least_bits: float,
+        self, lines: Sequence[tuple[int, ...]], keys: Sequence[Key], answered: Mapping[Gradient, int], least_bits: float
     ) -> None:
         counts = Counter(number for own in lines for number in own)
         self.keys, self.least_bits = keys, least_bits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,18 +23,6 @@ _STALE = 1e-3
 
 _ALIKE = 0.5
 _SMALL = 0.2
-
-
-@dataclass(frozen=True)
-class Trust:
-    """Why `t.grad` is not the true gradient of this forward pass; no message where it is.
-
-    `own_forward`: the forward tensors are not the exercise's, so `t.grad` may be right for them.
-    """
-
-    mistake: str | None = None
-    message: str | None = None
-    own_forward: bool = False
 
 
 def true_gradient(t: Tensor) -> Tensor | None:
@@ -74,29 +61,29 @@ def borrowed(name: str) -> str:
     )
 
 
-def trust(name: str, truth: Tensor, known: Survey | None) -> Trust:
-    """Whether `truth`, which PyTorch left in `t.grad`, is the gradient of the forward pass that is there."""
+def doubt(name: str, truth: Tensor, known: Survey | None) -> Diagnosis | None:
+    """Why `truth`, which PyTorch left in `t.grad`, is not the gradient of this forward pass; None where it is."""
     if known is None or known.chain.total[name].shape != truth.shape:
-        return Trust()
+        return None
     chain, found = known.chain.total[name], as_float64(truth)
     if compare(found, chain, known.chain.scale(name)).error <= _STALE:
-        return Trust()
+        return None
     if known.changed is not None:
         atom = next(atom for atom in known.exercise.atoms if known.changed in atom.binds)
         message = (
             f"{known.changed} is not what `{atom.text}` gives now: a cell above has run again since. "
             f"{AGAIN}, then your answers."
         )
-        return Trust("stale-forward", message, own_forward=True)
+        return Diagnosis("stale-forward", message)
     times = common_factor(found, chain, limit=_STALE)
     if times is not None and round(times) > 1 and abs(times - round(times)) < _STALE * times:
         message = (
             f"{name}.grad holds {round(times)} backward passes added up: loss.backward() ran {round(times)} times "
             f"since {name} was made. Run the setup again, then the cells down to loss.backward(), each once."
         )
-        return Trust("stale-gradient", message)
+        return Diagnosis("stale-gradient", message)
     message = f"{name}.grad is not the gradient of this forward pass: it is older. {AGAIN}, then your answers."
-    return Trust("stale-gradient", message)
+    return Diagnosis("stale-gradient", message)
 
 
 def share_memory(value: Tensor, other: Tensor) -> bool:

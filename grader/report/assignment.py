@@ -63,9 +63,8 @@ class LatePolicy:
 
 @dataclass(frozen=True)
 class Lateness:
-    """How late one submission is: days begun, the part of the grade that it takes, and both in words."""
+    """How late one submission is: the part of the grade that it takes, and how late it is in words."""
 
-    days: int
     taken: float
     words: str
 
@@ -118,7 +117,7 @@ class Assignment:
 
     def _late(self, days: int, words: str) -> Lateness:
         taken = self.late.taken(days)
-        return Lateness(days, taken, f"{words}, which takes {taken * 100:g} %" if taken else words)
+        return Lateness(taken, f"{words}, which takes {taken * 100:g} %" if taken else words)
 
     def as_data(self) -> dict[str, Any]:
         """As JSON can hold it; `from_data` reads it back."""
