@@ -48,19 +48,6 @@ def no_gradient(name: str, t: Tensor) -> str:
     )
 
 
-def no_tensor(name: str, t: object) -> str:
-    """What `cmp` says where the tensor's name now holds something else."""
-    return f"{name} is a Python {type(t).__name__} here, not the tensor of the forward pass. {AGAIN}."
-
-
-def borrowed(name: str) -> str:
-    """What `cmp` says of a gradient that was lent, so that the cells below could go on."""
-    return (
-        "This is the gradient that PyTorch's autograd made. It lets you go on, and is not counted as an answer: work "
-        f"d{name} out from the upstream gradient."
-    )
-
-
 def doubt(name: str, truth: Tensor, known: Survey | None) -> Diagnosis | None:
     """Why `truth`, which PyTorch left in `t.grad`, is not the gradient of this forward pass; None where it is."""
     if known is None or known.chain.total[name].shape != truth.shape:

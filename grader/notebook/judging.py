@@ -109,7 +109,8 @@ def _evidence(judged: Judgement, d: Any, t: Any, namespace: Mapping[str, Any], e
     name, truth = judged.verdict.name, guards.true_gradient(t) if isinstance(t, Tensor) else None
     if not isinstance(t, Tensor):
         judged.line = f"{name:15s} | no tensor {name} to compare with"
-        return Evidence(name, found=Finding("error", guards.no_tensor(name, t), "no-true-gradient"))
+        told = f"{name} is a Python {type(t).__name__} here, not the tensor of the forward pass. {guards.AGAIN}."
+        return Evidence(name, found=Finding("error", told, "no-true-gradient"))
     words = describe_value(d)[0]
     if truth is None and isinstance(d, Tensor):
         again = "run the cells from the forward pass to loss.backward() again"
@@ -148,7 +149,11 @@ def _evidence_of_values(
     chain = known.chain if known is not None else Gradients({name: as_float64(truth)}, {}, {name: {}})
     seen = Seen(Answer(describe_value(d)[0], judged.yours), chain, comparison=found)
     if guards.share_memory(d, truth) or (found.right and is_borrowed(name, namespace)):
-        return Evidence(name, shown=seen, found=Finding("forbidden", guards.borrowed(name), "autograd"))
+        told = (
+            "This is the gradient that PyTorch's autograd made. It lets you go on, and is not counted as an answer: "
+            f"work d{name} out from the upstream gradient."
+        )
+        return Evidence(name, shown=seen, found=Finding("forbidden", told, "autograd"))
     # Where the forward tensors are not the exercise's, `t.grad` may be right for them.
     if doubt is not None and not (found.right and doubt.mistake == "stale-forward"):
         return Evidence(name, shown=seen, found=Finding("error", doubt.message, doubt.mistake))

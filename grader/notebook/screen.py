@@ -5,12 +5,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from grader.base.ipython import shell
+from grader.base.ipython import notebook_shell
 
 
 def in_notebook() -> bool:
     """True inside a Jupyter kernel, also Colab's and VS Code's; False in IPython's terminal and in scripts."""
-    return getattr(shell(), "kernel", None) is not None
+    return notebook_shell() is not None
 
 
 def show(plain: str, *, updatable: bool = False, **rich: str) -> Any:

@@ -131,19 +131,14 @@ def in_words(picture: Picture, name: str) -> str:
     for axis, word, true_size in ((1, "row", picture.shape_rows), (0, "column", picture.shape_columns)):
         hit = np.flatnonzero(off.any(axis=axis))
         if len(hit) == 1 and off.shape[1 - axis] > 1:
-            said += f"; only {word} {_index(int(hit[0]), off.shape[1 - axis], true_size)}"
+            said += f"; only {word} {int(hit[0]) * true_size // off.shape[1 - axis]}"
     return said
 
 
-def _index(cell: int, cells: int, size: int) -> int:
-    """The first index of a dimension that a cell stands for."""
-    return cell * size // cells
-
-
 def _ticks(cells: int, size: int) -> dict[int, str]:
-    """Cells that get a number, and the index that it names: the first, one in the middle, the last."""
+    """Cells that get a number, and the first index that each stands for: the first, one in the middle, the last."""
     chosen = {0, cells // 2, cells - 1} if cells > 4 else set(range(cells))
-    return {cell: str(size - 1 if cell == cells - 1 else _index(cell, cells, size)) for cell in sorted(chosen)}
+    return {cell: str(size - 1 if cell == cells - 1 else cell * size // cells) for cell in sorted(chosen)}
 
 
 def _glyph(level: int) -> str:

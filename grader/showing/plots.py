@@ -19,7 +19,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader.base.ipython import shell
+from grader.base.ipython import notebook_shell
 
 if TYPE_CHECKING:  # matplotlib costs 0.3 s: only those who draw pay for it
     import numpy as np
@@ -48,7 +48,7 @@ _files: Iterator[Path] | None = None
 
 def show(figure: Figure) -> None:
     """Show `figure` in a running notebook; elsewhere print what there is to see."""
-    if _shell() is not None:
+    if notebook_shell() is not None:
         _display(figure)
         return
     print(figure.get_label())
@@ -67,12 +67,6 @@ def kept_beside(picture: Path) -> Iterator[None]:
         yield
     finally:
         _files = None
-
-
-def _shell() -> Any:
-    """IPython's shell, where a notebook's front end listens to it."""
-    running = shell()
-    return running if hasattr(running, "kernel") else None
 
 
 def _display(figure: Figure, **options: Any) -> Any:
@@ -106,7 +100,7 @@ class _Live:
 
     def __init__(self, losses: Sequence[float]) -> None:
         self.losses = losses
-        self.shell = _shell()
+        self.shell = notebook_shell()
         self.handle: Any = None
         self.drawn = 0
         self.due = math.inf  # outside of a notebook there is nothing to draw, ever
