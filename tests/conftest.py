@@ -20,6 +20,8 @@ os.environ.update(BEFORE_TORCH)  # before numpy loads: a process with threads is
 from course import Course, graded_answers, write_course
 from dojo import REPOSITORY
 
+from grader.batch import jobs
+from grader.batch.person import Terms
 from grader.judging import grade
 from grader.judging.grade import Grader, Settings, settings
 from grader.learner import memory
@@ -81,7 +83,11 @@ def kept_in(cache: Path) -> set[str]:
 def one_launcher() -> Iterator[None]:
     """Graders on usual terms share the process that forks their workers: torch is loaded there once, not for each."""
     made: list[Launcher] = []
-    own = grade.launcher_for
+    own, own_of_jobs = grade.launcher_for, jobs._launcher
+
+    def for_jobs(terms: Terms) -> Launcher:
+        mine = (terms.isolation, terms.device) != ("basic", "cpu")
+        return own_of_jobs(terms) if mine else shared(terms.settings(), forked=False)
 
     def shared(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
         usual = (chosen.isolation, chosen.limits, chosen.device) == ("basic", Limits(), "cpu")
@@ -93,6 +99,7 @@ def one_launcher() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grade, "launcher_for", shared)
+        patch.setattr(jobs, "_launcher", for_jobs)
         yield
     for launcher in made:
         launcher.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ import grader
 from grader.cli.main import main
 
 REPOSITORY = Path(grader.__file__).resolve().parents[1]
+HALF_WRITTEN = shutil.ignore_patterns("*.pyc.*")
+"""For copies of grader/, which take its bytecode along: what another process is about to write there."""
 
 
 def environment(**more: str) -> dict[str, str]:

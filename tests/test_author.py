@@ -16,7 +16,7 @@ from types import ModuleType
 import jupytext
 import nbformat
 import pytest
-from dojo import REPOSITORY, dojo
+from dojo import HALF_WRITTEN, REPOSITORY, dojo
 
 from grader.base.errors import DojoError
 from grader.learner import author_check
@@ -285,7 +285,7 @@ def write_derived(root: Path) -> None:
 def tree(tmp_path: Path) -> Path:
     """A copy of what authors work on. Never the checkout itself: its exercises are the learner's."""
     for folder in ("grader", "solutions", "data"):
-        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=HALF_WRITTEN)
     for file in ("pyproject.toml", "jupytext.toml", ".jupytext.toml"):
         if (REPOSITORY / file).is_file():
             shutil.copy(REPOSITORY / file, tmp_path)

@@ -14,16 +14,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from dojo import HALF_WRITTEN, REPOSITORY
 
-import grader
 from grader.base.errors import DojoError
 from grader.lesson import exercise as exercise_module
 from grader.lesson.derive import exercise_text, notebook_text
 from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, read_exercise
 from grader.lesson.trials import namespace_of, sizes_drawn
 from grader.syntax.source import parse_source, percent_cells
-
-REPOSITORY = Path(grader.__file__).resolve().parents[1]
 
 LINEAR = """\
 # %% [markdown]
@@ -387,7 +385,7 @@ def test_a_new_track_appears_by_its_file_alone(root_of_two_tracks: Path) -> None
 
 def test_a_new_exercise_is_graded_by_the_unchanged_grader(tmp_path: Path) -> None:
     for folder in ("grader", "solutions", "data"):
-        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=HALF_WRITTEN)
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
     read_text_as_exercise(tmp_path / "solutions", LINEAR)
     wrong = LINEAR.replace("2 * y * dsquare", "y * dsquare").replace("db = dy.sum(0)", "db = 6 * dy.mean(0)")
@@ -418,7 +416,7 @@ def test_the_lesson_in_contributing_is_one_file_and_all_that_it_takes(tmp_path: 
     page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (text,) = re.findall(r"^```python\n(# %% \[markdown\]\n.*?)^```", page, re.MULTILINE | re.DOTALL)
     for folder in ("grader", "data"):
-        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / folder, tmp_path / folder, ignore=HALF_WRITTEN)
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
     read_text_as_exercise(tmp_path / "solutions", text, "lines/ex1_line.py")
 

@@ -244,9 +244,13 @@ def hostile_report(graded: SubmissionReport, text: str) -> Report:
     return Report([replace(report, path=text, title=text, torch=text, device=text, isolation=text)] * 2)
 
 
+@pytest.fixture(scope="module")
+def plain(graded: SubmissionReport) -> Page:
+    return Page(render_html(hostile_report(graded, "x")))
+
+
 @pytest.mark.parametrize("text", [HOSTILE, UNSEEN, "`<b>` ``` `\n`<i>", "\r\n\t\n", "a" * 10_000, "\N{BELL}é漢🙂"])
-def test_no_text_changes_the_page(graded: SubmissionReport, text: str) -> None:
-    plain = Page(render_html(hostile_report(graded, "x")))
+def test_no_text_changes_the_page(graded: SubmissionReport, plain: Page, text: str) -> None:
     html = render_html(hostile_report(graded, text))
     without_code = [kind for kind in Page(html).kinds() if kind != ("code", ())]
     assert without_code == [kind for kind in plain.kinds() if kind != ("code", ())]

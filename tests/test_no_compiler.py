@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
+import warm
 from dojo import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,14 +12,7 @@ LOADED = "any(name.startswith('torch._dynamo') for name in sys.modules)"
 
 
 def run(code: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys\n{code}"],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["-c", f"import sys\n{code}"], ROOT, environment())
     assert done.returncode == 0, done.stderr
 
 

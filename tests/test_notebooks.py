@@ -16,7 +16,8 @@ from grader.lesson.exercise import Exercise, all_exercises
 
 STEPS = 50
 EXERCISES = all_exercises()
-each_exercise = pytest.mark.parametrize("exercise", sampled(4, EXERCISES), ids=lambda e: e.short_id)
+SAMPLED = sampled(4, [*EXERCISES[1:], EXERCISES[0]])  # loops among them, and not the last, which starts processes
+each_exercise = pytest.mark.parametrize("exercise", SAMPLED, ids=lambda e: e.short_id)
 
 
 def run_all(text: str, folder: Path) -> list[tuple[Any, str]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pty
 import re
 import select
 import signal
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +16,7 @@ from unittest import mock
 
 import psutil
 import pytest
+import warm
 
 from grader.base.errors import DojoError
 from grader.judging.grade import Grader, settings
@@ -64,18 +62,11 @@ class Watched:
             stdin = stdout = self.inside
         else:
             self.output, stdout = os.pipe()
-            stdin = subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "grader", "watch", *arguments],
-            cwd=folder,
-            env=environment,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stdout,
-            start_new_session=True,
-            preexec_fn=_own_terminal if terminal else _heed_interrupts,
-        )
+            stdin = os.open(os.devnull, os.O_RDONLY)
+        wishes, streams = {"session": True, "heeds_interrupts": True}, (stdin, stdout, stdout)
+        self.process = warm.Process(["-m", "grader", "watch", *arguments], folder, environment, streams, **wishes)
         if not terminal:
+            os.close(stdin)
             os.close(stdout)
         self.text = ""
 
@@ -117,16 +108,6 @@ class Watched:
         for descriptor in (self.output, self.inside):
             if descriptor >= 0:
                 os.close(descriptor)
-
-
-def _heed_interrupts() -> None:
-    """A shell's background jobs, and so a test run among them, start with Ctrl-C ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _own_terminal() -> None:
-    _heed_interrupts()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _group_lives(group: int) -> bool:

@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import fcntl
 import gc
+import itertools
 import json
 import os
 import runpy
@@ -21,15 +22,16 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from io import BufferedReader, BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import IO, Any
 
 import grader
-from grader.base.children import BEFORE_TORCH
+from grader.base.children import BEFORE_TORCH, bare_environment
 
 _MOST = 1 << 20
 
@@ -46,11 +48,13 @@ class Process:
         *,
         session: bool = False,
         heeds_interrupts: bool = False,
+        wholly: bool = False,
     ) -> None:
         """`streams` are descriptors; with `session` it leads a session, whose terminal standard input is if it is one.
 
         Ctrl-C is ignored in what a shell has started in the background, and so in what is started from there, unless
-        it `heeds_interrupts`.
+        it `heeds_interrupts`. With `wholly` the process that a batch starts its workers from, and the one that it
+        forks its judges from, are forks as well, of it.
         """
         self.args, self.returncode = arguments, None
         self._ended, theirs = socket.socketpair()
@@ -60,6 +64,7 @@ class Process:
             "environment": dict(environment),
             "session": session,
             "heeds_interrupts": heeds_interrupts,
+            "wholly": wholly,
         }
         with theirs:
             message = json.dumps(asked).encode()
@@ -114,15 +119,14 @@ def run(
     environment: Mapping[str, str],
     timeout: float = 120,
     said: str = "",
-    *,
-    heeds_interrupts: bool = False,
+    **wishes: bool,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one to its end, with `said` as its standard input."""
+    """Run one to its end, with `said` as its standard input; `wishes` are those of a `Process`."""
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         told.write(said.encode())
         told.seek(0)
         streams = told.fileno(), out.fileno(), error.fileno()
-        process = Process(arguments, folder, environment, streams, heeds_interrupts=heeds_interrupts)
+        process = Process(arguments, folder, environment, streams, **wishes)
         try:
             code = process.wait(timeout)
         except BaseException:
@@ -208,6 +212,8 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
         os.setsid()
         if os.isatty(0):
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    if asked["wholly"]:
+        _fork_what_is_started()
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
@@ -218,6 +224,46 @@ def _become(asked: dict[str, Any], streams: Sequence[int]) -> None:
     sys.stdout = sys.__stdout__ = TextIOWrapper(out, text, told, line_buffering=os.isatty(1))
     sys.stderr = sys.__stderr__ = TextIOWrapper(error, text, "backslashreplace", line_buffering=True)
     sys.path[:0] = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry not in sys.path]
+
+
+def _fork_what_is_started() -> None:
+    from multiprocessing import util
+
+    from grader.running import sandbox
+
+    def launcher(requests: socket.socket, terms: sandbox.Terms) -> SimpleNamespace:
+        def serve() -> None:
+            own = bare_environment()
+            os.environ.clear()
+            os.environ.update(own)
+            sandbox._serve_forks(requests, terms)
+
+        pid = _forked([requests.fileno()], serve)
+        return SimpleNamespace(kill=lambda: os.kill(pid, signal.SIGKILL), wait=lambda: os.waitpid(pid, 0))
+
+    def spawned(path: str, command: Sequence[str], kept: Sequence[int]) -> int:
+        return _forked(kept, lambda: exec(command[-1], {"__name__": "__main__"}))
+
+    sandbox._started = launcher  # type: ignore[assignment]
+    util.spawnv_passfds = spawned  # type: ignore[attr-defined]
+
+
+def _forked(kept: Sequence[int], run: Callable[[], object]) -> int:
+    """A fork that keeps these descriptors open, and its streams, and no more."""
+    if pid := os.fork():
+        return pid
+    try:
+        gc.disable()  # what is no longer used here holds numbers of descriptors that are used anew
+        bounds = sorted({2, *kept, os.sysconf("SC_OPEN_MAX")} - {0, 1})
+        for before, after in itertools.pairwise(bounds):
+            if after > before + 1:
+                os.closerange(before + 1, after)
+        run()
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(0)
 
 
 def _run(what: str, name: str, *arguments: str) -> None:

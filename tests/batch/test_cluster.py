@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dojo import dojo, environment
+import warm
+from dojo import environment
 from people import class_of, contents, hand_in, index
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'backprop-dojo[cluster]'")
@@ -80,7 +81,8 @@ def test_a_cluster_gives_the_same_though_a_worker_is_killed(
 ) -> None:
     process, address = cluster
     class_of(tmp_path / "all", COUNT)
-    assert dojo(tmp_path, "batch", "all", "--out", "here", *TERMS).returncode == 0
+    here = ["-m", "grader", "batch", "all", "--out", "here", *TERMS]
+    assert warm.run(here, tmp_path, environment(), wholly=True).returncode == 0
     batch = subprocess.Popen(
         [sys.executable, "-m", "grader", "batch", "all", "--out", "there", *TERMS, "--scheduler", address],
         cwd=tmp_path, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -105,7 +107,9 @@ def test_a_cluster_gives_the_same_though_a_worker_is_killed(
 
 def test_no_cluster_there(tmp_path: Path) -> None:
     hand_in(tmp_path, {"all/ann.py": "dlogits = 1\n"})
-    ran = dojo(tmp_path, "batch", "all", "--out", "out", "--scheduler", "tcp://127.0.0.1:9")
+    soon = "import grader.batch.cluster as cluster, grader.cli.main as cli; cluster.CONNECT_SECONDS = 1; cli.main()"
+    call = ["-c", soon, "batch", "all", "--out", "out", "--scheduler", "tcp://127.0.0.1:9"]
+    ran = warm.run(call, tmp_path, environment())
     assert ran.returncode == 2
     assert ran.stderr.startswith("dojo: --scheduler tcp://127.0.0.1:9: no Dask scheduler answers")
     assert ran.stderr.count("\n") == 1

@@ -7,14 +7,14 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import breaking
 import pytest
+import warm
 from answers.build import with_lines
-from dojo import dojo, dojo_here, environment
+from dojo import dojo, dojo_here, dojo_started, environment
 from people import BATCHNORM, RIGHT, WRONG, class_of, contents, hand_in, index
 from rich.console import Console
 
@@ -30,7 +30,7 @@ BASIC = ("--isolation", "basic")
 
 
 def batch(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return dojo(folder, "batch", *arguments)
+    return warm.run(["-m", "grader", "batch", *arguments], folder, environment(), wholly=True)
 
 
 def in_process(submissions: Path, out: Path, jobs: int = 1, **more: object) -> tuple[int, str]:
@@ -48,7 +48,7 @@ def test_a_class_is_graded(tmp_path: Path) -> None:
         "ann.py": RIGHT, "bo/ex2.py": WRONG, "cy/empty.py": "", "../outside.py": RIGHT, "dee/essay.pdf": "",
         "eve/ex2.py": RIGHT, "eve/ex3.py": BATCHNORM, "eve/helpers.py": "x = 1\n",
     })  # fmt: skip
-    ran = batch(tmp_path, "all", "--out", "out", "--exercise", "ex2", "--seed", "7", *BASIC, "--jobs", "2")
+    ran = dojo_started(tmp_path, "batch", *"all --out out --exercise ex2 --seed 7 --jobs 2".split(), *BASIC)
     assert ran.returncode == 0, ran.stderr
     assert "3 graded, 2 refused, 0 grader errors; median score 1 of 1" in ran.stdout
     assert "ISOLATION IS ONLY BASIC" in ran.stderr
@@ -72,7 +72,7 @@ def test_a_result_is_what_dojo_grade_gives(tmp_path: Path) -> None:
 
 def test_the_highest_isolation_is_taken_and_one_that_is_not_there_refused(tmp_path: Path) -> None:
     hand_in(tmp_path / "all", {"ann/ex2.py": RIGHT})
-    ran = batch(tmp_path, "all", "--out", "out")
+    ran = dojo(tmp_path, "batch", "all", "--out", "out")
     assert f"isolation {highest_isolation()}" in ran.stderr
     assert (
         Results.open(tmp_path / "out").report(Results.open(tmp_path / "out").entries()[0])["submissions"][0]["score"]
@@ -230,14 +230,15 @@ def test_where_nothing_can_be_graded_the_batch_stops(tmp_path: Path) -> None:
 # ---- Killed, and stopped ----
 
 
-def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "grader", "batch", *arguments], cwd=folder, env=environment(), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+def started(folder: Path, *arguments: str) -> warm.Process:
+    """In a session of its own; what it says stands in said.txt."""
+    with (folder / "said.txt").open("w") as said, Path(os.devnull).open() as nothing:
+        streams, command = (nothing.fileno(), said.fileno(), said.fileno()), ["-m", "grader", "batch", *arguments]
+        wishes = {"session": True, "heeds_interrupts": True, "wholly": True}
+        return warm.Process(command, folder, environment(), streams, **wishes)
 
 
-def wait_for_lines(process: subprocess.Popen[str], out: Path, count: int) -> None:
+def wait_for_lines(process: warm.Process, out: Path, count: int) -> None:
     """Until the index has `count` lines, or the process is done."""
     deadline = time.monotonic() + 120
     while len(index(out)) < count and process.poll() is None:
@@ -272,8 +273,8 @@ def test_ctrl_c_keeps_what_is_graded_and_leaves_nothing_running(tmp_path: Path) 
     process = started(tmp_path, "all", "--out", "out", *BASIC, "--jobs", "2")
     wait_for_lines(process, tmp_path / "out", 3)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    code, said = process.wait(60), (tmp_path / "said.txt").read_text()
+    assert code == 130, said
     assert "stopped; what was graded is kept in out" in said
     assert "Traceback" not in said
     graded = len(index(tmp_path / "out"))
@@ -299,12 +300,12 @@ def test_killed_thirty_times_it_loses_nothing_and_repeats_nothing(tmp_path: Path
         process = started(tmp_path, *call)
         if number % 2:
             wait_for_lines(process, out, before + 1)
-            time.sleep(random_moment.uniform(0, 0.2))
+            time.sleep(random_moment.uniform(0, 0.05))
         else:
-            time.sleep(random_moment.uniform(0, 3))
-        assert process.poll() is None, f"done too early: {process.communicate()}"
+            time.sleep(random_moment.uniform(0, 0.3))
+        assert process.poll() is None, f"done too early: {(tmp_path / 'said.txt').read_text()}"
         process.kill()
-        process.communicate()
+        process.wait()
         lines = index(out)
         assert len(lines) >= before, "what was graded is kept"
         before = len(lines)
