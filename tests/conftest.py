@@ -138,5 +138,11 @@ def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that none of them keeps one worker busy alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Those that may take longest first, so that none keeps one worker busy alone at the end. A module stays together:
+    what its tests share is made once."""
+
+    def most_seconds(item: pytest.Item) -> float:
+        limit = item.get_closest_marker("timeout")
+        return limit.args[0] if limit else 0
+
+    items.sort(key=most_seconds, reverse=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import nbformat
 import pytest
+from conftest import sampled
 from own_loops import LOOPS, OwnLoop, Slip
 
 from grader.report.records import SubmissionReport
@@ -33,7 +34,9 @@ def test_a_right_loop_gets_full_marks(
     assert report.all_passed, [(v.name, v.mistake, v.line, v.message) for v in report.verdicts if not v.passed]
 
 
-@pytest.mark.parametrize(("loop", "slip"), SLIPS, ids=lambda case: getattr(case, "id", getattr(case, "new", "")))
+@pytest.mark.parametrize(
+    ("loop", "slip"), sampled(3, SLIPS), ids=lambda case: getattr(case, "id", getattr(case, "new", ""))
+)
 def test_a_slip_is_named_at_its_line(loop: OwnLoop, slip: Slip, grade_text: Grade) -> None:
     text = script(loop)
     assert slip.old in text

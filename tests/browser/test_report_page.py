@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from answers.build import LINES, with_lines
 from chromium import opened, running_chromium, serious_findings
+from conftest import sampled
 
 from grader.judging.grade import Grader
 from grader.report.records import Report
@@ -85,8 +87,7 @@ def test_paper_is_white_and_as_wide_as_paper(browser: Any, report_file: Path) ->
     page.context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize(("width", "scheme"), sampled(3, itertools.product([360, 1200], ["light", "dark"])))
 def test_axe_finds_nothing_serious(browser: Any, report_file: Path, width: int, scheme: str) -> None:
     page, _ = opened(browser, report_file, width, scheme)
     assert serious_findings(page) == []
