@@ -15,7 +15,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from grader.admission.admitted_names import MAGIC_METHODS, MODULES
 from grader.admission.sentences import NO_COMPLEX, Refused, an_inner_name, not_syntax
-from grader.syntax.scopes import child_nodes, nodes_below
+from grader.syntax.scopes import child_nodes, fields_with_nodes, nodes_below
 
 SUBMISSION = "<submission>"
 """The file name of all code of a submission."""
@@ -108,6 +108,22 @@ class _Policy(RestrictingNodeTransformer):
 
     def check_name(self, *_: object, **__: object) -> None:
         """Names were checked before hooks were put in."""
+
+    def node_contents_visit(self, node: Any) -> Any:
+        """As RestrictedPython's own, in half its time. Names and operators have nothing inside."""
+        for field in fields_with_nodes(type(node)):
+            value = getattr(node, field, None)
+            if value.__class__ is list:
+                value[:] = [new for part in value for new in self._visited(part)]
+            elif value is not None and value.__class__ is not ast.Name:
+                setattr(node, field, self.visit(value))
+        return node
+
+    def _visited(self, part: Any) -> list[Any]:
+        if part is None or part.__class__ is ast.Name:
+            return [part]
+        new = self.visit(part)
+        return new if isinstance(new, list) else [new]
 
     def _parts(self, node: ast.AST) -> ast.AST:
         if getattr(node, "type_params", None):

@@ -30,7 +30,6 @@ from grader.running.protocol import (
     LoopEnd,
     LoopStep,
     NameRules,
-    NextStep,
     ProtocolError,
     Reply,
     Run,
@@ -205,10 +204,10 @@ class Judge:
                         running = message.step
                     case LoopBegins() if message.trial < len(loops):
                         following = loops[message.trial].begins(message.count)
-                        channel.send(NextStep(following[0]), following[1], self._until(self.patience))
+                        channel.send_encoded(following, self._until(self.patience))
                     case LoopStep() if message.trial < len(loops):
                         following = loops[message.trial].step(message, tensors)
-                        channel.send(NextStep(following[0]), following[1], self._until(self.patience))
+                        channel.send_encoded(following, self._until(self.patience))
                     case LoopEnd() if message.trial < len(loops):
                         loops[message.trial].ends(sane(message.failure))
                     case Done():

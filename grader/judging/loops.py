@@ -15,7 +15,7 @@ from grader.diagnosing.core import SAME_FACTOR, size_words
 from grader.lesson.exercise import Atom, Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
-from grader.running.protocol import Failure, LoopStep, Record
+from grader.running.protocol import Failure, LoopStep, NextStep, Record, encode
 from grader.truth.autograd import cut_forward, random_gradients, vector_jacobian_product
 from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
@@ -119,24 +119,27 @@ class LoopTrial:
         position = self.steps.index(comparison)
         return self.steps[position - 1] if position else None
 
-    def begins(self, count: int | None) -> tuple[int | None, dict[str, Tensor]]:
-        """The loop is about to make `count` steps: where it is to begin, and what goes with it."""
+    def begins(self, count: int | None) -> bytes:
+        """The loop is about to make `count` steps: the message that says where it is to begin."""
         self.counted = count
         last = self.reference.count if count is None else min(count, self.reference.count)
         self.waiting = [position for position in self._positions() if position < last]
-        return self._next()
+        return self._next({})
 
-    def _next(self) -> tuple[int | None, dict[str, Tensor]]:
-        if not self.waiting:
-            return None, {}
-        if not self.probed:
-            return self.waiting[0], {}
+    def _next(self, known: dict[str, Tensor]) -> bytes:
+        """The message that says which step is next, and what is `known` by now."""
+        position = self.waiting[0] if self.waiting else None
+        if position is not None and self.probed:
+            known |= self._random_gradients()
+        return self.reference.message((position, *known), lambda: encode(NextStep(position), known))
+
+    def _random_gradients(self) -> dict[str, Tensor]:
         if not self.upstream:
             with self.reference.nothing_drawn():
                 forward = cut_forward(self.exercise, self.reference.namespace)
             names = sorted(set(self.probed) & set(self.exercise.forward_names) & forward.outputs.keys())
             self.upstream = random_gradients(forward, names, draw_seed(self.trial.parameters["seed"], "upstream"))
-        return self.waiting[0], {f"{UPSTREAM}{name}": value for name, value in self.upstream.items()}
+        return {f"{UPSTREAM}{name}": value for name, value in self.upstream.items()}
 
     def _positions(self) -> list[int]:
         count = self.reference.count
@@ -161,8 +164,8 @@ class LoopTrial:
         if failure is not None and self.left:
             self.broken = self.steps.pop()
 
-    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> tuple[int | None, dict[str, Tensor]]:
-        """Judge what the loop holds after a step; the next position, and the true parameters with it.
+    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> bytes:
+        """Judge what the loop holds after a step; the message with the next position and the true parameters.
 
         Raises:
             ValueError: it is not the step that was asked for.
@@ -172,7 +175,7 @@ class LoopTrial:
             raise ValueError("not the step that was asked for")
         if message.left and len(self.waiting) > 1:  # it ends too early, whatever this step has done by now
             self.broken = compare_step(handed, self.reference.step(position, self._drawn(handed)))
-            return None, {}
+            return encode(NextStep())
         self.left = message.left
         del self.waiting[0]
         truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
@@ -184,17 +187,16 @@ class LoopTrial:
             compared = compare_step(handed, own, earlier, probed=bool(self.probed)) if own is not None else compared
         compared.records, compared.numbers = message.records, message.numbers
         self.steps.append(compared)
-        for name, true in compared.truth.after.items():
+        for name, true in () if self.trial.decides else compared.truth.after.items():  # figures are the lesson's own
             ours = handed.get(name)
             if ours is not None and ours.shape == true.shape:
                 self.exact[name] = self.exact.get(name, True) and bool(torch.equal(ours.to(true.dtype), true.cpu()))
                 difference = float((ours.double() - true.cpu().double()).abs().max()) if true.numel() else 0.0
                 self.maxdiff[name] = max(self.maxdiff.get(name, 0.0), difference)
-        following, more = self._next()
         known = {name: truth.after[name] for name in self.exercise.trained}
         if (state := self.reference.generator_state()) is not None:
             known[GENERATOR] = state
-        return following, known | more
+        return self._next(known)
 
     def _drawn(self, handed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The batch that the loop drew: it is taken as given, where it fits, and judged apart."""
@@ -260,9 +262,7 @@ def compare_step(
         difference = _largest(ours, true, truth.noise.get(name))
         if name in truth.otherwise:
             difference = min(difference, _largest(ours, truth.otherwise[name].to("cpu"), truth.noise.get(name)))
-        change, size = float(true.abs()) if true.dim() == 0 else 0.0, 0.0
-        if name in truth.before:
-            change, size = _note_move(found, name, ours, true)
+        change, size = truth.sizes(name)
         limit = LIMITS[true.dtype]
         allowed = limit.step * change + limit.parameter * size
         if not difference <= allowed:
@@ -273,6 +273,9 @@ def compare_step(
             for mistake, said, at, after_slip in truth.adam[name].slips() if name in truth.adam else ():
                 if name not in found.slips and _largest(ours, after_slip.to("cpu"), truth.noise[name]) <= allowed:
                     found.slips[name], found.slip_at[name] = Diagnosis(mistake, said), at
+    for name in truth.before if found.departed else ():
+        if name in handed and handed[name].shape == truth.after[name].shape:
+            _note_move(found, name, handed[name], truth.after[name].to("cpu"))
     if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
         found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
         if found.culprit is not None and found.culprit[0].startswith("d"):
@@ -281,8 +284,8 @@ def compare_step(
     return found
 
 
-def _note_move(found: StepComparison, name: str, ours: Tensor, true: Tensor) -> tuple[float, float]:
-    """Note how a parameter moved in a step; how far it should move at most, and how large it is."""
+def _note_move(found: StepComparison, name: str, ours: Tensor, true: Tensor) -> None:
+    """Note how a parameter moved in a step."""
     truth = found.truth
     start = truth.before[name].to("cpu").double()
     should, made = true.double() - start, ours.double() - start
@@ -292,14 +295,16 @@ def _note_move(found: StepComparison, name: str, ours: Tensor, true: Tensor) -> 
     plain = start - truth.rate * truth.gradients.total[name].to("cpu").double()
     if truth.rate and torch.allclose(plain, true.double(), rtol=1e-9, atol=1e-12):
         found.implied[name] = -made / truth.rate
-    return float(should.abs().max()), float(true.abs().max())
 
 
 def _largest(ours: Tensor, true: Tensor, noise: Tensor | None = None) -> float:
     """The largest difference, beyond what rounding makes of it; nan where there are numbers that are none."""
     if not true.numel():
         return 0.0
-    apart = (ours.double() - true.double()).abs().masked_fill(ours.isnan() & true.isnan(), 0.0)
+    apart = (ours.double() - true.double()).abs()
+    if noise is None and (largest := float(apart.max())) == largest:
+        return largest
+    apart = apart.masked_fill(ours.isnan() & true.isnan(), 0.0)
     return float(apart.max() if noise is None else (apart - noise.to("cpu").double()).clamp(min=0.0).max())
 
 

@@ -121,13 +121,17 @@ _WITH_GAPS = frozenset({"keys", "kw_defaults"})
 """Lists in which None stands for what is not there, as in `{**more}`."""
 
 
-def child_nodes(node: ast.AST) -> list[ast.AST]:
-    """The nodes right below `node`, operators and contexts left out: fast, for all of a file is read so."""
-    kind = type(node)
+def fields_with_nodes(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a kind of node in which nodes lie, operators and contexts left out."""
     if kind not in _FIELDS:
         _FIELDS[kind] = tuple(field for field in kind._fields if field not in _NO_NODES)
+    return _FIELDS[kind]
+
+
+def child_nodes(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below `node`, operators and contexts left out: fast, for all of a file is read so."""
     found: list[ast.AST] = []
-    for field in _FIELDS[kind]:
+    for field in fields_with_nodes(type(node)):
         value = getattr(node, field, None)
         if value.__class__ is list:
             found += filter(None, value) if field in _WITH_GAPS else value

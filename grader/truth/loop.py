@@ -49,6 +49,18 @@ class TrueStep:
     slips: Sequence[tuple[str, str, Mapping[str, Tensor]]]
     adam: Mapping[str, AdamStep]
     redrawn: tuple[str, ...] = ()
+    _sizes: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
+
+    def sizes(self, name: str) -> tuple[float, float]:
+        """How far a parameter moves in this step at most, and how large it is then; of the loss, itself and nothing."""
+        if name not in self._sizes:
+            true = self.after[name].double()
+            if name in self.before:
+                moved = (true - self.before[name].double()).abs().max()
+                self._sizes[name] = float(moved), float(true.abs().max())
+            else:
+                self._sizes[name] = float(true.abs()) if true.dim() == 0 else 0.0, 0.0
+        return self._sizes[name]
 
 
 @dataclass(frozen=True)
@@ -149,11 +161,24 @@ class LoopReference:
         self._start = self._now = self._state()
         self._known: dict[tuple[object, ...], tuple[TrueStep, _State]] = {}
         self._history: tuple[object, ...] | None = ()
+        self._messages: dict[tuple[object, ...], bytes] = {}
 
     def rewind(self) -> LoopReference:
         """Back to the beginning."""
         self._now, self._history, self._behind = self._start, (), True
         return self
+
+    def message(self, following: tuple[object, ...], encode: Callable[[], bytes]) -> bytes:
+        """What a worker is told after the steps so far, where `following` says what comes next; encoded once."""
+        if self._history is None:
+            return encode()
+        key = (*self._history, None, *following)
+        if key not in self._messages:
+            message = encode()
+            if len(self._messages) >= _MOST_KEPT:
+                return message
+            self._messages[key] = message
+        return self._messages[key]
 
     def generator_state(self) -> Tensor | None:
         """That of the first generator, after the steps so far."""
