@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from grader.lesson.exercise import Exercise, find_exercise, track_of
 from grader.reading.alignment import align
 from grader.report.records import SubmissionReport
+from grader.syntax.source import parse_source, percent_cells
 
 EX1, EX4 = find_exercise("makemore/ex1"), find_exercise("makemore/ex4")
 Grade = Callable[..., list[SubmissionReport]]
@@ -91,7 +92,7 @@ def test_a_wrong_answer_under_other_names_is_wrong(grade_text: Grade) -> None:
 
 
 def aligned(text: str) -> Any:
-    return align(ast.parse(text).body, track_of(EX1))
+    return align(parse_source(Path("answers.py"), percent_cells(text)).statements, track_of(EX1))
 
 
 def test_the_lessons_own_names_keep_their_meaning() -> None:

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from grader.lesson.exercise import Exercise
 from grader.syntax.scopes import assigned_names, functions_in, nodes_below
+from grader.syntax.source import Statement
 
 _PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous", "requires_grad_"})
 _MAKERS = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal"})
@@ -54,11 +55,12 @@ class _Fit:
         return self.same - 2 * self.other
 
 
-def align(body: Sequence[ast.stmt], exercises: Iterable[Exercise]) -> Alignment:
+def align(statements: Sequence[Statement], exercises: Iterable[Exercise]) -> Alignment:
     """The learner's names for what the lessons of a track name otherwise."""
+    body = [statement.node for statement in statements]
     exercises = tuple(exercises)
     lesson, by_kind, known, taken = _of_track(exercises)
-    bound = {name for node in body for name in assigned_names(node)}
+    bound = set[str]().union(*(statement.assigned for statement in statements))
     local = {name for function in functions_in(body) for child in function.body for name in assigned_names(child)}
     wanted, strange = known - bound, (bound | local) - taken
     if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):

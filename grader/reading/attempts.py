@@ -76,7 +76,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     changes = changes_of(body)
     known = [statement.effects for statement in source.statements] if changes == Changes() else []
     effects = [replace(found) for found in known] or [statement_effects(node, changes) for node in body]
-    alignment = align(body, exercises)
+    alignment = align(source.statements, exercises)
     names = find_names(source, effects, tensors, alignment)
     forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
     add_objects(body, effects, names.by_name, changes.objects)

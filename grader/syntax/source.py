@@ -20,7 +20,7 @@ from grader.base.errors import DojoError
 from grader.base.files import read_text
 from grader.base.loading import load_nbformat
 from grader.syntax.effects import Effects, statement_effects
-from grader.syntax.scopes import nodes_below
+from grader.syntax.scopes import assigned_names, nodes_below
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _MARKS = ("%%", "In", "<codecell>")
@@ -32,6 +32,9 @@ _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
 _GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
 _MAX_BAD_LINES = 400
+_LONGEST_KEPT, _MOST_KEPT = 8_000, 100_000
+"""Characters of a cell, and of all cells, that are kept as they were read, in 10 MB. All of makemore has 35,000."""
+
 MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
 """More statements, or characters of code, are refused. A course's longest notebooks have some 500 statements in
 40,000 characters; what reading costs grows with the square of the first."""
@@ -85,6 +88,11 @@ class Statement:
     def nodes(self) -> Sequence[ast.AST]:
         """The statement and everything below it, walked once for all who look through it."""
         return nodes_below(self.node)
+
+    @cached_property
+    def assigned(self) -> frozenset[str]:
+        """Every name that it stores to, inside its functions left out."""
+        return frozenset(assigned_names(self.node))
 
     @cached_property
     def effects(self) -> Effects:
@@ -172,14 +180,46 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
         if cell.kind != "code" or "grading" in cell.tags:
             cleaned.append(cell)
             continue
-        tree, parsable, bad = _parse_cell(cell)
+        parsable, held, bad = _KNOWN.read(cell)
         bad_lines += bad
         cleaned.append(parsable)
-        for node in _lift(tree.body):
-            statements.append(Statement(node, parsable))
+        statements += held
         if len(statements) > MAX_STATEMENTS:
             raise DojoError(f"{path}: holds more than {MAX_STATEMENTS:,} statements; no answer needs so many")
     return Source(path, tuple(cleaned), tuple(statements), tuple(bad_lines))
+
+
+_Read = tuple[Cell, tuple[Statement, ...], tuple[BadLine, ...]]
+
+
+class _KnownCells:
+    """Cells that were read, for most of a course's cells are the lesson's own, byte for byte and at the same place.
+
+    Nothing writes to a statement or to a node of it.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[Cell, _Read] = {}
+        self._characters = 0
+
+    def read(self, cell: Cell) -> _Read:
+        """The cell as it can be parsed, its statements, and the lines that do not parse."""
+        if (found := self._found.get(cell)) is None:
+            tree, parsable, bad = _parse_cell(cell)
+            found = parsable, tuple(Statement(node, parsable) for node in _lift(tree.body)), tuple(bad)
+            if len(cell.text) <= _LONGEST_KEPT:
+                self._keep(cell, found)
+        return found
+
+    def _keep(self, cell: Cell, found: _Read) -> None:
+        if self._characters > _MOST_KEPT:
+            self._found.clear()
+            self._characters = 0
+        self._found[cell] = found
+        self._characters += len(cell.text)
+
+
+_KNOWN = _KnownCells()
 
 
 def percent_cells(text: str) -> list[Cell]:
