@@ -36,7 +36,7 @@ from grader.syntax.source import read_source
 from tests.answers.build import LINES, SOFTMAX_MINUS_ONE
 from tests.browser.chromium import CHROMIUM, running_chromium
 from tests.browser.lab import Notebook, expect, open_notebook, running_lab
-from tests.dojo import dojo, environment
+from tests.dojo import dojo_started, environment
 
 FOLDER = Path(__file__).resolve().parent / "img"
 SUBMISSION = Path("exercises/makemore/ex1_atoms.py")
@@ -191,9 +191,9 @@ def draw_summary(browser: Any, folder: Path) -> None:
                 answer = SOFTMAX_MINUS_ONE if chance.random() < 0.7 else SOFTMAX_MINUS_ONE.replace("/= n", "/= 1")
                 archive.writestr(f"student{number:02}{late}_{1000 + number}_{8000 + number}_ex2.py", answer)
     call = ("batch", "submissions.zip", "--out", "results", "--assignment", "hw1.toml", "--isolation", "basic")
-    print(dojo(folder, *call, "--seed", str(SEED), "--jobs", "1").stdout)
+    print(dojo_started(folder, *call, "--seed", str(SEED), "--jobs", "1").stdout)
     (folder / "results" / "overrides.toml").write_text(OVERRIDE, encoding="utf-8")
-    print(dojo(folder, "summary", "results").stdout)
+    print(dojo_started(folder, "summary", "results").stdout)
     page = browser.new_context(viewport={"width": 1000, "height": 900}, color_scheme="light").new_page()
     page.goto((folder / "results" / "summary.html").as_uri())
     keep("summary.png", page.locator("#matrix").screenshot())
@@ -202,7 +202,7 @@ def draw_summary(browser: Any, folder: Path) -> None:
 def draw_notebook(browser: Any, folder: Path) -> None:
     """JupyterLab: the welcome page; in exercise 1 a right and a wrong answer, and `progress()` further on."""
     with running_lab(folder) as lab:
-        dojo(lab.folder, "welcome")
+        dojo_started(lab.folder, "welcome")
         page = browser.new_context(viewport={"width": 1000, "height": 700}, color_scheme="light").new_page()
         page.goto(lab.url("welcome").replace("/notebooks/", "/"))
         expect(page.locator(".jp-RenderedMarkdown h1")).to_be_visible()

@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import warm
-
 import grader
 from grader.cli.main import main
 
@@ -36,6 +34,8 @@ def dojo(folder: Path, *arguments: str | Path, **more: str) -> subprocess.Comple
     """
     if any(name.startswith("PYTHON") for name in more):
         return dojo_started(folder, *arguments, **more)
+    import warm  # beside this file, and not there for docs.pictures, which reads it from elsewhere
+
     return warm.run(["-m", "grader", *arguments], folder, environment(**more))
 
 

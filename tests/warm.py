@@ -259,9 +259,8 @@ def _forked(kept: Sequence[int], run: Callable[[], object]) -> int:
             if after > before + 1:
                 os.closerange(before + 1, after)
         run()
-    except BaseException:
+    except Exception:
         traceback.print_exc()
-        raise
     finally:
         os._exit(0)
 
