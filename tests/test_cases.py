@@ -145,23 +145,30 @@ ENGINE = Path(__file__).parents[1] / "solutions/foundations/ex5_autograd_engine.
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
-    sampled(3, [
-        ("(k * self.data ** (k - 1),)", "(self.data ** (k - 1),)", "`a ** 3` gives a.grad"),
-        ("return self + (-other)", "return self + other", "`a - b` gives out.data"),
-        ("return -self + other", "return self - other", 'The case "3 - a, with a constant" gives'),
-        ("arrived[parent] += upstream", "arrived[parent] = upstream", 'The case "a + a, one number used twice" gives'),
-        ("node.grad += upstream", "node.grad = upstream", 'The case "backward called twice" gives a.grad'),
-        (
-            '    def relu(self):\n        """self where',
-            '    def __eq__(self, other):\n        return self is other\n\n    def relu(self):\n        """self where',
-            "unhashable type: 'Value'",
-        ),
-        (
-            "        arrived = dict.fromkeys(order, 0.0)",
-            f"        {DEPTH}\n\n        depth(self)\n        arrived = dict.fromkeys(order, 0.0)",
-            'The case "a chain of 5,000 steps": RecursionError',
-        ),
-    ]),
+    sampled(
+        3,
+        [
+            ("(k * self.data ** (k - 1),)", "(self.data ** (k - 1),)", "`a ** 3` gives a.grad"),
+            ("return self + (-other)", "return self + other", "`a - b` gives out.data"),
+            ("return -self + other", "return self - other", 'The case "3 - a, with a constant" gives'),
+            (
+                "arrived[parent] += upstream",
+                "arrived[parent] = upstream",
+                'The case "a + a, one number used twice" gives',
+            ),
+            ("node.grad += upstream", "node.grad = upstream", 'The case "backward called twice" gives a.grad'),
+            (
+                '    def relu(self):\n        """self where',
+                '    __eq__ = lambda self, other: self is other\n\n    def relu(self):\n        """self where',
+                "unhashable type: 'Value'",
+            ),
+            (
+                "        arrived = dict.fromkeys(order, 0.0)",
+                f"        {DEPTH}\n\n        depth(self)\n        arrived = dict.fromkeys(order, 0.0)",
+                'The case "a chain of 5,000 steps": RecursionError',
+            ),
+        ],
+    ),
     ids=["power", "minus", "reflected", "overwritten", "assigned", "not hashable", "recursion"],
 )
 def test_of_a_wrong_engine_the_operator_or_the_shape_of_the_graph_is_named(

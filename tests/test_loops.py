@@ -439,11 +439,14 @@ def test_each_part_of_an_adam_step_is_told_by_its_line(
 
 @pytest.mark.parametrize(
     ("old", "new", "said", "shown"),
-    sampled(3, [
-        ("in (dq, dk, dv)]", "in (dk, dq, dv)]", "dWo[1] is right, dWqkv[1] is not", "in (dk, dq, dv)]"),
-        ("dln2 * gains[i, 1]", "dln2 * gains[i, 0]", "dshifts[1, 1] is right, dWo[1] is not", "gains[i, 0]"),
-        ("((1, saved2), (0, saved1)):\n", "((0, saved1), (1, saved2)):\n", "dW2[1] is the first part", "dW2[i] = "),
-    ]),
+    sampled(
+        3,
+        [
+            ("in (dq, dk, dv)]", "in (dk, dq, dv)]", "dWo[1] is right, dWqkv[1] is not", "in (dk, dq, dv)]"),
+            ("dln2 * gains[i, 1]", "dln2 * gains[i, 0]", "dshifts[1, 1] is right, dWo[1] is not", "gains[i, 0]"),
+            ("((1, saved2), (0, saved1)):\n", "((0, saved1), (1, saved2)):\n", "dW2[1] is the first part", "dW2[i] = "),
+        ],
+    ),
 )
 def test_a_slip_within_a_block_of_layers_is_placed_between_two_parts(
     grade_text: Callable[..., list[SubmissionReport]], old: str, new: str, said: str, shown: str

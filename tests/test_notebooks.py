@@ -49,9 +49,7 @@ def comparisons(ran: list[tuple[Any, str]]) -> list[str]:
 
 
 @each_exercise
-def test_a_solution_runs_to_its_end_and_each_comparison_is_right(
-    exercise: Exercise, tmp_path: Path
-) -> None:
+def test_a_solution_runs_to_its_end_and_each_comparison_is_right(exercise: Exercise, tmp_path: Path) -> None:
     ran = run_all(exercise.path.read_text(encoding="utf-8"), tmp_path)
     shown = comparisons(ran)
     assert len(shown) >= len(exercise.graded_gradients)
@@ -66,9 +64,7 @@ def test_a_solution_runs_to_its_end_and_each_comparison_is_right(
 
 
 @each_exercise
-def test_an_untouched_exercise_runs_to_its_end_and_says_what_is_open(
-    exercise: Exercise, tmp_path: Path
-) -> None:
+def test_an_untouched_exercise_runs_to_its_end_and_says_what_is_open(exercise: Exercise, tmp_path: Path) -> None:
     ran = run_all(exercise_text(exercise), tmp_path)
     shown = comparisons(ran)
     assert len(shown) >= len(exercise.graded_gradients)

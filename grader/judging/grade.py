@@ -351,9 +351,7 @@ def _writes_at(statement: Statement, plan: Plan, name: str) -> int | None:
     return statement.cell.line + found[0] - 1 if len(found) == 1 and found[0] != statement.node.lineno else None
 
 
-def launcher_for(
-    chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True
-) -> Launcher:
+def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
     """A launcher whose workers find the trials of `chosen` set up above `basic`, those of `exercises` or of all.
 
     `forked` is as for `Launcher`.

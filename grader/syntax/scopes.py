@@ -111,8 +111,8 @@ def functions_in(body: Iterable[ast.stmt]) -> list[ast.FunctionDef | ast.AsyncFu
 
 
 _NO_NODES = frozenset(
-    "ctx op ops id attr arg name asname module level kind kwd_attrs rest is_async simple conversion str type_comment"
-    .split()
+    "ctx op ops id attr arg name asname module level kind kwd_attrs rest is_async simple conversion str "
+    "type_comment".split()
 )
 _FIELDS: dict[type[ast.AST], tuple[str, ...]] = dict.fromkeys(
     (ast.Constant, ast.Global, ast.Nonlocal, ast.MatchSingleton), ()
