@@ -77,8 +77,10 @@ def test_every_id_stands_in_the_table_of_names() -> None:
     said: set[str] = set()
     for path in (root / "grader").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Diagnosis" and node.args:
-                said |= {leaf.value for leaf in ast.walk(node.args[0]) if isinstance(leaf, ast.Constant)}
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            given = {"Diagnosis": node.args[:1], "Finding": node.args[2:3]}.get(called, []) if called else []
+            given += [word.value for word in node.keywords if word.arg == "mistake"] if called else []
+            said |= {leaf.value for value in given for leaf in ast.walk(value) if isinstance(leaf, ast.Constant)}
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).endswith("verdict.mistake)"):
                 said |= {leaf.value for leaf in ast.walk(node.value) if isinstance(leaf, ast.Constant)}
     ids = {word for word in said if isinstance(word, str) and re.fullmatch(r"[a-z]+(-[a-z]+)*", word)}
