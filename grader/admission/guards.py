@@ -632,7 +632,9 @@ def _globals() -> Fields:
     return Fields(frame.f_globals)
 
 
-def _shut(name: str) -> Callable[..., Any]:
+def shut(name: str) -> Callable[..., Any]:
+    """A builtin that a submission may name and not call: it refuses, and says its name."""
+
     def refuse(*_: object, **__: object) -> Any:
         raise not_a_builtin(name)
 
@@ -644,7 +646,7 @@ _EXCEPTIONS = {
 }
 STAND_INS_BY_TYPE: dict[type, StandIn] = {}
 BUILTINS: dict[str, Any] = {
-    **{name: _shut(name) for name in dir(builtins) if callable(getattr(builtins, name))},
+    **{name: shut(name) for name in dir(builtins) if callable(getattr(builtins, name))},
     **_EXCEPTIONS,
     **{name: getattr(builtins, name) for name in names.BUILTINS},
     "type": stand_in("type", type, type_of),
@@ -654,7 +656,7 @@ BUILTINS: dict[str, Any] = {
     "hasattr": _hasattr,
     "locals": _locals,
     "globals": _globals,
-    "vars": lambda *given: fields_of(*given) if given else _shut("vars")(),
+    "vars": lambda *given: fields_of(*given) if given else shut("vars")(),
     "pow": power,
     "print": Silent(),
     "display": Silent(),

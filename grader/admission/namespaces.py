@@ -158,7 +158,7 @@ class _Joined:
 
 def _shut_type(real: type) -> Any:
     """A type that answers derive from, and that makes further types where it is called."""
-    return stand_in(real.__name__, real, guards._shut(real.__name__), base=real)
+    return stand_in(real.__name__, real, guards.shut(real.__name__), base=real)
 
 
 _TENSOR = stand_in("Tensor", torch.Tensor, _plain_call(torch.Tensor))
@@ -180,7 +180,7 @@ _OTHERWISE: Mapping[str, Mapping[str, Any]] = {
     "torch.cuda.amp": {"autocast": _autocast},
     "torch.nn": {"Parameter": stand_in("Parameter", nn.Parameter, _parameter)},
     "numpy": {
-        "ndarray": stand_in("ndarray", np.ndarray, guards._shut("np.ndarray")),
+        "ndarray": stand_in("ndarray", np.ndarray, guards.shut("np.ndarray")),
         "vectorize": lambda function: checked(np.vectorize(function), "numpy.vectorize"),
         **{name: _Joined(getattr(np, name)) for name in ("c_", "r_", "s_")},
     },
@@ -279,9 +279,9 @@ def _as_admitted(name: str, value: Any) -> Any:
     home = getattr(value, "__module__", None) if isinstance(value, type) or callable(value) else None
     if isinstance(value, type):
         kept = issubclass(value, (*_PLAIN_TYPES, BaseException)) or home in (builtins.__name__, "exercise")
-        return guards.STAND_INS_BY_TYPE.get(value) or (value if kept else guards._shut(name))
+        return guards.STAND_INS_BY_TYPE.get(value) or (value if kept else guards.shut(name))
     if isinstance(home, str) and home.partition(".")[0] in ("torch", "numpy") and not isinstance(value, nn.Module):
         return checked(value, name)
     if isinstance(value, FunctionType) and home != "exercise" and not isinstance(value, Silent):
-        return guards._shut(name)
+        return guards.shut(name)
     return value
