@@ -477,7 +477,7 @@ def in_kernel(cells: list[str], folder: Path) -> list[list[Any]]:
     from kernels import execute
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
-    execute(notebook, folder, environment(), coalesce_streams=True)  # as Jupyter shows them
+    execute(notebook, folder, environment())
     return [cell.outputs for cell in notebook.cells]
 
 

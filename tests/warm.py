@@ -279,6 +279,7 @@ def _run(what: str, name: str, *arguments: str) -> None:
 
 def _load() -> None:
     """No matplotlib, which reads the environment when it loads, and no plugin, whose assertions pytest rewrites."""
+    import ipykernel.kernelapp  # noqa: F401
     import pytest  # noqa: F401
 
     import grader.cli.main
