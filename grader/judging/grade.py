@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -32,7 +31,7 @@ from grader.judging.verdicts import (
     verdict_of,
 )
 from grader.lesson.exercise import Exercise, all_exercises
-from grader.lesson.program import Program, program_of
+from grader.lesson.program import TrialSetup, program_of
 from grader.lesson.trials import other_data, other_sizes, random_upstream, trials_of, use_exact_arithmetic
 from grader.reading.cautions import about_aliases, about_early_reads, place_of
 from grader.reading.operations import repeated_atoms
@@ -373,13 +372,13 @@ def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None
     return launcher
 
 
-def _set_up_for(exercise: Exercise, seed: int, device: str) -> list[tuple[Program, Mapping[str, Any], bool]]:
-    """What a worker sets up for a submission of this lesson, as in `grader.running.sandbox.Terms`."""
+def _set_up_for(exercise: Exercise, seed: int, device: str) -> list[TrialSetup]:
+    """What a worker sets up for a submission of this lesson."""
     trials = trials_of(exercise, seed, device)
     gradients = [(trial, False) for trial in trials if exercise.graded_gradients]
     cases = [(trials[0], False)] * len(exercise.definitions)
     loops = [(trial, True) for trial in trials if exercise.can_train]
-    return [(program_of(exercise), trial.parameters, loop) for trial, loop in (*gradients, *cases, *loops)]
+    return [TrialSetup(program_of(exercise), trial.parameters, loop) for trial, loop in (*gradients, *cases, *loops)]
 
 
 def _seen(name: str, answers: Mapping[str, Answer], truth: Truth) -> Seen:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 from grader.lesson.exercise import SETUP_TAGS, Atom, Exercise, track_of
 
@@ -45,6 +45,14 @@ class Program:
     kept: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
+
+
+class TrialSetup(NamedTuple):
+    """What a worker sets up before the first statement: a lesson, a trial's parameters, and whether a loop runs."""
+
+    program: Program
+    parameters: Mapping[str, Any]
+    loop: bool
 
 
 @lru_cache(maxsize=64)

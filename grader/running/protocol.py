@@ -20,7 +20,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor
 
-from grader.lesson.program import Program
+from grader.lesson.program import Program, TrialSetup
 
 MAX_WORDS_BYTES = 1_000_000
 MAX_TENSOR_BYTES = 64_000_000
@@ -135,9 +135,9 @@ class Cases(Message, tag="cases"):
 
 
 class Prepare(Message, tag="prepare"):
-    """Set up these trials, as in `grader.running.sandbox.Terms`, for the run that follows. Answered by `Ready`."""
+    """Set up these trials for the run that follows. Answered by `Ready`."""
 
-    trials: tuple[tuple[Program, dict[str, Any], bool], ...]
+    trials: tuple[TrialSetup, ...]
 
 
 class Truths(Message, tag="truths"):

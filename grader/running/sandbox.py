@@ -11,11 +11,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -23,7 +23,7 @@ from grader.base.boundary import address_space
 from grader.base.children import bare_environment, python_command
 from grader.base.errors import DojoError
 from grader.base.loading import uncollected
-from grader.lesson.program import Program
+from grader.lesson.program import TrialSetup
 from grader.running.confine import (
     ISOLATION_LEVELS,
     call_filter,
@@ -55,7 +55,7 @@ _LARGE_PAGE, _MADV_COLLAPSE = 1 << 21, 25
 class Terms:
     """On which terms a worker runs. `files` and `calls` are the layers that its level has on this machine.
 
-    `trials`, programs of lessons, parameters, and whether for a loop, are those that a worker finds set up.
+    `trials` are those that a worker finds set up.
     """
 
     isolation: str
@@ -63,7 +63,7 @@ class Terms:
     device: str
     files: bool = False
     calls: bool = False
-    trials: Sequence[tuple[Program, Mapping[str, Any], bool]] = ()
+    trials: Sequence[TrialSetup] = ()
 
     @property
     def cuda(self) -> bool:
@@ -98,7 +98,7 @@ class Launcher:
         isolation: str = "basic",
         limits: Limits | None = None,
         device: str = "cpu",
-        trials: Sequence[tuple[Program, Mapping[str, Any], bool]] = (),
+        trials: Sequence[TrialSetup] = (),
         *,
         forked: bool = True,
     ) -> None:
@@ -136,7 +136,7 @@ class Launcher:
         launcher._process, launcher._pid = None, 0
         return launcher
 
-    def prepare(self, trials: Sequence[tuple[Program, Mapping[str, Any], bool]]) -> None:
+    def prepare(self, trials: Sequence[TrialSetup]) -> None:
         """Fork a worker now that finds these `trials` set up, as in `Terms`; the next `start` gives it.
 
         Raises:
@@ -148,7 +148,7 @@ class Launcher:
             self._prepared.close()
         self._prepared = worker = self._fork()
         with contextlib.suppress(OSError):
-            worker.channel.send(Prepare(tuple((program, dict(given), loop) for program, given, loop in trials)))
+            worker.channel.send(Prepare(tuple(trials)))
 
     def start(self) -> Worker:
         """A worker that has run nothing yet: the one that was prepared, if it lives, or a new one.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from grader.lesson.program import Program
+from grader.lesson.program import Program, TrialSetup
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
 from grader.running.protocol import (
@@ -36,8 +36,8 @@ _RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
 _REHEARSAL_SECONDS = 0.01
 
 
-def warm_up(trials: Iterable[tuple[Program, Mapping[str, Any], bool]]) -> None:
-    """Set up each trial, a program and its parameters, and whether for a loop, for the runs that come then."""
+def warm_up(trials: Iterable[TrialSetup]) -> None:
+    """Set up each trial for the runs that come then."""
     use_exact_arithmetic()
     torch.set_grad_enabled(False)
     rehearsed = set()
