@@ -85,20 +85,23 @@ def one_launcher() -> Iterator[None]:
     made: list[Launcher] = []
     own, own_of_jobs = grade.launcher_for, jobs._launcher
 
-    def for_jobs(terms: Terms) -> Launcher:
-        mine = (terms.isolation, terms.device) != ("basic", "cpu")
-        return own_of_jobs(terms) if mine else shared(terms.settings(), forked=False)
+    def usual(terms: Settings | Terms) -> bool:
+        other_data = any(name in os.environ for name in VARIABLES.values())
+        return not other_data and (terms.isolation, terms.limits, terms.device) == ("basic", Limits(), "cpu")
 
-    def shared(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
-        usual = (chosen.isolation, chosen.limits, chosen.device) == ("basic", Limits(), "cpu")
-        if not usual or any(name in os.environ for name in VARIABLES.values()):
-            return own(chosen, exercises, forked=forked)
+    def shared() -> Launcher:
         if not made:
             made.append(Launcher(forked=False))
         return Launcher.attached(made[0].requests.dup(), "basic")
 
+    def for_grader(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
+        return shared() if usual(chosen) else own(chosen, exercises, forked=forked)
+
+    def for_jobs(terms: Terms) -> Launcher:
+        return shared() if usual(terms) else own_of_jobs(terms)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grade, "launcher_for", shared)
+        patch.setattr(grade, "launcher_for", for_grader)
         patch.setattr(jobs, "_launcher", for_jobs)
         yield
     for launcher in made:
