@@ -70,7 +70,7 @@ def grown(folder: Path, counts: list[int], jobs: int) -> Iterator[tuple[str, ...
 
 
 def with_dask(folder: Path, count: int, workers: list[int], rounds: int) -> Iterator[tuple[str, ...]]:
-    """Seconds on local jobs and on as many Dask workers, and what a task costs more there."""
+    """Milliseconds a submission on local jobs and on as many Dask workers, and what a task costs more there."""
     submissions = folder / "right"
     submissions.mkdir()
     (name, text), *_ = right_answers()
@@ -85,18 +85,24 @@ def with_dask(folder: Path, count: int, workers: list[int], rounds: int) -> Iter
             ways = {"local": ("--jobs", str(jobs)), "dask": ("--scheduler", address)}
             taken: dict[str, list[float]] = {way: [] for way in ways}
             for number in range(rounds):
-                for way, options in ways.items():
-                    both = []
-                    for part in (count // 4, count):  # the difference of two runs leaves out what starting costs
-                        few = folder / f"few-{way}-{jobs}-{number}-{part}"
-                        few.mkdir()
-                        for path in sorted(submissions.iterdir())[:part]:
-                            (few / path.name).write_bytes(path.read_bytes())
-                        both.append(dojo(folder, "batch", str(few), "--out", f"{few}-out", "--seed", "1", *options)[0])
-                    taken[way].append((both[1] - both[0]) / (count - count // 4))
+                for way, options in list(ways.items())[:: 1 if number % 2 else -1]:
+                    results = folder / f"{way}-{jobs}-{number}"
+                    dojo(folder, "batch", str(submissions), "--out", str(results), "--seed", "1", *options)
+                    taken[way].append(1000 * pace(results))
             cluster.stdin.close()
-        local, dask = (1000 * median(taken[way]) for way in ways)
-        yield str(jobs), f"{local:.1f}", f"{dask:.1f}", f"{jobs * (dask - local):.1f}"
+        more = sorted(jobs * (dask - local) for local, dask in zip(taken["local"], taken["dask"], strict=True))
+        yield (
+            str(jobs),
+            *(f"{median(taken[way]):.1f}" for way in ways),
+            f"{median(more):.1f} ({more[0]:.1f} to {more[-1]:.1f})",
+        )
+
+
+def pace(results: Path) -> float:
+    """Seconds a submission, by when results were written, after half of them: until then workers may start."""
+    written = sorted(path.stat().st_mtime for path in (results / "results").glob("*.json"))
+    counted = written[len(written) // 2 :]
+    return (counted[-1] - counted[0]) / (len(counted) - 1)
 
 
 def drawn(*titles: str) -> Table:
@@ -110,8 +116,8 @@ def drawn(*titles: str) -> Table:
 @click.option("--counts", default="10,100,1000", show_default=True, help="Sizes of the course.")
 @click.option("--jobs", default=2, show_default=True, type=click.IntRange(min=1), help="Judge processes.")
 @click.option("--workers", default="1,2,4", show_default=True, help="Dask workers; empty for none.")
-@click.option("--tasks", default=120, show_default=True, help="Submissions that a cluster grades.")
-@click.option("--rounds", default=1, show_default=True, help="Times that each cluster grades them.")
+@click.option("--tasks", default=240, show_default=True, help="Submissions that a cluster grades.")
+@click.option("--rounds", default=7, show_default=True, help="Times that each cluster grades them.")
 def main(counts: str, jobs: int, workers: str, tasks: int, rounds: int) -> None:
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory() as name:

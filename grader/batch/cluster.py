@@ -6,6 +6,7 @@ import logging
 import os
 import queue
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,9 @@ except ImportError:
 CONNECT_SECONDS = 15
 WORKER_SECONDS = 120
 """How long the first worker may take to come: a job in a queue starts late, and then one tries again."""
+
+_COUNT_SECONDS = 1.0
+"""How long a count of the cluster's threads is good for: workers come and go, but counting costs a round trip."""
 
 _AHEAD = 2
 """Tasks on their way for each thread of the cluster, so that none waits and none holds everything."""
@@ -85,6 +89,7 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.ERROR)  # a lost worker is not the reader's concern
         warnings.filterwarnings("ignore", message="Sending large graph")  # a notebook travels with its pictures
         self._plugin: Judges | None = None
+        self._counted = -_COUNT_SECONDS
         try:
             self.client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -160,8 +165,10 @@ class Cluster:
         return self.client.submit(grade_on_worker, self._plugin.name, task, key=f"dojo-{uuid.uuid4().hex}", pure=False)
 
     def _most_running(self) -> int:
-        threads: int = sum(self.client.nthreads().values())
-        return max(1, _AHEAD * threads)
+        if time.monotonic() - self._counted >= _COUNT_SECONDS:
+            self._threads: int = sum(self.client.nthreads().values())
+            self._counted = time.monotonic()
+        return max(1, _AHEAD * self._threads)
 
     def _ask_workers(self) -> dict[str, dict[str, str]]:
         try:
