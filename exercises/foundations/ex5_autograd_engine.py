@@ -459,7 +459,7 @@ if losses:
 #     middle = case("c = a * b\nd = c.exp()\nout = d + c")
 #     yield "the gradients in the middle", middle.replace("[out.data, ", "[out.data, out.grad, c.grad, d.grad, ")
 #     yield "a result with grad 0 before backward", f"a = Value({number()})\nb = a * 2\nresult = [a.grad, b.grad]"
-#     chain = "out = a\nfor step in range(5000):\n    out = out * 0.9999 + 0.0001"
+#     chain = "b = Value(0.9999)\nout = a\nfor step in range(5000):\n    out = out * b"
 #     yield "a chain of 5,000 steps", case(chain, "a")
 #     doubled = "c = a + b\nfor step in range(40):\n    c = c + c\nout = c * 1e-12"
 #     yield "forty doublings, 2 to the 40th paths", case(doubled)
