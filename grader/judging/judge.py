@@ -206,8 +206,9 @@ class Judge:
                         following = loops[message.trial].begins(message.count)
                         channel.send_encoded(following, self._until(self.patience))
                     case LoopStep() if message.trial < len(loops):
-                        following = loops[message.trial].step(message, tensors)
+                        following, judge = loops[message.trial].step(message, tensors)
                         channel.send_encoded(following, self._until(self.patience))
+                        judge()
                     case LoopEnd() if message.trial < len(loops):
                         loops[message.trial].ends(sane(message.failure))
                     case Done():

@@ -102,8 +102,7 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         if (said_of := wrong_record(trial.steps, record, trial.reference.count)) is not None:
             return Finding("wrong", said_of, "wrong-losses", _place(evidence.lines.of_record(record)))
     probe = evidence.probe
-    vanishes = name != "loss" and all(step.truth.gradients.vanishes(name) for step in trial.steps)
-    if vanishes and probe.first(name) is not None and _is_probed(name, probe, plan):
+    if trial.vanishes(name) and probe.first(name) is not None and _is_probed(name, probe, plan):
         said = (
             f"The true gradient of {name} is zero, so any zero looks right here. With random upstream gradients the "
             f"loop does not move {name} as it should: compute d{name} and take it in the update."

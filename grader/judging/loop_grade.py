@@ -40,7 +40,8 @@ def evidence_of_loop(
     decisive = LoopTrial(exercise, other_data(seed, device), known, written, own_rates=own)
     shown = LoopTrial(exercise, as_written(device), known, few=True, own_rates=own)
     sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True, own_rates=own)
-    probe = LoopTrial(exercise, other_data(seed, device, "probe"), known, probed=apart, own_rates=own)
+    probing = other_data(seed, device, "probe")
+    probe = LoopTrial(exercise, probing, known, probed=apart, decisive=decisive, own_rates=own)
     try:
         judge.run_loops([decisive, shown, sizes, probe])
         decisive = _lasting(judge, decisive)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -89,14 +90,17 @@ class LoopTrial:
         *,
         few: bool = False,
         probed: Collection[str] = (),
+        decisive: LoopTrial | None = None,
         own_rates: Collection[float] | None = None,
     ) -> None:
-        """`written` are whole numbers that the loop's text holds. With `few` only some steps run.
+        """`written` are whole numbers that the loop's text holds. With `few` the first step and the last one run.
 
-        With `probed` one step runs, in which the gradients of these tensors are random. A loop of a notebook of one's
-        own has `own_rates`, numbers of its text: its rates and its batches are its own.
+        With `probed` one step runs, in which the gradients of these tensors are random, unless none vanishes in the
+        trial that is `decisive`. A loop of a notebook of one's own has `own_rates`, numbers of its text: its rates and
+        its batches are its own.
         """
         self.exercise, self.trial, self.written, self.few, self.probed = exercise, trial, written, few, probed
+        self.decisive = decisive
         self.own_rates = own_rates
         self.reference = known.loop(exercise, trial)
         self.steps: list[StepComparison] = []
@@ -113,6 +117,10 @@ class LoopTrial:
     def first(self, name: str) -> StepComparison | None:
         """The first step after which `name` is not what it should be."""
         return next((step for step in self.steps if name in step.departed), None)
+
+    def vanishes(self, name: str) -> bool:
+        """Whether the true gradient of a parameter is zero in each step, so that any zero looks right here."""
+        return name != "loss" and all(step.truth.gradients.vanishes(name) for step in self.steps)
 
     def before(self, comparison: StepComparison) -> StepComparison | None:
         """The step that was compared before this one."""
@@ -143,11 +151,11 @@ class LoopTrial:
 
     def _positions(self) -> list[int]:
         count = self.reference.count
-        if self.probed:
-            return [0]
+        if self.decisive is not None:
+            return [0] if any(map(self.decisive.vanishes, self.exercise.after_a_step.values())) else []
         ends = {0, 1, 2, count - 1}
         if self.few:
-            return sorted(position for position in ends if position < count)
+            return sorted({0, count - 1})
         draw = random.Random(draw_seed(int(self.trial.parameters.get("seed", 0)), "positions"))
         changes = self.reference.changes
         near = {change + off for change in changes for off in (-2, 1)}  # the rate may change a step sooner or later
@@ -164,8 +172,9 @@ class LoopTrial:
         if failure is not None and self.left:
             self.broken = self.steps.pop()
 
-    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> bytes:
-        """Judge what the loop holds after a step; the message with the next position and the true parameters.
+    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> tuple[bytes, Callable[[], None]]:
+        """The message with the next position and the true parameters; and what judges this step, for which the worker
+        need not wait.
 
         Raises:
             ValueError: it is not the step that was asked for.
@@ -175,10 +184,17 @@ class LoopTrial:
             raise ValueError("not the step that was asked for")
         if message.left and len(self.waiting) > 1:  # it ends too early, whatever this step has done by now
             self.broken = compare_step(handed, self.reference.step(position, self._drawn(handed)))
-            return encode(NextStep())
+            return encode(NextStep()), lambda: None
         self.left = message.left
         del self.waiting[0]
         truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
+        known = {name: truth.after[name] for name in self.exercise.trained}
+        if (state := self.reference.generator_state()) is not None:
+            known[GENERATOR] = state
+        return self._next(known), partial(self._judge, message, handed, truth)
+
+    def _judge(self, message: LoopStep, handed: Mapping[str, Tensor], truth: TrueStep) -> None:
+        """Keep how far off the loop is after a step."""
         earlier = self.steps[-1].truth if self.steps else None
         compared = compare_step(handed, truth, earlier, probed=bool(self.probed))
         if self.own_rates is not None:
@@ -193,10 +209,6 @@ class LoopTrial:
                 self.exact[name] = self.exact.get(name, True) and bool(torch.equal(ours.to(true.dtype), true.cpu()))
                 difference = float((ours.double() - true.cpu().double()).abs().max()) if true.numel() else 0.0
                 self.maxdiff[name] = max(self.maxdiff.get(name, 0.0), difference)
-        known = {name: truth.after[name] for name in self.exercise.trained}
-        if (state := self.reference.generator_state()) is not None:
-            known[GENERATOR] = state
-        return self._next(known)
 
     def _drawn(self, handed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The batch that the loop drew: it is taken as given, where it fits, and judged apart."""

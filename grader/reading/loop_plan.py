@@ -67,14 +67,14 @@ class LoopPlan:
         """The tensors whose gradients the loop assigns each in a statement of its own, before another reads it."""
         found: set[str] = set()
         for loop in (loop for loops in self.loops.values() for loop in loops):
-            body = list(_unfolded(loop.body))
-            for index, statement in enumerate(body):
-                written = self.names.written(nodes_below(statement))
-                if len(written) == 1:
-                    (place,) = written.values()
-                    later = (leaf for after in body[index + 1 :] for leaf in nodes_below(after))
-                    if any(isinstance(leaf, ast.expr) and ast.unparse(leaf) == place for leaf in later):
-                        found |= written.keys()
+            read_later: set[str] = set()
+            for statement in reversed(list(_unfolded(loop.body))):
+                leaves = list(nodes_below(statement))
+                written = self.names.written(leaves)
+                if len(written) == 1 and read_later.issuperset(written.values()):
+                    found |= written.keys()
+                read_later |= {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
+                read_later |= {ast.unparse(leaf) for leaf in leaves if isinstance(leaf, (ast.Attribute, ast.Subscript))}
         return frozenset(found)
 
     def goes_another_way(self, name: str, feeds: Collection[str]) -> bool:
