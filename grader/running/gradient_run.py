@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from grader.admission.lesson_data import DATA
 from grader.lesson.numbers import as_numbers, as_tensor_like, in_the_kind_of
 from grader.lesson.program import Program, compiled, set_up
 from grader.reading.gradient_names import Names
 from grader.running.describe import describe_exception, describe_value
 from grader.running.instrument import HAND_OVER, RAISED, STEPS, hook_gradients, hook_loops
 from grader.running.loop_run import LoopRun, generators_in
+from grader.running.protected import Protected
 from grader.running.protocol import (
     REFUSED,
     CaseResult,
@@ -44,22 +45,33 @@ from grader.running.stand_ins import provided, stand_ins
 from grader.running.statements import arithmetic_of, assign, evaluate, run_alone, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
-_made: defaultdict[tuple[Program, str, bool], list[dict[str, Any]]] = defaultdict(list)
-"""Namespaces made beforehand, each for one run: what a run does to its own reaches no other."""
+_Found = tuple[dict[str, Any], Protected]
+"""What a submission finds defined in a trial, and what of it is put right between its statements."""
+
+_made: defaultdict[tuple[Program, str, bool], list[_Found]] = defaultdict(list)
+"""Trials made beforehand, each for one run: what a run does to its own reaches no other."""
 
 
 def make(program: Program, parameters: Mapping[str, Any], *, loop: bool = False) -> None:
     """Set up a trial, for one run in it. A `loop` finds the setup alone, for it runs the forward pass itself."""
     with arithmetic_of(parameters):
-        _made[_setting(program, parameters, loop)].append((set_up if loop else _provided)(program, parameters))
+        namespace = (set_up if loop else _forward)(program, parameters)
+    _made[_setting(program, parameters, loop)].append(_found(program, namespace, guarded=True))
+
+
+def _found(program: Program, namespace: dict[str, Any], *, guarded: bool) -> _Found:
+    found, protected = provided(namespace, guarded=guarded), Protected()
+    for name in {*program.kept, *stand_ins()} & found.keys():
+        protected.add(name, found[name])
+    return found, protected
 
 
 def _setting(program: Program, parameters: Mapping[str, Any], loop: bool) -> tuple[Program, str, bool]:
     return program, json.dumps(parameters, sort_keys=True), loop
 
 
-def _provided(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """What a submission finds defined: setup, forward pass, and the stand-ins for what is not run."""
+def _forward(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of setup and forward pass."""
     namespace = set_up(program, parameters)
     for line in program.forward:
         exec(compiled(line.text, line.line), namespace)
@@ -109,17 +121,17 @@ class TrialRun:
         self.stopped = False
         self.given: Mapping[str, Tensor] = {}
         self.settled: dict[str, Tensor] = {}
-        self.pristine: dict[str, tuple[Any, Any, int]] = {}
         self.past_versions = False
         setting = _setting(program, parameters, loop)
         if not _made[setting]:
             make(program, parameters, loop=loop)
-        found = _made[setting].pop()
-        renamed = {own: name for own, name in given_names.items() if name in found}
-        found |= {own: found[name] for own, name in renamed.items()}
-        self.namespace = provided(found, guarded=guarded)
-        for name in {*program.kept, *stand_ins(), *renamed} & self.namespace.keys():
-            self._protect(name, self.namespace[name])
+        self.namespace, self.protected = _made[setting].pop()
+        if not guarded:
+            self.namespace, self.protected = _found(program, self.namespace[DATA], guarded=False)
+        renamed = {own: self.namespace[name] for own, name in given_names.items() if name in self.namespace}
+        for own in renamed.keys() - stand_ins().keys():
+            self.namespace[own] = renamed[own]
+            self.protected.add(own, renamed[own])
 
     def start(self, given: Mapping[str, Tensor]) -> None:
         """Put the true gradients in place that are known from the start."""
@@ -128,17 +140,8 @@ class TrialRun:
             self.put_back(tensor, truth, protect=tensor in self.program.given)
 
     def restore(self) -> None:
-        """Undo what a statement did to forward tensors, sizes and stand-ins.
-
-        A tensor counts its own changes, but not those through its `.data`.
-        """
-        for name, (value, copy, version) in self.pristine.items():
-            counted = version >= 0 and not self.past_versions
-            if copy is not None and (value._version != version if counted else not _same_numbers(value, copy)):
-                self._protect(name, copy)
-                self.namespace[name] = copy
-            else:
-                self.namespace[name] = value
+        """Undo what a statement did to forward tensors, sizes and stand-ins."""
+        self.protected.restore(self.namespace, counted=not self.past_versions)
 
     def execute(self, step: StepRequest, hook: Callable[[Any], None]) -> Failure | None:
         """Run one statement; an exception is kept for every gradient that the statement writes.
@@ -178,7 +181,7 @@ class TrialRun:
         like = self.namespace.get(tensor)
         numbers = like if isinstance(like, Tensor) else as_numbers(like)
         if handed is not None and (numbers is None or (handed.shape, handed.dtype) == (numbers.shape, numbers.dtype)):
-            return handed.clone()
+            return handed
         self.stopped = True
         return torch.zeros(()) if numbers is None else torch.zeros_like(numbers)
 
@@ -206,14 +209,10 @@ class TrialRun:
         for name in self._names_of(tensor):
             self.namespace[name] = in_the_kind_of(self.namespace.get(tensor), truth.clone())
             if protect:
-                self._protect(name, self.namespace[name])
+                self.protected.add(name, self.namespace[name])
 
     def _names_of(self, tensor: str) -> set[str]:
         return {"d" + tensor, *(name for name, held in self.aliases.items() if held == tensor)}
-
-    def _protect(self, name: str, value: Any) -> None:
-        copy = value.clone() if isinstance(value, Tensor) else value.copy() if isinstance(value, np.ndarray) else None
-        self.pristine[name] = (value, copy, value._version if isinstance(value, Tensor) else -1)
 
     def other_forward_lines(self, checks: Iterable[ForwardCheck]) -> tuple[int, ...]:
         """Which lines of the submission's own forward pass give other numbers than the exercise's."""
@@ -232,7 +231,7 @@ class TrialRun:
         return tuple(lines)
 
     def _same(self, name: str, value: Tensor) -> bool:
-        ours = self.pristine[name][0]
+        ours = self.protected[name]
         if value.shape != ours.shape:
             return False
         return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
@@ -440,12 +439,6 @@ class VariantRun:
     def _succeeds(self, text: str, line: int) -> bool:
         guarded = self.request.guarded
         return run_statement(text, line, self.trial.namespace, self.rewrite, "variant", guarded=guarded) is None
-
-
-def _same_numbers(value: Any, copy: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.shape == copy.shape and bool(torch.equal(value, copy))
-    return np.array_equal(value, copy, equal_nan=value.dtype.kind == "f")
 
 
 def _note_failure(trial: TrialRun, tensors: tuple[str, ...], error: Exception) -> None:

@@ -21,6 +21,9 @@ CASE = "<case>"
 """The file of a program that a lesson brings: its lines are none of the submission's."""
 
 
+_FLOAT, _FLOAT32 = Tensor.float, torch.float32
+
+
 class Float64Islands(TorchFunctionMode):
     """Reads float32 as float64: a right answer that says `.float()` must not lose its ten digits.
 
@@ -31,19 +34,20 @@ class Float64Islands(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func is Tensor.float:
+        if func is _FLOAT:
             return func(*args, **kwargs).double() if args[0].dtype is torch.float16 else args[0].double()
-        if kwargs and kwargs.get("dtype") is torch.float32:
+        if kwargs and kwargs.get("dtype") is _FLOAT32:
             kwargs = {**kwargs, "dtype": torch.float64}
         for value in args:
-            if value is torch.float32:
-                args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+            if value is _FLOAT32:
+                args = tuple(torch.float64 if value is _FLOAT32 else value for value in args)
                 break
         result = func(*args, **kwargs)
         if isinstance(result, Tensor):
-            if result.is_complex():
+            dtype = result.dtype
+            if dtype.is_complex:
                 raise Refused(NO_COMPLEX)
-            if result.dtype is torch.float32 and func in _FROM_OUTSIDE:
+            if dtype is _FLOAT32 and func in _FROM_OUTSIDE:
                 return result.double()
         return result
 
@@ -68,7 +72,7 @@ def arithmetic_of(parameters: Mapping[str, Any]) -> Iterator[None]:
 
 
 _codes: dict[tuple[str, int, str], CodeType] = {}
-"""Statements of the one submission that this process runs, compiled once for all trials."""
+"""Code of the one submission that this process runs, compiled once for all trials."""
 
 
 def forget_statements() -> None:
@@ -102,7 +106,10 @@ def run_statement(
 
 def evaluate(place: str, namespace: dict[str, Any], *, guarded: bool = True) -> Any:
     """What the expression `place` of a submission holds."""
-    return eval(compile_answer(place, mode="eval", guarded=guarded), namespace)
+    key = place, 1, "read"
+    if key not in _codes:
+        _codes[key] = compile_answer(place, mode="eval", guarded=guarded)
+    return eval(_codes[key], namespace)
 
 
 def assign(place: str, value: Any, namespace: dict[str, Any], *, guarded: bool = True) -> None:
@@ -110,8 +117,10 @@ def assign(place: str, value: Any, namespace: dict[str, Any], *, guarded: bool =
     if place.isidentifier():
         namespace[place] = value
     else:
-        code = compile_answer(place, rewrite=_store, guarded=guarded)
-        exec(code, {**namespace, TRUTH: value})
+        key = place, 1, "store"
+        if key not in _codes:
+            _codes[key] = compile_answer(place, rewrite=_store, guarded=guarded)
+        exec(_codes[key], {**namespace, TRUTH: value})
 
 
 def _store(tree: ast.Module) -> None:
