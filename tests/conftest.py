@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 from grader.base.children import BEFORE_TORCH
-from grader.base.loading import load_nbformat
+from grader.base.loading import load_nbformat, uncollected
 
 os.environ.update(BEFORE_TORCH)  # before numpy loads: a process with threads is not forked, as `dojo` is
 
@@ -138,6 +138,13 @@ def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             shared.write_text(json.dumps(graded), encoding="utf-8")
     graded = json.loads(shared.read_text(encoding="utf-8"))
     return write_course(tmp_path_factory.mktemp("course") / "results", graded, 120)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded to run the tests lives as long as they do: the garbage collector need not look through it."""
+    with uncollected():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
