@@ -30,13 +30,13 @@ def environment(**more: str) -> dict[str, str]:
 def dojo(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run `dojo` in `folder`, in a process of its own with `more` in its environment, which has torch loaded.
 
-    Where `more` says how Python is to start, it starts anew.
+    So have those that it starts. Where `more` says how Python is to start, it starts anew.
     """
     if any(name.startswith("PYTHON") for name in more):
         return dojo_started(folder, *arguments, **more)
     import warm  # beside this file, and not there for docs.pictures, which reads it from elsewhere
 
-    return warm.run(["-m", "grader", *arguments], folder, environment(**more))
+    return warm.run(["-m", "grader", *arguments], folder, environment(**more), wholly=True)
 
 
 def dojo_started(folder: Path, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:

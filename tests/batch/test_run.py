@@ -21,7 +21,8 @@ from people import BATCHNORM, RIGHT, WRONG, class_of, contents, hand_in, index
 from rich.console import Console
 
 from grader.base.errors import DojoError
-from grader.batch import jobs, judges
+from grader.batch import jobs as local_jobs
+from grader.batch import judges
 from grader.batch.parameters import Options
 from grader.batch.results import Results
 from grader.batch.run import run_batch
@@ -32,7 +33,7 @@ BASIC = ("--isolation", "basic")
 
 
 def batch(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return warm.run(["-m", "grader", "batch", *arguments], folder, environment(), wholly=True)
+    return dojo(folder, "batch", *arguments)
 
 
 def in_process(submissions: Path, out: Path, jobs: int = 1, **more: object) -> tuple[int, str]:
@@ -200,9 +201,9 @@ def breaking_judges(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     monkeypatch.setattr(judges, "_serve_forked", breaking.serve)
     if "[hangs" in request.node.name:
         clock = Clock()
-        for module in (judges, jobs):
+        for module in (judges, local_jobs):
             monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(jobs, "wait", clock.wait)
+        monkeypatch.setattr(local_jobs, "wait", clock.wait)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +301,7 @@ def test_ctrl_c_keeps_what_is_graded_and_leaves_nothing_running(tmp_path: Path) 
     assert "Traceback" not in said
     graded = len(index(tmp_path / "out"))
     assert 3 <= graded < 60
-    assert is_gone(process.pid, 5)
+    assert is_gone(process.pid)
     results = Results.open(tmp_path / "out")
     assert len([results.report(entry) for entry in results.entries()]) == graded
 
