@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -476,31 +475,23 @@ def test_an_installation_without_solutions_says_so(monkeypatch: pytest.MonkeyPat
 
 
 def dojo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What it says, and on standard error the packages that it loads."""
     code = (
-        "import sys\nfrom grader.cli import main as cli\ntry:\n    cli.main(sys.argv[1:])\n"
-        "finally:\n    print(*(name for name in ('torch', 'numpy', 'rich') if name in sys.modules), file=sys.stderr)\n"
+        "import sys\nbefore = {*sys.modules}\nfrom grader.cli import main as cli\ntry:\n    cli.main(sys.argv[1:])\n"
+        "finally:\n    loaded = {name.partition('.')[0] for name in sys.modules.keys() - before}\n"
+        "    print(*sorted(loaded - sys.stdlib_module_names), file=sys.stderr)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment)
 
 
 @pytest.mark.parametrize("arguments", [["hint"], ["hint", "dprobs", "--all"], ["solution", "dprobs", "--anyway"]])
-def test_no_torch_is_imported(arguments: list[str], exercises: Path) -> None:
+def test_a_hint_loads_nothing_but_what_reads_the_command(arguments: list[str], exercises: Path) -> None:
+    """So it is there in a tenth of a second. torch takes more than one, numpy and rich as long as all of this."""
     done = dojo(*arguments)
     assert done.returncode == 0, done.stderr
     assert "probs" in done.stdout
-    assert done.stderr.strip() == ""
-
-
-def test_a_hint_costs_less_than_a_third_of_a_second(exercises: Path) -> None:
-    # Processor time, and the best of a few: the clock measures what else runs on the machine.
-    costs = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert "dlogprobs" in dojo("hint").stdout
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        costs.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(costs) < 0.33
+    assert set(done.stderr.split()) <= {"click", "grader"}
 
 
 @pytest.mark.parametrize("exercise", all_exercises(), ids=lambda e: e.short_id)

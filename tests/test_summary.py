@@ -289,29 +289,33 @@ def test_gradebooks_come_with_the_names_that_were_not_matched(own_course: Path) 
 _MEASURE = """
 import resource, sys, time
 from grader.cli.main import main
-started = time.monotonic()
-try:
-    main(["summary", sys.argv[1]])
-except SystemExit as end:
-    assert end.code == 0
+seconds = []
+for folder in sys.argv[1:]:
+    started = time.process_time()
+    try:
+        main(["summary", folder])
+    except SystemExit as end:
+        assert end.code == 0
+    seconds.append(time.process_time() - started)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 assert "torch" not in sys.modules
-print("figures", time.monotonic() - started, peak)
+print("figures", seconds[2] / seconds[1], peak)
 """
 
 
-def test_five_hundred_results_take_seconds_and_little_memory(course: Course, tmp_path: Path) -> None:
-    """A twentieth of the target, 10,000 in 20 s and 1 GB; benchmarks/summary.py measures the whole.
+def test_ten_times_the_results_take_ten_times_as_long_and_little_memory(course: Course, tmp_path: Path) -> None:
+    """Not a hundred times: nothing compares each with each. benchmarks/summary.py measures seconds, of 10,000.
 
     A shell stands between: a process begins with the peak of the one that forked it, and this one has torch.
     """
     graded = [report for report in course.reports.values() if report["submissions"]]
-    big = write_course(tmp_path / "big", graded, 500)
-    call = ["sh", "-c", '"$0" "$@" && :', sys.executable, "-c", _MEASURE, big.folder]
+    small, big = write_course(tmp_path / "small", graded, 50), write_course(tmp_path / "big", graded, 500)
+    folders = small.folder, small.folder, big.folder  # the first loads what all need
+    call = ["sh", "-c", '"$0" "$@" && :', sys.executable, "-c", _MEASURE, *folders]
     done = subprocess.run(call, cwd=REPOSITORY, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    seconds, peak = map(float, done.stdout.split("figures ")[1].split())
-    assert seconds < 20
+    ratio, peak = map(float, done.stdout.split("figures ")[1].split())
+    assert ratio < 30  # 12
     assert peak < 150
     assert (big.folder / "summary.html").stat().st_size < 1_000_000
 

