@@ -26,6 +26,8 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+WIDTHS = (360, 768, 1200)
+"""A telephone's, a tablet's and a laptop's window, in CSS pixels."""
 CACHE = platformdirs.user_cache_path("backprop-dojo", appauthor=False)
 """Here .ci/run puts axe-core."""
 
