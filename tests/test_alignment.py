@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import sampled
 
-from grader.lesson.exercise import Exercise, find_exercise, track_of
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise, track_of
 from grader.reading.alignment import align
 from grader.report.records import SubmissionReport
 from grader.syntax.source import parse_source, percent_cells
@@ -93,6 +95,36 @@ def test_a_wrong_answer_under_other_names_is_wrong(grade_text: Grade) -> None:
 
 def aligned(text: str) -> Any:
     return align(parse_source(Path("answers.py"), percent_cells(text)).statements, track_of(EX1))
+
+
+# ---- A line of the forward pass where a gradient belongs ----
+
+
+def of_the_forward_pass(exercise: Exercise) -> list[str]:
+    return [atom.text.partition(" = ")[2] for atom in exercise.atoms]
+
+
+@pytest.mark.parametrize("exercise", all_exercises(), ids=lambda e: e.short_id)
+def test_a_gradient_is_no_tensor_of_the_lesson_though_its_line_is_one(exercise: Exercise) -> None:
+    spelt = [f"{before}{name}" for name in exercise.graded_gradients for before in ("d", "grad_", "dL_d")]
+    for name in spelt:
+        for line in of_the_forward_pass(exercise):
+            found = align(parse_source(Path("a.py"), percent_cells(f"{name} = {line}")).statements, track_of(exercise))
+            assert name not in found.names, line
+
+
+@pytest.mark.parametrize("name", sampled(4, [name for name in EX1.graded if name != "C"]))
+def test_a_line_of_the_forward_pass_costs_the_gradient_that_it_stands_for_and_no_other(
+    name: str, grade_text: Grade
+) -> None:
+    line = random.Random(name).choice(of_the_forward_pass(EX1))
+    writes = [row for row in cells(EX1, "backward").splitlines() if row.startswith(f"d{name}")]
+    first, *more = [row for row in writes if re.match(rf"d{name}\b", row)]
+    text = cells(EX1, "backward").replace(first, f"d{name} = {line}")
+    for row in more:
+        text = text.replace(row, "")
+    (report,) = grade_text(text, exercise=EX1.id)
+    assert [verdict.name for verdict in report.verdicts if not verdict.passed] == [name]
 
 
 def test_the_lessons_own_names_keep_their_meaning() -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from grader.lesson.exercise import Exercise
+from grader.reading.gradient_names import gradient_of, loosely
 from grader.syntax.scopes import assigned_names, functions_in, nodes_below
 from grader.syntax.source import Statement
 
@@ -62,7 +63,9 @@ def align(statements: Sequence[Statement], exercises: Iterable[Exercise]) -> Ali
     lesson, by_kind, known, taken = _of_track(exercises)
     bound = set[str]().union(*(statement.assigned for statement in statements))
     local = {name for function in functions_in(body) for child in function.body for name in assigned_names(child)}
-    wanted, strange = known - bound, (bound | local) - taken
+    wanted, loose = known - bound, loosely(known)
+    # A gradient's line may be a line of the lesson by mistake, and its name is nobody's for a tensor.
+    strange = {name for name in (bound | local) - taken if gradient_of(name, loose) is None}
     if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):
         return Alignment()
     lines = _lines(node for statement in body for node in nodes_below(statement) if isinstance(node, ast.Assign))

@@ -7,11 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from grader.reading.alignment import Alignment
 from grader.syntax.effects import Effects
 from grader.syntax.scopes import assigned_names, field_name, functions_in, nodes_below, root_name
 from grader.syntax.source import Source, Statement
+
+if TYPE_CHECKING:
+    from grader.reading.alignment import Alignment
 
 _CONVENTIONAL = re.compile(r"^(d|g_)|grad", re.IGNORECASE)
 
@@ -121,11 +124,20 @@ def _caches(source: Source) -> frozenset[str]:
 
 def _add_loose_spellings(by_name: dict[str, str], written: set[str], tensors: set[str]) -> None:
     held = {tensor for name, tensor in by_name.items() if name in written}
-    loose = {tensor.replace("_", "").lower(): tensor for tensor in tensors - held}
+    loose = loosely(tensors - held)
     for name in written - by_name.keys() - tensors:
-        tensor = loose.get(normalised(name)) if _CONVENTIONAL.search(name) else None
-        if tensor is not None:
+        if (tensor := gradient_of(name, loose)) is not None:
             by_name[name] = tensor
+
+
+def loosely(tensors: Iterable[str]) -> dict[str, str]:
+    """The tensors by what is left of their names without underscores and capitals."""
+    return {tensor.replace("_", "").lower(): tensor for tensor in tensors}
+
+
+def gradient_of(name: str, loose: Mapping[str, str]) -> str | None:
+    """Which of `loosely` named tensors this is the gradient of, by its name alone: logits for `grad_logits`."""
+    return loose.get(normalised(name)) if _CONVENTIONAL.search(name) else None
 
 
 def normalised(name: str) -> str:
