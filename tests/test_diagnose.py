@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import random
 import re
 from pathlib import Path
 from typing import get_args
@@ -11,7 +12,8 @@ import pytest
 from answers.build import BATCHNORM_IN_ONE, SOFTMAX_MINUS_ONE, with_lines
 from dojo import REPOSITORY
 
-from grader.diagnosing import explain_exception
+from grader.diagnosing import explain_exception, repair
+from grader.diagnosing.repair import Vocabulary, mending_edit, variants
 from grader.report.records import Status, Verdict
 
 ATOMS = [
@@ -367,3 +369,32 @@ def test_an_answer_that_python_cannot_read_is_begun(grade_text) -> None:
     (report,) = grade_text(text, exercise="makemore/ex2")
     assert report.attempted
     assert "Python cannot read this line" in report.verdicts[0].message
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["dx = (dy * z).sum(0)"],
+        ["dx = dy * z", "dx += (dy * w).sum(1, keepdim=True)"],
+        ["dx = dy * z", "for k in range(3):\n    dx = dx + dy\n    dx = dx * w"],
+    ],
+)
+def test_edits_tried_in_turns_say_what_all_at_once_would(statements, seed, monkeypatch) -> None:
+    words = Vocabulary(dict.fromkeys(("x", "z", "w", "dx", "dy", "dw"), (4, 5)), frozenset({"dx", "dy", "dw"}))
+    tried = [variant.statements for variant in variants(statements, words, 200)]
+    right = set(random.Random(seed).sample(tried, 1 + seed))
+    asked, said = [0], []
+    for at_once in (len(tried), 60, 7):
+        monkeypatch.setattr(repair, "_AT_ONCE", at_once)
+        asked.append(0)
+
+        def mended(texts):
+            asked[-1] += len(texts)
+            return [number for number, text in enumerate(texts) if text in right]
+
+        said.append(mending_edit(statements, words, 200, mended, "Off by 3%."))
+    assert said[0][0] is not None
+    assert said[1:] == said[:1] * 2
+    assert asked[3] <= asked[2] <= asked[1]
+    assert asked[3] < asked[1]

@@ -28,7 +28,7 @@ def edits_of_several_tokens(tree: ast.Module) -> Iterator[tuple[str, Diagnosis]]
         if len(others) > 1:
             where = "everything" if {*others} == {""} else f"dimension {', '.join(sorted({*others} - {''}))}"
             said = f"The sums run over {where}. Over which dimension was the tensor broadcast on the way forward?"
-            yield ast.unparse(ast.fix_missing_locations(changed)), Diagnosis("wrong-dimension", said)
+            yield ast.unparse(changed), Diagnosis("wrong-dimension", said)
     for number, node in enumerate(ast.walk(tree)):
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
             for bracketed in _bracketed(node):
@@ -40,7 +40,7 @@ def edits_of_several_tokens(tree: ast.Module) -> Iterator[tuple[str, Diagnosis]]
                     f"Brackets are missing in `{short(ast.unparse(node))}`: products and powers come before plus and "
                     "minus."
                 )
-                yield ast.unparse(ast.fix_missing_locations(changed)), Diagnosis(_BRACKETS, said)
+                yield ast.unparse(changed), Diagnosis(_BRACKETS, said)
 
 
 def _over(call: ast.Call, dimension: int) -> str | None:

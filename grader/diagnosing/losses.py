@@ -54,34 +54,18 @@ def _wrong_label_term(mismatch: Mismatch, taken: Tensor, at_labels: Tensor, name
 
 def _slips(name: str, logits: Tensor, hot: Tensor) -> Iterator[tuple[Tensor, Diagnosis]]:
     softmax = logits.softmax(1)
-    yield (
-        softmax,
-        Diagnosis("missing-label", f"This is the softmax of {name} alone: the one at each row's label is missing."),
+    said = f"This is the softmax of {name} alone: the one at each row's label is missing."
+    yield softmax, Diagnosis("missing-label", said)
+    yield softmax + hot, Diagnosis("missing-label", "The one at each row's label is added; it is to be taken away.")
+    said = f"Only the labels come back: the softmax of {name} is missing."
+    yield from ((labels, Diagnosis("missing-softmax", said)) for labels in (hot, -hot))
+    said = (
+        f"The softmax runs over dimension 0, the batch. Each row of {name} is one example: its probabilities "
+        "sum to one along dimension 1."
     )
-    yield (
-        softmax + hot,
-        Diagnosis("missing-label", "The one at each row's label is added; it is to be taken away."),
-    )
-    for labels in (hot, -hot):
-        yield (
-            labels,
-            Diagnosis("missing-softmax", f"Only the labels come back: the softmax of {name} is missing."),
-        )
-    yield (
-        logits.softmax(0) - hot,
-        Diagnosis(
-            "wrong-dimension",
-            f"The softmax runs over dimension 0, the batch. Each row of {name} is one example: its probabilities "
-            "sum to one along dimension 1.",
-        ),
-    )
-    yield (
-        logits.log_softmax(1) - hot,
-        Diagnosis(
-            "wrong-function",
-            "This takes the logarithm of the softmax; its derivative has the softmax itself.",
-        ),
-    )
+    yield logits.softmax(0) - hot, Diagnosis("wrong-dimension", said)
+    said = "This takes the logarithm of the softmax; its derivative has the softmax itself."
+    yield logits.log_softmax(1) - hot, Diagnosis("wrong-function", said)
     n = logits.shape[0]
     said = "The loss is a mean, so the whole difference, softmax minus one at the label, is divided."
     yield softmax - hot / n, Diagnosis("wrong-label-term", f"Only the one at each label is divided by n. {said}")
@@ -93,14 +77,8 @@ def _slips(name: str, logits: Tensor, hot: Tensor) -> Iterator[tuple[Tensor, Dia
         yield shifted - hot, Diagnosis("wrong-forward-value", "The logits stand where their softmax belongs.")
     for above, below in ((logits, logits - largest), (logits - largest, logits)):
         mixed = above.exp() / below.exp().sum(1, keepdim=True)
-        yield (
-            mixed - hot,
-            Diagnosis(
-                "mixed-exponentials",
-                "Shifted and unshifted exponentials are mixed: numerator and denominator of the softmax need the "
-                "same shift.",
-            ),
-        )
+        said = "Shifted and unshifted exponentials are mixed: numerator and denominator of the softmax need the "
+        yield mixed - hot, Diagnosis("mixed-exponentials", f"{said}same shift.")
 
 
 def _call(mismatch: Mismatch) -> tuple[str, Tensor, Tensor, str] | None:
