@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 from grader.judging.judge import Judge
+from grader.judging.verdicts import Answer
 from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import other_data
 from grader.report.records import SubmissionReport
 from grader.truth.loop import LoopReference
-from grader.truth.truths import KnownTruths
+from grader.truth.truths import KnownTruths, Truth
 
 Grade = Callable[..., list[SubmissionReport]]
 EX1 = find_exercise("makemore/ex1")
@@ -39,11 +41,44 @@ def test_no_right_answer_is_waited_for(grade_text: Grade, waits: list[int]) -> N
     assert not waits
 
 
-def test_from_the_first_wrong_answer_each_is_waited_for_where_it_decides(grade_text: Grade, waits: list[int]) -> None:
-    wrong = "dprobs = 2 * dlogprobs / probs"
-    (report,) = grade_text(TEXT.replace("dprobs = dlogprobs / probs", wrong))
-    assert [v.name for v in report.verdicts if v.status != "pass"] == ["probs"]
-    assert waits == [2]
+WRONG = {
+    "dprobs = dlogprobs / probs": "dprobs = 2 * dlogprobs / probs",
+    "dcounts_sum = -": "dcounts_sum = ",
+    "dembcat = dhprebn @ W1.T": "dembcat = 3 * dhprebn @ W1.T",
+    "db2 = dlogits.sum(0)": "db2 = dlogits.mean(0)",
+}
+
+
+@pytest.mark.parametrize(("count", "waited"), [(1, []), (2, []), (3, [2]), (4, [2])])
+def test_only_after_some_wrong_answers_each_is_waited_for(
+    grade_text: Grade, waits: list[int], count: int, waited: list[int]
+) -> None:
+    text = TEXT
+    for right, wrong in list(WRONG.items())[:count]:
+        assert text.count(right) == 1
+        text = text.replace(right, wrong)
+    (report,) = grade_text(text)
+    assert sum(v.status != "pass" for v in report.verdicts) == count
+    assert waits == waited
+
+
+def test_what_is_handed_over_once_more_after_the_true_one_was_told_does_not_count(
+    grade_text: Grade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed_over = Judge._pass
+
+    def repeating_what_was_told(self: Judge, *arguments: Any, **named: Any) -> list[tuple[dict[str, Answer], Truth]]:
+        found = handed_over(self, *arguments, **named)
+        for answers, truth in found:
+            answers.update({name: Answer(value=truth.gradients.total[name].clone()) for name in self.settled})
+        return found
+
+    monkeypatch.setattr(Judge, "_pass", repeating_what_was_told)
+    text = TEXT
+    for right, wrong in list(WRONG.items())[:2]:
+        text = text.replace(right, wrong)
+    (report,) = grade_text(text)
+    assert [v.name for v in report.verdicts if v.status != "pass"] == ["probs", "counts_sum"]
 
 
 @pytest.mark.parametrize("name", ["makemore/ex4", "classifier/ex2", "transformer/ex5"])

@@ -44,6 +44,7 @@ from grader.running.protocol import (
 )
 from grader.running.sandbox import Launcher, Worker
 from grader.syntax.source import Cell, Statement
+from grader.truth.autograd import Gradients
 from grader.truth.compare import LIMITS
 from grader.truth.truths import KnownTruths, Truth
 
@@ -60,6 +61,9 @@ AS_GOOD_AS_TRUE = 1e-3
 
 Right answers in float64 are off by a hundred-thousandth of the limit.
 """
+
+MOST_SLIPS = 2
+"""After how many wrong gradients all others are handed over together once more; then each is waited for."""
 
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
@@ -101,25 +105,19 @@ class Judge:
             self.worker = None
 
     def run_at_once(self, trials: tuple[Trial, Trial, Trial, Trial]) -> list[tuple[dict[str, Answer], Truth]]:
-        """As `run` of `trials_of`, in two rounds in place of one for each gradient.
+        """As `run` of `trials_of`, in a few rounds in place of one for each gradient.
 
         In the first no true gradient is told: a submission goes on with its own, and in the probe with the random ones
         that are no secret. Where its own are the true ones but for rounding, the verdicts are those that forcing gives.
-        From the first that is not, the two trials that this concerns run again, and wait for each. The lesson's own
-        data, which decide nothing, come second: by then each answer was handed over.
+        Else the two trials that this concerns run again, see `_after_slips`. The lesson's own data, which decide
+        nothing, come second: by then each answer was handed over.
         """
         decisive, shown, probe, sizes = trials
         self.worker = self.worker or self.launcher.start()
         try:
             first, probed, resized = self._pass(self.worker, (decisive, probe, sizes), told={1})
             (lecture,) = self._pass(self.worker, (shown,), told={0})
-            self.settled = _as_good_as_true(*first) & _as_good_as_true(*resized)
-            if self.settled != self.plan.attempts.keys() - self.plan.definitions.keys():
-                again = self._run_once(self.worker, (decisive, sizes), frozenset())
-                first, resized = (
-                    ({name: early[name] for name in self.settled} | late, truth)
-                    for (early, truth), (late, _) in zip((first, resized), again, strict=True)
-                )
+            first, resized = self._after_slips(self.worker, (first, resized), (decisive, sizes))
         except StepFailed as failed:  # waiting for each shows which one is to blame
             self.close()
             if failed.index is not None:
@@ -128,6 +126,29 @@ class Judge:
             return self.run([trial.again() for trial in trials])
         self.settled = set()
         return [first, lecture, probed, resized]
+
+    def _after_slips(
+        self, worker: Worker, found: Sequence[tuple[dict[str, Answer], Truth]], trials: Sequence[Trial]
+    ) -> list[tuple[dict[str, Answer], Truth]]:
+        """What was `found` in `trials`, of each gradient with the true ones in place of all that is wrong before it.
+
+        A gradient counts as it was first handed over so; from then on the worker may be told the true one.
+        """
+        counted: list[dict[str, Answer]] = [{} for _ in trials]
+        to_find = self.plan.attempts.keys() - self.plan.definitions.keys()
+        for again in range(MOST_SLIPS + 1):
+            new = set.intersection(*(_on_truth(*each, self.settled) for each in found)) - self.settled
+            for kept, (answers, _) in zip(counted, found, strict=True):
+                kept.update((name, answers[name]) for name in new)
+            self.settled |= new
+            if self.settled == to_find:
+                break
+            if again == MOST_SLIPS or not new:
+                waited_for = self._run_once(worker, trials, frozenset())
+                counted = [late | kept for kept, (late, _) in zip(counted, waited_for, strict=True)]
+                break
+            found = self._pass(worker, trials, told=())
+        return [(kept, truth) for kept, (_, truth) in zip(counted, found, strict=True)]
 
     def run(
         self, trials: Sequence[Trial], chained: frozenset[str] = frozenset()
@@ -206,9 +227,8 @@ class Judge:
                         following = loops[message.trial].begins(message.count)
                         channel.send_encoded(following, self._until(self.patience))
                     case LoopStep() if message.trial < len(loops):
-                        following, judge = loops[message.trial].step(message, tensors)
+                        following = loops[message.trial].step(message, tensors)
                         channel.send_encoded(following, self._until(self.patience))
-                        judge()
                     case LoopEnd() if message.trial < len(loops):
                         loops[message.trial].ends(sane(message.failure))
                     case Done():
@@ -274,7 +294,7 @@ class Judge:
         try:
             worker.channel.send(self._request(trials, waits=False), deadline=self._until(SETUP_SECONDS))
             truths = [self.known.find(self.plan.exercise, trial) for trial in trials]
-            given = {*self.plan.exercise.given, *self.plan.missing}
+            given = {*self.plan.exercise.given, *self.plan.missing, *self.settled}
             sent = {
                 f"{at}:{name}": (at, name)
                 for at, truth in enumerate(truths)
@@ -430,18 +450,22 @@ def next_message(
         raise StepFailed(running, "crash") from None
 
 
-def _as_good_as_true(answers: Mapping[str, Answer], truth: Truth) -> set[str]:
-    """The gradients that are the true ones but for rounding, up to the first handed over that is not."""
+def _on_truth(answers: Mapping[str, Answer], truth: Truth, told: Collection[str]) -> set[str]:
+    """The gradients that were handed over while all before them were `told` or are the true ones but for rounding."""
     found = set()
     for name, answer in answers.items():
-        true, ours = truth.gradients.total[name], answer.value
-        if ours is None or ours.shape != true.shape or ours.dtype != true.dtype:
-            break
-        most = AS_GOOD_AS_TRUE * LIMITS[true.dtype] * truth.gradients.scale(name)
-        if ours.numel() and not float((ours - true).abs().max()) <= most:
-            break
         found.add(name)
+        if name not in told and not _as_good_as_true(answer.value, truth.gradients, name):
+            break
     return found
+
+
+def _as_good_as_true(ours: Tensor | None, gradients: Gradients, name: str) -> bool:
+    true = gradients.total[name]
+    if ours is None or ours.shape != true.shape or ours.dtype != true.dtype:
+        return False
+    most = AS_GOOD_AS_TRUE * LIMITS[true.dtype] * gradients.scale(name)
+    return not ours.numel() or float((ours - true).abs().max()) <= most
 
 
 def _answer(said: Said, value: Tensor | None, line: int | None) -> Answer:
