@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from grader.judging.judge import Judge
+from grader.judging.loops import LoopTrial
 from grader.judging.verdicts import Answer
 from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import other_data
 from grader.report.records import SubmissionReport
+from grader.running.protocol import LoopStep, TellAll, encode
 from grader.truth.loop import LoopReference
 from grader.truth.truths import KnownTruths, Truth
 
@@ -101,3 +103,30 @@ def test_a_step_that_is_known_is_the_step_that_would_be_made(name: str) -> None:
         for one, two in zip(ours, fresh, strict=True):
             assert one.keys() == two.keys()
             assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_of_a_right_step_no_more_is_sent_than_what_decides(grade_text: Grade, monkeypatch: pytest.MonkeyPatch) -> None:
+    exercise, judged, sent = find_exercise("makemore/ex4"), LoopTrial.step, set[str]()
+
+    def noted(self: LoopTrial, message: LoopStep, handed: dict[str, torch.Tensor]) -> object:
+        sent.update(handed)
+        return judged(self, message, handed)
+
+    monkeypatch.setattr(LoopTrial, "step", noted)
+    (report,) = grade_text(exercise.path.read_text(encoding="utf-8"))
+    assert report.all_passed
+    assert sent == {*exercise.trained, "loss", "ix", "Xb", "Yb"}
+
+
+def test_what_a_step_sends_first_decides_whatever_it_sends_when_asked_for_all() -> None:
+    exercise, trial = find_exercise("makemore/ex4"), other_data(3, "cpu")
+    right = LoopReference(exercise, trial).step(0, {}).after
+    loop = LoopTrial(exercise, trial, KnownTruths())
+    loop.begins(None)
+    asked = loop.step(LoopStep(0, 0), right | {"b2": right["b2"] + 1})
+    assert asked == encode(TellAll())
+    assert not loop.steps
+    with pytest.raises(ValueError, match="not the step"):
+        loop.step(LoopStep(0, 0), right)
+    loop.step(LoopStep(0, 0, whole=True), right)
+    assert [set(step.departed) for step in loop.steps] == [{"b2"}]

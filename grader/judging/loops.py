@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 
 import torch
@@ -16,7 +15,7 @@ from grader.diagnosing.core import SAME_FACTOR, size_words
 from grader.lesson.exercise import Atom, Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
-from grader.running.protocol import Failure, LoopStep, NextStep, Record, encode
+from grader.running.protocol import Failure, LoopStep, NextStep, Record, TellAll, encode
 from grader.truth.autograd import cut_forward, random_gradients, vector_jacobian_product
 from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
@@ -26,6 +25,7 @@ _OWN_RATES = 1e-3, 10
 """How much of the lesson's a rate of one's own may be: in far smaller steps rounding would hide what is wrong, and far
 larger ones are no rate, but a factor too many."""
 _SAME_LOSS = 1e-5
+_TELL_ALL = encode(TellAll())
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class LoopTrial:
         self.broken: StepComparison | None = None
         self.mended_at: dict[str, int] = {}
         self.waiting: list[int] = []
+        self.asked: tuple[TrueStep, Mapping[str, Tensor]] | None = None
         self.upstream: dict[str, Tensor] = {}
 
     def first(self, name: str) -> StepComparison | None:
@@ -172,31 +173,32 @@ class LoopTrial:
         if failure is not None and self.left:
             self.broken = self.steps.pop()
 
-    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> tuple[bytes, Callable[[], None]]:
-        """The message with the next position and the true parameters; and what judges this step, for which the worker
-        need not wait.
+    def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> bytes:
+        """Judge what the loop holds after a step; the message with the next position and the true parameters.
+
+        Of a step that is right no more is asked for than what decides. Of another, all that it holds: what was sent
+        first still decides.
 
         Raises:
             ValueError: it is not the step that was asked for.
         """
         position = message.position
-        if not self.waiting or position != self.waiting[0] or self.left:
+        if not self.waiting or position != self.waiting[0] or self.left or (self.asked and not message.whole):
             raise ValueError("not the step that was asked for")
-        if message.left and len(self.waiting) > 1:  # it ends too early, whatever this step has done by now
-            self.broken = compare_step(handed, self.reference.step(position, self._drawn(handed)))
-            return encode(NextStep()), lambda: None
+        early = message.left and len(self.waiting) > 1  # it ends too early, whatever this step has done by now
+        truth, sent = self.asked or (self.reference.step(position, self._drawn(handed), self.upstream or None), {})
+        handed = {**handed, **sent}
+        earlier = self.steps[-1].truth if self.steps and not early else None
+        compared = compare_step(handed, truth, earlier, probed=bool(self.probed))
+        if not message.whole and (early or compared.departed):
+            self.asked = truth, handed
+            return _TELL_ALL
+        self.asked = None
+        if early:
+            self.broken = compared
+            return encode(NextStep())
         self.left = message.left
         del self.waiting[0]
-        truth = self.reference.step(position, self._drawn(handed), self.upstream or None)
-        known = {name: truth.after[name] for name in self.exercise.trained}
-        if (state := self.reference.generator_state()) is not None:
-            known[GENERATOR] = state
-        return self._next(known), partial(self._judge, message, handed, truth)
-
-    def _judge(self, message: LoopStep, handed: Mapping[str, Tensor], truth: TrueStep) -> None:
-        """Keep how far off the loop is after a step."""
-        earlier = self.steps[-1].truth if self.steps else None
-        compared = compare_step(handed, truth, earlier, probed=bool(self.probed))
         if self.own_rates is not None:
             numbers = {*self.own_rates, *message.numbers.values()}
             own = _at_own_rate(compared, handed, numbers)
@@ -209,6 +211,10 @@ class LoopTrial:
                 self.exact[name] = self.exact.get(name, True) and bool(torch.equal(ours.to(true.dtype), true.cpu()))
                 difference = float((ours.double() - true.cpu().double()).abs().max()) if true.numel() else 0.0
                 self.maxdiff[name] = max(self.maxdiff.get(name, 0.0), difference)
+        known = {name: truth.after[name] for name in self.exercise.trained}
+        if (state := self.reference.generator_state()) is not None:
+            known[GENERATOR] = state
+        return self._next(known)
 
     def _drawn(self, handed: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The batch that the loop drew: it is taken as given, where it fits, and judged apart."""

@@ -24,6 +24,7 @@ from grader.running.protocol import (
     NextStep,
     Record,
     Request,
+    TellAll,
 )
 
 _MOST_ELEMENTS = 1_000_000
@@ -61,6 +62,7 @@ class LoopRun:
         self.made: dict[str, Any] = {}
         self.lent: list[tuple[dict[str, Any], str, str]] = []
         self.handed: Mapping[str, Any] = {}
+        self.whole = LoopStep(number, 0), dict[str, Tensor]()
 
     def steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
         """The items of the loop at which it is to run, as the judge names them."""
@@ -116,6 +118,9 @@ class LoopRun:
     def _next(self) -> int | None:
         with _ours_alone():
             message, tensors = self.channel.receive()
+            if isinstance(message, TellAll):
+                self.channel.send(*self.whole)
+                message, tensors = self.channel.receive()
             if not isinstance(message, NextStep):
                 return None
             self.upstream = {k.removeprefix(UPSTREAM): v for k, v in tensors.items() if k.startswith(UPSTREAM)}
@@ -139,7 +144,8 @@ class LoopRun:
     def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}
         forward = [name for line in self.program.forward for name in line.binds]
-        wanted = {*forward, *self.program.trained, *(f"d{name}" for name in (*forward, *self.program.trained))}
+        deciding = {*self.program.trained, *forward[-1:]}
+        wanted = {*forward, *deciding, *(f"d{name}" for name in (*forward, *self.program.trained))}
         with _ours_alone():
             tensors = {name: value for name in wanted if _is_sendable(value := seen.get(name))}
         numbers = {name: seen[name] for name in forward if isinstance(seen.get(name), float)}
@@ -154,7 +160,9 @@ class LoopRun:
             elif type(value) is float and np.isfinite(value) and len(known) < MAX_RECORDS:
                 known[name] = value
         with _ours_alone():
-            self.channel.send(LoopStep(self.number, position, left, records, known), tensors)
+            self.whole = LoopStep(self.number, position, left, True, records, known), tensors
+            first = {n: value for n, value in tensors.items() if n in deciding or value.dtype is torch.int64}
+            self.channel.send(LoopStep(self.number, position, left, False, records, known), first)
 
 
 def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:

@@ -150,6 +150,10 @@ class NextStep(Message, tag="next"):
     position: int | None = None
 
 
+class TellAll(Message, tag="tell-all"):
+    """Send all that the last step holds: what was sent of it is not right, or it was the last one too early."""
+
+
 # ---- What the worker sends ----
 
 
@@ -239,15 +243,17 @@ class Record(Part):
 
 
 class LoopStep(Message, tag="step"):
-    """What a loop holds after its step at `position`, as tensors by name. Answered by `NextStep`.
+    """What a loop holds after its step at `position`, as tensors by name. Answered by `NextStep` or `TellAll`.
 
-    `left` is True where the loop was left in this step, by a break or a return. `numbers` are those that it has names
-    for, such as its learning rate.
+    First it is what decides: the parameters, the loss, and the batch as whole numbers. After `TellAll` it is the
+    `whole`, with all forward tensors and gradients. `left` is True where the loop was left in this step, by a break or
+    a return. `numbers` are those that it has names for, such as its learning rate.
     """
 
     trial: Number
     position: Number
     left: bool = False
+    whole: bool = False
     records: Annotated[dict[Name, Record], Meta(max_length=MAX_RECORDS)] = {}
     numbers: Annotated[dict[Name, float], Meta(max_length=MAX_RECORDS)] = {}
 
@@ -270,7 +276,7 @@ class VariantValues(Message, tag="variant-values"):
     """What the variants gave, as tensors under their numbers."""
 
 
-Request = Run | Variants | Cases | Prepare | Truths | NextStep
+Request = Run | Variants | Cases | Prepare | Truths | NextStep | TellAll
 Reply = Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResult | VariantValues
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
