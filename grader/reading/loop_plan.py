@@ -50,17 +50,23 @@ class LoopPlan:
         return Plan(self.exercise, steps, attempts, names=self.names, slices=slices, statements=self.all_statements)
 
     def whole_numbers(self) -> set[int]:
-        """The whole numbers in the statements: at a step of such a number a loop may do something else."""
+        """The whole numbers in the statements: at a step of such a number a loop may do something else. One that
+        multiplies a size, as in `4 * E`, is none."""
+        leaves = [leaf for statement in self.statements for leaf in statement.nodes]
+        sizes = self.exercise.setup_names | self.exercise.parameter_values.keys()
+        products = [leaf for leaf in leaves if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Mult)]
+        of_sizes = {
+            id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes
+        }
         return {
             leaf.value
-            for statement in self.statements
-            for leaf in nodes_below(statement.node)
-            if isinstance(leaf, ast.Constant) and type(leaf.value) is int
+            for leaf in leaves
+            if isinstance(leaf, ast.Constant) and type(leaf.value) is int and id(leaf) not in of_sizes
         }
 
     def numbers(self) -> set[float]:
         """The numbers in the statements: one of them may be the loop's rate."""
-        leaves = (leaf for statement in self.statements for leaf in nodes_below(statement.node))
+        leaves = (leaf for statement in self.statements for leaf in statement.nodes)
         return {leaf.value for leaf in leaves if isinstance(leaf, ast.Constant) and type(leaf.value) is float}
 
     def gradients_apart(self) -> frozenset[str]:
@@ -112,8 +118,9 @@ def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 def _is_untouched(loops: Sequence[ast.For | ast.While], names: Names) -> bool:
     """True for a loop in which every gradient is still None or `...`: a starter that nobody has filled in."""
     assigned = [leaf for loop in loops for leaf in nodes_below(loop) if isinstance(leaf, ast.Assign)]
-    gradients = [leaf for leaf in assigned if names.written(nodes_below(leaf))]
-    return bool(gradients) and all(_is_open(leaf.value) for leaf in gradients)
+    if any(names.written(nodes_below(leaf)) for leaf in assigned if not _is_open(leaf.value)):
+        return False
+    return any(names.written(nodes_below(leaf)) for leaf in assigned)
 
 
 def _is_open(value: ast.expr) -> bool:
@@ -156,5 +163,5 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
 
 def _keys(statements: Sequence[Statement]) -> set[str]:
     """The keys of the dictionaries that are written out."""
-    dicts = (leaf for statement in statements for leaf in nodes_below(statement.node) if isinstance(leaf, ast.Dict))
+    dicts = (leaf for statement in statements for leaf in statement.nodes if isinstance(leaf, ast.Dict))
     return {str(key.value) for each in dicts for key in each.keys if isinstance(key, ast.Constant)}

@@ -260,7 +260,7 @@ class _Collector(ast.NodeVisitor):
 
 
 def _names_below(node: ast.AST) -> list[str]:
-    return [leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name)]
+    return [leaf.id for leaf in nodes_below(node) if isinstance(leaf, ast.Name)]
 
 
 def statement_effects(node: ast.stmt, changes: Changes | None = None) -> Effects:
@@ -292,10 +292,10 @@ def changes_of(body: Sequence[ast.stmt]) -> Changes:
         if outside := changed - local_names(function):
             found.names[function.name] = outside
     classes = {node.name for node in body if isinstance(node, ast.ClassDef)}
-    for node in (leaf for statement in body if classes for leaf in ast.walk(statement)):
+    for node in (leaf for statement in body if classes for leaf in nodes_below(statement)):
         if isinstance(node, (ast.Assign, ast.For)):
             source = node.value if isinstance(node, ast.Assign) else node.iter
             if not isinstance(source, ast.Attribute) and (classes | found.objects) & set(_names_below(source)):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                found.objects |= {leaf.id for t in targets for leaf in ast.walk(t) if isinstance(leaf, ast.Name)}
+                found.objects |= {leaf.id for t in targets for leaf in nodes_below(t) if isinstance(leaf, ast.Name)}
     return found

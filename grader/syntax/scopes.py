@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterable
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
+_WITH_OWN_NAMES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def root_name(node: ast.AST) -> str | None:
@@ -35,7 +36,7 @@ def rebound_names(node: ast.stmt) -> set[str]:
     """Names that the statement gives a fresh value, whatever they held before."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return {alias.asname or alias.name.split(".")[0] for alias in node.names}
-    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+    if isinstance(node, _DEFINITIONS):
         return {node.name}
     if isinstance(node, ast.Assign):
         targets: list[ast.expr] = list(node.targets)
@@ -65,14 +66,16 @@ def assigned_names(node: ast.AST) -> set[str]:
     stack = [node]
     while stack:
         leaf = stack.pop()
-        if isinstance(leaf, ast.Name) and not isinstance(leaf.ctx, ast.Load):
-            names.add(leaf.id)
-        elif isinstance(leaf, (*FUNCTIONS, ast.ClassDef)):
+        if isinstance(leaf, ast.Name):
+            if not isinstance(leaf.ctx, ast.Load):
+                names.add(leaf.id)
+            continue
+        if isinstance(leaf, _DEFINITIONS):
             names.add(leaf.name)
             continue
-        elif isinstance(leaf, (ast.Lambda, *_COMPREHENSIONS)):
+        if isinstance(leaf, _WITH_OWN_NAMES):
             continue
-        elif isinstance(leaf, (ast.Import, ast.ImportFrom)):
+        if isinstance(leaf, (ast.Import, ast.ImportFrom)):
             names |= {alias.asname or alias.name.split(".")[0] for alias in leaf.names}
         stack += child_nodes(leaf)
     return names
