@@ -125,8 +125,15 @@ def test_right_definitions_pass(graded: Graded) -> None:
             "timeout",
             "`x * x`: It did not finish",
         ),
+        (
+            "slope",
+            "    return (f",
+            "    while eps < 5e-5:\n        pass\n    return (f",
+            "timeout",
+            'The case "a cube": It did not finish',
+        ),
     ],
-    ids=["factor", "sign", "doubled", "raises", "nothing", "endless"],
+    ids=["factor", "sign", "doubled", "raises", "nothing", "endless", "endless later"],
 )
 def test_the_first_case_that_fails_is_named_and_the_other_target_stands(
     graded: Graded, label: str, old: str, new: str, status: str, said: str, monkeypatch: pytest.MonkeyPatch
@@ -137,6 +144,12 @@ def test_the_first_case_that_fails_is_named_and_the_other_target_stands(
     assert said in found[label].message
     (other,) = [verdict for name, verdict in found.items() if name != label]
     assert other.passed, other
+
+
+def test_a_function_may_give_the_same_tensor_again_and_again(graded: Graded) -> None:
+    kept = ANSWERS.replace("def slope", "held = torch.zeros(1)\n\n\ndef slope").replace("    return (f", "    held[0] = (f")
+    found = graded(answers=kept.replace("(2 * eps)", "(2 * eps)\n    return held[0]"))
+    assert {label: verdict.status for label, verdict in found.items()} == {"slope": "pass", "Total": "pass"}
 
 
 DEPTH = "def depth(node):\n            return 1 + max(map(depth, node.parents), default=0)"

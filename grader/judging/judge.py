@@ -20,7 +20,7 @@ from grader.lesson.program import program_of
 from grader.lesson.trials import Trial, as_written
 from grader.reading.plan import Plan, Step
 from grader.running.protocol import (
-    CaseResult,
+    CaseResults,
     Cases,
     Description,
     Done,
@@ -243,12 +243,22 @@ class Judge:
 
     def run_cases(self, steps: Sequence[Step], programs: Sequence[str], trial: Trial) -> list[Answer]:
         """What `result` is in each program, as far as the first that ends the worker or takes too long."""
+        found, lost = self._results(steps, programs, trial, waits=False)
+        if lost is not None:  # waiting for each shows which one is to blame
+            found, lost = self._results(steps, programs, trial, waits=True)
+        return found if lost is None else [*found, Answer(failure=lost)]
+
+    def _results(
+        self, steps: Sequence[Step], programs: Sequence[str], trial: Trial, *, waits: bool
+    ) -> tuple[list[Answer], Failure | None]:
+        """What `result` is in each program, and why the worker was lost, where it was."""
         found: list[Answer] = []
         request = Cases(
             program_of(self.plan.exercise),
             dict(trial.parameters),
             tuple(map(self._step, steps)),
             tuple(programs),
+            waits,
             self._names,
             self.guarded,
         )
@@ -258,20 +268,20 @@ class Judge:
             self._next(self.worker, SETUP_SECONDS, None)
             self.worker.channel.send(Truths(), deadline=self._until(SETUP_SECONDS))
             while True:
-                message, tensors = self._next(self.worker, self.patience, None)
+                message, tensors = self._next(self.worker, self.patience if waits else self.at_once_seconds, None)
                 match message:
                     case Running():
                         continue
                     case Done():
-                        return [*found, Answer(failure=sane(message.failure))] if message.failure else found
-                    case CaseResult() if message.number == len(found) < len(programs):
-                        found.append(_answer(message.said, tensors.get("result"), None))
+                        return [*found, Answer(failure=sane(message.failure))] if message.failure else found, None
+                    case CaseResults() if len(found) + len(message.results) <= len(programs):
+                        for said in message.results:
+                            found.append(_answer(said, tensors.get(str(len(found))), None))
                     case _:
                         raise StepFailed(None, "crash")
         except (StepFailed, OSError) as failed:
             self.close()
-            kind = failed.kind if isinstance(failed, StepFailed) else "crash"
-            return [*found, Answer(failure=Failure(kind))]
+            return found, Failure(failed.kind if isinstance(failed, StepFailed) else "crash")
 
     def _run_once(
         self, worker: Worker, trials: Sequence[Trial], chained: frozenset[str]

@@ -23,7 +23,7 @@ from grader.running.loop_run import LoopRun, generators_in
 from grader.running.protected import Protected
 from grader.running.protocol import (
     REFUSED,
-    CaseResult,
+    CaseResults,
     Cases,
     Channel,
     Done,
@@ -385,9 +385,11 @@ class CaseRun:
                 if failure is not None:
                     self.channel.send(Done(failure=failure))
                     return
-            for number, text in enumerate(self.request.programs):
-                said, numbers = self._result(text, dict(namespace))
-                self.channel.send(CaseResult(number, said), {} if numbers is None else {"result": numbers})
+            programs = [(str(number), text) for number, text in enumerate(self.request.programs)]
+            for together in [[one] for one in programs] if self.request.waits else [programs]:
+                results = {number: self._result(text, dict(namespace)) for number, text in together}
+                numbers = {number: values for number, (_, values) in results.items() if values is not None}
+                self.channel.send(CaseResults(tuple(said for said, _ in results.values())), numbers)
         self.channel.send(Done())
 
     def _result(self, text: str, scope: dict[str, Any]) -> tuple[Said, Tensor | None]:
@@ -400,7 +402,7 @@ class CaseRun:
             words, sent = describe_value(value if numbers is None else numbers)
         except BaseException as error:
             return Said(failure=describe_exception(error)), None
-        return Said(words), sent
+        return Said(words), None if sent is None else sent.clone()  # the next program may write into the same tensor
 
 
 class VariantRun:

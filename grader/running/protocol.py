@@ -124,12 +124,16 @@ class Variants(Message, tag="variants"):
 
 
 class Cases(Message, tag="cases"):
-    """Run the steps, which define a function or a class; then each program apart, and send what `result` holds."""
+    """Run the steps, which define a function or a class; then each program apart, and send what `result` holds.
+
+    Where it `waits`, each result is sent before the next program runs. Where it does not, all are sent together.
+    """
 
     program: Program
     trial: dict[str, Any]
     steps: tuple[StepRequest, ...]
     programs: tuple[str, ...]
+    waits: bool = True
     names: NameRules = msgspec.field(default_factory=NameRules)
     guarded: bool = True
 
@@ -265,11 +269,10 @@ class LoopEnd(Message, tag="loop-end"):
     failure: Failure | None = None
 
 
-class CaseResult(Message, tag="case"):
-    """What the program of this number left in `result`, its numbers under "result"."""
+class CaseResults(Message, tag="cases-left"):
+    """What the next programs left in `result`, in order; numbers travel under each program's own number."""
 
-    number: Number
-    said: Said
+    results: Annotated[tuple[Said, ...], Meta(max_length=10_000)]
 
 
 class VariantValues(Message, tag="variant-values"):
@@ -277,7 +280,7 @@ class VariantValues(Message, tag="variant-values"):
 
 
 Request = Run | Variants | Cases | Prepare | Truths | NextStep | TellAll
-Reply = Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResult | VariantValues
+Reply = Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResults | VariantValues
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 """What a worker understands."""
