@@ -62,14 +62,14 @@ from grader import cmp, live_losses, load_text, tqdm
 # %% [markdown]
 # ## Sizes
 #
-# B = 24 pieces of T = 16 symbols, E = 32 numbers a token, H = 4 heads of D = 8. The last five settings belong to
+# B = 12 pieces of T = 16 symbols, E = 32 numbers a token, H = 4 heads of D = 8. The last five settings belong to
 # AdamW.
 
 # %% tags=["parameters"]
 seed = 2147483647
 device = "cpu"
 dtype = "float32"
-n_batch = 24
+n_batch = 12
 n_tokens = 16
 n_embd = 32
 n_heads = 4
@@ -186,13 +186,13 @@ for p in parameters:
     p.requires_grad_(True)
 
 # %% tags=["forward"]
-starts = torch.randint(0, len(train_data) - T, (B,), generator=g)  # (24,)
-places = starts[:, None] + torch.arange(T)  # (24, 16)
-Xb, Yb = train_data[places].to(device), train_data[places + 1].to(device)  # (24, 16) each
-x0 = wte[Xb] + wpe  # (24, 16, 32)
-x1 = block(x0, 0, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)[0]  # (24, 16, 32)
-x2 = block(x1, 1, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)[0]  # (24, 16, 32)
-logits = x2 @ Wout + bout  # (24, 16, 27)
+starts = torch.randint(0, len(train_data) - T, (B,), generator=g)  # (12,)
+places = starts[:, None] + torch.arange(T)  # (12, 16)
+Xb, Yb = train_data[places].to(device), train_data[places + 1].to(device)  # (12, 16) each
+x0 = wte[Xb] + wpe  # (12, 16, 32)
+x1 = block(x0, 0, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)[0]  # (12, 16, 32)
+x2 = block(x1, 1, gains, shifts, Wqkv, Wo, W1, b1, W2, b2)[0]  # (12, 16, 32)
+logits = x2 @ Wout + bout  # (12, 16, 27)
 loss = F.cross_entropy(logits.view(-1, V), Yb.view(-1))  # ()
 
 # %%
@@ -203,7 +203,7 @@ for p in parameters:
     p.requires_grad_(False)  # from here on autograd is off
 
 # %% [markdown]
-# The first loss is 3.37. That is near log 27 = 3.2958, the loss of a network that knows nothing yet.
+# The first loss is 3.42. That is near log 27 = 3.2958, the loss of a network that knows nothing yet.
 #
 # ## What the loop is made of
 #
@@ -220,7 +220,7 @@ for p in parameters:
 # ### Idea: split forward, cat backward
 #
 # `q, k, v = qkv.split(E, -1)` cuts the last dimension into three. Nothing is computed, so backward the three pieces
-# are laid side by side again: `torch.cat([dq, dk, dv], -1)`, from three times (24, 16, 32) to (24, 16, 96). The order
+# are laid side by side again: `torch.cat([dq, dk, dv], -1)`, from three times (12, 16, 32) to (12, 16, 96). The order
 # is that of the forward pass. A cut of (1, 2, 3) into 1, 2 and 3 with the upstream gradients 7, 8 and 9 gives the
 # gradient (7, 8, 9).
 #
@@ -313,10 +313,10 @@ cmp("losses", losses)
 #
 # | steps | mean loss |
 # |---|---|
-# | the first one alone | 3.37 |
-# | 0 to 100 | 2.72 |
-# | 900 to 1,000 | 2.46 |
-# | 1,900 to 2,000 | 2.42 |
+# | the first one alone | 3.42 |
+# | 0 to 100 | 2.76 |
+# | 900 to 1,000 | 2.51 |
+# | 1,900 to 2,000 | 2.45 |
 #
 # A model that knew only how often each pair of letters occurs (a bigram) would stay near 2.58.
 
@@ -339,7 +339,7 @@ else:
 # The remaining cells are given. They also run before you have written the loop; they then show the untrained model.
 #
 # First the loss on the text that was held out. With the names that come with this course expect about
-# 2.46, and a little less on the training text.
+# 2.49, and a little less on the training text.
 
 
 # %% tags=["evaluation"]
@@ -421,11 +421,11 @@ print(sample)
 # <details>
 # <summary>losses: hint 2</summary>
 #
-# Shapes. dlogits (24, 16, 27): softmax minus one-hot, over B * T. dx = dlogits @ Wout.T (24, 16, 32). In a block,
-# from the end: dW2[i] (128, 32), db2[i] (32,), dact (24, 16, 128), dpre with the gate pre > 0, dW1[i] (32, 128),
-# db1[i] (128,), dln2 (24, 16, 32). The normalisation fills dgains[i, 1] and dshifts[i, 1] (32,) and adds to dx.
-# Then dWo[i] (32, 32), the heads (24, 4, 16, 8), softmax (24, 4, 16, 16), dq, dk, dv joined and laid side by side:
-# (24, 16, 96). dWqkv[i] (32, 96), dln1, dgains[i, 0], dshifts[i, 0], and dx again. Tables: dwpe (16, 32) is a sum
+# Shapes. dlogits (12, 16, 27): softmax minus one-hot, over B * T. dx = dlogits @ Wout.T (12, 16, 32). In a block,
+# from the end: dW2[i] (128, 32), db2[i] (32,), dact (12, 16, 128), dpre with the gate pre > 0, dW1[i] (32, 128),
+# db1[i] (128,), dln2 (12, 16, 32). The normalisation fills dgains[i, 1] and dshifts[i, 1] (32,) and adds to dx.
+# Then dWo[i] (32, 32), the heads (12, 4, 16, 8), softmax (12, 4, 16, 16), dq, dk, dv joined and laid side by side:
+# (12, 16, 96). dWqkv[i] (32, 96), dln1, dgains[i, 0], dshifts[i, 0], and dx again. Tables: dwpe (16, 32) is a sum
 # over the batch, dwte (27, 32) a scatter. Update: m, v, both corrections with step + 1, decay, step.
 #
 # </details>
