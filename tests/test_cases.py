@@ -147,7 +147,7 @@ def test_the_first_case_that_fails_is_named_and_the_other_target_stands(
 
 
 def test_a_function_may_give_the_same_tensor_again_and_again(graded: Graded) -> None:
-    kept = ANSWERS.replace("def slope", "held = torch.zeros(1)\n\n\ndef slope").replace("    return (f", "    held[0] = (f")
+    kept = "held = torch.zeros(1)\n" + ANSWERS.replace("    return (f", "    held[0] = (f")
     found = graded(answers=kept.replace("(2 * eps)", "(2 * eps)\n    return held[0]"))
     assert {label: verdict.status for label, verdict in found.items()} == {"slope": "pass", "Total": "pass"}
 

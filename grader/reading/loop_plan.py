@@ -55,9 +55,7 @@ class LoopPlan:
         leaves = [leaf for statement in self.statements for leaf in statement.nodes]
         sizes = self.exercise.setup_names | self.exercise.parameter_values.keys()
         products = [leaf for leaf in leaves if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Mult)]
-        of_sizes = {
-            id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes
-        }
+        of_sizes = {id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes}
         return {
             leaf.value
             for leaf in leaves
