@@ -9,7 +9,7 @@ from conftest import sampled
 
 from grader.judging.grade import Grader
 from tests.mutation.equivalence import weigh
-from tests.mutation.grading import SEED, Figures, Graded, grade_here
+from tests.mutation.grading import SEED, Figures, grade_here, words
 from tests.mutation.mutate import ATOMS, BATCHNORM, CROSS_ENTROPY, EXERCISES, TRAINING, double, single
 
 AT_LEAST = {ATOMS: 400, CROSS_ENTROPY: 60, BATCHNORM: 60, TRAINING: 60}
@@ -17,10 +17,6 @@ SAMPLE = {ATOMS: 100, CROSS_ENTROPY: 40, BATCHNORM: 40, TRAINING: 20}
 PAIRS = 20
 NAMED = {ATOMS: 0.95, CROSS_ENTROPY: 0.85, BATCHNORM: 0.85, TRAINING: 0.90}
 """What `make mutants` gives for all mutants of an exercise, rounded down; 90% is asked for over all exercises."""
-
-
-def words(found: list[Graded]) -> str:
-    return "\n".join(f"{graded.mutant.kind}: {graded.mutant.said}\n    {graded.spoken}" for graded in found)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES)

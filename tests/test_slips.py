@@ -16,7 +16,7 @@ from conftest import sampled
 
 from grader.judging.grade import Grader
 from grader.lesson.exercise import all_exercises, find_exercise
-from tests.mutation.grading import SEED, Figures, Graded, grade_here
+from tests.mutation.grading import SEED, Figures, grade_here, words
 from tests.mutation.mutate import TYPICAL, lessons, single, typical
 
 AT_MOST = 12
@@ -31,10 +31,6 @@ def check(found: Figures) -> None:
     assert not found.misblamed, words(found.misblamed)
     assert len(found.unnamed) <= max(2, UNNAMED * len(found.nameable)), words(found.unnamed)
     assert not found.misnamed, words(found.misnamed)
-
-
-def words(found: list[Graded]) -> str:
-    return "\n".join(f"{graded.mutant.kind}: {graded.mutant.said}\n    {graded.spoken}" for graded in found)
 
 
 @pytest.mark.parametrize("lesson", sampled(5, lessons()))

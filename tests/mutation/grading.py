@@ -85,6 +85,11 @@ class Graded:
         return mistake is not None and not self.named and mistake not in true
 
 
+def words(found: list[Graded]) -> str:
+    """For who reads a failed test: each edit, and what was said of it."""
+    return "\n".join(f"{graded.mutant.kind}: {graded.mutant.said}\n    {graded.spoken}" for graded in found)
+
+
 @dataclass(frozen=True)
 class Figures:
     """Counts over some mutants. Those that are right after all are not in `wrong`."""
