@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from lessons import lessons_in
 
 from grader.judging.grade import Grader, settings
 from grader.learner.hints import hint, solution
-from grader.lesson import exercise as exercise_module
 from grader.lesson.derive import exercise_text
 from grader.lesson.exercise import Exercise, all_exercises
-from grader.lesson.tracks import all_tracks
 from grader.report.records import SubmissionReport
 
 LESSON = """# %% [markdown]
@@ -98,23 +97,14 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     root = tmp_path_factory.mktemp("lessons") / "solutions"
     (root / "lines").mkdir(parents=True)
     (root / "lines" / "ex1_line.py").write_text(LESSON)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exercise_module, "exercise_folder", lambda: root)
-        forget_lessons()
-        with Grader(settings(seed=41, device="cpu")) as grader:
+    with lessons_in(root), Grader(settings(seed=41, device="cpu")) as grader:
 
-            def judge(text: str) -> SubmissionReport:
-                (root.parent / "mine.py").write_text(text)
-                (report,) = grader.grade_file(root.parent / "mine.py")
-                return report
+        def judge(text: str) -> SubmissionReport:
+            (root.parent / "mine.py").write_text(text)
+            (report,) = grader.grade_file(root.parent / "mine.py")
+            return report
 
-            yield judge
-    forget_lessons()
-
-
-def forget_lessons() -> None:
-    all_exercises.cache_clear()
-    all_tracks.cache_clear()
+        yield judge
 
 
 @pytest.fixture

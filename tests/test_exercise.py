@@ -15,9 +15,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from dojo import HALF_WRITTEN, REPOSITORY
+from lessons import lessons_in
 
 from grader.base.errors import DojoError
-from grader.lesson import exercise as exercise_module
 from grader.lesson.derive import exercise_text, notebook_text
 from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, read_exercise
 from grader.lesson.trials import namespace_of, sizes_drawn
@@ -93,14 +93,12 @@ def read_text_as_exercise(root: Path, text: str, name: str = "linear/ex1_line.py
 
 
 @pytest.fixture
-def root_of_two_tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def root_of_two_tracks(tmp_path: Path) -> Iterator[Path]:
     """All exercises are looked for in a folder with this project's track and a new one."""
     shutil.copytree(REPOSITORY / "solutions", tmp_path / "solutions")
     read_text_as_exercise(tmp_path / "solutions", LINEAR)
-    monkeypatch.setattr(exercise_module, "exercise_folder", lambda: tmp_path / "solutions")
-    all_exercises.cache_clear()
-    yield tmp_path / "solutions"
-    all_exercises.cache_clear()
+    with lessons_in(tmp_path / "solutions"):
+        yield tmp_path / "solutions"
 
 
 # ---- What is read ----

@@ -4,22 +4,19 @@ are named at the line that makes them."""
 from __future__ import annotations
 
 import ast
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from textwrap import indent
 
 import pytest
 from conftest import sampled
 from dojo import REPOSITORY
+from lessons import TRACKS, all_lessons, lessons_in
 
 from grader.judging.grade import Grader, settings
-from grader.lesson import exercise as exercise_module
-from grader.lesson.exercise import all_exercises, find_exercise, read_exercise
+from grader.lesson.exercise import find_exercise, read_exercise
 from grader.report.records import SubmissionReport
 
-TRACKS = Path(__file__).parent / "tracks"
 ROOTS = (REPOSITORY / "solutions", TRACKS)
 LESSONS = {
     lesson.id: lesson
@@ -32,13 +29,9 @@ LESSONS = {
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], SubmissionReport]]:
     """Grade a loop for a lesson, with the tests' own lessons beside the project's."""
-    root = tmp_path_factory.mktemp("lessons") / "solutions"
-    shutil.copytree(REPOSITORY / "solutions", root)
-    shutil.copytree(TRACKS, root, dirs_exist_ok=True)
+    root = all_lessons(tmp_path_factory.mktemp("lessons") / "solutions")
     path = tmp_path_factory.mktemp("submissions") / "submission.py"
-    with pytest.MonkeyPatch.context() as patch, Grader(settings(seed=31, device="cpu")) as grader:
-        patch.setattr(exercise_module, "exercise_folder", lambda: root)
-        all_exercises.cache_clear()
+    with lessons_in(root), Grader(settings(seed=31, device="cpu")) as grader:
 
         def judge(lesson: str, text: str) -> SubmissionReport:
             path.write_text(text)
@@ -46,7 +39,6 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, 
             return report
 
         yield judge
-    all_exercises.cache_clear()
 
 
 # ---- A lesson's loop as a tree to edit ----

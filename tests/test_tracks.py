@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import torch
 from answers.right import RIGHT
 from conftest import sampled
 from dojo import REPOSITORY
+from lessons import TRACKS, all_lessons, lessons_in
 from test_figures import names_after
 from test_slips import check
 
 from grader.base.errors import DojoError
 from grader.judging.grade import Grader, settings
-from grader.lesson import exercise as exercise_module
-from grader.lesson.exercise import all_exercises
 from grader.reading.submission import HoldsNoneError, find_parts, select_parts
 from grader.report.points import read_points
 from grader.report.records import SubmissionReport
@@ -27,21 +25,15 @@ from grader.syntax.source import Source, read_source
 from tests.mutation.grading import SEED, Figures, grade_here
 from tests.mutation.mutate import typical
 
-TRACKS = Path(__file__).parent / "tracks"
 TWIN = "twin/ex1_mlp"
 
 
 @pytest.fixture(scope="module")
 def all_tracks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The project's lessons, and those of the folder `tracks` beside them."""
-    root = tmp_path_factory.mktemp("lessons") / "solutions"
-    shutil.copytree(REPOSITORY / "solutions", root)
-    shutil.copytree(TRACKS, root, dirs_exist_ok=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exercise_module, "exercise_folder", lambda: root)
-        all_exercises.cache_clear()
+    root = all_lessons(tmp_path_factory.mktemp("lessons") / "solutions")
+    with lessons_in(root):
         yield root
-    all_exercises.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +70,9 @@ def test_every_right_answer_is_found_as_it_is_without_other_tracks(tmp_path: Pat
         sources.append((read_source(path), answer.exercise))
     together = [parts_of(source, exercise) for source, exercise in sources]
     untold = [parts_of(source) for source, _ in sources]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exercise_module, "exercise_folder", lambda: REPOSITORY / "solutions")
-        all_exercises.cache_clear()
+    with lessons_in(REPOSITORY / "solutions"):
         alone = [parts_of(source, exercise) for source, exercise in sources]
         alone_untold = [parts_of(source) for source, _ in sources]
-    all_exercises.cache_clear()
     assert together == alone
     assert [a.id for a, ours, wanted in zip(RIGHT, untold, alone_untold, strict=True) if ours != wanted] == []
 
