@@ -19,7 +19,7 @@ from grader.running.confine import ISOLATION_LEVELS, highest_isolation
 REPOSITORY = Path(package.__file__).resolve().parents[1]
 NAMES = (
     "json struct socket selectors signal typing dataclasses tempfile random pickle types re enum copy queue ast "
-    "logging sandlock pyseccomp nbformat numpy torch safetensors sitecustomize usercustomize distributed"
+    "logging sandlock pyseccomp nbformat numpy torch sitecustomize usercustomize distributed"
 ).split()
 
 KINDS = {

@@ -44,9 +44,29 @@ def frame(words: bytes, tensors: bytes = b"") -> bytes:
     return struct.pack("!II", len(words), len(tensors)) + words + tensors
 
 
+NO_PLACES = (
+    b'[["h", "torch.float64", [3]]]',
+    b'[["h", "torch.float64", [1]]]',
+    b'[["h", "torch.float64", [-2]]]',
+    b'[["h", "torch.object", [2]]]',
+    b'[["h", "torch.float64", [1, 4611686018427387904]]]',
+    b"[]",
+)
+"""What does not lay out sixteen bytes."""
+
+
 def test_words_and_tensors_arrive_as_they_were_sent(ends: Ends) -> None:
     theirs, ours = ends
-    sent = {"transposed": torch.arange(6.0).reshape(2, 3).T, "empty": torch.empty(0, 3), "one": torch.tensor(1.5)}
+    sent = {
+        "transposed": torch.arange(6.0).reshape(2, 3).T,
+        "empty": torch.empty(0, 3),
+        "one": torch.tensor(1.5),
+        "one of many": torch.arange(6.0).reshape(2, 3)[:1, 1],
+        "one again and again": torch.ones(1).expand(2, 2),
+        "small": torch.ones(3, dtype=torch.bfloat16),
+        "yes or no": torch.tensor([True, False, True]),
+        "counted": torch.arange(5),
+    }
     value = Value("h", {0: Said(Description("tensor", shape=(2, 3)))}, line=3)
     Channel(theirs, REPLIES).send(value, sent)
     Channel(theirs, REPLIES).send(Done())
@@ -114,8 +134,9 @@ def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: Ends) -> None
         frame(b'{"op": "value", "tensor": "h", "trials": {"zero": {}}}'),
         frame(b'{"op": "value", "tensor": "h", "trials": {"0": {"value": {"kind": "tensor", "shape": [-1]}}}}'),
         frame(b'{"op": "done", "forward_differs": ["../../etc/passwd"]}'),
-        frame(b'{"op": "ready"}', b"no safetensors"),
-        frame(b'{"op": "ready"}', struct.pack("<Q", 1 << 60) + b"{}"),
+        frame(b'{"op": "ready"}', b"no numbers"),
+        frame(b'{"op": "ready"}', struct.pack("!Q", 1 << 60) + b"[]"),
+        *(frame(b'{"op": "ready"}', struct.pack("!Q", len(places)) + places + bytes(16)) for places in NO_PLACES),
         struct.pack("!II", MAX_WORDS_BYTES + 1, 0),
         struct.pack("!II", 2, MAX_TENSOR_BYTES + 1),
     ],
@@ -123,7 +144,8 @@ def test_a_message_that_drips_in_is_given_up_at_the_deadline(ends: Ends) -> None
         *("no text", "no object", "deep", "a huge number", "a negative step", "a step that is no number", "no step"),
         *("two messages", "what only a judge sends", "no kind", "a field of its own", "a long name", "a trial by name"),
         *("a negative size", "a line that is no number"),
-        *("no tensors", "a huge header", "long words", "large tensors"),
+        *("no tensors", "a huge header", "numbers too few", "numbers too many", "fewer than none"),
+        *("no such kind", "a huge tensor", "numbers of nothing", "long words", "large tensors"),
     ],
 )
 def test_what_is_no_message_is_told_from_one(raw: bytes, ends: Ends) -> None:

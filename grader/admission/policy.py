@@ -50,6 +50,7 @@ def compile_answer(
         rewrite(tree)
     if guarded:
         tree = _Policy().visit(tree)
+    if guarded or rewrite is not None:
         _locate(tree)
     code: CodeType = compile(tree, filename, mode)
     return code

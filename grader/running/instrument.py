@@ -9,7 +9,7 @@ from grader.reading.attempts import is_open_block
 from grader.reading.gradient_names import Names
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.syntax.loops import Loop, as_counted
-from grader.syntax.scopes import FUNCTIONS, assigned_names, nodes_below
+from grader.syntax.scopes import FUNCTIONS, assigned_names, nodes_below, statements_below
 
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
@@ -29,10 +29,9 @@ def hook_gradients(tree: ast.Module, places: Mapping[str, str], names: Names) ->
     for statement in tree.body:
         if is_open_block(statement):
             _hook_block(statement, places, names)
-    for function in nodes_below(tree):
+    for function in statements_below(tree):
         if isinstance(function, FUNCTIONS):
             function.body = _hooked_body(function.body, places, names)
-    ast.fix_missing_locations(tree)
 
 
 def hook_loops(tree: ast.Module, lines: Collection[int], names: Names, forward: Mapping[str, str]) -> None:
@@ -44,10 +43,10 @@ def hook_loops(tree: ast.Module, lines: Collection[int], names: Names, forward: 
     """
     drop_inert_calls(tree, names.own_functions)
     loops = _Loops(lines, names, forward)
-    for function in nodes_below(tree):
+    for function in statements_below(tree):
         if isinstance(function, FUNCTIONS):
             function.body = loops.passed_on(function.body)
-    ast.fix_missing_locations(loops.visit(tree))
+    loops.visit(tree)
 
 
 class _Loops(ast.NodeTransformer):
@@ -127,5 +126,5 @@ def _guarded(statement: ast.stmt, tensors: set[str]) -> ast.stmt:
 
 def _hand_over(tensor: str, place: str, after: ast.stmt) -> ast.stmt:
     line = after.end_lineno or after.lineno
-    hook = ast.parse(f"{place} = {HAND_OVER}({tensor!r}, lambda: {place}, {after.lineno})").body[0]
-    return ast.increment_lineno(hook, line - 1)
+    above = "\n" * (line - 1)
+    return ast.parse(f"{above}{place} = {HAND_OVER}({tensor!r}, lambda: {place}, {after.lineno})").body[0]

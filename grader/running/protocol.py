@@ -1,4 +1,4 @@
-"""What judge and worker say to each other, and how it travels: JSON for words, safetensors for numbers, no pickles.
+"""What judge and worker say to each other, and how it travels: JSON for words, raw numbers beside it, no pickles.
 
 A worker runs strangers' code, so nothing that it sends is believed: a message that is not exactly one of these is
 refused, and so is one that is too long or not whole in time.
@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-import safetensors.torch
 import torch
 from msgspec import Meta
 from torch import Tensor
@@ -25,8 +24,8 @@ from grader.lesson.program import Program, TrialSetup
 MAX_WORDS_BYTES = 1_000_000
 MAX_TENSOR_BYTES = 64_000_000
 MAX_TEXT, MAX_NAME, MAX_DIMENSIONS, MAX_RECORDS = 300, 60, 64, 20
-_HEADER = struct.Struct("!II")
-_AT_ONCE, _SHORTEST = 1 << 16, 0.001
+_HEADER, _PLACES_BYTES = struct.Struct("!II"), struct.Struct("!Q")
+_AT_ONCE, _SHORTEST = 1 << 14, 0.001
 
 REFUSED = "Refused"
 """The type of a failure that admission is the cause of; its name is then the mistake's id."""
@@ -294,8 +293,8 @@ _ENCODER = msgspec.json.Encoder()
 def encode(message: Message, tensors: Mapping[str, Tensor] | None = None) -> bytes:
     """A message as it travels, with dense tensors, which travel on the CPU."""
     text = _ENCODER.encode(message)
-    numbers = _packed(tensors) if tensors else b""
-    return b"".join((_HEADER.pack(len(text), len(numbers)), text, numbers))
+    numbers = _laid_out(tensors) if tensors else []
+    return b"".join((_HEADER.pack(len(text), sum(map(len, numbers))), text, *numbers))
 
 
 Incoming = TypeVar("Incoming", Request, Reply)
@@ -307,8 +306,8 @@ class Channel(Generic[Incoming]):
     def __init__(self, end: socket.socket, decoder: msgspec.json.Decoder[Incoming]) -> None:
         self._socket = end
         self._decoder: msgspec.json.Decoder[Incoming] = decoder
-        self._read = bytearray()
         self._block = memoryview(bytearray(_AT_ONCE))
+        self._ahead = self._block[:0]
         self._readable = select.poll()
         self._readable.register(end, select.POLLIN)
 
@@ -338,7 +337,7 @@ class Channel(Generic[Incoming]):
         Raises:
             TimeoutError: it was not there, or not whole, before `deadline`.
             EOFError: the other side is gone.
-            ProtocolError: it is too long, no message that this end understands, or its numbers are no safetensors.
+            ProtocolError: it is too long, no message that this end understands, or has other numbers than it says.
         """
         words_bytes, tensor_bytes = _HEADER.unpack(self._take(_HEADER.size, deadline))
         if words_bytes > MAX_WORDS_BYTES or tensor_bytes > MAX_TENSOR_BYTES:
@@ -350,57 +349,83 @@ class Channel(Generic[Incoming]):
             raise ProtocolError(str(error)) from None
         return message, _tensors(self._take(tensor_bytes, deadline), device) if tensor_bytes else {}
 
-    def _take(self, count: int, deadline: float | None) -> bytes:
-        while len(self._read) < count:
+    def _take(self, count: int, deadline: float | None) -> bytearray:
+        taken = bytearray(count)
+        rest = memoryview(taken)
+        while True:
+            held = min(len(rest), len(self._ahead))
+            rest[:held] = self._ahead[:held]
+            rest, self._ahead = rest[held:], self._ahead[held:]
+            if not rest:
+                return taken
             if deadline is not None and not self._readable.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise TimeoutError
+            direct = len(rest) >= len(self._block)
             try:
-                count_read = self._socket.recv_into(self._block)
+                read = self._socket.recv_into(rest if direct else self._block)
             except OSError as error:
                 raise EOFError(str(error)) from None
-            if not count_read:
+            if not read:
                 raise EOFError
-            self._read += self._block[:count_read]
-        taken = bytes(memoryview(self._read)[:count])
-        del self._read[:count]
-        return taken
+            if direct:
+                rest = rest[read:]
+            else:
+                self._ahead = self._block[:read]
 
 
-_INDEX = "index"
+_KINDS = {
+    str(kind): kind
+    for name in (
+        *("float64", "int64", "uint64", "float32", "int32", "uint32", "float16", "bfloat16", "int16", "uint16"),
+        *("float8_e4m3fn", "float8_e5m2", "int8", "uint8", "bool"),
+    )
+    if (kind := getattr(torch, name, None)) is not None
+}
+"""What travels, the widest first: so that each number lies where a processor reads it at once."""
+
 _Places = tuple[tuple[str, str, tuple[Size, ...]], ...]
-"""Name, dtype and shape of each tensor of a message, in order."""
+"""Name, dtype and shape of each tensor of a message; tensors of one dtype lie end to end in this order."""
 
 _PLACES: msgspec.json.Decoder[_Places] = msgspec.json.Decoder(_Places)
 
 
-def _packed(tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors as safetensors, all of one dtype end to end: a message has up to a hundred small ones, and each of its
-    own costs safetensors ten times as much."""
-    ends: dict[str, list[Tensor]] = {}
+def _laid_out(tensors: Mapping[str, Tensor]) -> list[Any]:
+    """Blocks of bytes: how long the places are, the places, and the numbers of each dtype."""
     places: list[tuple[str, str, tuple[int, ...]]] = []
+    numbers: dict[str, list[Tensor]] = {kind: [] for kind in _KINDS}
     for name, tensor in tensors.items():
         kind = str(tensor.dtype)
         places.append((name, kind, tuple(tensor.shape)))
-        ends.setdefault(kind, []).append(tensor.detach().to("cpu").reshape(-1))
-    found = {kind: torch.cat(flat) for kind, flat in ends.items()}
-    return safetensors.torch.save(
-        {**found, _INDEX: torch.frombuffer(bytearray(_ENCODER.encode(places)), dtype=torch.uint8)}
-    )
+        numbers[kind].append(tensor.detach().cpu().reshape(-1))
+    listed = _ENCODER.encode(places)
+    listed += b" " * (-len(listed) % _PLACES_BYTES.size)
+    blocks = [torch.cat(flat).view(torch.uint8).numpy() for flat in numbers.values() if flat]
+    return [_PLACES_BYTES.pack(len(listed)), listed, *blocks]
 
 
-def _tensors(raw: bytes, device: str) -> dict[str, Tensor]:
+def _tensors(raw: bytearray, device: str) -> dict[str, Tensor]:
+    """What `_laid_out` was given, in the memory of `raw`.
+
+    Raises:
+        ProtocolError: the numbers are not exactly those that the places ask for.
+    """
     try:
-        flat = safetensors.torch.load(raw)
-        words = flat.pop(_INDEX).numpy().tobytes()
-        if len(words) > MAX_WORDS_BYTES:
+        (length,) = _PLACES_BYTES.unpack_from(raw)
+        if length > MAX_WORDS_BYTES:
             raise ProtocolError("too long")
-        places = _PLACES.decode(words)
-        ends = {kind: tensor.to(device).split_with_sizes(_counts(places, kind)) for kind, tensor in flat.items()}
-        following = {kind: iter(parts) for kind, parts in ends.items()}
+        begin = _PLACES_BYTES.size + length
+        places = _PLACES.decode(memoryview(raw)[_PLACES_BYTES.size : begin])
+        following = {}
+        for kind, dtype in _KINDS.items():
+            counts = [math.prod(shape) for _, of_kind, shape in places if of_kind == kind]
+            flat = torch.empty(0, dtype=dtype)
+            if count := sum(counts):
+                flat = torch.frombuffer(raw, dtype=dtype, count=count, offset=begin)
+                begin += flat.nbytes
+            if counts:
+                following[kind] = iter(flat.to(device).split_with_sizes(counts))
+        if begin != len(raw):
+            raise ProtocolError("other numbers than places")
         return {name: next(following[kind]).reshape(shape) for name, kind, shape in places}
     except Exception as error:
         raise ProtocolError(str(error)) from None
-
-
-def _counts(places: _Places, kind: str) -> list[int]:
-    return [math.prod(shape) for _, of_kind, shape in places if of_kind == kind]

@@ -52,7 +52,7 @@ def warm_up(trials: Iterable[TrialSetup]) -> None:
 
 def rehearse(program: Program, parameters: Mapping[str, Any]) -> None:
     """Run a lesson's forward pass as answers are run, so that what Python, numpy and torch make at a first use is there
-    for all workers: each would make it anew, for 8 ms."""
+    for all workers: each would make it anew."""
     steps = [StepRequest(0, "pass", 1, 1)]  # a lesson on classes has no forward pass
     for line in program.forward:
         steps.append(StepRequest(len(steps), line.text, 1, 1))

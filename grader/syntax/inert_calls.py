@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection
 
-from grader.syntax.scopes import FUNCTIONS, called_name, nodes_below
+from grader.syntax.scopes import FUNCTIONS, called_name, statements_below
 
 _INERT_CALLS = frozenset(
     {"print", "cmp", "display", "live_losses", "backward", "retain_grad", "requires_grad_", "zero_grad", "zero_grad_"}
@@ -17,7 +17,7 @@ def drop_inert_calls(tree: ast.AST, own_functions: Collection[str]) -> None:
 
     `own_functions` stay: a submission's own `backward` is no autograd.
     """
-    for block in nodes_below(tree):
+    for block in statements_below(tree):
         if isinstance(block, (*FUNCTIONS, ast.For, ast.While)):
             block.body = _without_inert_calls(block.body, own_functions)
 

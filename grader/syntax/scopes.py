@@ -151,6 +151,24 @@ def nodes_below(root: ast.AST) -> list[ast.AST]:
     return nodes
 
 
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    **dict.fromkeys((ast.Module, *FUNCTIONS, ast.ClassDef, ast.With, ast.AsyncWith), ("body",)),
+    **dict.fromkeys((ast.ExceptHandler, ast.match_case), ("body",)),
+    **dict.fromkeys((ast.For, ast.AsyncFor, ast.While, ast.If), ("body", "orelse")),
+    **dict.fromkeys((ast.Try, ast.TryStar), ("body", "handlers", "orelse", "finalbody")),
+    ast.Match: ("cases",),
+}
+
+
+def statements_below(root: ast.AST) -> list[ast.AST]:
+    """Of `nodes_below` the statements, and what holds them, in the same order: expressions hold none."""
+    nodes = [root]
+    for node in nodes:
+        for block in _BLOCKS.get(type(node), ()):
+            nodes += getattr(node, block)
+    return nodes
+
+
 def called_name(node: ast.Call) -> str:
     """`f` for `f(x)`, `step` for `net.step(x)`, "" where the function has no name."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else root_name(node.func) or ""

@@ -106,17 +106,17 @@ def patch():
     ),
     _patch(
         "save",
-        "`safetensors.torch.save` sends the truth that came last",
+        "what lays out numbers for the judge sends the truth that came last",
         """
-import safetensors.torch
+import grader.running.protocol as protocol
 def patch():
-    honest, load, told = safetensors.torch.save, safetensors.torch.load, []
-    def listen(raw):
-        told.append(load(raw))
+    honest, load, told = protocol._laid_out, protocol._tensors, []
+    def listen(*a):
+        told.append(load(*a))
         return told[-1]
-    def save(tensors, *a):
+    def save(tensors):
         return honest({at: told[-1].get(at, h) for at in tensors} if told and "0" in tensors else tensors)
-    safetensors.torch.save, safetensors.torch.load = save, listen
+    protocol._laid_out, protocol._tensors = save, listen
     return torch.zeros_like(h)
 dh = patch()
 """,
