@@ -35,7 +35,7 @@
 import sys
 
 if "google.colab" in sys.modules:  # Colab brings torch; elsewhere nothing is installed here
-    light = "click jinja2 jupytext msgspec nbformat platformdirs pyyaml restrictedpython rich safetensors tqdm watchfiles"
+    light = "click jinja2 jupytext msgspec nbformat platformdirs pyyaml restrictedpython rich tqdm watchfiles"
     # %pip install -q {light}
     # %pip install -q --no-deps backprop-dojo
 try:
