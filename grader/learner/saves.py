@@ -13,7 +13,7 @@ from grader.base.files import FileStamp, file_stamp, read_text
 from grader.reading.submission import submission_files
 from grader.syntax.source import Source, read_source
 
-QUIET_MS = 5
+QUIET_MS = 3
 """A save counts as done when no event came for this long; editors write in pieces within a millisecond."""
 
 TICK_MS = 50
