@@ -345,6 +345,8 @@ class Grader:
 
 def _writes_at(statement: Statement, plan: Plan, name: str) -> int | None:
     """The line of the one statement in a loop or a block that writes a gradient; None where there are several."""
+    if isinstance(statement.node, (ast.Assign, ast.AugAssign, ast.Expr)):
+        return None
     plain = [leaf for leaf in statement.nodes if isinstance(leaf, (ast.Assign, ast.AugAssign, ast.Expr))]
     found = [leaf.lineno for leaf in plain if name in plan.names.written(nodes_below(leaf))]
     return statement.cell.line + found[0] - 1 if len(found) == 1 and found[0] != statement.node.lineno else None

@@ -284,7 +284,7 @@ def _weighed(evidence: Evidence) -> Finding:
             return replace(found, message=said + found.message)
         said = only_these_sizes(evidence.name, evidence.text, evidence.decisive.forward)
         return Finding("wrong" if evidence.strict_sizes else "pass", said, "hardcoded-size")
-    return replace(found, message=evidence.remark) if found.passed and not found.message else found
+    return replace(found, message=evidence.remark) if found.passed and evidence.remark and not found.message else found
 
 
 def _decided(evidence: Evidence, decisive: Seen) -> Finding:

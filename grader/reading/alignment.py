@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from grader.lesson.exercise import Exercise
 from grader.reading.gradient_names import gradient_of, loosely
-from grader.syntax.scopes import assigned_names, functions_in, nodes_below
+from grader.syntax.scopes import nodes_below
 from grader.syntax.source import Statement
 
 _PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous", "requires_grad_"})
@@ -62,13 +62,13 @@ def align(statements: Sequence[Statement], exercises: Iterable[Exercise]) -> Ali
     exercises = tuple(exercises)
     lesson, by_kind, known, taken = _of_track(exercises)
     bound = set[str]().union(*(statement.assigned for statement in statements))
-    local = {name for function in functions_in(body) for child in function.body for name in assigned_names(child)}
+    local = {name for statement in statements for function in statement.functions for name in function.assigned}
     wanted, loose = known - bound, loosely(known)
     # A gradient's line may be a line of the lesson by mistake, and its name is nobody's for a tensor.
     strange = {name for name in (bound | local) - taken if gradient_of(name, loose) is None}
     if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):
         return Alignment()
-    lines = _lines(node for statement in body for node in nodes_below(statement) if isinstance(node, ast.Assign))
+    lines = _lines(node for statement in statements for node in statement.nodes if isinstance(node, ast.Assign))
     own = [(target, value) for target, value in lines if target in strange or not strange.isdisjoint(_names(value))]
     found: dict[str, str] = {}
     for _ in range(_ROUNDS):
@@ -87,7 +87,7 @@ def align(statements: Sequence[Statement], exercises: Iterable[Exercise]) -> Ali
         if found == before:
             break
     single = {mine: theirs for mine, theirs in found.items() if _has_one_meaning(mine, theirs, body, lesson, found)}
-    counts = (leaf for node in body for leaf in nodes_below(node) if isinstance(leaf, _COUNTING))
+    counts = (leaf for statement in statements for leaf in statement.nodes if isinstance(leaf, _COUNTING))
     counted = {name for leaf in counts for name in _stored(leaf.target)}
     given = {mine: theirs for mine, theirs in single.items() if mine in bound - local - counted}
     return Alignment(found, single, given)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from grader.lesson.exercise import Exercise
 from grader.reading.alignment import align
 from grader.reading.gradient_names import Names, Spoilt, add_aliases, add_objects, find_names
 from grader.syntax.effects import Changes, Effects, changes_of, statement_effects
-from grader.syntax.loops import Loop
-from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, child_nodes, functions_in, nodes_below
+from grader.syntax.loops import Loop, LoopNames
+from grader.syntax.scopes import FUNCTIONS, called_name, functions_in
 from grader.syntax.source import Source, Statement
 
 
@@ -75,7 +75,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     body = [statement.node for statement in source.statements]
     changes = changes_of(body)
     known = [statement.effects for statement in source.statements] if changes == Changes() else []
-    effects = [replace(found) for found in known] or [statement_effects(node, changes) for node in body]
+    effects = known or [statement_effects(node, changes) for node in body]
     alignment = align(source.statements, exercises)
     names = find_names(source, effects, tensors, alignment)
     forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
@@ -83,12 +83,12 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, spoilt=spoilt)
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
-    trainers = {f.name for f in functions_in(body) if training_loops(f, names, forward, stepped)}
+    functions = [function for statement in source.statements for function in statement.functions]
+    trainers = {f.node.name for f in functions if training_loops(f.loops, names, forward, stepped)}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
-    inside = _gradients_inside(body, names, trainers | asked)
+    inside = _gradients_inside(source.statements, names, trainers | asked)
     for index, node in enumerate(body):
-        looping = any(isinstance(leaf, Loop) for leaf in source.statements[index].nodes)
-        loops = training_loops(node, names, forward, stepped, inside.keys()) if looping else []
+        loops = training_loops(source.statements[index].loops, names, forward, stepped, inside.keys())
         if loops:
             analysis.loops[index] = loops
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and (loops or effects[index].calls & trainers):
@@ -215,36 +215,39 @@ def _add_generic_names(analysis: Analysis) -> None:
             versions.sort(key=lambda attempt: attempt.writers[0])
 
 
-def _gradients_inside(body: Sequence[ast.stmt], names: Names, trainers: Collection[str]) -> dict[str, dict[str, str]]:
+def _gradients_inside(
+    statements: Sequence[Statement], names: Names, trainers: Collection[str]
+) -> dict[str, dict[str, str]]:
     """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
-    functions = functions_in(body)
-    places = {f.name: names.written(nodes_below(f)) for f in functions if f.name not in trainers}
+    functions = [function for statement in statements for function in statement.functions]
+    places = {f.node.name: names.written(f.nodes) for f in functions if f.node.name not in trainers}
     for _ in range(3):  # calls of calls of calls: enough for what people write
         for function in functions:
-            held = places.get(function.name)
-            for leaf in nodes_below(function):
+            held = places.get(function.node.name)
+            for leaf in function.nodes if any(places.values()) else ():
                 if held is not None and isinstance(leaf, ast.Call) and (called := called_name(leaf)) in places:
                     held |= {t: place for t, place in places[called].items() if t not in held}
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            start = [f.name for f in functions_in([node]) if f.name in ("__init__", "__post_init__", "__call__")]
-            places[node.name] = {t: place for name in start for t, place in places.get(name, {}).items()}
+    for statement in statements:
+        if isinstance(statement.node, ast.ClassDef):
+            own = (function.node.name for function in statement.functions)
+            start = [name for name in own if name in ("__init__", "__post_init__", "__call__")]
+            places[statement.node.name] = {t: place for name in start for t, place in places.get(name, {}).items()}
     return {name: held for name, held in places.items() if held}
 
 
 def training_loops(
-    node: ast.AST, names: Names, forward: set[str], stepped: set[str], carriers: Collection[str] = ()
+    loops: Sequence[LoopNames], names: Names, forward: set[str], stepped: set[str], carriers: Collection[str] = ()
 ) -> list[Loop]:
-    """The outermost loops below `node` that run forward and backward again: training, not an answer.
+    """The outermost of `loops` and of those inside them that run forward and backward again: training, not an answer.
 
     One gradient will do where the loop makes several of the tensors `stepped`, the forward pass of a lesson's loop.
     """
-    if isinstance(node, (ast.For, ast.While)):
-        assigned = assigned_names(node)
-        called = {called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call)}
-        gradients = {names.by_name[name] for name in assigned if name in names.by_name}
-        enough = len(gradients) > 1 or called & set(carriers) or (gradients and len(assigned & stepped) > 2)
-        if enough and assigned & forward:
-            return [node]
-    below = (training_loops(child, names, forward, stepped, carriers) for child in child_nodes(node))
-    return [loop for loops in below for loop in loops]
+    found: list[Loop] = []
+    for loop in loops:
+        gradients = {names.by_name[name] for name in loop.assigned if name in names.by_name}
+        enough = len(gradients) > 1 or loop.called & set(carriers) or (gradients and len(loop.assigned & stepped) > 2)
+        if enough and loop.assigned & forward:
+            found.append(loop.node)
+        else:
+            found += training_loops(loop.inner, names, forward, stepped, carriers)
+    return found

@@ -6,11 +6,11 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import assigned_names, field_name, functions_in, nodes_below, root_name
+from grader.syntax.scopes import field_name, root_name
 from grader.syntax.source import Source, Statement
 
 if TYPE_CHECKING:
@@ -80,12 +80,11 @@ class Names:
 def find_names(source: Source, effects: list[Effects], tensors: set[str], alignment: Alignment) -> Names:
     """The gradient names of a submission: `dlogits`, what `cmp` calls name, what its own names for the tensors give,
     and loose spellings."""
-    own = frozenset(function.name for function in functions_in(statement.node for statement in source.statements))
+    functions = [function for statement in source.statements for function in statement.functions]
+    own = frozenset(function.node.name for function in functions)
     names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source), own_functions=own)
     written = {name for e in effects for name in e.writes | e.fields}
-    for function in functions_in(statement.node for statement in source.statements):
-        written |= {name for child in function.body for name in assigned_names(child)}
-        written |= {field_name(leaf) or "" for leaf in nodes_below(function)}
+    written = written.union(*(function.assigned | function.fields for function in functions))
     compared_with: dict[str, set[str]] = defaultdict(set)
     for index, statement in enumerate(source.statements):
         for value, tensor in _compared(statement, tensors):
@@ -163,14 +162,14 @@ _VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
 
 
 def add_objects(
-    body: Iterable[ast.stmt], effects: Iterable[Effects], gradients: Mapping[str, str], objects: Collection[str]
+    body: Iterable[ast.stmt], effects: list[Effects], gradients: Mapping[str, str], objects: Collection[str]
 ) -> None:
     """Let what changes one object of a submission's own classes count for all that are there: they may hold each
     other, as the values of a graph do."""
     there: set[str] = set()
-    for node, found in zip(body, effects, strict=True):
+    for index, (node, found) in enumerate(zip(body, effects, strict=True)):
         if isinstance(node, ast.Expr) and found.mutates & there:
-            found.writes = found.writes | there
+            effects[index] = found = replace(found, writes=found.writes | there)
         there |= {name for name in found.writes if name in objects and name not in gradients}
 
 
@@ -184,7 +183,7 @@ class Spoilt:
     since: int
 
 
-def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients: Mapping[str, str]) -> list[Spoilt]:
+def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Mapping[str, str]) -> list[Spoilt]:
     """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`.
 
     Two gradients that share memory stay apart: each is judged after its own last line. What is given back is where
@@ -199,7 +198,7 @@ def add_aliases(body: Iterable[ast.stmt], effects: Iterable[Effects], gradients:
                 if name in gradients:
                     spoilt.append(Spoilt(index, name, other, max(joined[name], joined[other])))
                 if not (name in gradients and other in gradients):
-                    found.writes = found.writes | {other}
+                    effects[index] = found = replace(found, writes=found.writes | {other})
         targets, viewed = list[str](), None
         if isinstance(node, ast.Assign):
             targets = [target.id for target in node.targets if isinstance(target, ast.Name)]

@@ -98,7 +98,7 @@ def gradients_of(exercise: Exercise) -> set[str]:
 def borrowed(analysis: Analysis, attempt: Attempt) -> bool:
     """True where the value is just taken from PyTorch, as one does to go on past a gradient."""
     values = [getattr(analysis.statements[index].node, "value", None) for index in attempt.writers]
-    return all(isinstance(value, ast.expr) and _BORROWED.match(ast.unparse(value)) for value in values)
+    return all(isinstance(value, (ast.Attribute, ast.Call)) and _BORROWED.match(ast.unparse(value)) for value in values)
 
 
 def _owner(

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
+from dataclasses import dataclass
 
-from grader.syntax.scopes import assigned_names, nodes_below
+from grader.syntax.scopes import assigned_names, called_name, child_nodes, nodes_below
 
 Loop = ast.For | ast.While
 
 _FEWEST_FORWARD_NAMES = 3
 """A loop that assigns so many tensors of the forward pass runs it."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoopNames:
+    """A loop, the names that it assigns and those of what it calls, and the loops inside it."""
+
+    node: Loop
+    assigned: frozenset[str]
+    called: frozenset[str]
+    inner: tuple[LoopNames, ...]
+
+
+def loops_below(node: ast.AST) -> tuple[LoopNames, ...]:
+    """The outermost loops at or below `node`, each with those inside it."""
+    inner = tuple(loop for child in child_nodes(node) for loop in loops_below(child))
+    if not isinstance(node, Loop):
+        return inner
+    called = frozenset(called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call))
+    return (LoopNames(node, frozenset(assigned_names(node)), called, inner),)
 
 
 def as_counted(loop: Loop) -> ast.For | None:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 _DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
 _WITH_OWN_NAMES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -102,9 +103,9 @@ def argument_names(arguments: ast.arguments) -> set[str]:
     return {argument.arg for argument in listed}
 
 
-def functions_in(body: Iterable[ast.stmt]) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+def functions_in(body: Iterable[ast.stmt]) -> list[FunctionNode]:
     """The functions and methods defined at top level of `body`."""
-    found: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
+    found: list[FunctionNode] = []
     for node in body:
         if isinstance(node, FUNCTIONS):
             found.append(node)

@@ -20,7 +20,8 @@ from grader.base.errors import DojoError
 from grader.base.files import read_text
 from grader.base.loading import load_nbformat
 from grader.syntax.effects import Effects, statement_effects
-from grader.syntax.scopes import assigned_names, nodes_below
+from grader.syntax.loops import Loop, LoopNames, loops_below
+from grader.syntax.scopes import FunctionNode, assigned_names, field_name, functions_in, nodes_below
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _MARKS = ("%%", "In", "<codecell>")
@@ -63,6 +64,37 @@ class Cell:
 
 
 @dataclass(frozen=True, eq=False)
+class Function:
+    """A function or method of a file."""
+
+    node: FunctionNode
+
+    @cached_property
+    def nodes(self) -> Sequence[ast.AST]:
+        """The function and everything below it."""
+        return nodes_below(self.node)
+
+    @cached_property
+    def loops(self) -> tuple[LoopNames, ...]:
+        """Its outermost loops."""
+        return _loops_among(self.nodes)
+
+    @cached_property
+    def assigned(self) -> frozenset[str]:
+        """Every name that its body stores to."""
+        return frozenset(name for child in self.node.body for name in assigned_names(child))
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The attributes and keys that it names."""
+        return frozenset(name for leaf in self.nodes if (name := field_name(leaf)) is not None)
+
+
+def _loops_among(nodes: Sequence[ast.AST]) -> tuple[LoopNames, ...]:
+    return loops_below(nodes[0]) if any(isinstance(leaf, Loop) for leaf in nodes) else ()
+
+
+@dataclass(frozen=True, eq=False)
 class Statement:
     """One statement that runs by itself, with the place where the learner reads it."""
 
@@ -93,6 +125,16 @@ class Statement:
     def assigned(self) -> frozenset[str]:
         """Every name that it stores to, inside its functions left out."""
         return frozenset(assigned_names(self.node))
+
+    @cached_property
+    def functions(self) -> tuple[Function, ...]:
+        """The function that it defines, or the methods of its class."""
+        return tuple(map(Function, functions_in([self.node])))
+
+    @cached_property
+    def loops(self) -> tuple[LoopNames, ...]:
+        """Its outermost loops."""
+        return _loops_among(self.nodes)
 
     @cached_property
     def effects(self) -> Effects:
