@@ -6,13 +6,15 @@ torch says which of them are wrong; `make mutants` does the same for some thousa
 
 from __future__ import annotations
 
+import ast
 import random
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from answers.tracks import TRACKS
 from answers.wrong import WRONG
-from conftest import sampled
+from conftest import GradeText, sampled
 
 from grader.judging.grade import Grader
 from grader.lesson.exercise import all_exercises, find_exercise
@@ -36,6 +38,25 @@ def check(found: Figures) -> None:
 @pytest.mark.parametrize("lesson", sampled(5, lessons()))
 def test_typical_slips_are_refused_blamed_and_named(lesson: str, grader: Grader) -> None:
     check(Figures.of(grade_here(typical(lesson, AT_MOST, random.Random(SEED)), grader)))
+
+
+def without_a_statement(text: str) -> Iterator[str]:
+    """The text without one of its statements, each in turn, wherever it stands."""
+    bodies = [node.body for node in ast.walk(ast.parse(text)) if hasattr(node, "body")]
+    for number, body in enumerate(bodies):
+        for place in range(len(body)):
+            tree = ast.parse(text)
+            held = [node.body for node in ast.walk(tree) if hasattr(node, "body")][number]
+            del held[place]
+            held += [] if held else [ast.Pass()]
+            yield ast.unparse(tree)
+
+
+@pytest.mark.parametrize("lesson", sampled(5, (e.id for e in all_exercises() if e.graded_gradients)))
+def test_a_line_left_out_is_graded_wherever_it_stood(lesson: str, grade_text: GradeText) -> None:
+    answers = "\n".join(cell.text for cell in find_exercise(lesson).code_cells("backward"))
+    for text in without_a_statement(answers):
+        assert len(grade_text(text, exercise=lesson)) == 1
 
 
 # ---- How many, and of which kinds ----

@@ -131,6 +131,7 @@ def mending_edit(
     the mistake so far. Where edits of several statements would do, there is no telling which is to blame.
     """
     mended: list[Variant] = []
+    # What leaves the text as it is would be no edit; it can be right where the line that was missing is not of these.
     waiting = [variant for variant in variants(statements, words, most) if variant.statements != tuple(statements)]
     while waiting:
         batch, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
