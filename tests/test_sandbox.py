@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -189,6 +190,37 @@ assert statements._codes
 warm_up(asked)
 assert not statements._codes and sum(map(len, gradient_run._made.values())) == len(asked)
 """
+
+
+FREE_PIECES = """
+import ctypes
+from grader.running.memory import use_up_free_pieces
+FIELDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+class Said(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in FIELDS]
+say = ctypes.CDLL(None).mallinfo2
+say.restype = Said
+def free():
+    said = say()
+    return said.fordblks - said.keepcost
+system = ctypes.CDLL(None)
+system.malloc.restype, system.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+held = [system.malloc(size) for size in (100, 3000, 70_000) for _ in range(40)]
+for piece in held[::2]:
+    system.free(piece)
+before = free()
+use_up_free_pieces()
+print(before, free())
+"""
+
+
+@on_linux
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="another C library than glibc 2.33 or newer")
+def test_what_lies_free_is_used_up_before_the_fork() -> None:
+    ran = run_program(FREE_PIECES)
+    before, after = map(int, ran.stdout.split())
+    assert before > 1_000_000, ran.stderr
+    assert after < before / 10
 
 
 def test_every_lesson_is_rehearsed_and_nothing_of_it_is_left() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -34,6 +33,7 @@ from grader.running.confine import (
     offer,
 )
 from grader.running.limits import Limits
+from grader.running.memory import settle_memory
 
 if TYPE_CHECKING:
     from grader.running.protocol import Channel, Reply
@@ -46,8 +46,6 @@ START_SECONDS = 120.0
 _FIRST_WORDS = 1000
 _LARGE_PAGES = "glibc.malloc.hugetlb=1"
 """torch brings 140 MB that every fork maps anew: in large pages that takes 4 ms in place of 7."""
-
-_LARGE_PAGE, _MADV_COLLAPSE = 1 << 21, 25
 
 
 @dataclass(frozen=True)
@@ -247,7 +245,7 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
             leave_surroundings()
             if terms.isolation != "basic":
                 grader.running.worker.warm_up(terms.trials)
-                _in_large_pages()
+                settle_memory()
             confinement.raise_around_all(requests.fileno())
         while True:
             message, descriptors, _, _ = socket.recv_fds(requests, 1, 1)
@@ -259,20 +257,6 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
             os.close(descriptors[0])
     finally:
         os._exit(0)
-
-
-def _in_large_pages() -> None:
-    """Let the memory of this process lie in large pages, where Linux has them: each fork copies 100 entries for it, and
-    not 20,000, which halves what a fork costs."""
-    if not (maps := Path("/proc/self/maps")).exists():
-        return
-    advise = ctypes.CDLL(None).madvise
-    for line in maps.read_text(encoding="utf-8", errors="replace").splitlines():
-        addresses, access, _, _, inode, *_ = line.split()
-        first, last = (int(address, 16) for address in addresses.split("-"))
-        first, last = -(-first // _LARGE_PAGE) * _LARGE_PAGE, last // _LARGE_PAGE * _LARGE_PAGE
-        if access == "rw-p" and inode == "0" and first < last:
-            advise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_COLLAPSE)
 
 
 class _Confinement:
