@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from textwrap import indent
 
 import pytest
@@ -15,7 +16,10 @@ from lessons import TRACKS, all_lessons, lessons_in
 
 from grader.judging.grade import Grader, settings
 from grader.lesson.exercise import find_exercise, read_exercise
+from grader.reading.attempts import analyse
+from grader.reading.loop_plan import plan_loop
 from grader.report.records import SubmissionReport
+from grader.syntax.source import read_source
 
 ROOTS = (REPOSITORY / "solutions", TRACKS)
 LESSONS = {
@@ -465,3 +469,17 @@ def test_a_mean_taken_past_its_correction_is_blamed_on_the_line_that_takes_it(
     wrong = [verdict for verdict in report.verdicts if not verdict.passed]
     assert {verdict.mistake for verdict in wrong} == {"bias-correction"}
     assert {new in (verdict.code or "") for verdict in wrong} == {True}
+
+
+@pytest.mark.parametrize(("line", "named"), [("pass", False), ("E if step == 4 else B", True), ("step % 4", True)])
+def test_a_loop_runs_at_the_steps_that_its_text_names_and_a_multiple_of_a_size_is_none(
+    tmp_path: Path, line: str, named: bool
+) -> None:
+    exercise, path = find_exercise("transformer/ex5"), tmp_path / "loop.py"
+    text, draw = exercise.path.read_text(encoding="utf-8"), "        starts = torch.randint"
+    assert text.count("4 * E") > 2
+    assert text.count(draw) == 1
+    path.write_text(text.replace(draw, f"        {line}\n{draw}"), encoding="utf-8")
+    plan = plan_loop(analyse(read_source(path), [exercise]), exercise)
+    assert plan is not None
+    assert (4 in plan.whole_numbers()) is named
