@@ -285,7 +285,7 @@ def compare_step(
         allowed = limit.step * change + limit.parameter * size
         if not difference <= allowed:
             found.departed[name] = size_words(difference / change) if change else "many times"
-            for mistake, said, after in truth.slips:
+            for mistake, said, after in truth.slips():
                 if name not in found.slips and _largest(ours, after[name].to("cpu"), truth.noise[name]) <= allowed:
                     found.slips[name] = Diagnosis(mistake, said)
             for mistake, said, at, after_slip in truth.adam[name].slips() if name in truth.adam else ():

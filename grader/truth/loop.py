@@ -7,6 +7,7 @@ import copy
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -46,7 +47,7 @@ class TrueStep:
     gradients: Gradients
     otherwise: Mapping[str, Tensor]
     noise: Mapping[str, Tensor]
-    slips: Sequence[tuple[str, str, Mapping[str, Tensor]]]
+    slips: Callable[[], Sequence[tuple[str, str, Mapping[str, Tensor]]]]
     adam: Mapping[str, AdamStep]
     redrawn: tuple[str, ...] = ()
     _sizes: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
@@ -285,17 +286,25 @@ class LoopReference:
         total = gradients.total
         otherwise = moved(total, self.made) if self._counts_steps() and position != self.made else {}
         noise: dict[str, Tensor] = {}
-        slips: list[tuple[str, str, Mapping[str, Tensor]]] = []
         if not self.is_plain:
             up, down = (moved(_rounded(gradients, sign, before), position) for sign in (1, -1))
             noise = {name: (up[name] - down[name]).abs() for name in before}
+
+        @cache
+        @without_compiler()
+        def slips() -> list[tuple[str, str, Mapping[str, Tensor]]]:
+            if self.is_plain:
+                return []
+            found: list[tuple[str, str, Mapping[str, Tensor]]] = []
+            self._behind = True  # this takes the optimiser back to here
             for slip in _SLIPS:
                 if any(key in self.optimizer.param_groups[0] for key in slip.settings) or self._counts_steps():
                     with contextlib.suppress(ArithmeticError):  # such as 1 / (1 - beta ** 0)
-                        slips.append((slip.mistake, slip.said, moved(total, position, slip)))
-            slips.append(("update-sign", UPHILL, self._uphill(before, moved, total, position)))
+                        found.append((slip.mistake, slip.said, moved(total, position, slip)))
+            found.append(("update-sign", UPHILL, self._uphill(before, moved, total, position)))
             still = {name: torch.zeros_like(value) for name, value in before.items()}
-            slips.append(("no-update", NO_GRADIENT, moved(still, position)))
+            return [*found, ("no-update", NO_GRADIENT, moved(still, position))]
+
         after = moved(total, position) if not self.is_plain else self._move(total, position)
         self.made += 1
         loss = forward.values[self.exercise.atoms[-1].name]
