@@ -1,4 +1,7 @@
-"""What every test may ask for: a warm grader, and a way to grade a text."""
+"""What every test may ask for: a warm grader, and a way to grade a text.
+
+torch is loaded where it is needed: pytest-xdist loads this module before its workers start, and grades nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,34 @@ import json
 import os
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import pytest
+from dojo import REPOSITORY
 from filelock import FileLock
 
 from grader.base.children import BEFORE_TORCH
 from grader.base.loading import load_nbformat, uncollected
-
-os.environ.update(BEFORE_TORCH)  # before numpy loads: a process with threads is not forked, as `dojo` is
-
-from course import Course, graded_answers, write_course
-from dojo import REPOSITORY
-
 from grader.batch import jobs
-from grader.batch.person import Terms
-from grader.judging import grade
-from grader.judging.grade import Grader, Settings, settings
 from grader.learner import memory
 from grader.lesson.data_files import VARIABLES
-from grader.lesson.exercise import Exercise
-from grader.report.records import SubmissionReport
 from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
 
-load_nbformat()  # before a test loads it otherwise, which takes a second
+if TYPE_CHECKING:
+    from course import Course
+
+    from grader.batch.person import Terms
+    from grader.judging.grade import Grader, Settings
+    from grader.lesson.exercise import Exercise
+    from grader.report.records import SubmissionReport
+
+os.environ.update(BEFORE_TORCH)  # before numpy loads: a process with threads is not forked, as `dojo` is
 
 SEED = 20
 
-GradeText = Callable[..., list[SubmissionReport]]
+GradeText = Callable[..., "list[SubmissionReport]"]
 
 
 def sampled(every: int, cases: Iterable[Any]) -> list[Any]:
@@ -82,6 +83,8 @@ def kept_in(cache: Path) -> set[str]:
 @pytest.fixture(scope="session", autouse=True)
 def one_launcher() -> Iterator[None]:
     """Graders on usual terms share the process that forks their workers: torch is loaded there once, not for each."""
+    from grader.judging import grade
+
     made: list[Launcher] = []
     own, own_of_jobs = grade.launcher_for, jobs._launcher
 
@@ -111,6 +114,8 @@ def one_launcher() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def grader() -> Iterator[Grader]:
     """One grader for the whole run: torch is loaded once, each submission still gets its own process."""
+    from grader.judging.grade import Grader, settings
+
     with Grader(settings(seed=SEED, device="cpu")) as warm:
         yield warm
 
@@ -130,6 +135,8 @@ def grade_text(grader: Grader, tmp_path: Path) -> GradeText:
 @pytest.fixture(scope="session")
 def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Course:
     """The results of 120 made-up submissions, made from answers that the first worker of pytest-xdist grades."""
+    from course import graded_answers, write_course
+
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "graded_answers.json"
     with FileLock(f"{shared}.lock"):
@@ -144,6 +151,7 @@ def course(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def pytest_collection() -> Generator[None, object, object]:
     """What is loaded to run the tests lives as long as they do: the garbage collector need not look through it."""
     with uncollected():
+        load_nbformat()  # before a test loads it otherwise, which takes a second
         return (yield)
 
 
