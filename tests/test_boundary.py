@@ -33,7 +33,7 @@ def cells(*sources: str) -> str:
 
 
 STRANGE = {
-    "ex2_a.py": "dlogits = 0x" + "f" * 4300 + "\n",
+    "ex2_a.py": "dlogits = torch.zeros(0x" + "f" * 4300 + ")\n",
     "ex2_b.py": "dlogits = h\ncmp('logits', *x, logits)\n",
     "ex2_c.ipynb": cells("\r", "x = (\r)\rdlogits = )"),
     "ex2_d.py": "dlogits = torch.zeros([1] * 70)\n",
@@ -45,6 +45,7 @@ STRANGE = {
     "ex2_j.py": "\0",
     "ex2_k.py": "dlogits = h\x0c\n\x0b",
     "ex2_l.ipynb": cells("\r", "a\rdlogits = h"),
+    "ex2_m.py": "dlogits = 0x" + "f" * 4300 + "\n",
 }
 
 
