@@ -64,20 +64,20 @@ seed = 42
 device = "cpu"
 dtype = "float64"
 n = 1000
-n_in = 64
+n_in = 784
 n_hidden = 50
 
 # %% [markdown]
 # ## Data and parameters
 #
-# The sizes are those of 1,000 pictures of handwritten digits with 8 · 8 = 64 pixels, and the network is to say the
+# The sizes are those of 1,000 pictures of handwritten digits with 28 · 28 = 784 pixels, and the network is to say the
 # digit as a number. For the gradients it makes no difference what the pixels show, so they are random here.
 #
 # | name | shape | what it is |
 # |---|---|---|
-# | `x` | (1000, 64) | one picture a row |
+# | `x` | (1000, 784) | one picture a row |
 # | `y` | (1000,) | the number that belongs to each picture |
-# | `w1`, `b1` | (64, 50), (50,) | weights and biases of the hidden layer |
+# | `w1`, `b1` | (784, 50), (50,) | weights and biases of the hidden layer |
 # | `w2`, `b2` | (50, 1), (1,) | weights and bias of the output |
 
 # %% tags=["setup"]
@@ -311,11 +311,9 @@ plots.show(figure)
 # %% [markdown]
 # ## What the same way costs one layer below
 #
-# `w1` has 64 · 50 weights, and each of them is used for 1,000 examples. All contributions together are 3.2
-# million numbers, only to be summed away in the next moment. And these are small pictures. Those of MNIST, the
-# best-known collection of digits, have 28 · 28 = 784 pixels. For 1,000 of them it is 39.2 million
-# contributions, in float32 157 MB. A matrix product gives the same sums without storing the contributions. The
-# cell below measures both, on random numbers of MNIST's sizes.
+# `w1` has 784 · 50 weights, and each of them is used for 1,000 examples. All contributions together are 39.2
+# million numbers. In float32 that is 157 MB, only to be summed away in the next moment. A matrix product gives
+# the same sums without storing the contributions. The cell below measures both, on random numbers of these sizes.
 
 # %%
 import sys
@@ -354,9 +352,9 @@ for way in ("matrix product", "broadcast and sum"):
 #
 # ## dw1
 #
-# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 64), (64, 50) and (50,)
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
 #
-# Ask yourself: which number of `w1` (64, 50) connects pixel $j$ with neuron $k$? What is its slope in example $i$,
+# Ask yourself: which number of `w1` (784, 50) connects pixel $j$ with neuron $k$? What is its slope in example $i$,
 # and what is upstream of it?
 
 # %% tags=["backward"]
@@ -368,7 +366,7 @@ cmp("w1", dw1, w1)
 # %% [markdown]
 # ## db1
 #
-# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 64), (64, 50) and (50,)
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
 #
 # Ask yourself: over which dimension of `l1` (1000, 50) was `b1` (50,) broadcast?
 
@@ -389,7 +387,7 @@ cmp("b1", db1, b1)
 # $$dw_{jk} = \sum_i x_{ij} \, dl_{ik}$$
 #
 # For this to be a matrix product, $i$ has to be last in the first factor. So $x$ is transposed: `x.T @ dl1`. The
-# shapes say the same: (64, 1000) @ (1000, 50) is (64, 50), and no other arrangement of the two gives the shape
+# shapes say the same: (784, 1000) @ (1000, 50) is (784, 50), and no other arrangement of the two gives the shape
 # of `w1`.
 #
 # On paper, with the numbers of `dw2` above:
@@ -402,11 +400,11 @@ cmp("b1", db1, b1)
 # %% [markdown]
 # ## dx
 #
-# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 64), (64, 50) and (50,)
+# `l1 = x @ w1 + b1`: (1000, 50) from (1000, 784), (784, 50) and (50,)
 #
 # Nobody trains the pixels. But if another layer stood below, this would be its upstream gradient.
 #
-# Ask yourself: which arrangement of `dl1` (1000, 50) and `w1` (64, 50) has the shape of `x` (1000, 64)?
+# Ask yourself: which arrangement of `dl1` (1000, 50) and `w1` (784, 50) has the shape of `x` (1000, 784)?
 
 # %% tags=["backward"]
 dx = ...
@@ -663,8 +661,8 @@ progress()
 # <details>
 # <summary>dw1: hint 2</summary>
 #
-# x.unsqueeze(-1) is (1000, 64, 1) and dl1.unsqueeze(1) is (1000, 1, 50). Their product is (1000, 64, 50). The
-# sum over dimension 0 leaves (64, 50).
+# x.unsqueeze(-1) is (1000, 784, 1) and dl1.unsqueeze(1) is (1000, 1, 50). Their product is (1000, 784, 50). The
+# sum over dimension 0 leaves (784, 50).
 #
 # </details>
 
@@ -713,7 +711,7 @@ progress()
 # <details>
 # <summary>dx: hint 2</summary>
 #
-# The upstream gradient times the transposed weights: (1000, 50) @ (50, 64) is (1000, 64).
+# The upstream gradient times the transposed weights: (1000, 50) @ (50, 784) is (1000, 784).
 #
 # </details>
 

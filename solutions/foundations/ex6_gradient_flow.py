@@ -315,7 +315,7 @@ else:
 # | ReLU | √2 / √(inputs) | Kaiming or He: half of the numbers are cut off, so the rest has to be larger |
 # | tanh or none | √(2 / (inputs + outputs)) | Xavier or Glorot: a compromise between the forward and the backward pass |
 #
-# For example, ReLU with 64 inputs: √(2/64) = 0.1768<!-- = (2 / 64) ** 0.5 -->. The first layer of foundations 3 was drawn with it.
+# For example, ReLU with 784 inputs: √(2/784) = 0.0505<!-- = (2 / 784) ** 0.5 -->. The first layer of foundations 3 was drawn with it.
 #
 # ## A number to watch in training
 #
