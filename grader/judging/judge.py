@@ -224,11 +224,9 @@ class Judge:
                     case Running():
                         running = message.step
                     case LoopBegins() if message.trial < len(loops):
-                        following = loops[message.trial].begins(message.count)
-                        channel.send_encoded(following, self._until(self.patience))
+                        channel.send_encoded(loops[message.trial].begins(message.count), self._until(self.patience))
                     case LoopStep() if message.trial < len(loops):
-                        following = loops[message.trial].step(message, tensors)
-                        channel.send_encoded(following, self._until(self.patience))
+                        channel.send_encoded(loops[message.trial].step(message, tensors), self._until(self.patience))
                     case LoopEnd() if message.trial < len(loops):
                         loops[message.trial].ends(sane(message.failure))
                     case Done():
@@ -369,7 +367,13 @@ class Judge:
     def _next(
         self, worker: Worker, seconds: float, running: int | None, device: str = "cpu"
     ) -> tuple[Reply, dict[str, Tensor]]:
-        return next_message(worker, self._until(seconds), running, device)
+        """The worker's next message, and its tensors on `device`; where none comes, `running` is to blame."""
+        try:
+            return worker.channel.receive(self._until(seconds), device)
+        except TimeoutError:
+            raise StepFailed(running, "timeout") from None
+        except (EOFError, ProtocolError):
+            raise StepFailed(running, "crash") from None
 
     def _until(self, seconds: float) -> float:
         return min(time.monotonic() + seconds, self.deadline)
@@ -442,22 +446,6 @@ def prove(launcher: Launcher, exercise: Exercise) -> None:
             "that Python, torch and pyseccomp are those that this package names"
         )
     judge.close()
-
-
-def next_message(
-    worker: Worker, deadline: float, running: int | None = None, device: str = "cpu"
-) -> tuple[Reply, dict[str, Tensor]]:
-    """The worker's next message, and its tensors on `device`.
-
-    Raises:
-        StepFailed: none came before `deadline`, or the worker is gone; `running` is the statement to blame.
-    """
-    try:
-        return worker.channel.receive(deadline, device)
-    except TimeoutError:
-        raise StepFailed(running, "timeout") from None
-    except (EOFError, ProtocolError):
-        raise StepFailed(running, "crash") from None
 
 
 def _on_truth(answers: Mapping[str, Answer], truth: Truth, told: Collection[str]) -> set[str]:
