@@ -43,6 +43,7 @@ from grader.running.protocol import (
     encode,
 )
 from grader.running.sandbox import Launcher, Worker
+from grader.running.statements import code_of
 from grader.syntax.source import Cell, Statement
 from grader.truth.autograd import Gradients
 from grader.truth.compare import LIMITS
@@ -406,6 +407,7 @@ class Judge:
             text=step.statement.text,
             line=step.statement.line,
             text_line=step.statement.text_line,
+            code=code_of(step.statement) if self.guarded else b"",
             writes=step.writes,
             needed_by=tuple(tensor for tensor, kept in self.plan.slices.items() if step.index in kept),
             hand_over={t: place for t, place in step.hand_over.items() if t not in self.lost},

@@ -42,7 +42,7 @@ from grader.running.protocol import (
     VariantValues,
 )
 from grader.running.stand_ins import provided, stand_ins
-from grader.running.statements import arithmetic_of, assign, evaluate, run_alone, run_statement
+from grader.running.statements import arithmetic_of, assign, evaluate, keep_code, run_alone, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
 _Found = tuple[dict[str, Any], Protected]
@@ -254,6 +254,9 @@ class GradientRun:
         self.handed: list[tuple[Value, dict[int, Tensor]]] = []
         self.has_loop = any(step.loops for step in request.steps)
         self.default_device = None if self.has_loop else default_device(self.device)
+        for step in request.steps:
+            if step.code:
+                keep_code(step.text, step.text_line, step.code)
         self.trials = [
             TrialRun(
                 request.program,

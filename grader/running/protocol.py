@@ -55,13 +55,14 @@ class StepRequest(Part):
     """A statement to run, and the gradients (tensor -> expression) to hand over after it.
 
     The loops that begin on the lines `loops` take their steps from the judge; `runs_loop` where they run here.
-    `needed_by` are all whose answer it belongs to.
+    `needed_by` are all whose answer it belongs to. `code` is what the text compiles to, where the judge knows it.
     """
 
     index: int
     text: str
     line: int
     text_line: int
+    code: bytes = b""
     writes: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
     hand_over: dict[str, str] = {}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import marshal
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
@@ -16,6 +18,7 @@ from grader.admission.policy import SUBMISSION, compile_answer
 from grader.admission.sentences import NO_COMPLEX, Refused
 from grader.running.describe import describe_exception
 from grader.running.protocol import Failure
+from grader.syntax.source import Statement
 
 CASE = "<case>"
 """The file of a program that a lesson brings: its lines are none of the submission's."""
@@ -71,6 +74,8 @@ def arithmetic_of(parameters: Mapping[str, Any]) -> Iterator[None]:
         torch.set_default_dtype(torch.float32)
 
 
+GRADED = "graded"
+
 _codes: dict[tuple[str, int, str], CodeType] = {}
 """Code of the one submission that this process runs, compiled once for all trials."""
 
@@ -80,12 +85,38 @@ def forget_statements() -> None:
     _codes.clear()
 
 
+_MOST_CODES, _LONGEST_CODED = 4096, 2000
+
+
+def code_of(statement: Statement) -> bytes:
+    """What a statement compiles to that nothing is put into, in Python's own form for it; empty where a worker had
+    better compile it, for it is a block or is refused.
+
+    A course's submissions share most of their lines, so the judge compiles each once for all its workers.
+    """
+    simple = isinstance(statement.node, (ast.Assign, ast.AugAssign, ast.Expr)) and statement.text_line == statement.line
+    return _code(statement.text, statement.line) if simple and len(statement.text) <= _LONGEST_CODED else b""
+
+
+@lru_cache(maxsize=_MOST_CODES)
+def _code(text: str, line: int) -> bytes:
+    try:
+        return marshal.dumps(compile_answer(text, line=line))
+    except (Refused, SyntaxError, ValueError, RecursionError, MemoryError):
+        return b""
+
+
+def keep_code(text: str, text_line: int, code: bytes) -> None:
+    """Let `run_statement` run for this statement what `code_of` gave."""
+    _codes[text, text_line, GRADED] = marshal.loads(code)
+
+
 def run_statement(
     text: str,
     text_line: int,
     namespace: dict[str, Any],
     rewrite: Callable[[ast.Module], None],
-    purpose: str = "graded",
+    purpose: str = GRADED,
     *,
     guarded: bool = True,
 ) -> Failure | None:
