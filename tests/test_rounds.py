@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import other_data
 from grader.report.records import SubmissionReport
 from grader.running.protocol import LoopStep, TellAll, encode
+from grader.running.statements import _code, code_of, forget_statements, keep_code, run_statement
+from grader.syntax.source import parse_source, percent_cells
 from grader.truth.loop import LoopReference
 from grader.truth.truths import KnownTruths, Truth
 
@@ -130,3 +133,28 @@ def test_what_a_step_sends_first_decides_whatever_it_sends_when_asked_for_all() 
         loop.step(LoopStep(0, 0), right)
     loop.step(LoopStep(0, 0, whole=True), right)
     assert [set(step.departed) for step in loop.steps] == [{"b2"}]
+
+
+def test_a_line_that_submissions_share_is_compiled_once(grade_text: Grade) -> None:
+    grade_text(TEXT)
+    compiled = _code.cache_info().misses
+    (report,) = grade_text(TEXT.replace("db2 = dlogits.sum(0)", "db2 = dlogits.sum(dim=0)"))
+    assert report.all_passed
+    assert _code.cache_info().misses == compiled + 1
+
+
+def test_a_worker_runs_what_the_judge_compiled() -> None:
+    (statement,) = parse_source(Path("answers.py"), percent_cells("x = n + 1")).statements
+    keep_code("x = 0", 1, code_of(statement))
+    found = {"n": 6}
+    assert run_statement("x = 0", 1, found, lambda _: None) is None
+    assert found["x"] == 7
+    forget_statements()
+
+
+@pytest.mark.parametrize(
+    "text", ["def f():\n    return 1", "for i in range(2):\n    x = i", "x = __import__('os')", "x = 1j"]
+)
+def test_a_block_and_what_is_refused_is_compiled_where_it_runs(text: str) -> None:
+    (statement,) = parse_source(Path("answers.py"), percent_cells(text)).statements
+    assert code_of(statement) == b""

@@ -371,3 +371,23 @@ def test_a_notebook_is_read_without_the_grammars_of_addresses(tmp_path: Path) ->
     command = [sys.executable, "-c", f"{code}; print('read'); import rfc3987_syntax"]
     ran = subprocess.run(command, cwd=tmp_path, env=environment(PYTHONPATH=path), capture_output=True, text=True)
     assert (ran.stdout, ran.stderr) == ("read\nloaded\n", ""), "only where somebody asks for it"
+
+
+def test_statements_that_files_share_are_read_once() -> None:
+    first = parsed("# %%\nscale = 3\ndx = scale * dy\n").statements
+    assert first[1].effects.writes == {"dx"}
+    moved = parsed("# %% [markdown]\n# A note.\n\n# %%\nscale = 4\ndx = scale * dy\n").statements
+    assert first[1].node is moved[1].node
+    assert moved[1].effects is parsed("# %%\nscale = 5\ndx = scale * dy\n").statements[1].effects
+    assert (first[1].line, moved[1].line) == (3, 6)
+    assert (first[1].line_text(2), moved[1].line_text(5)) == ("scale = 3", "scale = 4")
+
+
+@pytest.mark.parametrize("text", ["# %%\n\nscale = 3\ndx = scale * dy\n", "# %%\na = 1; dx = scale * dy\n"])
+def test_statements_at_another_place_are_read_anew(text: str) -> None:
+    here = parsed("# %%\nscale = 3\ndx = scale * dy\n").statements[1]
+    there = parsed(text).statements[1]
+    assert here.text == there.text
+    assert here.node is not there.node
+    assert (there.node.lineno, there.node.col_offset) != (2, 0)
+    assert there.line_text(there.line) == text.strip().split("\n")[-1]

@@ -243,8 +243,8 @@ def _serve_forks(requests: socket.socket, terms: Terms) -> None:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             confinement = _Confinement(terms)
             leave_surroundings()
+            grader.running.worker.warm_up(terms.trials)
             if terms.isolation != "basic":
-                grader.running.worker.warm_up(terms.trials)
                 settle_memory()
             confinement.raise_around_all(requests.fileno())
         while True:

@@ -37,9 +37,8 @@ _REHEARSAL_SECONDS = 0.01
 
 
 def warm_up(trials: Iterable[TrialSetup]) -> None:
-    """Set up each trial for the runs that come then."""
+    """Set up each trial for the runs that come then, in this process and in those that it forks."""
     use_exact_arithmetic()
-    torch.set_grad_enabled(False)
     rehearsed = set()
     for program, parameters, loop in trials:
         if program not in rehearsed:
@@ -70,9 +69,7 @@ def rehearse(program: Program, parameters: Mapping[str, Any]) -> None:
 
 
 def serve(channel: Channel[Request]) -> None:
-    """Answer run requests until the judge closes the channel."""
-    use_exact_arithmetic()
-    torch.set_grad_enabled(False)
+    """Answer run requests until the judge closes the channel. This process or the one that forked it was warmed up."""
     while True:
         try:
             request, _ = channel.receive()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from grader.base.boundary import FILE_SECONDS, Clock, one_file
 from grader.base.errors import DojoError
@@ -33,8 +34,9 @@ _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
 _GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
 _MAX_BAD_LINES = 400
-_LONGEST_KEPT, _MOST_KEPT = 8_000, 100_000
-"""Characters of a cell, and of all cells, that are kept as they were read, in 10 MB. All of makemore has 35,000."""
+_LONGEST_KEPT, _MOST_KEPT = 8_000, 200_000
+"""Characters of a cell or a statement, and of all of either, that are kept as they were read, in some 10 MB. All of
+makemore has 35,000."""
 
 MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
 """More statements, or characters of code, are refused. A course's longest notebooks have some 500 statements in
@@ -171,6 +173,12 @@ class Statement:
             lines[0] = indent + lines[0].encode()[self.node.col_offset :].decode()
         return "\n".join(lines)
 
+    def in_cell(self, cell: Cell) -> Statement:
+        """The same text at the same place of another cell, with all that was found out about it."""
+        other = copy(self)
+        vars(other)["cell"] = cell  # a new statement as yet, which nobody else has
+        return other
+
     def line_text(self, line: int) -> str:
         """The learner's text at `line`, stripped."""
         lines = self.cell.text.split("\n")
@@ -222,7 +230,7 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
         if cell.kind != "code" or "grading" in cell.tags:
             cleaned.append(cell)
             continue
-        parsable, held, bad = _KNOWN.read(cell)
+        parsable, held, bad = _read_cell(cell)
         bad_lines += bad
         cleaned.append(parsable)
         statements += held
@@ -234,34 +242,56 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
 _Read = tuple[Cell, tuple[Statement, ...], tuple[BadLine, ...]]
 
 
-class _KnownCells:
-    """Cells that were read, for most of a course's cells are the lesson's own, byte for byte and at the same place.
+Key = TypeVar("Key", bound=Hashable)
+Kept = TypeVar("Kept")
 
-    Nothing writes to a statement or to a node of it.
-    """
+
+class _Latest(Generic[Key, Kept]):
+    """What was read of texts, as long as all of them are not too long together. Nothing writes to it."""
 
     def __init__(self) -> None:
-        self._found: dict[Cell, _Read] = {}
+        self._found: dict[Key, Kept] = {}
         self._characters = 0
 
-    def read(self, cell: Cell) -> _Read:
-        """The cell as it can be parsed, its statements, and the lines that do not parse."""
-        if (found := self._found.get(cell)) is None:
-            tree, parsable, bad = _parse_cell(cell)
-            found = parsable, tuple(Statement(node, parsable) for node in _lift(tree.body)), tuple(bad)
-            if len(cell.text) <= _LONGEST_KEPT:
-                self._keep(cell, found)
-        return found
+    def get(self, key: Key) -> Kept | None:
+        return self._found.get(key)
 
-    def _keep(self, cell: Cell, found: _Read) -> None:
+    def keep(self, key: Key, kept: Kept, characters: int) -> None:
+        if characters > _LONGEST_KEPT:
+            return
         if self._characters > _MOST_KEPT:
             self._found.clear()
             self._characters = 0
-        self._found[cell] = found
-        self._characters += len(cell.text)
+        self._found[key] = kept
+        self._characters += characters
 
 
-_KNOWN = _KnownCells()
+_CELLS: _Latest[Cell, _Read] = _Latest()
+"""Most of a course's cells are the lesson's own, byte for byte and at the same place."""
+
+_STATEMENTS: _Latest[tuple[str, int, int, int | None], Statement] = _Latest()
+"""In the others most statements are those of other submissions."""
+
+
+def _read_cell(cell: Cell) -> _Read:
+    """The cell as it can be parsed, its statements, and the lines that do not parse."""
+    if (found := _CELLS.get(cell)) is None:
+        tree, parsable, bad = _parse_cell(cell)
+        lines = parsable.text.split("\n")
+        found = parsable, tuple(_read_statement(node, parsable, lines) for node in _lift(tree.body)), tuple(bad)
+        _CELLS.keep(cell, found, len(cell.text))
+    return found
+
+
+def _read_statement(node: ast.stmt, cell: Cell, lines: Sequence[str]) -> Statement:
+    statement = Statement(node, cell)
+    first = statement.line - cell.line
+    text = "\n".join(lines[first : node.end_lineno])
+    key = text, first, node.col_offset, node.end_col_offset
+    if (known := _STATEMENTS.get(key)) is not None:
+        return known.in_cell(cell)
+    _STATEMENTS.keep(key, statement, len(text))
+    return statement
 
 
 def percent_cells(text: str) -> list[Cell]:
