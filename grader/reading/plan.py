@@ -7,13 +7,12 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from grader.lesson.exercise import DTYPE, Exercise
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names, Spoilt
 from grader.reading.slices import Slicer
-from grader.syntax.effects import Effects
 from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_below, rebound_names
 from grader.syntax.source import Statement
 
@@ -238,11 +237,13 @@ class _Planner:
     def _order(self, kept: list[int], tensors: Collection[str] | None = None) -> list[int] | None:
         """The statements in file order as far as what they read allows; None where there is no such order."""
         after: dict[int, set[int]] = {index: set() for index in kept}
-        effects = self.analysis.effects
-        for position, late in enumerate(kept):
-            for early in kept[:position]:
-                if self._conflict(effects[early], effects[late]) and not self.slicer.defined_later(early, late):
-                    after[late].add(early)
+        effects, ours = self.analysis.effects, self.protected | self.cut_names.keys()
+        writes = {index: effects[index].writes - ours for index in kept}
+        reads = {index: effects[index].reads - ours for index in kept}
+        for early, late in combinations(kept, 2):
+            conflict = writes[early] & (reads[late] | writes[late]) or reads[early] & writes[late]
+            if conflict and not self.slicer.defined_later(early, late):
+                after[late].add(early)
         for (reader, _), definers in self.slicer.found.items():
             if reader in after:
                 after[reader] |= {index for index in definers if index in after and index > reader}
@@ -267,11 +268,6 @@ class _Planner:
 
     def _definition(self, index: int) -> bool:
         return isinstance(self.analysis.statements[index].node, (*FUNCTIONS, ast.ClassDef))
-
-    def _conflict(self, early: Effects, late: Effects) -> bool:
-        ours = self.protected | self.cut_names.keys()
-        shared = (early.writes & (late.reads | late.writes)) | (early.reads & late.writes)
-        return bool(shared - ours)
 
 
 def _stable_topological_order(kept: list[int], after: Mapping[int, set[int]]) -> list[int] | None:

@@ -113,7 +113,7 @@ class Statement:
         """Where it ends, counted as `line` is."""
         return (self.node.end_lineno or self.node.lineno) + self.cell.line - 1
 
-    @property
+    @cached_property
     def _first_line(self) -> int:
         decorators = getattr(self.node, "decorator_list", [])
         return min((self.node.lineno, *(int(d.lineno) for d in decorators)))
