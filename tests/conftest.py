@@ -97,8 +97,8 @@ def one_launcher() -> Iterator[None]:
             made.append(Launcher(forked=False))
         return Launcher.attached(made[0].requests.dup(), "basic")
 
-    def for_grader(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
-        return shared() if usual(chosen) else own(chosen, exercises, forked=forked)
+    def for_grader(chosen: Settings, exercises: Collection[Exercise] | None = None) -> Launcher:
+        return shared() if usual(chosen) else own(chosen, exercises)
 
     def for_jobs(terms: Terms) -> Launcher:
         return shared() if usual(terms) else own_of_jobs(terms)

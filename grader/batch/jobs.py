@@ -12,6 +12,8 @@ from grader.base.errors import DojoError
 from grader.base.words import counted
 from grader.batch.judges import Died, Judging, outcome_of_dead, warm_up
 from grader.batch.person import Outcome, Task, Terms, UnableError
+from grader.lesson.exercise import all_exercises
+from grader.lesson.trials import setups_of
 from grader.running.confine import check_isolation
 from grader.running.sandbox import Launcher
 
@@ -171,9 +173,14 @@ def _is_alive(launcher: Launcher) -> bool:
 
 
 def _launcher(terms: Terms) -> Launcher:
-    """A launcher that is no fork of this process: a fork would hold the judges' pipes open when this one is killed."""
-    if terms.isolation == "basic" and terms.device == "cpu":
-        return Launcher(terms.isolation, terms.limits, forked=False)
-    from grader.judging.grade import launcher_for  # loads torch, and shows that the confined can be graded
+    """A launcher that is no fork of this process: a fork would hold the judges' pipes open when this one is killed.
 
-    return launcher_for(terms.settings(), forked=False)
+    The judges show that the confined can be graded, for they have torch loaded.
+
+    Raises:
+        DojoError: this machine has no such device.
+    """
+    chosen = terms.settings()
+    exercises = () if chosen.isolation == "basic" else all_exercises()
+    trials = [made for exercise in exercises for made in setups_of(exercise, chosen.seed, chosen.device)]
+    return Launcher(chosen.isolation, chosen.limits, chosen.device, trials, forked=False)

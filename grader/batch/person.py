@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError, NotGradedError
+from grader.judging.settings import Settings, settings
 from grader.reading.submission import Part, select_parts
 from grader.report.assignment import Assignment
 from grader.report.points import PointsTable
@@ -19,7 +20,6 @@ from grader.syntax.source import read_source
 
 if TYPE_CHECKING:
     from grader.judging.grade import Grader
-    from grader.judging.settings import Settings
 
 _LONGEST_TRACEBACK = 20_000
 
@@ -48,8 +48,6 @@ class Terms:
         Raises:
             DojoError: this machine has no such device.
         """
-        from grader.judging.settings import settings  # loads torch
-
         return replace(settings(self.seed, self.device, limits=self.limits), isolation=self.isolation)
 
 

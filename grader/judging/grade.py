@@ -31,8 +31,14 @@ from grader.judging.verdicts import (
     verdict_of,
 )
 from grader.lesson.exercise import Exercise, all_exercises
-from grader.lesson.program import TrialSetup, program_of
-from grader.lesson.trials import other_data, other_sizes, random_upstream, trials_of, use_exact_arithmetic
+from grader.lesson.trials import (
+    other_data,
+    other_sizes,
+    random_upstream,
+    setups_of,
+    trials_of,
+    use_exact_arithmetic,
+)
 from grader.reading.cautions import about_aliases, about_early_reads, place_of
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
@@ -94,7 +100,7 @@ class Grader:
         A worker sets up the lesson's trials, and here their truths are found: it learns of them when it always does.
         """
         seed, device = self.settings.seed, self.settings.device
-        self.launcher.prepare(_set_up_for(exercise, seed, device))
+        self.launcher.prepare(setups_of(exercise, seed, device))
         trials = trials_of(exercise, seed, device)
         for trial in trials:
             yield
@@ -127,7 +133,7 @@ class Grader:
             exercise=part.exercise.id,
             title=part.exercise.title,
             seed=self.settings.seed,
-            torch=torch.__version__,
+            torch=str(torch.__version__),  # a plain text: what reads a report need not load torch
             device=self.settings.device,
             isolation=self.launcher.isolation,
         )
@@ -352,19 +358,17 @@ def _writes_at(statement: Statement, plan: Plan, name: str) -> int | None:
     return statement.cell.line + found[0] - 1 if len(found) == 1 and found[0] != statement.node.lineno else None
 
 
-def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None, *, forked: bool = True) -> Launcher:
+def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None) -> Launcher:
     """A launcher whose workers find the trials of `chosen` set up above `basic`, those of `exercises` or of all.
-
-    `forked` is as for `Launcher`.
 
     Raises:
         DojoError: workers cannot be confined so, or nothing runs in them.
     """
     if chosen.isolation == "basic":
-        return Launcher(chosen.isolation, chosen.limits, chosen.device, forked=forked)
+        return Launcher(chosen.isolation, chosen.limits, chosen.device)
     proven = next(exercise for exercise in (*(exercises or ()), *all_exercises()) if exercise.assigned)
     known = dict.fromkeys((proven, *(exercises or all_exercises())))
-    trials = [made for exercise in known for made in _set_up_for(exercise, chosen.seed, chosen.device)]
+    trials = [made for exercise in known for made in setups_of(exercise, chosen.seed, chosen.device)]
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
         prove(launcher, proven)
@@ -372,15 +376,6 @@ def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None
         launcher.close()
         raise
     return launcher
-
-
-def _set_up_for(exercise: Exercise, seed: int, device: str) -> list[TrialSetup]:
-    """What a worker sets up for a submission of this lesson."""
-    trials = trials_of(exercise, seed, device)
-    gradients = [(trial, False) for trial in trials if exercise.graded_gradients]
-    cases = [(trials[0], False)] * len(exercise.definitions)
-    loops = [(trial, True) for trial in trials if exercise.can_train]
-    return [TrialSetup(program_of(exercise), trial.parameters, loop) for trial, loop in (*gradients, *cases, *loops)]
 
 
 def _seen(name: str, answers: Mapping[str, Answer], truth: Truth) -> Seen:

@@ -6,12 +6,13 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from grader.lesson.exercise import Exercise
-from grader.lesson.program import program_of, set_up
+from grader.lesson.program import TrialSetup, program_of, set_up
+
+if TYPE_CHECKING:
+    import torch
 
 _PRIMES = (5, 7, 11, 13, 17, 19, 23)
 _FEW = (2, 4, 5)
@@ -39,6 +40,8 @@ class Trial:
     @contextmanager
     def default_dtype(self) -> Iterator[None]:
         """What a lesson draws without naming a dtype has the trial's, as it has in a worker."""
+        import torch
+
         before = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)
         try:
@@ -49,6 +52,8 @@ class Trial:
     @property
     def dtype(self) -> torch.dtype:
         """The dtype that the trial's tensors have: float32, or float64 where a verdict hangs on it."""
+        import torch  # a process that only says what a worker sets up needs none
+
         found = getattr(torch, str(self.parameters.get("dtype", "float32")))
         assert isinstance(found, torch.dtype)
         return found
@@ -88,6 +93,15 @@ def trials_of(exercise: Exercise, seed: int, device: str) -> tuple[Trial, Trial,
     return other_data(seed, device), as_written(device), probe, other_sizes(exercise, seed, device)
 
 
+def setups_of(exercise: Exercise, seed: int, device: str) -> list[TrialSetup]:
+    """What a worker sets up for a submission of this lesson."""
+    trials = trials_of(exercise, seed, device)
+    gradients = [(trial, False) for trial in trials if exercise.graded_gradients]
+    cases = [(trials[0], False)] * len(exercise.definitions)
+    loops = [(trial, True) for trial in trials if exercise.can_train]
+    return [TrialSetup(program_of(exercise), trial.parameters, loop) for trial, loop in (*gradients, *cases, *loops)]
+
+
 def sizes_drawn(exercise: Exercise, seed: int) -> dict[str, Any]:
     """Other sizes: one of those that the lesson names; else a new value for each: distinct primes, few for a few.
 
@@ -120,6 +134,8 @@ def namespace_of(exercise: Exercise, parameters: Mapping[str, Any]) -> dict[str,
 
 def use_exact_arithmetic() -> None:
     """One thread, and no TF32: tiny tensors run 3 to 5 times slower on two threads than on one."""
+    import torch
+
     torch.set_num_threads(1)
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False

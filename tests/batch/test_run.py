@@ -7,7 +7,9 @@ import multiprocessing.connection
 import os
 import random
 import signal
+import socket
 import subprocess
+import sys
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,8 +26,10 @@ from grader.base.errors import DojoError
 from grader.batch import jobs as local_jobs
 from grader.batch import judges
 from grader.batch.parameters import Options
+from grader.batch.person import Terms
 from grader.batch.results import Results
 from grader.batch.run import run_batch
+from grader.judging import judge
 from grader.report.points import PointsTable
 from grader.running.confine import highest_isolation
 
@@ -86,6 +90,26 @@ def test_the_highest_isolation_is_taken_and_one_that_is_not_there_refused(tmp_pa
         assert not (tmp_path / "other").exists()
 
 
+HANDS_OUT = """
+import sys
+from grader.cli.main import main
+try:
+    main(["batch", "all", "--out", "out", "--jobs", "1"])
+finally:
+    print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_the_process_that_hands_submissions_out_loads_no_torch(tmp_path: Path) -> None:
+    """Its judges and the process that their workers are forked from load it at the same time."""
+    hand_in(tmp_path / "all", {"ann/ex2.py": RIGHT})
+    command = [sys.executable, "-c", HANDS_OUT]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
+    assert "1 graded, 0 refused, 0 grader errors; median score 1 of 1" in ran.stdout
+    assert ran.stdout.endswith("False\n")
+
+
 @pytest.mark.slow
 def test_any_number_of_jobs_gives_the_same_bytes(tmp_path: Path) -> None:
     class_of(tmp_path / "all", 12)
@@ -93,6 +117,18 @@ def test_any_number_of_jobs_gives_the_same_bytes(tmp_path: Path) -> None:
         assert in_process(tmp_path / "all", tmp_path / str(jobs), jobs)[0] == 0
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
     assert len(contents(tmp_path / "1")) == 12
+
+
+def test_a_judge_shows_first_that_the_confined_can_be_graded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_runs(*_: object) -> None:
+        raise DojoError("no answer runs")
+
+    monkeypatch.setattr(judge, "prove", nothing_runs)
+    ours, theirs = multiprocessing.Pipe()
+    requests, workers = socket.socketpair()
+    ours.close()
+    with theirs, requests, workers, pytest.raises(DojoError, match="no answer runs"):
+        judges._serve_terms(theirs, requests, Terms(seed=1, isolation="partial"))
 
 
 def test_of_two_files_with_one_exercise_the_best_counts(tmp_path: Path) -> None:
