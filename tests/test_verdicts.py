@@ -49,6 +49,34 @@ def others_pass(verdicts: Verdicts, *blamed: str) -> bool:
     return all(verdict.passed and verdict.mistake is None for n, verdict in verdicts.items() if n not in blamed)
 
 
+# ---- What an answer needs and what stops before it ----
+
+SUM = """rows = 0
+for row in dlogits:
+    rows = rows + row
+    {stops}
+"""
+
+
+def test_a_loop_that_stops_is_what_is_wrong_with_what_needs_it(grade_text: Grade) -> None:
+    loop, answer = SUM.format(stops="gone"), "db2 = rows"
+    cells = [line for name, line in LINES.items() if name != "db2"]
+    (report,) = grade_text(notebook(*cells, loop, answer), suffix=".ipynb", exercise="makemore/ex1")
+    stopped = named(report)["b2"]
+    assert (stopped.status, stopped.mistake, stopped.code) == ("error", "undefined-name", "gone")
+    assert "'gone'" in stopped.message
+    assert (stopped.cell, stopped.line) == (len(cells) + 1, 4)
+    assert others_pass(named(report), "b2")
+
+
+def test_what_stops_and_is_not_needed_does_not_count(ex1: Any) -> None:
+    verdicts = ex1(db2=f"db2 = dlogits.sum(0)\n{SUM.format(stops='gone')}db2 = db2 + 0 * rows")
+    verdict = verdicts["b2"]
+    assert (verdict.status, verdict.mistake, verdict.code) == ("pass", None, "db2 = db2 + 0 * rows")
+    assert verdict.details is not None
+    assert others_pass(verdicts)
+
+
 # ---- Statuses ----
 
 ONE_EACH = [

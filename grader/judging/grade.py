@@ -210,7 +210,9 @@ class Grader:
             holds = probed.right
             if seen.right and not holds:
                 holds = self._right_from_further_up(judge, name)
-            statement = evidence.statement and blamed(seen.answer.failure, evidence.statement, by_index)
+            statement = evidence.statement and blamed(
+                None if seen.right else seen.answer.failure, evidence.statement, by_index
+            )
             known[name] = replace(
                 evidence,
                 statement=statement,

@@ -469,11 +469,12 @@ def _as_good_as_true(ours: Tensor | None, gradients: Gradients, name: str) -> bo
 
 
 def _answer(said: Said, value: Tensor | None, line: int | None) -> Answer:
-    if said.failure is not None:
-        return Answer(failure=sane(said.failure), line=line)
+    failure = sane(said.failure)
+    if said.value is None and failure is not None:
+        return Answer(failure=failure, line=line)
     words = said.value or Description()
     clean = {key: _harmless(getattr(words, key)) for key in ("kind", "type", "dtype", "device", "layout")}
-    return Answer(msgspec.structs.replace(words, **clean), value, None, line)
+    return Answer(msgspec.structs.replace(words, **clean), value, failure, line)
 
 
 def sane(failure: Failure | None) -> Failure | None:

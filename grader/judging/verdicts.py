@@ -48,7 +48,6 @@ _PLAIN_WORDS = {
     "crash": "The process that ran it ended here; does it call exit()?",
 }
 
-
 MOST_LINES = 8
 """Lines of an answer that a verdict shows as a whole."""
 
@@ -234,7 +233,8 @@ def verdict_of(evidence: Evidence) -> Verdict:
         answer=list(evidence.text),
         label=evidence.label,
     )
-    if decisive is not None and decisive.answer.failure is None and decisive.answer.words.kind != "stub":
+    ran = decisive is not None and (decisive.right or decisive.answer.failure is None)
+    if decisive is not None and ran and decisive.answer.words.kind != "stub":
         seen, data = _figures_from(evidence, decisive, verdict.passed)
         verdict.details = details_of(evidence.name, seen.gradients, seen.answer.value, seen.comparison)
         verdict.details.data = data
@@ -291,7 +291,7 @@ def _decided(evidence: Evidence, decisive: Seen) -> Finding:
     """Right or wrong, from the trial that decides; what is wrong shows best with random upstream gradients, where
     nothing cancels by algebra."""
     answer, truth = decisive.answer, decisive.gradients.total[evidence.name]
-    if answer.failure is not None:
+    if answer.failure is not None and not decisive.right:
         return failed(answer.failure, evidence.statement)
     if answer.words.kind == "stub" and answer.value is None:
         return Finding("missing", NOT_ATTEMPTED)
@@ -443,10 +443,12 @@ def _with_lasting_figures(evidence: Evidence, found: Finding) -> Finding:
 
 
 def blamed(failure: Failure | None, statement: Statement, others: Mapping[int, Statement]) -> Statement:
-    """`statement`, or the one of the `others`, by index, in which something is refused that it needs: the one that ran,
-    or what it called."""
-    if failure is None or failure.type != REFUSED or failure.line is None:
+    """`statement`, or the one of the `others`, by index, that stopped before it; where something is refused, the one
+    that ran, or what it called."""
+    if failure is None or failure.line is None:
         return statement
+    if failure.type != REFUSED:
+        return statement if failure.step is None else others.get(failure.step, statement)
     holds = {at: other for at, other in others.items() if other.line <= failure.line <= other.last_line}
     return holds.get(failure.step if failure.step is not None else -1) or next(reversed(holds.values()), statement)
 

@@ -118,6 +118,7 @@ class TrialRun:
         self.guarded = guarded
         self.done: set[str] = set()
         self.failures: dict[str, Failure] = {}
+        self.interrupted: dict[str, Failure] = {}
         self.stopped = False
         self.given: Mapping[str, Tensor] = {}
         self.settled: dict[str, Tensor] = {}
@@ -158,6 +159,8 @@ class TrialRun:
             failure.step = step.index
             for tensor in step.needed_by if failure.type == REFUSED else step.writes:
                 self.failures.setdefault(tensor, failure)
+            for tensor in step.needed_by:
+                self.interrupted.setdefault(tensor, failure)
         for tensor in self.given.keys() & set(step.writes):
             self.put_back(tensor, self.given[tensor])
         for tensor in self.settled.keys() & set(step.spoils):
@@ -173,7 +176,7 @@ class TrialRun:
             words, numbers = describe_value(as_tensor_like(read(), self.namespace.get(tensor)))
         except BaseException as error:
             return Said(failure=describe_exception(error)), None
-        return Said(words), numbers
+        return Said(words, self.interrupted.get(tensor)), numbers
 
     def own_numbers(self, tensor: str, handed: Tensor | None) -> Tensor:
         """What stands in for a true gradient that is not known yet: what was handed over, where it could be the true

@@ -186,7 +186,7 @@ class Description(Part):
 
 
 class Said(Part):
-    """What one trial has for a gradient."""
+    """What one trial has for a gradient; with a `failure` beside a value, a statement that the answer needs stopped."""
 
     value: Description | None = None
     failure: Failure | None = None
