@@ -85,17 +85,17 @@ def graded(launcher: Launcher | None, path: Path, text: str) -> dict[str, Any]:
 LOOK = """
 import json, os, resource, sys
 from grader.base.boundary import address_space
-from grader.running.confine import CallFilter, confine_files, confine_process, leave_surroundings
+from grader.running.confine import call_filter, confine_calls, confine_files, confine_process, leave_surroundings
 from grader.running.limits import Limits
 out = open(sys.argv[1], "w")
-walls = CallFilter() if sys.argv[2] == "full" else None
+walls = call_filter() if sys.argv[2] == "full" else None
 held = address_space()
 if sys.argv[2] != "basic":
     confine_files()
 leave_surroundings()
 confine_process(Limits(seconds=7, memory=1 << 30), held)
 if walls is not None:
-    walls.confine()
+    confine_calls(walls)
 
 def attempt(code):
     try:

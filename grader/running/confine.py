@@ -50,9 +50,6 @@ _SENT_TO_NOBODY = 4, 0
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)
 """Duplicate, read and set flags. What makes the kernel send signals (F_SETOWN) is not among them."""
 
-_NO_NEW_PRIVILEGES, _SECCOMP, _INSTRUCTION = 38, 22, 8
-"""Two options of `prctl`, and the bytes of an instruction of a filter."""
-
 
 @dataclass(frozen=True)
 class Offer:
@@ -85,16 +82,15 @@ def offer() -> Offer:
 def try_out() -> str:
     """Confine this process for good, and tell of `files` and `calls` which it is kept from."""
     kept = []
-    calls = None
+    filtered = None
     with contextlib.suppress(Exception):
-        calls = CallFilter()
+        filtered = call_filter()
     with contextlib.suppress(Exception):
         confine_files()
         if not _succeeds(lambda: next(Path("/").iterdir())):
             kept.append("files")
-    if calls is not None:
-        with contextlib.suppress(OSError):
-            calls.confine()
+    with contextlib.suppress(Exception):
+        confine_calls(filtered)
         if not _succeeds(lambda: os.kill(os.getpid(), 0)):
             kept.append("calls")
     return " ".join(kept)
@@ -169,40 +165,22 @@ def confine_files(*, cuda: bool = False) -> None:
     sandlock.confine(sandlock.Sandbox(fs_readable=[*readable, *(_CUDA_READS if cuda else ())], fs_writable=writable))
 
 
-class CallFilter:
-    """Lets through what tensor algebra calls. Make it before `confine_files`, for it looks for a library, and where
-    many processes are forked: to translate the rules anew in each would take more than a millisecond."""
+def confine_calls(filtered: Any) -> None:
+    """Keep this process from every system call that `filtered`, a `call_filter()`, does not let through.
 
-    def __init__(self) -> None:
-        """Raises ImportError or RuntimeError where pyseccomp or the system's libseccomp is not installed."""
-        with os.fdopen(os.memfd_create("filter"), "w+b") as file:
-            _rules().export_bpf(file)
-            file.seek(0)
-            self._code = file.read()
-        self._program = _Program(len(self._code) // _INSTRUCTION, self._code)
-        self._system = ctypes.CDLL(None, use_errno=True)
-        # Root without its powers, for a grader that runs as root in a container. Version 3 of the kernel's structure.
-        self._no_capabilities = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
-
-    def confine(self) -> None:
-        """Keep this process from every other call, for good.
-
-        Raises:
-            OSError: the kernel does not offer it.
-        """
-        self._system.capset(*self._no_capabilities)
-        for option, value, program in ((_NO_NEW_PRIVILEGES, 1, None), (_SECCOMP, 2, ctypes.byref(self._program))):
-            if self._system.prctl(option, ctypes.c_ulong(value), program, None, None):
-                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    Raises:
+        OSError: the kernel does not offer it.
+    """
+    _drop_capabilities()
+    filtered.load()
 
 
-class _Program(ctypes.Structure):
-    """The kernel's `sock_fprog`: how many instructions, and where they are."""
+def call_filter() -> Any:
+    """A filter that lets through what tensor algebra calls. Make it before `confine_files`: it looks for a library.
 
-    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
-
-
-def _rules() -> Any:
+    Raises:
+        ImportError, RuntimeError: pyseccomp or the system's libseccomp is not installed.
+    """
     import pyseccomp
 
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(1))
@@ -226,6 +204,12 @@ def _rules() -> Any:
 def _known(pyseccomp: Any, names: Iterable[str]) -> list[str]:
     """The calls that this machine's architecture has."""
     return [name for name in names if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0]
+
+
+def _drop_capabilities() -> None:
+    """Root without its powers, for a grader that runs as root in a container. Version 3 of the kernel's structure."""
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    ctypes.CDLL(None).capset(header, (ctypes.c_uint32 * 6)())
 
 
 def _read_by_python() -> list[str]:

@@ -25,7 +25,8 @@ from grader.base.loading import uncollected
 from grader.lesson.program import TrialSetup
 from grader.running.confine import (
     ISOLATION_LEVELS,
-    CallFilter,
+    call_filter,
+    confine_calls,
     confine_files,
     confine_process,
     highest_isolation,
@@ -265,7 +266,7 @@ class _Confinement:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.held = address_space()
-        self.calls = CallFilter() if terms.calls else None
+        self.calls = call_filter() if terms.calls else None
 
     def raise_around_all(self, requests: int) -> None:
         silent = os.open(os.devnull, os.O_RDWR)
@@ -280,7 +281,7 @@ class _Confinement:
     def raise_around_worker(self) -> None:
         confine_process(self.terms.limits, self.held, threads=self.terms.cuda)
         if self.calls is not None:
-            self.calls.confine()
+            confine_calls(self.calls)
 
 
 def _become_worker(end: socket.socket, confinement: _Confinement) -> None:
