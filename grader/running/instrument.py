@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from grader.reading.attempts import is_open_block
 from grader.reading.gradient_names import Names
@@ -54,6 +55,10 @@ class _Loops(ast.NodeTransformer):
         self.lines = lines
         self.names = names
         self.forward = forward
+
+    def visit(self, node: ast.AST) -> Any:
+        """No loop stands in an expression, and most nodes are those of expressions."""
+        return node if isinstance(node, ast.expr) else super().visit(node)
 
     def _visit_loop(self, node: Loop) -> ast.AST:
         self.generic_visit(node)

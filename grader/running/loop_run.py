@@ -58,6 +58,9 @@ class LoopRun:
         self.upstream: dict[str, Tensor] = {}
         self.own = {name: namespace.get(name) for name in program.trained}
         self.before = set(namespace)
+        self.forward = [name for line in program.forward for name in line.binds]
+        self.deciding = {*program.trained, *self.forward[-1:]}
+        self.wanted = self.deciding.union(self.forward, (f"d{name}" for name in (*self.forward, *program.trained)))
         self.kept: dict[str, Any] = {}
         self.made: dict[str, Any] = {}
         self.lent: list[tuple[dict[str, Any], str, str]] = []
@@ -143,17 +146,15 @@ class LoopRun:
 
     def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}
-        forward = [name for line in self.program.forward for name in line.binds]
-        deciding = {*self.program.trained, *forward[-1:]}
-        wanted = {*forward, *deciding, *(f"d{name}" for name in (*forward, *self.program.trained))}
         with _ours_alone():
-            tensors = {name: value for name in wanted if _is_sendable(value := seen.get(name))}
-        numbers = {name: seen[name] for name in forward if isinstance(seen.get(name), float)}
+            tensors = {name: value for name in self.wanted if _is_sendable(value := seen.get(name))}
+        numbers = {name: seen[name] for name in self.forward if isinstance(seen.get(name), float)}
         tensors |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}
         records: dict[str, Record] = {}
         known: dict[str, float] = {}
+        passed_over = self.before | self.wanted
         for name, value in seen.items():
-            if not isinstance(name, str) or len(name) > MAX_NAME or name in self.before | wanted:
+            if not isinstance(name, str) or len(name) > MAX_NAME or name in passed_over:
                 continue
             if len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
                 records[name] = record
@@ -161,13 +162,14 @@ class LoopRun:
                 known[name] = value
         with _ours_alone():
             self.whole = LoopStep(self.number, position, left, True, records, known), tensors
-            first = {n: value for n, value in tensors.items() if n in deciding or value.dtype is torch.int64}
+            first = {n: value for n, value in tensors.items() if n in self.deciding or value.dtype is torch.int64}
             self.channel.send(LoopStep(self.number, position, left, False, records, known), first)
 
 
 def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:
     """The torch generators that a lesson's setup has made: a loop draws its batches from them."""
-    return [value for value in namespace.values() if isinstance(value, torch.Generator)]
+    # An isinstance() of torch's runs Python code for each value that is none, and this is asked for in each step.
+    return [value for value in namespace.values() if issubclass(type(value), torch.Generator)]
 
 
 def _finder(iterable: Iterable[Any]) -> Callable[[int], Any]:
