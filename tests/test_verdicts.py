@@ -77,6 +77,11 @@ def test_what_stops_and_is_not_needed_does_not_count(ex1: Any) -> None:
     assert others_pass(verdicts)
 
 
+def test_what_stops_and_leaves_nothing_is_not_why_a_gradient_is_wrong(ex1: Any) -> None:
+    verdict = ex1(db2="sums = dlogits.sum(0) + gone\ndb2 = sums if False else dlogits.sum(0) * 2")["b2"]
+    assert (verdict.status, verdict.mistake) == ("wrong", "scale")
+
+
 # ---- Statuses ----
 
 ONE_EACH = [

@@ -163,11 +163,10 @@ class Judge:
             except StepFailed as failed:
                 self.close()
                 self._bar(failed)
-                if failed.index is None:
-                    found = [({}, self.known.find(self.plan.exercise, trial, chained)) for trial in trials]
-                    return [(self._with_lost(answers), truth) for answers, truth in found]
-                trials = [trial.again() for trial in trials]
-                continue
+                if failed.index is not None:
+                    trials = [trial.again() for trial in trials]
+                    continue
+                found = [({}, self.known.find(self.plan.exercise, trial, chained)) for trial in trials]
             return [(self._with_lost(answers), truth) for answers, truth in found]
 
     def right_variants(self, tensor: str, texts: Sequence[Sequence[str]], truth: Truth) -> list[int]:
@@ -469,12 +468,9 @@ def _as_good_as_true(ours: Tensor | None, gradients: Gradients, name: str) -> bo
 
 
 def _answer(said: Said, value: Tensor | None, line: int | None) -> Answer:
-    failure = sane(said.failure)
-    if said.value is None and failure is not None:
-        return Answer(failure=failure, line=line)
     words = said.value or Description()
     clean = {key: _harmless(getattr(words, key)) for key in ("kind", "type", "dtype", "device", "layout")}
-    return Answer(msgspec.structs.replace(words, **clean), value, failure, line)
+    return Answer(msgspec.structs.replace(words, **clean), value, sane(said.failure), line)
 
 
 def sane(failure: Failure | None) -> Failure | None:

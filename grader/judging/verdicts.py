@@ -233,9 +233,9 @@ def verdict_of(evidence: Evidence) -> Verdict:
         answer=list(evidence.text),
         label=evidence.label,
     )
-    ran = decisive is not None and (decisive.right or decisive.answer.failure is None)
-    if decisive is not None and ran and decisive.answer.words.kind != "stub":
-        seen, data = _figures_from(evidence, decisive, verdict.passed)
+    whole = decisive if decisive is not None and (decisive.right or not decisive.answer.failure) else None
+    if whole is not None and whole.answer.words.kind != "stub":
+        seen, data = _figures_from(evidence, whole, verdict.passed)
         verdict.details = details_of(evidence.name, seen.gradients, seen.answer.value, seen.comparison)
         verdict.details.data = data
     if evidence.shown is not None and (figures := evidence.shown.comparison) is not None:
@@ -443,8 +443,7 @@ def _with_lasting_figures(evidence: Evidence, found: Finding) -> Finding:
 
 
 def blamed(failure: Failure | None, statement: Statement, others: Mapping[int, Statement]) -> Statement:
-    """`statement`, or the one of the `others`, by index, that stopped before it; where something is refused, the one
-    that ran, or what it called."""
+    """`statement`, or of the `others`, by index, the one that stopped before it or where what it needs is refused."""
     if failure is None or failure.line is None:
         return statement
     if failure.type != REFUSED:

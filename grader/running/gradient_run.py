@@ -43,6 +43,7 @@ from grader.running.protocol import (
 )
 from grader.running.stand_ins import provided, stand_ins
 from grader.running.statements import arithmetic_of, assign, evaluate, keep_code, run_alone, run_statement
+from grader.syntax.effects import statement_effects
 from grader.syntax.inert_calls import drop_inert_calls
 
 _Found = tuple[dict[str, Any], Protected]
@@ -159,13 +160,22 @@ class TrialRun:
             failure.step = step.index
             for tensor in step.needed_by if failure.type == REFUSED else step.writes:
                 self.failures.setdefault(tensor, failure)
-            for tensor in step.needed_by:
+            for tensor in step.needed_by if self._stopped_halfway(step.text) else ():
                 self.interrupted.setdefault(tensor, failure)
         for tensor in self.given.keys() & set(step.writes):
             self.put_back(tensor, self.given[tensor])
         for tensor in self.settled.keys() & set(step.spoils):
             self.put_back(tensor, self.settled[tensor])
         return failure
+
+    def _stopped_halfway(self, text: str) -> bool:
+        """Whether a statement that stopped leaves what it would have changed: an answer goes on with that. Where it
+        leaves nothing, an answer that needs it stops too."""
+        try:
+            (node,) = ast.parse(text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+        return bool(statement_effects(node).writes & self.namespace.keys())
 
     def describe(self, tensor: str, read: Callable[[], Any]) -> tuple[Said, Tensor | None]:
         """What is handed over for `tensor`: words, and numbers where there are any."""
