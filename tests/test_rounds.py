@@ -158,3 +158,19 @@ def test_a_worker_runs_what_the_judge_compiled() -> None:
 def test_a_block_and_what_is_refused_is_compiled_where_it_runs(text: str) -> None:
     (statement,) = parse_source(Path("answers.py"), percent_cells(text)).statements
     assert code_of(statement) == b""
+
+
+NESTED = "lambda: " * 200 + "1"
+LONG = {
+    "many": [
+        "db2 = dlogits.sum(0)",
+        *["db2 = db2 + 0 * (dlogits.sum(0) + dlogits.mean(0) + dlogits.max(0).values)"] * 1500,
+    ],
+    "nested": [*(f"f{n} = {NESTED}" for n in range(3)), "db2 = dlogits.sum(0) + 0 * (f0 is f1 is f2)"],
+}
+
+
+@pytest.mark.parametrize("lines", LONG.values(), ids=LONG)
+def test_an_answer_whose_code_is_long_is_graded(grade_text: Grade, lines: list[str]) -> None:
+    (report,) = grade_text(TEXT.replace("db2 = dlogits.sum(0)", "\n".join(lines)))
+    assert report.all_passed

@@ -43,7 +43,7 @@ from grader.running.protocol import (
     encode,
 )
 from grader.running.sandbox import Launcher, Worker
-from grader.running.statements import code_of
+from grader.running.statements import codes_of
 from grader.syntax.source import Cell, Statement
 from grader.truth.autograd import Gradients
 from grader.truth.compare import LIMITS
@@ -382,16 +382,18 @@ class Judge:
         checks = (
             ForwardCheck(index, names, self.plan.statements[index].text) for index, names in self.plan.forward_lines
         )
+        steps = [step for step in self.plan.steps if step.index not in self.barred]
         return Run(
             program_of(self.plan.exercise),
             tuple(dict(trial.parameters) for trial in trials),
-            tuple(self._step(step) for step in self.plan.steps if step.index not in self.barred),
+            tuple(map(self._step, steps)),
             waits,
             self.plan.aliases,
             self.plan.places_inside,
             self._names,
             tuple(checks) if trials[0].decides else (),
             self.guarded,
+            codes_of({step.index: step.statement for step in steps}) if self.guarded else {},
         )
 
     @property
@@ -406,7 +408,6 @@ class Judge:
             text=step.statement.text,
             line=step.statement.line,
             text_line=step.statement.text_line,
-            code=code_of(step.statement) if self.guarded else b"",
             writes=step.writes,
             needed_by=tuple(tensor for tensor, kept in self.plan.slices.items() if step.index in kept),
             hand_over={t: place for t, place in step.hand_over.items() if t not in self.lost},

@@ -268,8 +268,8 @@ class GradientRun:
         self.has_loop = any(step.loops for step in request.steps)
         self.default_device = None if self.has_loop else default_device(self.device)
         for step in request.steps:
-            if step.code:
-                keep_code(step.text, step.text_line, step.code)
+            if step.index in request.codes:
+                keep_code(step.text, step.text_line, request.codes[step.index])
         self.trials = [
             TrialRun(
                 request.program,

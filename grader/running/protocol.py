@@ -55,14 +55,13 @@ class StepRequest(Part):
     """A statement to run, and the gradients (tensor -> expression) to hand over after it.
 
     The loops that begin on the lines `loops` take their steps from the judge; `runs_loop` where they run here.
-    `needed_by` are all whose answer it belongs to. `code` is what the text compiles to, where the judge knows it.
+    `needed_by` are all whose answer it belongs to.
     """
 
     index: int
     text: str
     line: int
     text_line: int
-    code: bytes = b""
     writes: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
     hand_over: dict[str, str] = {}
@@ -96,6 +95,8 @@ class Run(Message, tag="run"):
     Where it `waits`, each gradient is handed over by itself, and its true one comes back before the next statement
     runs. Where it does not, all are handed over together in `Values`: until then each is replaced by what came for it
     with the first `Truths`, or else by what the submission has.
+
+    `codes` is what the texts of steps compile to, by their indexes, as far as the judge knows it.
     """
 
     program: Program
@@ -107,6 +108,7 @@ class Run(Message, tag="run"):
     names: NameRules = msgspec.field(default_factory=NameRules)
     checks: tuple[ForwardCheck, ...] = ()
     guarded: bool = True
+    codes: dict[int, bytes] = {}
 
 
 class Variants(Message, tag="variants"):

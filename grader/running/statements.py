@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from grader.admission.policy import SUBMISSION, compile_answer
 from grader.admission.sentences import NO_COMPLEX, Refused
 from grader.running.describe import describe_exception
-from grader.running.protocol import Failure
+from grader.running.protocol import MAX_WORDS_BYTES, Failure
 from grader.syntax.source import Statement
 
 CASE = "<case>"
@@ -85,25 +85,33 @@ def forget_statements() -> None:
     _codes.clear()
 
 
-_MOST_CODES, _LONGEST_CODED = 4096, 2000
+_MOST_CODES, _LONGEST_CODE, _LONGEST_TOGETHER = 4096, 10_000, MAX_WORDS_BYTES // 10
+"""How many statements' code a judge keeps, and bytes of one and of all that a message holds. One takes some 600."""
 
 
 def code_of(statement: Statement) -> bytes:
-    """What a statement compiles to that nothing is put into, in Python's own form for it; empty where a worker had
-    better compile it, for it is a block or is refused.
-
-    A course's submissions share most of their lines, so the judge compiles each once for all its workers.
-    """
+    """What a statement compiles to that nothing is put into, in Python's own form for it; empty for others."""
     simple = isinstance(statement.node, (ast.Assign, ast.AugAssign, ast.Expr)) and statement.text_line == statement.line
-    return _code(statement.text, statement.line) if simple and len(statement.text) <= _LONGEST_CODED else b""
+    return _code(statement.text, statement.line) if simple and len(statement.text) <= _LONGEST_CODE else b""
 
 
 @lru_cache(maxsize=_MOST_CODES)
 def _code(text: str, line: int) -> bytes:
     try:
-        return marshal.dumps(compile_answer(text, line=line))
+        code = marshal.dumps(compile_answer(text, line=line))
     except (Refused, SyntaxError, ValueError, RecursionError, MemoryError):
         return b""
+    return code if len(code) <= _LONGEST_CODE else b""  # that of functions in functions grows with their square
+
+
+def codes_of(statements: Mapping[int, Statement]) -> dict[int, bytes]:
+    """What each of these statements compiles to, by their numbers; nothing where it is too long for a message.
+
+    Left out are those that a worker had better compile, for they are blocks or refused. A course's submissions share
+    most of their lines, so the judge compiles each once for all its workers.
+    """
+    codes = {index: code for index, statement in statements.items() if (code := code_of(statement))}
+    return codes if sum(map(len, codes.values())) <= _LONGEST_TOGETHER else {}
 
 
 def keep_code(text: str, text_line: int, code: bytes) -> None:
