@@ -181,6 +181,5 @@ def _launcher(terms: Terms) -> Launcher:
         DojoError: this machine has no such device.
     """
     chosen = terms.settings()
-    exercises = () if chosen.isolation == "basic" else all_exercises()
-    trials = [made for exercise in exercises for made in setups_of(exercise, chosen.seed, chosen.device)]
+    trials = setups_of(() if chosen.isolation == "basic" else all_exercises(), chosen.seed, chosen.device)
     return Launcher(chosen.isolation, chosen.limits, chosen.device, trials, forked=False)

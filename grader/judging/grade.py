@@ -100,7 +100,7 @@ class Grader:
         A worker sets up the lesson's trials, and here their truths are found: it learns of them when it always does.
         """
         seed, device = self.settings.seed, self.settings.device
-        self.launcher.prepare(setups_of(exercise, seed, device))
+        self.launcher.prepare(setups_of([exercise], seed, device))
         trials = trials_of(exercise, seed, device)
         for trial in trials:
             yield
@@ -370,7 +370,7 @@ def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None
         return Launcher(chosen.isolation, chosen.limits, chosen.device)
     proven = next(exercise for exercise in (*(exercises or ()), *all_exercises()) if exercise.assigned)
     known = dict.fromkeys((proven, *(exercises or all_exercises())))
-    trials = [made for exercise in known for made in setups_of(exercise, chosen.seed, chosen.device)]
+    trials = setups_of(known, chosen.seed, chosen.device)
     launcher = Launcher(chosen.isolation, chosen.limits, chosen.device, trials)
     try:
         prove(launcher, proven)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -93,8 +93,12 @@ def trials_of(exercise: Exercise, seed: int, device: str) -> tuple[Trial, Trial,
     return other_data(seed, device), as_written(device), probe, other_sizes(exercise, seed, device)
 
 
-def setups_of(exercise: Exercise, seed: int, device: str) -> list[TrialSetup]:
-    """What a worker sets up for a submission of this lesson."""
+def setups_of(exercises: Iterable[Exercise], seed: int, device: str) -> list[TrialSetup]:
+    """What a worker sets up for a submission of any of these lessons."""
+    return [setup for exercise in exercises for setup in _setups_of(exercise, seed, device)]
+
+
+def _setups_of(exercise: Exercise, seed: int, device: str) -> list[TrialSetup]:
     trials = trials_of(exercise, seed, device)
     gradients = [(trial, False) for trial in trials if exercise.graded_gradients]
     cases = [(trials[0], False)] * len(exercise.definitions)

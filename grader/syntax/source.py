@@ -35,8 +35,8 @@ _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
 _GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
 _MAX_BAD_LINES = 400
 _LONGEST_KEPT, _MOST_KEPT = 8_000, 200_000
-"""Characters of a cell or a statement, and of all of either, that are kept as they were read, in some 10 MB. All of
-makemore has 35,000."""
+"""Characters of a cell or a statement, and of all of either, that are kept as they were read, in some 30 MB together.
+All of makemore has 35,000."""
 
 MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
 """More statements, or characters of code, are refused. A course's longest notebooks have some 500 statements in
