@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from itertools import permutations
 from pathlib import Path
+from textwrap import indent
 
 import jupytext
 import nbformat
 import pytest
 
-from grader.lesson.exercise import Exercise, all_exercises, track_of
+from grader.lesson.exercise import Exercise, all_exercises, find_exercise, track_of
 from grader.reading.submission import Part, find_parts
 from grader.syntax.source import read_source
 
@@ -77,3 +78,27 @@ def test_two_whole_lessons_are_two(tmp_path: Path, first: Exercise, second: Exer
         assert part.attempts.keys() == {*lesson.graded}
         lines = [part.analysis.statements[i].line for attempt in part.attempts.values() for i in attempt.writers]
         assert all((line <= above.count("\n")) == (lesson is first) for line in lines)
+
+
+LAYERS = {
+    "a function's own names": "def linear(x, W, up):\n    dW = x.transpose(-2, -1) @ up\n    return dW, up @ W.T\n"
+    "spare = linear(x, Wq, dq)\n",
+    "a layer's fields": "class Linear:\n    def backward(self, up):\n        self.dW = self.x.T @ up\n"
+    "        self.db = up.sum(0)\nlayer = Linear()\nlayer.x = x[0]\nlayer.backward(dq[0])\n",
+    "fields set from outside": "class Layer:\n    pass\nlayer = Layer()\nlayer.dW = x[0].T @ dq[0]\n",
+}
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
+@pytest.mark.parametrize("above", [True, False])
+def test_what_any_layer_calls_its_gradients_makes_no_other_lesson(tmp_path: Path, layers: str, above: bool) -> None:
+    attention = find_exercise("transformer/ex3")
+    answers = "".join(cell for cell in cells(attention) if is_answer(cell))
+    assert ids(parts_of(tmp_path, f"{layers}\n{answers}" if above else f"{answers}\n{layers}")) == [attention.id]
+
+
+def test_a_whole_lesson_in_a_function_is_one_beside_another(tmp_path: Path) -> None:
+    attention, parallel = find_exercise("transformer/ex3"), find_exercise("transformer/ex6")
+    answers = {e: "".join(cell for cell in cells(e) if is_answer(cell)) for e in (attention, parallel)}
+    inside = f"def averaged():\n{indent(answers[parallel], '    ')}\naveraged()\n"
+    assert ids(parts_of(tmp_path, f"{answers[attention]}\n{inside}")) == [attention.id, parallel.id]

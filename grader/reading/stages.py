@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -55,7 +55,9 @@ def _allocated(analysis: Analysis, exercises: Sequence[Exercise], asked: Exercis
 
 def _held(analysis: Analysis, allocated: Allocation) -> set[Exercise]:
     """The fewest exercises that explain every attempt, and those that something else speaks for."""
-    found = {e: attempts for e, attempts in allocated.items() if attempts}
+    attempted = {e: attempts for e, attempts in allocated.items() if attempts}
+    meant = {e: attempts for e, attempts in attempted.items() if not _in_passing(analysis, e, attempts)}
+    found = meant or attempted
     candidates = [e for e in allocated if e.assigned]
     read = {name for effects in analysis.effects for name in (*effects.reads, *effects.writes, *effects.fields)}
     waiting, held = set[str]().union(*found.values()), set[Exercise]()
@@ -75,6 +77,13 @@ def _held(analysis: Analysis, allocated: Allocation) -> set[Exercise]:
         if by_heading or len(exercise.assigned) == 1 or _is_second(exercise, found):
             held.add(exercise)
     return held
+
+
+def _in_passing(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> bool:
+    """True where less than half of an exercise is there, and that as a function's own name or an object's: any layer may
+    have a `dW`."""
+    own = (a in analysis.hidden.get(tensor, ()) or "." in a.place for tensor, a in attempts.items())
+    return len(attempts) < len(exercise.assigned) / 2 and all(own)
 
 
 def _is_second(exercise: Exercise, found: Allocation) -> bool:
