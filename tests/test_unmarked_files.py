@@ -1,4 +1,4 @@
-"""Files that say nothing of the lesson they hold: no marker, no title, a file name that tells nothing."""
+"""Files that say nothing of the lesson they hold: no marker, no title, a file name that tells nothing; or little."""
 
 from __future__ import annotations
 
@@ -102,3 +102,13 @@ def test_a_whole_lesson_in_a_function_is_one_beside_another(tmp_path: Path) -> N
     answers = {e: "".join(cell for cell in cells(e) if is_answer(cell)) for e in (attention, parallel)}
     inside = f"def averaged():\n{indent(answers[parallel], '    ')}\naveraged()\n"
     assert ids(parts_of(tmp_path, f"{answers[attention]}\n{inside}")) == [attention.id, parallel.id]
+
+
+@pytest.mark.parametrize(
+    "comment", ["# <!-- dojo: makemore/ex1_atoms -->", "x = 1  # <!-- dojo: makemore/ex1_atoms -->"]
+)
+def test_a_script_names_its_lesson_in_a_comment(tmp_path: Path, comment: str) -> None:
+    answer = "dlogits = torch.softmax(logits, 1)\n"
+    assert ids(parts_of(tmp_path, answer)) != ["makemore/ex1_atoms"]
+    named = ids(parts_of(tmp_path, f"{comment}\n{answer}")) == ["makemore/ex1_atoms"]
+    assert named == comment.startswith("#")  # on a line of its own, as in a lesson

@@ -333,13 +333,19 @@ def test_what_is_prepared_is_used_and_no_verdict_depends_on_it(name: str) -> Non
         assert after.all_passed
 
 
-def test_a_worker_that_ended_while_it_waited_is_nobodys_mistake() -> None:
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_worker_that_ended_while_it_waited_is_nobodys_mistake(ready: bool) -> None:
     exercise = find_exercise("makemore/ex4")  # a lost worker would be a lost loop
     with Grader(settings(7, "cpu")) as grader:
         for _ in grader.prepare(exercise):
             pass
-        assert grader.launcher._prepared is not None
-        os.kill(grader.launcher._prepared.pid, signal.SIGKILL)
+        worker = grader.launcher._prepared
+        assert worker is not None
+        if ready:
+            assert worker.channel._readable.poll(PATIENCE * 1000)
+        process = psutil.Process(worker.pid)
+        process.kill()
+        psutil.wait_procs([process], PATIENCE)
         (report,) = grader.grade_file(exercise.path, exercise.id)
         assert report.all_passed
 

@@ -26,6 +26,7 @@ DTYPE = "dtype"
 """The parameter that names a dtype; many submissions use the same name for a dtype itself."""
 
 _MARKER = re.compile(r"<!--\s*dojo:\s*([\w/.-]+)\s*-->")
+_MARKER_IN_COMMENT = re.compile(rf"^[ \t]*#.*{_MARKER.pattern}", re.MULTILINE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,7 +370,7 @@ def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:
 def marked_id(cells: tuple[Cell, ...]) -> str | None:
     """The exercise that a file names itself, in its `<!-- dojo: ... -->` marker."""
     for cell in cells:
-        if cell.kind == "markdown" and (found := _MARKER.search(cell.text)):
+        if found := (_MARKER if cell.kind == "markdown" else _MARKER_IN_COMMENT).search(cell.text):
             return found[1]
     return None
 

@@ -80,8 +80,8 @@ def _held(analysis: Analysis, allocated: Allocation) -> set[Exercise]:
 
 
 def _in_passing(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> bool:
-    """True where less than half of an exercise is there, and that as a function's own name or an object's: any layer may
-    have a `dW`."""
+    """True where less than half of an exercise is there, and that under names of a function or an object: any layer
+    may have a `dW`."""
     own = (a in analysis.hidden.get(tensor, ()) or "." in a.place for tensor, a in attempts.items())
     return len(attempts) < len(exercise.assigned) / 2 and all(own)
 

@@ -318,6 +318,11 @@ class Channel(Generic[Incoming]):
         """Close the socket, so that the other side reads the end of the file."""
         self._socket.close()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the other side has closed its end, as a process does that is killed."""
+        return any(event & select.POLLHUP for _, event in self._readable.poll(0))
+
     def send(
         self, message: Message, tensors: Mapping[str, Tensor] | None = None, deadline: float | None = None
     ) -> None:

@@ -160,9 +160,11 @@ class Launcher:
         if worker is not None:
             try:
                 worker.channel.receive(time.monotonic() + START_SECONDS)
-                return worker
+                if not worker.channel.ended:
+                    return worker
             except (EOFError, ProtocolError, TimeoutError):
-                worker.close()
+                pass
+            worker.close()
         return self._fork()
 
     def _fork(self) -> Worker:
