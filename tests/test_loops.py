@@ -322,6 +322,14 @@ def no_momentum(loop: Loop) -> Slip | None:
     return None
 
 
+def loss_doubled(loop: Loop) -> Slip:
+    for statement in loop.main.body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "loss":
+            statement.value = ast.parse(f"2 * ({ast.unparse(statement.value)})", mode="eval").body
+            return "wrong-forward", statement, "loss"
+    raise AssertionError(f"{loop.lesson} assigns no loss in one statement")
+
+
 def zeros_kept(loop: Loop) -> Slip:
     kept = loop.main.body[-1]
     assert replace(kept, "loss.item()", "0.0")
@@ -360,6 +368,7 @@ SLIPS = (
     decay_inside_the_moments,
     decay_on_biases,
     no_momentum,
+    loss_doubled,
     zeros_kept,
     a_step_too_few,
     left_early,

@@ -282,7 +282,7 @@ def _update_slip(
         return _wrong_rate(name, ratio, departure, lines)
     if (slipped := next((step for step in departures if name in step.slips), None)) is not None:
         slip = slipped.slips[name]
-        return slip, lines.of_slip(name, slip.mistake, slipped.slip_at.get(name, 0))
+        return Diagnosis(slip.mistake, slip.said), lines.of_slip(name, slip.mistake, slip.at)
     implied = departure.implied.get(name)
     before = trial.before(departure)
     if implied is None:

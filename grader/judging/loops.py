@@ -16,6 +16,7 @@ from grader.lesson.exercise import Atom, Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
 from grader.running.protocol import Failure, LoopStep, NextStep, Record, TellAll, encode
+from grader.truth.adam import Slip
 from grader.truth.autograd import cut_forward, random_gradients, vector_jacobian_product
 from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
@@ -51,8 +52,7 @@ class StepComparison:
     `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
     the loss, with what is wrong about it. `still` are the parameters that did not move, `right` those whose gradient
     was handed over and is right; `implied` the gradient that a parameter's move implies, where the optimiser takes the
-    rate times the gradient and no more; `slips` what a slip in the optimiser makes exactly of a parameter, with the
-    words for it, and `slip_at` at which of two running means.
+    rate times the gradient and no more; `slips` the mistake in the optimiser that gives a parameter exactly.
     `wrong_parts` are the wrong places of each gradient that is as near to the loss as that of the culprit.
     """
 
@@ -63,8 +63,7 @@ class StepComparison:
     implied: dict[str, Tensor] = field(default_factory=dict)
     still: set[str] = field(default_factory=set)
     right: set[str] = field(default_factory=set)
-    slips: dict[str, Diagnosis] = field(default_factory=dict)
-    slip_at: dict[str, int] = field(default_factory=dict)
+    slips: dict[str, Slip] = field(default_factory=dict)
     wrong_parts: Mapping[str, Tensor] = field(default_factory=dict)
     records: Mapping[str, Record] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -171,7 +170,7 @@ class LoopTrial:
         """The loop is over. A step that an exception ended is none; what it held by then may tell why."""
         self.failure = failure
         if failure is not None and self.left:
-            self.broken = self.steps.pop()
+            self.broken, self.left = self.steps.pop(), False
 
     def step(self, message: LoopStep, handed: Mapping[str, Tensor]) -> bytes:
         """Judge what the loop holds after a step; the message with the next position and the true parameters.
@@ -285,12 +284,10 @@ def compare_step(
         allowed = limit.step * change + limit.parameter * size
         if not difference <= allowed:
             found.departed[name] = size_words(difference / change) if change else "many times"
-            for mistake, said, after in truth.slips():
-                if name not in found.slips and _largest(ours, after[name].to("cpu"), truth.noise[name]) <= allowed:
-                    found.slips[name] = Diagnosis(mistake, said)
-            for mistake, said, at, after_slip in truth.adam[name].slips() if name in truth.adam else ():
-                if name not in found.slips and _largest(ours, after_slip.to("cpu"), truth.noise[name]) <= allowed:
-                    found.slips[name], found.slip_at[name] = Diagnosis(mistake, said), at
+            for slip in truth.slips(name) if name in truth.before else ():
+                if _largest(ours, slip.after.to("cpu"), truth.noise.get(name)) <= allowed:
+                    found.slips[name] = slip
+                    break
     for name in truth.before if found.departed else ():
         if name in handed and handed[name].shape == truth.after[name].shape:
             _note_move(found, name, handed[name], truth.after[name].to("cpu"))

@@ -11,6 +11,17 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Slip:
+    """One mistake in an update: its id, its sentence, the parameter after it, and at which of two running means it is
+    made."""
+
+    mistake: str
+    said: str
+    after: Tensor
+    at: int = 0
+
+
+@dataclass(frozen=True)
 class AdamStep:
     """What one step of a parameter is made from: the parameter before it, its gradient, the two running means before
     it, and the settings of its group; `count` is 1 in the first step.
@@ -53,8 +64,8 @@ class AdamStep:
         rate, eps = float(self.group["lr"]), float(self.group["eps"])
         return self.value * self.shrunk - rate * first / self.root(second, eps)
 
-    def slips(self) -> Iterator[tuple[str, str, int, Tensor]]:
-        """For each slip its id, its sentence, at which of the two means it is made (0 or 1), and what it gives."""
+    def slips(self) -> Iterator[Slip]:
+        """Each slip that is made in an Adam alone."""
         for at, mean in enumerate(("first running mean, m", "second running mean, v")):
             beta, right = self.kept[at], self.corrections[at]
             square = "the gradient's square" if at else "the gradient"
@@ -78,27 +89,26 @@ class AdamStep:
                 for said, value in slips:
                     pair: tuple[float, float] = getattr(self, part)
                     changed: dict[str, Any] = {part: (value, pair[1]) if at == 0 else (pair[0], value)}
-                    yield mistake, said, at, replace(self, **changed).after()
+                    yield Slip(mistake, said, replace(self, **changed).after(), at)
         said = "the second running mean, v, gets the gradient and not its square: a negative one has no root."
-        yield "momentum", said, 1, replace(self, power=1).after()
+        yield Slip("momentum", said, replace(self, power=1).after(), at=1)
         both = (1 / self.corrections[0], 1 / self.corrections[1])
         said = "both running means are multiplied by their bias corrections. They are divided by them."
-        yield "bias-correction", said, 0, replace(self, corrections=both).after()
+        yield Slip("bias-correction", said, replace(self, corrections=both).after())
         lr, decay = self.group["lr"], self.group["weight_decay"]
         if decay:
             said = "the weight decay is not multiplied by the learning rate: a parameter shrinks by lr * decay."
-            yield "weight-decay", said, 0, replace(self, shrunk=1 - decay).after()
+            yield Slip("weight-decay", said, replace(self, shrunk=1 - decay).after())
             said = "the weight decay has the wrong sign: it makes the parameter larger."
-            yield "weight-decay", said, 0, replace(self, shrunk=1 + lr * decay).after()
+            yield Slip("weight-decay", said, replace(self, shrunk=1 + lr * decay).after())
         for said, root in (
             ("eps stands under the square root. It is added to the root.", lambda mean, eps: (mean + eps).sqrt()),
             ("the square root of the second running mean is missing in the divisor.", lambda mean, eps: mean + eps),
-            ("the root of the second running mean divides nothing: the step is the rate times the gradient.", _one),
+            (
+                "the root of the second running mean divides nothing: the step is the rate times the gradient.",
+                lambda mean, _: torch.ones_like(mean),
+            ),
         ):
-            yield "update-divisor", said, 0, replace(self, root=root).after()
+            yield Slip("update-divisor", said, replace(self, root=root).after())
         said = "it moves against its gradient alone, as in plain gradient descent."
-        yield "update-divisor", said, 0, self.value - lr * self.gradient
-
-
-def _one(mean: Tensor, _: float) -> Tensor:
-    return torch.ones_like(mean)
+        yield Slip("update-divisor", said, self.value - lr * self.gradient)

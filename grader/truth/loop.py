@@ -18,7 +18,7 @@ from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise
 from grader.lesson.program import compiled
 from grader.lesson.trials import Trial, namespace_of
-from grader.truth.adam import AdamStep
+from grader.truth.adam import AdamStep, Slip
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward
 from grader.truth.no_compiler import without_compiler
 
@@ -33,10 +33,9 @@ class TrueStep:
 
     `after` also holds the loss. `otherwise` are the parameters for a loop that counts only the steps that it makes:
     some optimisers correct for the number of steps so far. `noise` is how far rounding of its gradient can move each
-    element of a parameter: an optimiser that divides by a gradient's own size makes much of very little. `slips` are
-    the parameters after the step of an optimiser with one mistake, by the words for it; `adam` is each parameter's step
-    of an Adam, which knows some more. `redrawn` names the tensors
-    whose draw was taken as given.
+    element of a parameter: an optimiser that divides by a gradient's own size makes much of very little.
+    `faults` are the parameters after the step of an optimiser with one mistake; `adam` is each parameter's step of an
+    Adam, which knows some more. `redrawn` names the tensors whose draw was taken as given.
     """
 
     position: int
@@ -47,10 +46,17 @@ class TrueStep:
     gradients: Gradients
     otherwise: Mapping[str, Tensor]
     noise: Mapping[str, Tensor]
-    slips: Callable[[], Sequence[tuple[str, str, Mapping[str, Tensor]]]]
+    faults: Callable[[], Sequence[tuple[_Fault, Mapping[str, Tensor]]]]
     adam: Mapping[str, AdamStep]
     redrawn: tuple[str, ...] = ()
     _sizes: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
+
+    def slips(self, name: str) -> Iterator[Slip]:
+        """What mistakes in the optimiser make of a parameter in this step."""
+        for fault, after in self.faults():
+            yield Slip(fault.mistake, fault.said, after[name])
+        if name in self.adam:
+            yield from self.adam[name].slips()
 
     def sizes(self, name: str) -> tuple[float, float]:
         """How far a parameter moves in this step at most, and how large it is then; of the loss, itself and nothing."""
@@ -65,41 +71,46 @@ class TrueStep:
 
 
 @dataclass(frozen=True)
-class _Slip:
-    """One mistake in an optimiser: settings of its groups, and the number of steps that it corrects for."""
+class _Fault:
+    """One mistake in an optimiser: settings of its groups, how far off the number of steps is that it corrects for, and
+    whether its running means start anew."""
 
-    mistake: str
-    said: str
+    mistake: str = ""
+    said: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     counted: int = 0
     forgets: bool = False
 
 
 _COUNTS = "the bias correction is that of another step. In the first step it divides by 1 - beta ** 1."
-_SLIPS = (
-    _Slip("bias-correction", "the running means are not corrected for their start at zero.", counted=10**9),
-    _Slip("bias-correction", _COUNTS, counted=-1),
-    _Slip("bias-correction", _COUNTS, counted=1),
-    _Slip("momentum", "the two betas are swapped.", {"betas": lambda group: group["betas"][::-1]}),
-    _Slip("momentum", "the running means start anew in each step: make them once, before the loop.", forgets=True),
-    _Slip("momentum", "it moves by its gradient alone, without the momentum.", {"momentum": 0.0}),
-    _Slip(
+_FAULTS = (
+    _Fault("bias-correction", "the running means are not corrected for their start at zero.", counted=10**9),
+    _Fault("bias-correction", _COUNTS, counted=-1),
+    _Fault("bias-correction", _COUNTS, counted=1),
+    _Fault("momentum", "the two betas are swapped.", {"betas": lambda group: group["betas"][::-1]}),
+    _Fault("momentum", "the running means start anew in each step: make them once, before the loop.", forgets=True),
+    _Fault("momentum", "it moves by its gradient alone, without the momentum.", {"momentum": 0.0}),
+    _Fault(
         "momentum",
         "its gradient is taken 1 - momentum times: here it is added in full.",
         {"dampening": lambda group: group["momentum"]},
     ),
-    _Slip("weight-decay", "the weight decay is left out.", {"weight_decay": 0.0}),
-    _Slip(
+    _Fault("weight-decay", "the weight decay is left out.", {"weight_decay": 0.0}),
+    _Fault(
         "weight-decay",
         "the weight decay enters at another place. AdamW takes it off the parameter, Adam adds it to the gradient.",
         {"decoupled_weight_decay": lambda group: not group["decoupled_weight_decay"]},
     ),
-    _Slip(
+    _Fault(
         "weight-decay",
         "it decays, but it should not.",
         {"weight_decay": lambda group: group["weight_decay"] or group["largest decay"]},
     ),
 )
+_RIGHT = _Fault()
+_NO_DECAY = _Fault(settings={"weight_decay": 0.0})
+_UPHILL = _Fault("update-sign", "it moved the wrong way. A step goes against the gradient.")
+_NO_GRADIENT = _Fault("no-update", "its gradient does not enter: it moves by its decay and by earlier steps alone.")
 
 
 @dataclass(frozen=True)
@@ -277,11 +288,11 @@ class LoopReference:
         held = self.optimizer.state_dict()
         adam = {name: self._adam_step(name, before[name], gradients, position) for name in trained if self._is_adam}
 
-        def moved(true: Mapping[str, Tensor], count: int, slip: _Slip | None = None) -> dict[str, Tensor]:
+        def moved(true: Mapping[str, Tensor], count: int, fault: _Fault = _RIGHT) -> dict[str, Tensor]:
             for name, value in before.items():
                 self.namespace[name].data.copy_(value)
             self.optimizer.load_state_dict(copy.deepcopy(held))
-            return self._move(true, count, slip)
+            return self._move(true, count, fault)
 
         total = gradients.total
         otherwise = moved(total, self.made) if self._counts_steps() and position != self.made else {}
@@ -292,24 +303,36 @@ class LoopReference:
 
         @cache
         @without_compiler()
-        def slips() -> list[tuple[str, str, Mapping[str, Tensor]]]:
+        def faults() -> list[tuple[_Fault, Mapping[str, Tensor]]]:
             if self.is_plain:
                 return []
-            found: list[tuple[str, str, Mapping[str, Tensor]]] = []
-            self._behind = True  # this takes the optimiser back to here
-            for slip in _SLIPS:
-                if any(key in self.optimizer.param_groups[0] for key in slip.settings) or self._counts_steps():
+            found: list[tuple[_Fault, Mapping[str, Tensor]]] = []
+            self._behind = True  # this takes the optimiser back to here, and leaves it with wrong settings
+            for fault in _FAULTS:
+                if any(key in self.optimizer.param_groups[0] for key in fault.settings) or self._counts_steps():
                     with contextlib.suppress(ArithmeticError):  # such as 1 / (1 - beta ** 0)
-                        found.append((slip.mistake, slip.said, moved(total, position, slip)))
-            found.append(("update-sign", UPHILL, self._uphill(before, moved, total, position)))
-            still = {name: torch.zeros_like(value) for name, value in before.items()}
-            return [*found, ("no-update", NO_GRADIENT, moved(still, position))]
+                        found.append((fault, moved(total, position, fault)))
+            # Uphill goes the gradient alone, while the decay is as it should be.
+            right, bare = moved(total, position), moved(total, position, _NO_DECAY)
+            uphill = {name: right[name] - 2 * (bare[name] - before[name]) for name in before}
+            still = moved({name: torch.zeros_like(value) for name, value in before.items()}, position)
+            return [*found, (_UPHILL, uphill), (_NO_GRADIENT, still)]
 
         after = moved(total, position) if not self.is_plain else self._move(total, position)
         self.made += 1
         loss = forward.values[self.exercise.atoms[-1].name]
         return TrueStep(
-            position, before, {"loss": loss, **after}, rate, forward, gradients, otherwise, noise, slips, adam, redrawn
+            position,
+            before,
+            {"loss": loss, **after},
+            rate,
+            forward,
+            gradients,
+            otherwise,
+            noise,
+            faults,
+            adam,
+            redrawn,
         )
 
     def _with_draw(self, there: Mapping[str, Any], drawn: Mapping[str, Tensor], own: Forward) -> Forward | None:
@@ -323,17 +346,6 @@ class LoopReference:
                 return cut_forward(self.exercise, {**there, **size}, drawn)
         except (IndexError, RuntimeError, ValueError):
             return None
-
-    def _uphill(
-        self,
-        before: Mapping[str, Tensor],
-        moved: Callable[..., dict[str, Tensor]],
-        total: Mapping[str, Tensor],
-        position: int,
-    ) -> dict[str, Tensor]:
-        """The parameters after a step along the gradient, while the decay is as it should be."""
-        true, bare = moved(total, position), moved(total, position, _Slip("", "", {"weight_decay": 0.0}))
-        return {name: true[name] - 2 * (bare[name] - before[name]) for name in before}
 
     @property
     def _is_adam(self) -> bool:
@@ -349,54 +361,30 @@ class LoopReference:
     def _counts_steps(self) -> bool:
         return any("step" in state for state in self.optimizer.state.values())
 
-    def _move(self, gradients: Mapping[str, Tensor], count: int, slip: _Slip | None = None) -> dict[str, Tensor]:
-        """Make the step at `count` of the optimiser; the parameters after it."""
+    def _move(self, gradients: Mapping[str, Tensor], count: int, fault: _Fault = _RIGHT) -> dict[str, Tensor]:
+        """Make the step at `count` of the optimiser, which keeps what is wrong with it; the parameters after it."""
+        for name in self.exercise.trained:
+            self.namespace[name].grad = gradients[name].detach().clone() if name in gradients else None
         groups = self.optimizer.param_groups
+        largest = max(group.get("weight_decay", 0.0) for group in groups)
         for group in groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-        for name in self.exercise.trained:
-            parameter = self.namespace[name]
-            parameter.grad = gradients[name].detach().clone() if name in gradients else None
-        with _made_with(groups, slip):
-            for state in self.optimizer.state.values():
-                if slip is not None and slip.forgets:
-                    for key in state.keys() - {"step"}:
-                        state[key] = torch.zeros_like(state[key])
-                if "step" in state:
-                    counted = count + (slip.counted if slip is not None else 0)
-                    state["step"] = torch.full_like(torch.as_tensor(state["step"], dtype=torch.float32), counted)
-            self.optimizer.step()
-        for name in self.exercise.trained:
-            self.namespace[name].grad = None
+            for key, setting in fault.settings.items():
+                if key in group:
+                    group[key] = setting({**group, "largest decay": largest}) if callable(setting) else setting
+        for state in self.optimizer.state.values():
+            for key in state.keys() - {"step"} if fault.forgets else ():
+                state[key] = torch.zeros_like(state[key])
+            if "step" in state:
+                step = torch.as_tensor(state["step"], dtype=torch.float32)
+                state["step"] = torch.full_like(step, count + fault.counted)
+        self.optimizer.step()
         return {name: self.namespace[name].detach().clone() for name in self.exercise.trained}
-
-
-NO_GRADIENT = "its gradient does not enter: it moves by its decay and by earlier steps alone."
-UPHILL = "it moved the wrong way. A step goes against the gradient."
-
-
-@contextlib.contextmanager
-def _made_with(groups: list[dict[str, Any]], slip: _Slip | None) -> Iterator[None]:
-    """Give the groups of an optimiser the settings of a slip for a while."""
-    kept = [dict(group) for group in groups]
-    largest = max(group.get("weight_decay", 0.0) for group in groups)
-    for group in groups:
-        for key, setting in (slip.settings if slip is not None else {}).items():
-            if key in group:
-                group[key] = setting({**group, "largest decay": largest}) if callable(setting) else setting
-    try:
-        yield
-    finally:
-        for group, before in zip(groups, kept, strict=True):
-            group.update(before)
 
 
 def _rounded(gradients: Gradients, sign: int, trained: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The gradients with an error such as another order of the same sums makes."""
-    share = {torch.float64: 1e-13}
     return {
-        name: true + sign * share.get(true.dtype, 1e-5) * gradients.scale(name)
+        name: true + sign * (1e-13 if true.dtype is torch.float64 else 1e-5) * gradients.scale(name)
         for name, true in gradients.total.items()
         if name in trained
     }
