@@ -14,8 +14,10 @@ from grader.judging.loops import LoopTrial
 from grader.judging.verdicts import Answer
 from grader.lesson.exercise import find_exercise
 from grader.lesson.trials import other_data
+from grader.reading.plan import make_plan
+from grader.reading.submission import find_parts
 from grader.report.records import SubmissionReport
-from grader.running.protocol import LoopStep, TellAll, encode
+from grader.running.protocol import LoopStep, Ready, Reply, Running, TellAll, encode
 from grader.running.statements import _code, code_of, forget_statements, keep_code, run_statement
 from grader.syntax.source import parse_source, percent_cells
 from grader.truth.loop import LoopReference
@@ -32,9 +34,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     once = Judge._run_once
 
-    def counted(self: Judge, worker: object, trials: list[object], chained: frozenset[str]) -> object:
+    def counted(self: Judge, trials: list[object], chained: frozenset[str]) -> object:
         found.append(len(trials))
-        return once(self, worker, trials, chained)  # type: ignore[arg-type]
+        return once(self, trials, chained)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Judge, "_run_once", counted)
     return found
@@ -84,6 +86,42 @@ def test_what_is_handed_over_once_more_after_the_true_one_was_told_does_not_coun
         text = text.replace(right, wrong)
     (report,) = grade_text(text)
     assert [v.name for v in report.verdicts if v.status != "pass"] == ["probs", "counts_sum"]
+
+
+class Liar:
+    """A launcher, its worker and that one's channel: each worker says that a statement runs, and is gone."""
+
+    def __init__(self, running: int) -> None:
+        self.running, self.started = running, 0
+        self.channel = self
+
+    def start(self) -> Liar:
+        self.started += 1
+        self.replies = iter([Ready(), Running(step=self.running)])
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def send_encoded(self, message: bytes, deadline: float) -> None:
+        pass
+
+    def receive(self, deadline: float, device: str) -> tuple[Reply, dict[str, torch.Tensor]]:
+        for reply in self.replies:
+            return reply, {}
+        raise EOFError
+
+
+@pytest.mark.parametrize(("is_one", "started"), [(True, 2), (False, 1)])
+def test_a_worker_that_is_lost_in_a_statement_that_cannot_run_loses_every_gradient(is_one: bool, started: int) -> None:
+    (part,) = find_parts(parse_source(Path("a.py"), percent_cells(TEXT)), EX1.id)
+    plan = make_plan(part.analysis, EX1, part.attempts)
+    launcher = Liar(plan.steps[0].index if is_one else 10**9)
+    judge = Judge(launcher, plan, KnownTruths(), 60)  # type: ignore[arg-type]
+    ((answers, _),) = judge.run([other_data(3, "cpu")])
+    assert answers.keys() == set(EX1.graded)
+    assert {answer.failure and answer.failure.type for answer in answers.values()} == {"crash"}
+    assert launcher.started == started
 
 
 @pytest.mark.parametrize("name", ["makemore/ex4", "classifier/ex2", "transformer/ex5"])

@@ -32,6 +32,7 @@ from grader.running.protocol import (
     NameRules,
     ProtocolError,
     Reply,
+    Request,
     Run,
     Running,
     Said,
@@ -68,6 +69,7 @@ MOST_SLIPS = 2
 
 SETUP_SECONDS = 120.0
 _WORD = re.compile(r"\w+")
+_NOTHING_GIVEN = encode(Truths())
 _harmless = lru_cache(maxsize=256)(harmless)
 
 
@@ -114,11 +116,10 @@ class Judge:
         nothing, come second: by then each answer was handed over.
         """
         decisive, shown, probe, sizes = trials
-        self.worker = self.worker or self.launcher.start()
         try:
-            first, probed, resized = self._pass(self.worker, (decisive, probe, sizes), told={1})
-            (lecture,) = self._pass(self.worker, (shown,), told={0})
-            first, resized = self._after_slips(self.worker, (first, resized), (decisive, sizes))
+            first, probed, resized = self._pass((decisive, probe, sizes), told={1})
+            (lecture,) = self._pass((shown,), told={0})
+            first, resized = self._after_slips((first, resized), (decisive, sizes))
         except StepFailed as failed:  # waiting for each shows which one is to blame
             self.close()
             if failed.index is not None:
@@ -129,7 +130,7 @@ class Judge:
         return [first, lecture, probed, resized]
 
     def _after_slips(
-        self, worker: Worker, found: Sequence[tuple[dict[str, Answer], Truth]], trials: Sequence[Trial]
+        self, found: Sequence[tuple[dict[str, Answer], Truth]], trials: Sequence[Trial]
     ) -> list[tuple[dict[str, Answer], Truth]]:
         """What was `found` in `trials`, of each gradient with the true ones in place of all that is wrong before it.
 
@@ -145,10 +146,10 @@ class Judge:
             if self.settled == to_find:
                 break
             if again == MOST_SLIPS or not new:
-                waited_for = self._run_once(worker, trials, frozenset())
+                waited_for = self._run_once(trials, frozenset())
                 counted = [late | kept for kept, (late, _) in zip(counted, waited_for, strict=True)]
                 break
-            found = self._pass(worker, trials, told=())
+            found = self._pass(trials, told=())
         return [(kept, truth) for kept, (_, truth) in zip(counted, found, strict=True)]
 
     def run(
@@ -156,14 +157,11 @@ class Judge:
     ) -> list[tuple[dict[str, Answer], Truth]]:
         """For each trial every gradient that the submission hands over there, and the truth."""
         while True:
-            if self.worker is None:
-                self.worker = self.launcher.start()
             try:
-                found = self._run_once(self.worker, trials, chained)
+                found = self._run_once(trials, chained)
             except StepFailed as failed:
                 self.close()
-                self._bar(failed)
-                if failed.index is not None:
+                if self._bar(failed):
                     trials = [trial.again() for trial in trials]
                     continue
                 found = [({}, self.known.find(self.plan.exercise, trial, chained)) for trial in trials]
@@ -189,51 +187,45 @@ class Judge:
         )
         words = set(_WORD.findall("\n".join([*(step.text for step in steps), *(t for text in texts for t in text)])))
         read = {held for name, held in self.plan.aliases.items() if name in words} | set(self.plan.exercise.given)
-        self.worker = self.worker or self.launcher.start()
+        known = {f"0:{name}": value for name, value in truth.put_back.items() if name in read - {tensor}}
         try:
-            self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
-            self._next(self.worker, SETUP_SECONDS, None)
-            known = {f"0:{name}": value for name, value in truth.put_back.items() if name in read - {tensor}}
-            self.worker.channel.send(Truths(), known, self._until(STATEMENT_SECONDS))
-            _, found = self._next(self.worker, STATEMENT_SECONDS, None, truth.device)
-        except (StepFailed, OSError):
+            self._ask(request)
+            self._set_off(encode(Truths(), known))
+            _, found = self._next(STATEMENT_SECONDS, device=truth.device)
+        except StepFailed:
             self.close()
             return []
         true = truth.gradients.total[tensor]
-        return sorted(
+        return [
             number
-            for number, value in ((number, found.get(str(number))) for number in range(len(texts)))
-            if value is not None
-            and value.shape == true.shape
-            and value.dtype == true.dtype
+            for number in range(len(texts))
+            if (value := found.get(str(number))) is not None
+            and (value.shape, value.dtype) == (true.shape, true.dtype)
             and truth.compare(tensor, value).right
-        )
+        ]
 
     def run_loops(self, loops: Sequence[LoopTrial]) -> None:
         """Run the plan's loop in every trial; each keeps what came of its steps."""
         running: int | None = None
         try:
-            self.worker = self.worker or self.launcher.start()
-            channel = self.worker.channel
-            channel.send(self._request([loop.trial for loop in loops]), deadline=self._until(SETUP_SECONDS))
-            self._next(self.worker, SETUP_SECONDS, None)
-            channel.send(Truths(), deadline=self._until(SETUP_SECONDS))
+            self._ask(self._request([loop.trial for loop in loops]))
+            self._set_off()
             while True:
-                message, tensors = self._next(self.worker, self.patience, running)
+                message, tensors = self._next(self.patience, running)
                 match message:
                     case Running():
                         running = message.step
                     case LoopBegins() if message.trial < len(loops):
-                        channel.send_encoded(loops[message.trial].begins(message.count), self._until(self.patience))
+                        self._tell(loops[message.trial].begins(message.count), self.patience)
                     case LoopStep() if message.trial < len(loops):
-                        channel.send_encoded(loops[message.trial].step(message, tensors), self._until(self.patience))
+                        self._tell(loops[message.trial].step(message, tensors), self.patience)
                     case LoopEnd() if message.trial < len(loops):
                         loops[message.trial].ends(sane(message.failure))
                     case Done():
                         return
                     case _:
                         raise StepFailed(running, "crash")
-        except (StepFailed, OSError, ValueError) as failed:
+        except (StepFailed, ValueError) as failed:
             self.close()
             kind = failed.kind if isinstance(failed, StepFailed) else "crash"
             for loop in loops:
@@ -260,13 +252,11 @@ class Judge:
             self._names,
             self.guarded,
         )
-        self.worker = self.worker or self.launcher.start()
         try:
-            self.worker.channel.send(request, deadline=self._until(SETUP_SECONDS))
-            self._next(self.worker, SETUP_SECONDS, None)
-            self.worker.channel.send(Truths(), deadline=self._until(SETUP_SECONDS))
+            self._ask(request)
+            self._set_off()
             while True:
-                message, tensors = self._next(self.worker, self.patience if waits else self.at_once_seconds, None)
+                message, tensors = self._next(self.patience if waits else self.at_once_seconds)
                 match message:
                     case Running():
                         continue
@@ -277,43 +267,30 @@ class Judge:
                             found.append(_answer(said, tensors.get(str(len(found))), None))
                     case _:
                         raise StepFailed(None, "crash")
-        except (StepFailed, OSError) as failed:
+        except StepFailed as failed:
             self.close()
-            return found, Failure(failed.kind if isinstance(failed, StepFailed) else "crash")
+            return found, Failure(failed.kind)
 
-    def _run_once(
-        self, worker: Worker, trials: Sequence[Trial], chained: frozenset[str]
-    ) -> list[tuple[dict[str, Answer], Truth]]:
-        try:
-            worker.channel.send(self._request(trials), deadline=self._until(SETUP_SECONDS))
-            truths = [self.known.find(self.plan.exercise, trial, chained) for trial in trials]
-            self._next(worker, SETUP_SECONDS, None)
-            known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.settled})
-            given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
-            worker.channel.send(Truths(), given, self._until(SETUP_SECONDS))
-            return list(zip(self._collect(worker, truths), truths, strict=True))
-        except OSError:
-            raise StepFailed(None, "crash") from None
+    def _run_once(self, trials: Sequence[Trial], chained: frozenset[str]) -> list[tuple[dict[str, Answer], Truth]]:
+        self._ask(self._request(trials))
+        truths = [self.known.find(self.plan.exercise, trial, chained) for trial in trials]  # while it is set up there
+        known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.settled})
+        given = {f"{at}:{name}": truth.put_back[name] for at, truth in enumerate(truths) for name in known}
+        self._set_off(encode(Truths(), given))
+        return list(zip(self._collect(truths), truths, strict=True))
 
-    def _pass(
-        self, worker: Worker, trials: Sequence[Trial], told: Collection[int]
-    ) -> list[tuple[dict[str, Answer], Truth]]:
+    def _pass(self, trials: Sequence[Trial], told: Collection[int]) -> list[tuple[dict[str, Answer], Truth]]:
         """A run that does not wait; in the trials `told` each gradient is replaced by that of the trial's truth."""
-        try:
-            worker.channel.send(self._request(trials, waits=False), deadline=self._until(SETUP_SECONDS))
-            truths = [self.known.find(self.plan.exercise, trial) for trial in trials]
-            given = {*self.plan.exercise.given, *self.plan.missing, *self.settled}
-            sent = {
-                f"{at}:{name}": (at, name)
-                for at, truth in enumerate(truths)
-                for name in (truth.put_back if at in told else given)
-            }
-            self._next(worker, SETUP_SECONDS, None)
-            message = self.known.message_of(sent, dict(enumerate(truths)), partial(encode, Truths()))
-            worker.channel.send_encoded(message, self._until(SETUP_SECONDS))
-            found, tensors = self._next(worker, self.at_once_seconds, None, truths[0].device)
-        except OSError:
-            raise StepFailed(None, "crash") from None
+        self._ask(self._request(trials, waits=False))
+        truths = [self.known.find(self.plan.exercise, trial) for trial in trials]
+        given = {*self.plan.exercise.given, *self.plan.missing, *self.settled}
+        sent = {
+            f"{at}:{name}": (at, name)
+            for at, truth in enumerate(truths)
+            for name in (truth.put_back if at in told else given)
+        }
+        self._set_off(self.known.message_of(sent, dict(enumerate(truths)), partial(encode, Truths())))
+        found, tensors = self._next(self.at_once_seconds, device=truths[0].device)
         if not isinstance(found, Values):
             raise StepFailed(None, "crash")
         if trials[0].decides:
@@ -334,11 +311,11 @@ class Judge:
             answers[at].setdefault(value.tensor, _answer(value.trials[at], tensors.get(f"{prefix}{at}"), value.line))
         return handed
 
-    def _collect(self, worker: Worker, truths: Sequence[Truth]) -> list[dict[str, Answer]]:
+    def _collect(self, truths: Sequence[Truth]) -> list[dict[str, Answer]]:
         answers: list[dict[str, Answer]] = [{} for _ in truths]
         running: int | None = None
         while True:
-            message, tensors = self._next(worker, self.patience, running, truths[0].device)
+            message, tensors = self._next(self.patience, running, truths[0].device)
             match message:
                 case Running():
                     running = message.step
@@ -349,12 +326,9 @@ class Judge:
                 case Value():
                     handed = {at: truths[at] for at in self._note(answers, message, tensors)}
                     running = running if message.then is None else message.then
-                    try:
-                        names = {str(at): (at, message.tensor) for at in handed}
-                        back = self.known.message_of(names, handed, partial(encode, Truths()))
-                        worker.channel.send_encoded(back, self._until(self.patience))
-                    except OSError:
-                        raise StepFailed(running, "crash") from None
+                    names = {str(at): (at, message.tensor) for at in handed}
+                    back = self.known.message_of(names, handed, partial(encode, Truths()))
+                    self._tell(back, self.patience, running)
                 case _:
                     raise StepFailed(running, "crash")
 
@@ -364,12 +338,29 @@ class Judge:
         timeouts = sum(kind == "timeout" for kind in self.barred.values())
         return max(FEWEST_SECONDS, STATEMENT_SECONDS * 0.5**timeouts)
 
-    def _next(
-        self, worker: Worker, seconds: float, running: int | None, device: str = "cpu"
-    ) -> tuple[Reply, dict[str, Tensor]]:
-        """The worker's next message, and its tensors on `device`; where none comes, `running` is to blame."""
+    def _ask(self, request: Request) -> None:
+        """Send what is to be run to the worker, and start one where none runs."""
+        self.worker = self.worker or self.launcher.start()
+        self._tell(encode(request), SETUP_SECONDS)
+
+    def _set_off(self, given: bytes = _NOTHING_GIVEN) -> None:
+        """Let the worker run what it was asked for, once its trials are set up, with the gradients that are given."""
+        self._next(SETUP_SECONDS)
+        self._tell(given, SETUP_SECONDS)
+
+    def _tell(self, message: bytes, seconds: float, running: int | None = None) -> None:
+        """Send the worker a message; where it does not read it, `running` is to blame."""
+        assert self.worker is not None
         try:
-            return worker.channel.receive(self._until(seconds), device)
+            self.worker.channel.send_encoded(message, self._until(seconds))
+        except OSError:
+            raise StepFailed(running, "crash") from None
+
+    def _next(self, seconds: float, running: int | None = None, device: str = "cpu") -> tuple[Reply, dict[str, Tensor]]:
+        """The worker's next message, and its tensors on `device`; where none comes, `running` is to blame."""
+        assert self.worker is not None
+        try:
+            return self.worker.channel.receive(self._until(seconds), device)
         except TimeoutError:
             raise StepFailed(running, "timeout") from None
         except (EOFError, ProtocolError):
@@ -417,16 +408,19 @@ class Judge:
             spoils=step.spoils,
         )
 
-    def _bar(self, failed: StepFailed) -> None:
-        if failed.index is None or time.monotonic() >= self.deadline:
-            blamed = set(self.plan.attempts) - self.lost.keys()
-            failed.index = None
-        else:
-            self.barred[failed.index] = failed.kind
-            blamed = {t for t, kept in self.plan.slices.items() if failed.index in kept}
-        statement = None if failed.index is None else self.plan.statements[failed.index]
-        for tensor in blamed:
-            self.lost.setdefault(tensor, Failure(failed.kind, line=statement.line if statement else None))
+    def _bar(self, failed: StepFailed) -> bool:
+        """Leave out the statement that a worker was lost in; False where none is known or no time is left: then every
+        gradient is lost. What ran is what the worker says, so it may be no statement of the plan."""
+        left = {step.index for step in self.plan.steps} - self.barred.keys()
+        index = failed.index if failed.index in left and time.monotonic() < self.deadline else None
+        line, lost = None, set(self.plan.attempts)
+        if index is not None:
+            self.barred[index] = failed.kind
+            line = self.plan.statements[index].line
+            lost = {tensor for tensor, kept in self.plan.slices.items() if index in kept}
+        for tensor in lost:
+            self.lost.setdefault(tensor, Failure(failed.kind, line=line))
+        return index is not None
 
     def _with_lost(self, answers: dict[str, Answer]) -> dict[str, Answer]:
         return answers | {tensor: Answer(failure=failure, line=failure.line) for tensor, failure in self.lost.items()}
