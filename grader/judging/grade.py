@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,13 @@ import torch
 
 from grader.base.boundary import FILE_MEMORY, one_file
 from grader.base.errors import DojoError, NotGradedError
-from grader.diagnosing import UNEXPLAINED, Diagnosis
+from grader.diagnosing import UNEXPLAINED
 from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.judging.judge import Judge, prove
 from grader.judging.settings import Settings, settings
 from grader.judging.verdicts import (
     LASTING,
     NOT_ATTEMPTED,
-    Answer,
     Evidence,
     Finding,
     Place,
@@ -48,8 +47,7 @@ from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
 from grader.syntax.scopes import nodes_below
 from grader.syntax.source import Source, Statement, read_source
-from grader.truth.cases import cases_of
-from grader.truth.truths import KnownTruths, Truth
+from grader.truth.truths import KnownTruths
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
 
@@ -112,7 +110,7 @@ class Grader:
         if exercise.graded_gradients:
             self.truths.of_real_backward(exercise, trials[1])
         if exercise.definitions:
-            cases_of(exercise, tuple(sorted(trials[0].parameters.items())))
+            self.truths.cases(exercise, trials[0])
 
     def grade_part(self, part: Part) -> SubmissionReport:
         """Grade one exercise of a submission.
@@ -142,21 +140,18 @@ class Grader:
         known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.assigned}
         unreadable = any(e.found is not None and e.found.status == "error" for e in known.values())
         report.attempted = bool(plan.attempts) or unreadable
-        judged: dict[str, tuple[Evidence, Verdict]] = {}
+        verdicts: dict[str, Verdict] = {}
         if plan.steps or plan.definitions:
             judge = Judge(self.launcher, plan, self.truths, limits.seconds, guarded=self.settings.guarded)
             try:
                 if plan.steps:
-                    judged = self._run(judge, known)
+                    verdicts = self._run(judge, known)
                     self._note_forward(judge, plan, report)
                     self._note_cautions(part, plan, report)
                 self._run_cases(judge, known)
             finally:
                 judge.close()
-        report.verdicts = [
-            judged[name][1] if name in judged and judged[name][0] is evidence else verdict_of(evidence)
-            for name, evidence in known.items()
-        ]
+        report.verdicts = [verdicts.get(name) or verdict_of(evidence) for name, evidence in known.items()]
         if part.exercise.after_a_step:
             self._grade_loop(part, report, replace(limits, seconds=max(0.0, deadline - time.monotonic())))
         return report
@@ -195,8 +190,8 @@ class Grader:
         statement = plan.statements[attempt.writers[-1]]
         return replace(evidence, statement=statement, luck=luck, writes_at=_writes_at(statement, plan, name))
 
-    def _run(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, tuple[Evidence, Verdict]]:
-        """Add to what is known of each gradient what its answer gives in every trial; the verdicts so far."""
+    def _run(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, Verdict]:
+        """Add to what is known of each gradient what its answer gives in every trial; the verdicts that stand."""
         plan, exercise = judge.plan, judge.plan.exercise
         decisive, (answers, truth), probe, sizes = judge.run_at_once(
             trials_of(exercise, self.settings.seed, self.settings.device)
@@ -206,10 +201,7 @@ class Grader:
         for name, evidence in known.items():
             if evidence.found is not None or name in plan.definitions:
                 continue
-            seen, lecture, probed, resized = (_seen(name, *trial) for trial in (decisive, shown, probe, sizes))
-            holds = probed.right
-            if seen.right and not holds:
-                holds = self._right_from_further_up(judge, name)
+            seen, lecture, probed, resized = (seen_in_trial(name, *each) for each in (decisive, shown, probe, sizes))
             statement = evidence.statement and blamed(
                 None if seen.right else seen.answer.failure, evidence.statement, by_index
             )
@@ -219,32 +211,25 @@ class Grader:
                 decisive=seen,
                 shown=lecture,
                 probe=probed,
-                probe_right=holds,
+                probe_right=probed.right or (seen.right and self._right_from_further_up(judge, name, seen)),
                 sizes=resized,
                 remark=repeated_atoms(plan, name) if seen.right else "",
             )
         verdicts = self._with_lasting_figures(judge, known)
-        judged = {name: (evidence, verdicts[name]) for name, evidence in known.items()}
-        puzzling = []
-        for _, verdict in judged.values():
-            name = verdict.name
-            if verdict.status not in ("wrong", "shape") or name in plan.definitions or plan.attempts[name].inside:
-                continue
+        judged = dict(known)
+        wrong = [verdict for verdict in verdicts.values() if verdict.status in ("wrong", "shape")]
+        for name in (verdict.name for verdict in wrong):
             answer = Place.of_answer([plan.statements[index] for index in plan.lines_of(name)])
-            known[name] = replace(known[name], lines=answer)
-            if verdict.mistake in UNEXPLAINED or answer is not None:
-                puzzling.append(verdict)
-        puzzling.sort(key=lambda verdict: verdict.mistake not in UNEXPLAINED)
-        if puzzling:
-            for name, (found, place) in self._explain_by_repair(judge, puzzling).items():
-                explained = found if judged[name][1].mistake in UNEXPLAINED else None
-                known[name] = replace(known[name], explained=explained, lines=place or known[name].lines)
-        return judged
+            if answer is not None and not plan.attempts[name].inside:
+                known[name] = replace(known[name], lines=answer)
+        self._explain_by_repair(judge, known, wrong)
+        return {name: verdict for name, verdict in verdicts.items() if known[name] is judged[name]}
 
     def _with_lasting_figures(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, Verdict]:
         """The verdicts. A mistake that does not show on the lesson's own data is shown in trials with a seed that
         never changes, because figures that differ at each run cannot be worked with."""
-        verdicts = {name: verdict_of(evidence) for name, evidence in known.items()}
+        gradients = known.keys() - judge.plan.definitions.keys()
+        verdicts = {name: verdict_of(evidence) for name, evidence in known.items() if name in gradients}
         found = (v.name for v in verdicts.values() if not v.passed and v.details and v.details.data != "own")
         if not (unseen := list(found)):
             return verdicts
@@ -252,7 +237,7 @@ class Grader:
         runs = judge.run([other_data(LASTING, device), random_upstream(LASTING, device)])
         kinds: tuple[ShownData, ShownData] = ("other", "random upstream")
         for name in unseen:
-            seen = {kind: _seen(name, *run) for kind, run in zip(kinds, runs, strict=True)}
+            seen = {kind: seen_in_trial(name, *run) for kind, run in zip(kinds, runs, strict=True)}
             lasting = {kind: s for kind, s in seen.items() if s.answer.value is not None and not s.right}
             known[name] = replace(known[name], lasting=lasting)
             verdicts[name] = verdict_of(known[name])
@@ -272,39 +257,40 @@ class Grader:
 
     def _try_cases(self, judge: Judge, name: str, seed: int) -> list[TriedCase]:
         exercise, trial = judge.plan.exercise, other_data(seed, self.settings.device)
-        cases = cases_of(exercise, tuple(sorted(trial.parameters.items())))[name]
+        cases = self.truths.cases(exercise, trial)[name]
         answers = judge.run_cases(judge.plan.definitions[name], [case.program for case in cases], trial)
         tolerance = exercise.grading.tolerance_of(name)
         return [TriedCase.of(*pair, tolerance) for pair in zip(cases, answers, strict=False)]
 
-    def _explain_by_repair(
-        self, judge: Judge, verdicts: Sequence[Verdict]
-    ) -> dict[str, tuple[Diagnosis | None, Place | None]]:
-        """Where no detector knows the numbers, or which of several lines is to blame: is there an edit of one line
-        that makes them right?"""
+    def _explain_by_repair(self, judge: Judge, known: dict[str, Evidence], wrong: Iterable[Verdict]) -> None:
+        """Add what an edit of one line shows that makes the numbers right, where no detector knows them or there is no
+        telling which of several lines is to blame."""
         plan = judge.plan
+        outside = (verdict for verdict in wrong if not plan.attempts[verdict.name].inside)
+        puzzling = [v for v in outside if v.mistake in UNEXPLAINED or known[v.name].lines is not None]
+        if not puzzling:
+            return
+        puzzling.sort(key=lambda verdict: verdict.mistake not in UNEXPLAINED)
         # At other sizes no two are alike, the lines of large lessons run fast, and the truth is known already.
-        trial = other_sizes(plan.exercise, self.settings.seed, self.settings.device)
-        truth = self.truths.find(plan.exercise, trial)
+        truth = self.truths.find(plan.exercise, other_sizes(plan.exercise, self.settings.seed, self.settings.device))
         vocabulary = vocabulary_of(plan.exercise, truth.forward, plan.exercise.named_gradients)
-        explained: dict[str, tuple[Diagnosis | None, Place | None]] = {}
-        for verdict in verdicts[:MOST_REPAIRS]:
-            lines = [plan.statements[i].text for i in plan.lines_of(verdict.name)]
+        most = MOST_VARIANTS // min(len(puzzling), MOST_REPAIRS)
+        for verdict in puzzling[:MOST_REPAIRS]:
+            name = verdict.name
+            statements = [plan.statements[i] for i in plan.lines_of(name)]
+            lines = [statement.text for statement in statements]
             if sum(map(len, lines)) > MOST_REPAIRED_TEXT:
                 continue
-            shape = truth.gradients.total[verdict.name].shape
-            own = {name: tuple(shape) for name in plan.own_names(verdict.name)}
-            most = MOST_VARIANTS // min(len(verdicts), MOST_REPAIRS)
-            right = partial(judge.right_variants, verdict.name, truth=truth)
+            own = dict.fromkeys(plan.own_names(name), tuple(truth.gradients.total[name].shape))
+            right = partial(judge.right_variants, name, truth=truth)
             found, at = mending_edit(lines, vocabulary.also(own), most, right, verdict.message)
-            place = None
+            place = known[name].lines
             if at is not None:
-                statement = plan.statements[plan.lines_of(verdict.name)[at[0]]]
-                place = Place.of(statement, statement.line + at[1])
-            explained[verdict.name] = found, place
-        return explained
+                place = Place.of(statements[at[0]], statements[at[0]].line + at[1])
+            explained = found if verdict.mistake in UNEXPLAINED else None
+            known[name] = replace(known[name], explained=explained, lines=place)
 
-    def _right_from_further_up(self, judge: Judge, name: str) -> bool:
+    def _right_from_further_up(self, judge: Judge, name: str, decisive: Seen) -> bool:
         """Probe again with the random gradients further up, for answers that skip named tensors.
 
         `-(counts * dcounts).sum(1, keepdim=True)` never reads dnorm_logits and is right all the same.
@@ -312,8 +298,7 @@ class Grader:
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
         exercise, attempt = plan.exercise, plan.attempts[name]
         fed = {f"d{atom.name}" for atom in exercise.atoms if name in atom.reads}
-        vanishes = self.truths.find(exercise, other_data(seed, device)).gradients.vanishes(name)
-        if fed <= plan.reads[name] or (fed & plan.reads[name] and not vanishes):
+        if fed <= plan.reads[name] or (fed & plan.reads[name] and not decisive.gradients.vanishes(name)):
             return False
         lines = [plan.statements[index].text for index in plan.lines_of(name)]
         above = [other for other in exercise.graded_gradients if other in exercise.fed_by(name)]
@@ -326,7 +311,7 @@ class Grader:
                 return False
             if attempt.inside or not attempt.place.isidentifier():
                 ((answers, truth),) = judge.run([trial], chained)
-                right = _seen(name, answers, truth).right
+                right = seen_in_trial(name, answers, truth).right
             else:
                 right = bool(judge.right_variants(name, [lines], truth))
             if right:
@@ -380,18 +365,11 @@ def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None
     return launcher
 
 
-def _seen(name: str, answers: Mapping[str, Answer], truth: Truth) -> Seen:
-    return seen_in_trial(name, answers.get(name, Answer()), truth)
-
-
 def _no_attempt(name: str, source: Source) -> Finding:
     """That there is no answer; or the line that Python cannot read and that would have been one."""
-    found = Finding("missing", NOT_ATTEMPTED)
-    for bad in source.bad_lines:
-        if bad.text.strip().replace(" ", "").startswith((f"d{name}=", f"d{name}+=", f"d{name}[")):
-            place = Place(bad.line, bad.cell, bad.text.strip())
-            found = Finding("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
-    return found
+    begins = (f"d{name}=", f"d{name}+=", f"d{name}[")
+    unread = [bad for bad in source.bad_lines if bad.text.strip().replace(" ", "").startswith(begins)]
+    return Finding.unreadable(unread[-1]) if unread else Finding("missing", NOT_ATTEMPTED)
 
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:

@@ -92,8 +92,7 @@ def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
         for loop in loops:
             first, last = (statement.cell.line + line - 1 for line in (loop.lineno, loop.end_lineno or loop.lineno))
             if bad.cell == statement.cell.number and first <= bad.line <= last + 1:
-                place = Place(bad.line, bad.cell, bad.text.strip())
-                return Finding("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
+                return Finding.unreadable(bad)
     return None
 
 

@@ -29,7 +29,7 @@ from grader.diagnosing.core import SAME_FACTOR, with_article
 from grader.judging.details import details_of
 from grader.report.records import ShownData, Status, Verdict
 from grader.running.protocol import REFUSED, Description, Failure
-from grader.syntax.source import Statement
+from grader.syntax.source import BadLine, Statement
 from grader.truth.autograd import Forward, Gradients
 from grader.truth.cases import Case
 from grader.truth.compare import LIMITS, Comparison, compare
@@ -108,6 +108,12 @@ class Finding:
         """True where it counts as right."""
         return self.status == "pass"
 
+    @classmethod
+    def unreadable(cls, bad: BadLine) -> Finding:
+        """That Python cannot read a line, and so nobody knows what it does."""
+        place = Place(bad.line, bad.cell, bad.text.strip())
+        return cls("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -127,9 +133,10 @@ class Seen:
         return self.comparison is not None and self.comparison.right
 
 
-def seen_in_trial(name: str, answer: Answer, truth: Truth) -> Seen:
+def seen_in_trial(name: str, answers: Mapping[str, Answer], truth: Truth) -> Seen:
     """What a worker handed over for the gradient of `name`, beside the truth of its trial."""
-    value, total = answer.value, truth.gradients.total[name]
+    answer, total = answers.get(name, Answer()), truth.gradients.total[name]
+    value = answer.value
     comparison = None
     if value is not None and value.shape == total.shape and not value.is_complex():
         if value.dtype == total.dtype:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,16 +34,14 @@ class Case:
         return {leaf.id for leaf in ast.walk(ast.parse(self.program)) if isinstance(leaf, ast.Name)}
 
 
-@lru_cache(maxsize=32)
-def cases_of(exercise: Exercise, trial_key: tuple[tuple[str, Any], ...]) -> dict[str, tuple[Case, ...]]:
-    """The cases of each function and class that the exercise grades, in the trial with these parameters.
+def cases_of(exercise: Exercise, trial: Trial) -> dict[str, tuple[Case, ...]]:
+    """The cases of each function and class that the exercise grades, in a trial.
 
     A case belongs to every definition whose name its program uses.
 
     Raises:
         DojoError: the grading cell has no `cases`, one gives no numbers, or a definition has no case.
     """
-    trial = Trial("cases", dict(trial_key))
     with trial.default_dtype():
         found = list(_run(exercise, trial))
     cases = {name: tuple(case for case in found if name in case.names) for name in sorted(exercise.definitions)}

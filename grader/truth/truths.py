@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -12,15 +13,19 @@ from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise
 from grader.lesson.trials import Trial, namespace_of
 from grader.truth.autograd import Forward, Gradients, backpropagate, cut_forward, random_gradients, whole_backward
+from grader.truth.cases import Case, cases_of
 from grader.truth.compare import Comparison, compare
 from grader.truth.loop import LoopReference
+
+_Key = tuple[object, ...]
+_Found = TypeVar("_Found")
 
 _MOST_KEPT, _MOST_MESSAGES = 24, 200
 """Truths kept at a time, about a megabyte each: all trials of all exercises, and some of the probes. Messages are
 some 30 kB."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Truth:
     """The true gradients in one trial, what the worker is given for each, and the forward tensors.
 
@@ -32,7 +37,7 @@ class Truth:
     gradients: Gradients
     put_back: dict[str, Tensor]
     forward: Forward
-    key: tuple[object, ...] = ()
+    key: _Key = ()
 
     def compare(self, name: str, value: Tensor) -> Comparison:
         """A candidate for the gradient of `name` beside the true one, within what the lesson tolerates.
@@ -53,29 +58,31 @@ class KnownTruths:
     """Finds truths, and keeps the latest."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[object, ...], Truth] = OrderedDict()
-        self._messages: OrderedDict[tuple[object, ...], bytes] = OrderedDict()
-        self._loops: OrderedDict[tuple[object, ...], LoopReference] = OrderedDict()
+        self._kept: OrderedDict[_Key, Truth] = OrderedDict()
+        self._messages: OrderedDict[_Key, bytes] = OrderedDict()
+        self._loops: OrderedDict[_Key, LoopReference] = OrderedDict()
+        self._cases: OrderedDict[_Key, Mapping[str, tuple[Case, ...]]] = OrderedDict()
 
     def find(self, exercise: Exercise, trial: Trial, chained: frozenset[str] = frozenset()) -> Truth:
         """The true gradients of `exercise` in `trial`.
 
         In a probing trial every graded or given tensor passes on a random gradient, except those in `chained`.
         """
-        return self._keep((*_key(exercise, trial), chained), lambda: _find(exercise, trial, chained))
+        key = (*_key(exercise, trial), chained)
+        return _latest(self._kept, key, lambda: _find(exercise, trial, chained, key))
 
     def of_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
         """The same truth with the bits of `loss.backward()`, which "exact" is measured against."""
-        return self._keep((*_key(exercise, trial), "real"), lambda: self._with_real_backward(exercise, trial))
+        key = (*_key(exercise, trial), "real")
+        return _latest(self._kept, key, lambda: _with_real_backward(self.find(exercise, trial)))
 
     def loop(self, exercise: Exercise, trial: Trial) -> LoopReference:
         """The loop of `exercise` in `trial`, at its beginning; one at a time."""
-        key = _key(exercise, trial)
-        if key not in self._loops:
-            self._loops[key] = LoopReference(exercise, trial)
-            if len(self._loops) > _MOST_KEPT:
-                self._loops.popitem(last=False)
-        return self._loops[key].rewind()
+        return _latest(self._loops, _key(exercise, trial), lambda: LoopReference(exercise, trial)).rewind()
+
+    def cases(self, exercise: Exercise, trial: Trial) -> Mapping[str, tuple[Case, ...]]:
+        """The cases of each function and class that `exercise` grades, with what its reference gives in `trial`."""
+        return _latest(self._cases, _key(exercise, trial), lambda: cases_of(exercise, trial))
 
     def message_of(
         self,
@@ -86,40 +93,41 @@ class KnownTruths:
         """The message that gives a worker true gradients, each, by the name that it travels under, of a trial and a
         tensor; encoded once."""
         key = tuple(names.items()), *((number, truth.key) for number, truth in truths.items())
-        if key not in self._messages:
-            self._messages[key] = encode({k: truths[number].put_back[name] for k, (number, name) in names.items()})
-            if len(self._messages) > _MOST_MESSAGES:
-                self._messages.popitem(last=False)
-        return self._messages[key]
-
-    def _with_real_backward(self, exercise: Exercise, trial: Trial) -> Truth:
-        truth = self.find(exercise, trial)
-        with trial.default_dtype():
-            namespace = namespace_of(exercise, trial.parameters)
-            total = truth.gradients.total | whole_backward(exercise, namespace, truth.put_back)
-        gradients = Gradients(total, truth.gradients.upstream, truth.gradients.shares)
-        return Truth(exercise, trial, gradients, truth.put_back, truth.forward)
-
-    def _keep(self, key: tuple[object, ...], find: Callable[[], Truth]) -> Truth:
-        truth = self._kept[key] if key in self._kept else find()
-        truth.key = key
-        self._kept[key] = truth
-        self._kept.move_to_end(key)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
-        return truth
+        return _latest(
+            self._messages,
+            key,
+            lambda: encode({k: truths[number].put_back[name] for k, (number, name) in names.items()}),
+            _MOST_MESSAGES,
+        )
 
 
-def _key(exercise: Exercise, trial: Trial) -> tuple[object, ...]:
+def _latest(kept: OrderedDict[_Key, _Found], key: _Key, find: Callable[[], _Found], most: int = _MOST_KEPT) -> _Found:
+    """What is kept under `key`, or else what `find` gives, which is kept then; of all the latest `most` are."""
+    found = kept[key] if key in kept else find()
+    kept[key] = found
+    kept.move_to_end(key)
+    if len(kept) > most:
+        kept.popitem(last=False)
+    return found
+
+
+def _key(exercise: Exercise, trial: Trial) -> _Key:
     return exercise, trial.label, repr(sorted(trial.parameters.items())), trial.probe
 
 
-def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
+def _with_real_backward(truth: Truth) -> Truth:
+    with truth.trial.default_dtype():
+        namespace = namespace_of(truth.exercise, truth.trial.parameters)
+        total = truth.gradients.total | whole_backward(truth.exercise, namespace, truth.put_back)
+    return replace(truth, gradients=replace(truth.gradients, total=total))
+
+
+def _find(exercise: Exercise, trial: Trial, chained: frozenset[str], key: _Key) -> Truth:
     with trial.default_dtype():
         forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     named = exercise.named_gradients
     if not named:  # functions and classes alone
-        return Truth(exercise, trial, Gradients({}, {}, {}), {}, forward)
+        return Truth(exercise, trial, Gradients({}, {}, {}), {}, forward, key)
     last = exercise.forward_names[-1]
     if not forward.atoms or forward.loss != last or forward.outputs[last].numel() != 1:
         raise DojoError(f"{exercise.path}: the last line of the forward pass gives {last}, which is not one number")
@@ -131,4 +139,5 @@ def _find(exercise: Exercise, trial: Trial, chained: frozenset[str]) -> Truth:
     for name in named:
         if name not in gradients.total:
             raise DojoError(f"{exercise.path}: d{name} is graded or given, but {last} does not depend on {name}")
-    return Truth(exercise, trial, gradients, {n: drawn.get(n, gradients.total[n]) for n in named}, forward)
+    put_back = {name: drawn.get(name, gradients.total[name]) for name in named}
+    return Truth(exercise, trial, gradients, put_back, forward, key)
