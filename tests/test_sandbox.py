@@ -252,15 +252,17 @@ def test_at_the_top_no_file_and_no_call_is_left(tmp_path: Path) -> None:
         ("basic", "basic", "full", None),
     ],
 )
+@pytest.mark.parametrize("on_a_cluster", [False, True])
 def test_the_level_is_the_one_asked_for_or_a_refusal(
-    here: str, asked: str, required: str | None, given: str | None, monkeypatch: pytest.MonkeyPatch
+    here: str, asked: str, required: str | None, given: str | None, on_a_cluster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("grader.running.confine.highest_isolation", lambda: here)
+    monkeypatch.setattr("grader.running.confine.highest_isolation", lambda: "basic" if on_a_cluster else here)
+    offered, where = (here, "on every worker") if on_a_cluster else (None, "here")
     if given is None:
-        with pytest.raises(DojoError, match=f"is not to be had here, only {here}"):
-            check_isolation(asked, required)
+        with pytest.raises(DojoError, match=f"is not to be had {where}, only {here}"):
+            check_isolation(asked, required, offered)
     else:
-        assert check_isolation(asked, required) == given
+        assert check_isolation(asked, required, offered) == given
 
 
 def test_a_level_that_does_not_exist_is_named_with_the_others() -> None:

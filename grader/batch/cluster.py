@@ -9,17 +9,18 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from grader.base.errors import DojoError
+from grader.base.words import counted
 from grader.batch.jobs import LocalJobs
 from grader.batch.parameters import other_versions, versions
 from grader.batch.person import Outcome, Task, Terms, failed
-from grader.running.confine import ISOLATION_LEVELS, check_isolation, highest_isolation
+from grader.running.confine import ISOLATION_LEVELS, check_isolation, highest_isolation, level_on
 
 try:
     from distributed import Client, Future, KilledWorker, WorkerPlugin, as_completed, get_worker
@@ -99,9 +100,15 @@ class Cluster:
         except TimeoutError:
             self.client.close()
             raise DojoError(f"--scheduler {address}: no worker came in {WORKER_SECONDS} s; start some") from None
-        self._workers = self._ask_workers()
+        workers = self._ask_workers()
+        self._level = min((about["level"] for about in workers.values()), key=ISOLATION_LEVELS.index)
         threads = sum(self.client.nthreads().values())
-        self.where = f"{len(self._workers)} Dask workers with {threads} threads"
+        self.where = f"{counted(len(workers), 'Dask worker')} with {counted(threads, 'thread')}"
+        self.notes: Sequence[str] = [
+            line
+            for address, about in sorted(workers.items())
+            for line in other_versions(versions(), about, f"the worker {address}")
+        ]
 
     def level(self, asked: str, required: str | None) -> str:
         """The isolation level to grade at: at most what all workers offer.
@@ -109,27 +116,14 @@ class Cluster:
         Raises:
             DojoError: that is below what is required.
         """
-        lowest = min((str(about["level"]) for about in self._workers.values()), key=ISOLATION_LEVELS.index)
-        return _level_there(asked, required, lowest)
+        return check_isolation(asked, required, offered=self._level)
 
     def begin(self, terms: Terms) -> str:
         """Send the terms to the workers, and say at which isolation level they grade."""
         assert terms.names is not None
         self._plugin = Judges(terms, Path(terms.names).read_bytes())
         self.client.register_plugin(self._plugin)
-        return (
-            terms.isolation
-            if terms.device == "cpu"
-            else ISOLATION_LEVELS[min(ISOLATION_LEVELS.index(terms.isolation), 1)]
-        )
-
-    def notes(self) -> list[str]:
-        """A line for each worker that has other versions than this machine."""
-        return [
-            line
-            for address, about in sorted(self._workers.items())
-            for line in other_versions(versions(), about, f"the worker {address}")
-        ]
+        return level_on(terms.isolation, terms.device)
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """What became of each task, as they end; tasks of lost workers are given to others."""
@@ -211,19 +205,6 @@ def _outcome(future: Future, submission: str) -> Outcome:
         raise DojoError(f"the Dask cluster cannot grade: {type(error).__name__}: {_line(error)}") from None
     assert isinstance(outcome, Outcome)
     return outcome
-
-
-def _level_there(asked: str, required: str | None, lowest: str) -> str:
-    """As `confine.check_isolation`, for the lowest of the machines that grade."""
-    for name in (asked, required or "basic"):
-        if name not in (*ISOLATION_LEVELS, "highest"):
-            check_isolation(name)  # raises
-    needed = [name for name in (asked, required) if name in ISOLATION_LEVELS]
-    if any(ISOLATION_LEVELS.index(name) > ISOLATION_LEVELS.index(lowest) for name in needed):
-        raise DojoError(
-            f"isolation {max(needed, key=ISOLATION_LEVELS.index)} is not to be had on every Dask worker, only {lowest}"
-        )
-    return lowest if asked == "highest" else asked
 
 
 def _line(error: BaseException) -> str:

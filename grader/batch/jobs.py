@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import wait
 from typing import Protocol
 
@@ -23,9 +23,10 @@ _MOST_FAILURES = 3
 
 
 class Scheduler(Protocol):
-    """Grades tasks, here or elsewhere; `where` says in words by what."""
+    """Grades tasks, here or elsewhere; `where` says in words by what, `notes` what people should know of it before."""
 
     where: str
+    notes: Sequence[str]
 
     def level(self, asked: str, required: str | None) -> str:
         """The isolation level that it has, see `confine.check_isolation`."""
@@ -36,9 +37,6 @@ class Scheduler(Protocol):
         Raises:
             DojoError: it cannot grade on these terms.
         """
-
-    def notes(self) -> list[str]:
-        """What people should know of it before, in sentences."""
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Grade the tasks and give each outcome as it comes, in any order. Takes tasks only as it needs them.
@@ -58,6 +56,7 @@ class LocalJobs:
         """`forked` is as for `Judging`."""
         self.jobs, self.forked = jobs, forked
         self.where = counted(jobs, "job")
+        self.notes: Sequence[str] = ()
         self.judges: list[Judging] = []
         self._launcher: Launcher | None = None
         self._again: deque[Task] = deque()
@@ -79,10 +78,6 @@ class LocalJobs:
             warm_up()  # while the launcher loads torch too
         self._launcher = _launcher(terms)
         return self._launcher.isolation
-
-    def notes(self) -> list[str]:
-        """Nothing to remark: there is one machine, and so one set of versions."""
-        return []
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """What became of each task, as they end. A judge that takes too long is ended and replaced."""

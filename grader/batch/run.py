@@ -87,7 +87,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
             isolation = scheduler.begin(terms)
             told = other_versions(results.parameters, versions(), "this machine")
             gone = _gone(results, submissions)
-            for line in [*results.problems, *submissions.notes, *gone, *told, *scheduler.notes()]:
+            for line in [*results.problems, *submissions.notes, *gone, *told, *scheduler.notes]:
                 _warn(say, line)
             _say_how(submissions, terms, scheduler, isolation, say)
             with ProgressView(say, len(submissions)) as view:

@@ -96,8 +96,13 @@ def try_out() -> str:
     return " ".join(kept)
 
 
-def check_isolation(asked: str, required: str | None = None) -> str:
-    """The level to stand on: `asked`, or the machine's highest.
+def level_on(isolation: str, device: str) -> str:
+    """The level that workers on this device stand on: CUDA needs calls that seccomp's filter refuses, so `partial`."""
+    return isolation if device == "cpu" else min(isolation, "partial", key=ISOLATION_LEVELS.index)
+
+
+def check_isolation(asked: str, required: str | None = None, offered: str | None = None) -> str:
+    """The level to stand on: `asked`, or the highest of this machine; where others grade, the highest that all offer.
 
     Raises:
         DojoError: there is no such level, or the machine does not offer it or not the one that is required.
@@ -107,13 +112,14 @@ def check_isolation(asked: str, required: str | None = None) -> str:
             raise DojoError(f"isolation {name!r} is unknown; choose one of: {', '.join(ISOLATION_LEVELS)}, highest")
     if asked == "basic" and required in (None, "basic"):
         return "basic"
-    here = highest_isolation()
+    here = offered or highest_isolation()
     needed = max(
         (name for name in (asked, required) if name in ISOLATION_LEVELS), key=ISOLATION_LEVELS.index, default="basic"
     )
     if ISOLATION_LEVELS.index(here) < ISOLATION_LEVELS.index(needed):
+        where = "here" if offered is None else "on every worker"
         raise DojoError(
-            f"isolation {needed} is not to be had here, only {here}: it takes Linux 6.7 or newer with Landlock, "
+            f"isolation {needed} is not to be had {where}, only {here}: it takes Linux 6.7 or newer with Landlock, "
             "libseccomp, and pip install 'backprop-dojo[isolation]'"
         )
     return here if asked in ("highest", "basic") else asked

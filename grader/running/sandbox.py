@@ -31,6 +31,7 @@ from grader.running.confine import (
     confine_process,
     highest_isolation,
     leave_surroundings,
+    level_on,
     offer,
 )
 from grader.running.limits import Limits
@@ -108,7 +109,7 @@ class Launcher:
         """
         if not hasattr(os, "fork"):
             raise DojoError("grading needs fork(): use Linux, macOS, or Windows Subsystem for Linux")
-        self.isolation = isolation if device == "cpu" else ISOLATION_LEVELS[min(ISOLATION_LEVELS.index(isolation), 1)]
+        self.isolation = level_on(isolation, device)
         above = ISOLATION_LEVELS.index(self.isolation)
         files = above > 0 and offer().files
         calls = above > files and offer().calls and device == "cpu"

@@ -179,6 +179,7 @@ class OnceEach:
 
     grader: Grader
     where: str = "this process"
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.known: dict[tuple[tuple[str, bytes], ...], tuple[Task, str]] = {}
@@ -189,9 +190,6 @@ class OnceEach:
     def begin(self, terms: Terms) -> str:
         self.terms = terms
         return "basic"
-
-    def notes(self) -> list[str]:
-        return []
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         for task in tasks:
