@@ -6,7 +6,8 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from grader.base.errors import DojoError
@@ -54,15 +55,13 @@ class Archive:
         times = Counter(member.filename.rstrip("/") for member in members if not member.is_dir())
         for member in members:
             name = _name(member)
-            if member.is_dir() and not _leads_out(name):
-                yield Item(tuple(filter(None, name.split("/"))), printable(name), is_folder=True)
-                continue
-            problem = _problem(member, name, times[member.filename])
-            parts = (name,) if _leads_out(name) else tuple(part for part in name.split("/") if part not in ("", "."))
-            yield Item(parts or (name,), printable(name), self._reader(member, printable(name)), problem)
-
-    def _reader(self, member: zipfile.ZipInfo, label: str) -> Callable[[], bytes]:
-        return lambda: self._read(member, label)
+            label, outside = printable(name), _leads_out(name)
+            parts = () if outside else tuple(part for part in name.split("/") if part not in ("", "."))
+            if member.is_dir() and not outside:
+                yield Item(parts or (name,), label, is_folder=True)
+            else:
+                problem = _problem(member, name, times[member.filename])
+                yield Item(parts or (name,), label, partial(self._read, member, label), problem)
 
     def _read(self, member: zipfile.ZipInfo, label: str) -> bytes:
         if self.unpacked > MOST_UNPACKED:
@@ -96,7 +95,7 @@ def _problem(member: zipfile.ZipInfo, name: str, times: int) -> str:
     if _leads_out(name):
         return "a name that leads out of the archive; not read"
     if stat.S_ISLNK(member.external_attr >> 16):
-        return "a link; not followed, so hand in the file itself"
+        return "a link; hand in the file itself"
     if member.flag_bits & 0x1:
         return "encrypted; hand it in without a password"
     if times > 1:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from grader.base.errors import DojoError
@@ -34,16 +35,6 @@ class Submission:
     person: Person
     files: tuple[Item, ...] = ()
     problems: tuple[str, ...] = ()
-
-    @property
-    def student(self) -> str:
-        """The person's name, as the platform or the file's name tells it."""
-        return self.person.student
-
-    @property
-    def student_id(self) -> str:
-        """The person's number or login; empty where nothing tells it."""
-        return self.person.student_id
 
 
 class Collected(list[Submission]):
@@ -98,7 +89,7 @@ def collect(path: Path) -> Collected:
             raise
         found.archive = archive
         return found
-    hint = "; for one file there is `dojo grade`" if path.suffix in SUFFIXES else ""
+    hint = "; for one file there is `dojo grade`" if path.suffix.lower() in SUFFIXES else ""
     raise DojoError(f"{path}: neither a folder, a .zip nor a .csv{hint}")
 
 
@@ -207,13 +198,9 @@ def _put_path(heap: _Heap, target: Path, place: str) -> None:
         for item in walk(target):
             _put(heap, replace(item, label=f"{label}/{item.label}"))
     elif target.exists():
-        _put(heap, Item((target.name,), label, _reader(target, label)))
+        _put(heap, Item((target.name,), label, partial(read_plain_file, target, label)))
     else:
         heap.problems.append(f"{label}: no such file or folder")
-
-
-def _reader(target: Path, label: str) -> Callable[[], bytes]:
-    return lambda: read_plain_file(target, label)
 
 
 def _collected(path: Path, heaps: Iterable[_Heap], layout: Found) -> Collected:

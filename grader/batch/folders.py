@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from grader.base.errors import DojoError
@@ -50,14 +51,11 @@ def _item(root: Path, entry: os.DirEntry[str], parts: tuple[str, ...]) -> Item:
         with contextlib.suppress(OSError, RuntimeError):  # a circle of links, told in one way or the other
             if len(parts) > 1 and Path(entry.path).resolve(strict=True).is_relative_to((root / parts[0]).resolve()):
                 return Item(parts, label, is_folder=True)  # what it leads to is found where it lies
-        return Item(parts, label, problem="a link that leads out of the submission, or nowhere; not followed")
+        problem = "a link that leads out of the submission, or nowhere; hand in the file itself"
+        return Item(parts, label, problem=problem)
     if not entry.is_file(follow_symlinks=False):
         return Item(parts, label, problem="not a plain file; not opened")
-    return Item(parts, label, _reader(Path(entry.path), label))
-
-
-def _reader(path: Path, label: str) -> Callable[[], bytes]:
-    return lambda: read_plain_file(path, label)
+    return Item(parts, label, partial(read_plain_file, Path(entry.path), label))
 
 
 def _label(parts: tuple[str, ...]) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from grader.base.errors import DojoError
 
-_IGNORED = ("__MACOSX", "__pycache__", "timestamp.txt", "submission_metadata.yml")
-
-
-def _nothing() -> bytes:
-    return b""
+_LEFT_BEHIND = frozenset(
+    ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini", "timestamp.txt", "submission_metadata.yml")
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Item:
 
     parts: tuple[str, ...]
     label: str
-    read: Callable[[], bytes] = _nothing
+    read: Callable[[], bytes] = bytes
     problem: str = ""
     is_folder: bool = False
 
@@ -38,8 +37,8 @@ class Item:
 
 
 def is_visible(parts: tuple[str, ...]) -> bool:
-    """False where a part of a path is hidden, or made by software."""
-    return not any((part.startswith(".") and not part.startswith("..")) or part in _IGNORED for part in parts)
+    """False where a part of a path is hidden, or made by software; `~$` begins the name of what Office has open."""
+    return not any(re.match(r"\.(?!\.)|~\$", part) or part in _LEFT_BEHIND for part in parts)
 
 
 def too_large(label: str, most: int) -> DojoError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -104,7 +104,7 @@ class Found:
 
     name: str
     place_of: PlaceOf
-    odd: tuple[str, ...] = field(default=())
+    odd: tuple[str, ...] = ()
 
 
 def layout_of(items: Sequence[Item], root: str = "", packed: bool = False) -> Found:
@@ -120,10 +120,10 @@ def layout_of(items: Sequence[Item], root: str = "", packed: bool = False) -> Fo
     tops = {item.parts[0]: False for item in shown}
     tops |= {item.parts[0]: True for item in shown if item.is_folder or len(item.parts) > 1}
     if root == _SUBMITTED and files and min(map(len, files)) > 1 and max(map(len, files)) > 2:
-        return Found("nbgrader's", _Nbgrader(items))
+        return Found("nbgrader's", _nbgrader(items))
     if _SUBMITTED in tops and any(len(parts) > 3 for parts in files if parts[0] == _SUBMITTED):
         inside = _below(items, _SUBMITTED)
-        return Found("nbgrader's", _Inside(_SUBMITTED, layout_of(inside, _SUBMITTED).place_of, lambda _: None))
+        return Found("nbgrader's", _inside(_SUBMITTED, layout_of(inside, _SUBMITTED).place_of, lambda _: None))
     if 2 * sum(bool(_GRADESCOPE.fullmatch(top)) for top in tops) > len(tops):
         people = _metadata(items)
         if people is not None:
@@ -137,7 +137,7 @@ def layout_of(items: Sequence[Item], root: str = "", packed: bool = False) -> Fo
         (wrapper,) = tops
         inner = layout_of(_below(items, wrapper))
         if packed or inner.place_of is not _plain:
-            return replace(inner, place_of=_Inside(wrapper, inner.place_of, _plain))
+            return replace(inner, place_of=_inside(wrapper, inner.place_of, _plain))
     return Found("a file or a folder for each person", _plain)
 
 
@@ -166,33 +166,30 @@ def _below(items: Sequence[Item], wrapper: str) -> list[Item]:
     return [item.below(1) for item in items if len(item.parts) > 1 and item.parts[0] == wrapper]
 
 
-@dataclass(frozen=True)
-class _Inside:
-    """A layout in a folder that holds everybody; what lies outside of it is for another to say."""
+def _inside(wrapper: str, inner: PlaceOf, outside: PlaceOf) -> PlaceOf:
+    """A layout in a folder that holds everybody; what lies beside that folder is for `outside` to say."""
 
-    wrapper: str
-    inner: PlaceOf
-    outside: PlaceOf
-
-    def __call__(self, item: Item) -> Person | None:
-        if item.parts[0] != self.wrapper:
-            return self.outside(item)
-        person = self.inner(item.below(1)) if len(item.parts) > 1 else None
+    def place_of(item: Item) -> Person | None:
+        if item.parts[0] != wrapper:
+            return outside(item)
+        person = inner(item.below(1)) if len(item.parts) > 1 else None
         return person and replace(person, depth=person.depth + 1)
 
+    return place_of
 
-class _Nbgrader:
+
+def _nbgrader(items: Sequence[Item]) -> PlaceOf:
     """STUDENT/ASSIGNMENT/..., each with the time of submission in a file."""
+    times = {item.parts[:2]: _time_in(item) for item in items if item.parts[2:] == (_TIMESTAMP,)}
 
-    def __init__(self, items: Sequence[Item]) -> None:
-        self.times = {item.parts[:2]: _time_in(item) for item in items if item.parts[2:] == (_TIMESTAMP,)}
-
-    def __call__(self, item: Item) -> Person | None:
+    def place_of(item: Item) -> Person | None:
         student = item.parts[0]
         if len(item.parts) > 2 or (len(item.parts) == 2 and item.is_folder):
-            handed_in = self.times.get(item.parts[:2], "")
+            handed_in = times.get(item.parts[:2], "")
             return Person(f"{student}/{item.parts[1]}", student, student, depth=2, handed_in=handed_in)
         return None if item.is_folder else Person(student, student, student)
+
+    return place_of
 
 
 def _time_in(item: Item) -> str:
