@@ -15,10 +15,11 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Literal
+
+import msgspec
 
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, told_if_unwritable, write_atomically
@@ -60,13 +61,9 @@ class Entry:
         """An entry from its line; fields that a later version added are passed over.
 
         Raises:
-            ValueError, TypeError: it is not a line of the index.
+            ValueError: it is not a line of the index.
         """
-        data = json.loads(line)
-        if not isinstance(data, dict):
-            raise TypeError("not an entry")
-        data["members"] = tuple((str(name), str(number)) for name, number in data.get("members", ()))
-        entry = cls(**{field.name: data[field.name] for field in fields(cls) if field.name in data})
+        entry = msgspec.convert(json.loads(line), cls)
         folder, name = entry.file.split("/")
         if folder != "results" or name.startswith("."):
             raise ValueError("names a file outside the folder")
@@ -77,6 +74,11 @@ class Results:
     """A results folder. `problems` says in sentences what was amiss when it was opened."""
 
     def __init__(self, folder: Path) -> None:
+        """Open a folder for reading; a batch may be writing to it at the same time.
+
+        Raises:
+            DojoError: `folder` is not one that `dojo batch` made.
+        """
         self.folder = folder
         self.parameters = read_parameters(folder)
         self.problems: list[str] = []
@@ -85,15 +87,6 @@ class Results:
         self._owners: dict[str, str] = {}
         self._lock: BinaryIO | None = None
         self._torn_bytes = self._read_index()
-
-    @classmethod
-    def open(cls, folder: Path) -> Results:
-        """Open a folder for reading; a batch may be writing to it at the same time.
-
-        Raises:
-            DojoError: `folder` is not one that `dojo batch` made.
-        """
-        return cls(folder)
 
     @classmethod
     def start(cls, folder: Path, parameters: Mapping[str, Any]) -> Results:
@@ -195,7 +188,7 @@ class Results:
     def __enter__(self) -> Results:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _note(self, entry: Entry) -> None:
@@ -223,7 +216,7 @@ class Results:
         for number, line in enumerate(lines, start=1):
             try:
                 self._note(Entry.read(line))
-            except (ValueError, TypeError):
+            except (ValueError, msgspec.ValidationError):
                 self.problems.append(f"{path}:{number}: not a line of the index; passed over")
         return len(torn)
 

@@ -144,7 +144,7 @@ def _summarised(
     ids = [exercise.id for name in wishes.exercises for exercise in exercises_called(name)]
     points = read_points(wishes.points) if wishes.points else None
     stated = read_assignment(wishes.assignment)
-    results = Results.open(folder)
+    results = Results(folder)
     times = partial(take_times, roster) if roster and roster.worksheet and roster.worksheet.handed_in else None
     summary = summarise(results, assignment=stated, exercises=ids, points=points, each_verdict=sink, take_times=times)
     asked = summary.assignment

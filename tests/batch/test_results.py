@@ -41,7 +41,7 @@ def test_what_was_added_is_read_back(folder: Path, writer: Results) -> None:
     added = writer.add("ann", graded(20), source="s/ann.py", content="c", seconds=0.25, student="Ann", student_id="7")
     refused = writer.add("bob", {"schema": 1, "submissions": [], "refused": "bob.py: the file is empty"})
     broken = writer.add("cy", {"schema": 1, "submissions": [], "grader_error": "Traceback"})
-    read = Results.open(folder)
+    read = Results(folder)
     assert read.entries() == [added, refused, broken]
     assert [entry.status for entry in read.entries()] == ["graded", "refused", "grader-error"]
     assert (added.score, added.max_score, added.student, added.student_id) == (20, 26, "Ann", "7")
@@ -53,7 +53,7 @@ def test_what_was_added_is_read_back(folder: Path, writer: Results) -> None:
 def test_a_resubmission_counts_and_the_old_result_stays(folder: Path, writer: Results) -> None:
     first = writer.add("ann", graded(20), content="old")
     second = writer.add("ann", graded(26), content="new")
-    read = Results.open(folder)
+    read = Results(folder)
     assert read.entries() == [second]
     assert read.report(first) == graded(20), "the old one is whole"
     assert first.file != second.file
@@ -84,7 +84,7 @@ def test_killed_before_each_step_of_a_write(
             with pytest.raises(Killed):
                 writer.add("bob", graded(2), content="b")
     if kept:  # a reader need not wait for the next batch
-        read = Results.open(folder)
+        read = Results(folder)
         assert [read.report(entry) for entry in read.entries()] == [graded(1), graded(2)]
     with Results.start(folder, {}) as again:
         assert [entry.submission for entry in again.entries()] == ["ann", "bob"][: 1 + kept]
@@ -101,7 +101,7 @@ def test_a_last_line_that_is_torn(folder: Path) -> None:
         writer.add("bob", graded(2))
     path = folder / "index.jsonl"
     path.write_bytes(path.read_bytes()[:-20])
-    assert [entry.submission for entry in Results.open(folder).entries()] == ["ann"]
+    assert [entry.submission for entry in Results(folder).entries()] == ["ann"]
     with Results.start(folder, {}) as again:
         assert any("cut short" in problem for problem in again.problems)
         assert again.entry("bob") is None
@@ -125,13 +125,13 @@ def test_a_result_that_is_not_what_the_index_says(folder: Path, damage: str) -> 
     path = folder / entry.file
     path.write_text("mine") if damage == "edited" else path.unlink()
     with pytest.raises(DojoError, match="missing, or changed since"):
-        Results.open(folder).report(entry)
+        Results(folder).report(entry)
     with Results.start(folder, {}) as again:
         assert any("ann.json" in problem and "graded again" in problem for problem in again.problems)
         assert again.entry("ann") is None
         assert again.add("ann", graded(1), content="c").file == entry.file
     assert (folder / "results" / "ann.json.bak").exists() == (damage == "edited")
-    assert Results.open(folder).report(entry) == graded(1)
+    assert Results(folder).report(entry) == graded(1)
 
 
 def test_lines_that_mean_nothing_are_passed_over_and_told(folder: Path) -> None:
@@ -141,7 +141,7 @@ def test_lines_that_mean_nothing_are_passed_over_and_told(folder: Path) -> None:
     outside = [json.dumps({**line, "submission": "eve", "file": f}) for f in ("../x.json", "results/../../x", "/x")]
     with (folder / "index.jsonl").open("a") as file:
         file.write("\n".join(["{", "[1]", '{"submission": "x"}', *outside]) + "\n")
-    read = Results.open(folder)
+    read = Results(folder)
     assert read.entries() == [entry]
     assert len(read.problems) == 6
 
@@ -169,7 +169,7 @@ def test_a_folder_of_other_things_is_not_written_to(tmp_path: Path) -> None:
     with pytest.raises(DojoError, match="holds other files"):
         Results.start(tmp_path, {})
     with pytest.raises(DojoError, match="not a folder of results"):
-        Results.open(tmp_path)
+        Results(tmp_path)
 
 
 def test_parameters_of_a_folder_with_results_stay(folder: Path) -> None:

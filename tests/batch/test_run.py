@@ -59,7 +59,7 @@ def test_a_class_is_graded(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "3 graded, 2 refused, 0 grader errors; median score 1 of 1" in ran.stdout
     assert "ISOLATION IS ONLY BASIC" in ran.stderr
-    results = Results.open(tmp_path / "out")
+    results = Results(tmp_path / "out")
     found = {entry.submission: (entry.status, entry.score) for entry in results.entries()}
     assert found == {
         "ann": ("graded", 1), "bo": ("graded", 0), "cy": ("refused", 0), "dee": ("refused", 0), "eve": ("graded", 1),
@@ -81,10 +81,7 @@ def test_the_highest_isolation_is_taken_and_one_that_is_not_there_refused(tmp_pa
     hand_in(tmp_path / "all", {"ann/ex2.py": RIGHT})
     ran = dojo(tmp_path, "batch", "all", "--out", "out")
     assert f"isolation {highest_isolation()}" in ran.stderr
-    assert (
-        Results.open(tmp_path / "out").report(Results.open(tmp_path / "out").entries()[0])["submissions"][0]["score"]
-        == 1
-    )
+    assert Results(tmp_path / "out").report(Results(tmp_path / "out").entries()[0])["submissions"][0]["score"] == 1
     if highest_isolation() != "full":
         assert batch(tmp_path, "all", "--out", "other", "--require-isolation", "full").returncode == 2
         assert not (tmp_path / "other").exists()
@@ -134,8 +131,8 @@ def test_a_judge_shows_first_that_the_confined_can_be_graded(monkeypatch: pytest
 def test_of_two_files_with_one_exercise_the_best_counts(tmp_path: Path) -> None:
     hand_in(tmp_path / "all", {"ann/a.py": WRONG, "ann/b.py": RIGHT, "ann/broken.ipynb": "{"})
     assert in_process(tmp_path / "all", tmp_path / "out")[0] == 0
-    (entry,) = Results.open(tmp_path / "out").entries()
-    report = Results.open(tmp_path / "out").report(entry)
+    (entry,) = Results(tmp_path / "out").entries()
+    report = Results(tmp_path / "out").report(entry)
     assert [(s["path"], s["score"], s.get("counts", True)) for s in report["submissions"]] == [
         ("ann/a.py", 0, False), ("ann/b.py", 1, True),
     ]  # fmt: skip
@@ -156,7 +153,7 @@ def test_what_is_graded_is_not_graded_again_unless_it_changed(tmp_path: Path) ->
     assert "5 graded, 3 of them before" in said
     assert len(index(tmp_path / "out")) == 4 + 2
     assert contents(tmp_path / "out").items() > first.items(), "the old result of student001 is still there"
-    assert {e.submission: e.score for e in Results.open(tmp_path / "out").entries()}["student001"] == 1
+    assert {e.submission: e.score for e in Results(tmp_path / "out").entries()}["student001"] == 1
     assert "5 graded, 5 of them before" in in_process(tmp_path / "all", tmp_path / "out")[1]
 
 
@@ -257,8 +254,8 @@ def test_what_breaks_the_grader_is_recorded_and_the_rest_go_on(tmp_path: Path, k
     hand_in(tmp_path / "all", {"ann/ex2.py": RIGHT, f"bo/{kind}_ex2.py": RIGHT, "cy/ex2.py": RIGHT})
     code, words = in_process(tmp_path / "all", tmp_path / "out", jobs=2)
     assert code == 1
-    assert "2 graded, 0 refused, 1 grader errors" in words
-    results = Results.open(tmp_path / "out")
+    assert "2 graded, 0 refused, 1 grader error;" in words
+    results = Results(tmp_path / "out")
     assert [entry.status for entry in results.entries()] == ["graded", "grader-error", "graded"]
     report = results.report(results.entries()[1])
     assert report["submissions"] == []
@@ -338,7 +335,7 @@ def test_ctrl_c_keeps_what_is_graded_and_leaves_nothing_running(tmp_path: Path) 
     graded = len(index(tmp_path / "out"))
     assert 3 <= graded < 60
     assert is_gone(process.pid)
-    results = Results.open(tmp_path / "out")
+    results = Results(tmp_path / "out")
     assert len([results.report(entry) for entry in results.entries()]) == graded
 
 
