@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from statistics import median
-from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -59,7 +58,6 @@ class ProgressView:
     def __init__(self, console: Console, total: int) -> None:
         self.console, self.total, self.done_before = console, total, 0
         self.tally = Tally()
-        self.done = 0
         self.started = self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("grading"),
@@ -76,32 +74,24 @@ class ProgressView:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live is not None:
             self._live.stop()
 
-    def note_before(self, entry: Entry) -> None:
-        """Count one that an earlier run graded."""
-        self.done_before += 1
-        self._count(entry)
-
-    def note(self, entry: Entry) -> None:
-        """Count one more."""
-        self.done += 1
-        self._count(entry)
-        if self._live is None and time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._last_line = time.monotonic()
-            whole_line = f"{self._counted()} of {self.total}, {self.pace()}, median score {self.tally.median()}"
-            self.console.print(f"dojo: {whole_line}", soft_wrap=True, highlight=False)
-
-    def _count(self, entry: Entry) -> None:
+    def note(self, entry: Entry, *, before: bool = False) -> None:
+        """Count one more; `before` is true of one that an earlier run graded."""
+        self.done_before += before
         self.tally.note(entry)
         if self._live is not None:
             self._bar.update(self._task, completed=self._counted(), pace=self.pace())
             self._live.update(self._drawn())
+        elif not before and time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._last_line = time.monotonic()
+            line = f"{self._counted()} of {self.total}, {self.pace()}, median score {self.tally.median()}"
+            self.console.print(f"dojo: {line}", soft_wrap=True, highlight=False)
 
     def _counted(self) -> int:
-        return self.done_before + self.done
+        return self.tally.statuses.total()
 
     def seconds(self) -> float:
         """Seconds since the run began."""
@@ -109,11 +99,11 @@ class ProgressView:
 
     def rate(self) -> float:
         """Submissions a second."""
-        return self.done / max(self.seconds(), 1e-9)
+        return (self._counted() - self.done_before) / max(self.seconds(), 1e-9)
 
     def pace(self) -> str:
         """Rate and remaining time, in words."""
-        if not self.done:
+        if self._counted() == self.done_before:
             return "..."
         return f"{self.rate():.1f}/s, {_duration((self.total - self._counted()) / self.rate())} left"
 
@@ -129,10 +119,6 @@ class ProgressView:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else f"{minutes} min {rest} s"
-        if minutes
-        else f"{rest} s"
-    )
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

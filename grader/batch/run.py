@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from grader.base.errors import DojoError
+from grader.base.words import counted
 from grader.batch.collect import Collected, Submission, collect
 from grader.batch.disk import text_digest
 from grader.batch.jobs import LocalJobs, Scheduler
@@ -115,7 +116,7 @@ def _grade(
             entry = results.entry(submission.name)
             again = entry is not None and options.retry_errors and entry.status == "grader-error"
             if entry is not None and entry.content == content and not again:
-                view.note_before(entry)
+                view.note(entry, before=True)
                 continue
             digests[submission.name] = content, text_digest(file for _, file in task.files)
             yield task
@@ -172,13 +173,13 @@ def _gone(results: Results, submissions: Collected) -> list[str]:
     here = {submission.name for submission in submissions}
     gone = [entry.submission for entry in results.entries() if entry.submission not in here]
     listed = ", ".join(gone[:_MOST_GONE]) + (", ..." if len(gone) > _MOST_GONE else "")
-    count = "1 submission" if len(gone) == 1 else f"{len(gone)} submissions"
+    count = counted(len(gone), "submission")
     return [f"{count} of an earlier run not handed over any more; the results stay and count: {listed}"] if gone else []
 
 
 def _say_how(submissions: Collected, terms: Terms, scheduler: Scheduler, isolation: str, say: Console) -> None:
-    count = "1 submission" if len(submissions) == 1 else f"{len(submissions)} submissions"
-    line = f"{count}, layout: {submissions.layout}; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
+    found = f"{counted(len(submissions), 'submission')}, layout: {submissions.layout}"
+    line = f"{found}; {scheduler.where}, isolation {isolation}, seed {terms.seed}"
     say.print(f"dojo: {line}", markup=False, highlight=False, soft_wrap=True)
     if isolation in _CANNOT:
         _warn(say, f"ISOLATION IS ONLY {isolation.upper()}: {_CANNOT[isolation]}")
@@ -192,10 +193,10 @@ def _ended(options: Options, view: ProgressView, report: Callable[[str], None]) 
     statuses, errors = view.tally.statuses, view.tally.statuses["grader-error"]
     before = f", {view.done_before} of them before" if view.done_before else ""
     report(
-        f"{statuses['graded']} graded{before}, {statuses['refused']} refused, {errors} grader errors; "
+        f"{statuses['graded']} graded{before}, {statuses['refused']} refused, {counted(errors, 'grader error')}; "
         f"median score {view.tally.median()}; {view.seconds():.1f} s, {view.rate():.1f}/s"
     )
-    report(f"results: {options.out}")
+    report(f"results: {options.out}; `dojo summary {options.out}` shows them, and why something was refused")
     if errors:
         report("a grader error is no score: its traceback is in the result; --retry-errors grades these again")
     return 1 if errors else 0
