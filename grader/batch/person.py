@@ -104,9 +104,8 @@ def _report(grader: Grader, task: Task, terms: Terms, begin_part: Callable[[], N
     parts: list[Part] = []
     problems = list(task.problems)
     for label, content in task.files:
-        path = Path(label)
         try:
-            source = read_source(path.with_suffix(path.suffix.lower()), content, terms.limits.seconds)
+            source = read_source(Path(label), content, terms.limits.seconds)
             parts += select_parts(source, terms.wanted, terms.forced, named=len(task.files) == 1)
         except DojoError as error:
             _raise_if_broken(error)
