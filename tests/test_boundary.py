@@ -17,11 +17,12 @@ from dojo import dojo, dojo_here
 from grader.base.boundary import Clock, one_file
 from grader.base.errors import DojoError, NotGradedError
 from grader.batch.person import Task, Terms, grade_person
-from grader.integrations.outputs import FORMATS, deliver, parts_of
+from grader.integrations.outputs import FORMAT_NAMES, FORMATS, OF_STRANGERS, deliver, parts_of
 from grader.judging import grade
 from grader.judging.grade import Grader, Settings
 from grader.reading import submission
 from grader.reading.submission import find_parts
+from grader.report.points import PointsTable
 from grader.report.records import Refusal, Report
 from grader.running.limits import Limits
 from grader.syntax.source import read_source
@@ -75,7 +76,7 @@ def hungry(*_: object) -> None:
 # ---- From outside ----
 
 
-@pytest.mark.parametrize("kind", ["terminal", *FORMATS])
+@pytest.mark.parametrize("kind", FORMAT_NAMES)
 def test_a_right_answer_is_graded_beside_any_file(kind: str, folder: Path) -> None:
     student = folder
     if kind == "nbgrader":
@@ -119,7 +120,24 @@ def test_pytest_goes_on_past_any_file(folder: Path) -> None:
     assert "the grader itself broke on this file (ValueError" in ran.stdout
 
 
-@pytest.mark.parametrize("kind", sorted(FORMATS))
+@pytest.mark.parametrize("kind", FORMAT_NAMES)
+def test_how_to_force_a_reading_is_told_to_who_calls_and_to_no_student(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("submitted/ann/ps1/hello.py")
+    file.parent.mkdir(parents=True)
+    file.write_text("print('hello')\n")
+    try:
+        _, refused = parts_of([file], kind, named=[file])
+        said = refused[0].sentence
+    except DojoError as error:
+        said = str(error)
+    assert "hello.py: assigns no gradient that an exercise grades (such as dlogits), so it holds no exercise" in said
+    assert ("--as ID" in said) == (kind not in OF_STRANGERS)
+
+
+@pytest.mark.parametrize("kind", [name for name in FORMAT_NAMES if name != "terminal"])
 def test_integrations_refuse_links(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "submitted" / "ann" / "ps1"
@@ -215,7 +233,7 @@ def test_a_report_is_written_without_the_submission_that_breaks_it(
 
     monkeypatch.setitem(FORMATS, "json", fragile)
     report = Report([one, other])
-    deliver(report, "json", None)
+    deliver(report, "json", None, None, PointsTable())
     assert [one.sentence for one in report.refused] == ["broken.py: the report cannot be written (ValueError)"]
     assert len(json.loads(capsys.readouterr().out)["submissions"]) == 1
 

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from grader.base.errors import DojoError
 from grader.integrations.github import render_summary, step_outputs
-from grader.integrations.nbgrader import COLUMNS, GRADES, Course, render_nbgrader
+from grader.integrations.nbgrader import COLUMNS, GRADES, Course
 from grader.integrations.outputs import FORMAT_NAMES, FORMATS, parts_of
 from grader.report.records import Refusal, Report, SubmissionReport, Verdict
 from grader.showing.terminal import draw_report
@@ -310,20 +310,21 @@ def test_a_place_that_cannot_be_written_is_told_in_one_line(handed_in: Path, tmp
     ],
 )
 def test_whose_work_it_is_shows_in_the_path_and_in_nothing_a_student_can_make(path: str, student: str) -> None:
-    (row,) = csv.DictReader(render_nbgrader(Report([submission(path)])).split("\n"))
+    course = Course(Report([submission(path)]))
+    (row,) = csv.DictReader(course.grades().split("\n"))
     assert row["student_id"] == student
-    assert set(Course(Report([submission(path)])).files()) == {Path(GRADES), Path(f"feedback/{student}/ps1/p.html")}
+    assert set(course.files()) == {Path(GRADES), Path(f"feedback/{student}/ps1/p.html")}
 
 
 @pytest.mark.parametrize("path", ["ex1.ipynb", "submitted/alice/p.ipynb", "submitted/../alice/ps1/x/p.ipynb"])
 def test_a_file_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(DojoError, match="submitted/STUDENT/ASSIGNMENT/"):
-        render_nbgrader(Report([submission(path)]))
+        Course(Report([submission(path)]))
 
 
 def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPatch, handed_in: Path) -> None:
     monkeypatch.chdir(handed_in / "submitted")
-    (row,) = csv.DictReader(render_nbgrader(Report([submission("alice/ps1/problem1.ipynb")])).split("\n"))
+    (row,) = csv.DictReader(Course(Report([submission("alice/ps1/problem1.ipynb")])).grades().split("\n"))
     assert (row["student_id"], row["timestamp"][:10]) == ("alice", "2026-02-03")
 
 

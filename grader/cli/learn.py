@@ -102,16 +102,13 @@ def grade(
         if not report.submissions and not of_strangers:
             raise DojoError("; ".join(refusal.sentence for refusal in report.refused))
         remember(report)
-        if of_strangers:
+        if format != "terminal":
             for remark in deliver(report, format, output, stated, worth):
                 say(remark)
         else:
             if stated is not None:
                 stated.apply(report, worth)
-            if format != "terminal":
-                deliver(report, format, output)
-            else:
-                _draw(report, output, explain, everything)
+            _draw(report, output, explain, everything)
         for refusal in report.refused:
             say(refusal.sentence + (": left alone" if refusal.by_the_way else ""))
     if not report.submissions or any(not refusal.by_the_way for refusal in report.refused):

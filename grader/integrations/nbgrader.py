@@ -12,7 +12,6 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.base.words import counted
-from grader.lesson.exercise import short_id_of
 from grader.reading.submission import SUFFIXES
 from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
 from grader.report.points import PointsTable
@@ -79,7 +78,7 @@ class Course:
             self._of(one.path).submissions.append(one)
         for refusal in report.refused:
             self._of(refusal.path).refused.append(refusal)
-        worth = worth or _worth_of(report)
+        worth = worth or PointsTable()
         for name in sorted({place.assignment for place in self.work}):
             works = {place: work for place, work in self.work.items() if place.assignment == name}
             self.asked[name] = stated or of_majority({s.exercise for s in w.report.submissions} for w in works.values())
@@ -149,15 +148,6 @@ class Course:
         return [f"{folder / GRADEBOOK}: {said}"]
 
 
-def render_nbgrader(report: Report) -> str:
-    """The grades as CSV.
-
-    Raises:
-        DojoError: a file does not lie in submitted/STUDENT/ASSIGNMENT/.
-    """
-    return Course(report).grades()
-
-
 def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None:
     """One student's grade: a cell for each exercise, and what is missing or refused as 0."""
     from nbgrader.api import Grade, SubmittedNotebook
@@ -184,12 +174,6 @@ def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None
         grade.needs_manual_grade = False
         gradebook.db.add(grade)
     gradebook.db.commit()
-
-
-def _worth_of(report: Report) -> PointsTable:
-    """What the gradients of a report are worth, for a report that came without its table."""
-    graded = [(short_id_of(one.exercise), verdict) for one in report.submissions for verdict in one.verdicts]
-    return PointsTable({f"{exercise}.{verdict.name}": verdict.max_points for exercise, verdict in graded})
 
 
 def folders_without_files(paths: Iterable[Path]) -> Iterator[Refusal]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError
 from grader.base.files import refuse_link, told_if_unwritable, write_atomically
-from grader.reading.submission import HoldsNoneError, OptionalError, Part, select_parts
+from grader.reading.submission import HoldsNoneError, NoGradientError, OptionalError, Part, select_parts
 from grader.report.records import Refusal, Report
 from grader.syntax.source import read_source
 
@@ -39,13 +39,10 @@ FORMATS: dict[str, Callable[[Report], str]] = {
     "github": _late("integrations.github", "render_github"),
     "classroom50": _late("integrations.github", "render_result"),
     "gradescope": _late("integrations.gradescope", "render_gradescope"),
-    "nbgrader": _late("integrations.nbgrader", "render_nbgrader"),
 }
-"""Formats that are text alone. `terminal` draws on a console instead, see `grader.showing.terminal`."""
+"""Formats that are one text. `terminal` draws on a console, see `grader.showing.terminal`; `nbgrader` is a folder."""
 
-FORMAT_NAMES = ("terminal", *FORMATS)
-FOLDER_FORMATS = ("nbgrader",)
-"""Those that write several files into `--output FOLDER`."""
+FORMAT_NAMES = ("terminal", *FORMATS, "nbgrader")
 
 _FAILURES: dict[str, Callable[[str], str]] = {
     name: _late(f"integrations.{name}", "render_failure") for name in ("gradescope", "github")
@@ -65,9 +62,9 @@ def check_output(output_format: str, output: Path | None) -> None:
         raise DojoError(f"format {output_format!r} is unknown; choose one of: {', '.join(FORMAT_NAMES)}")
     if output is None:
         return
-    if output_format in FOLDER_FORMATS:
+    if output_format == "nbgrader":
         if not output.is_dir():
-            raise DojoError(f"{output}: is no folder; --format {output_format} writes several files into one")
+            raise DojoError(f"{output}: is no folder; --format nbgrader writes several files into one")
     elif output.is_dir():
         raise DojoError(f"{output}: is a folder; name a file to write to")
     elif not output.absolute().parent.is_dir():
@@ -107,7 +104,9 @@ def parts_of(
             parts += select_parts(read_source(file), wanted, forced, named=file in named)
         except DojoError as error:
             beside = isinstance(error, HoldsNoneError) and file not in named
-            (unasked if isinstance(error, OptionalError) else refused).append(Refusal(str(file), str(error), beside))
+            own = isinstance(error, NoGradientError) and output_format not in OF_STRANGERS
+            said = f"{error}; --as ID reads it as the exercise ID all the same" if own else str(error)
+            (unasked if isinstance(error, OptionalError) else refused).append(Refusal(str(file), said, beside))
     refused += [] if parts else unasked
     if not parts and (output_format not in OF_STRANGERS or not refused):
         raise DojoError("; ".join(refusal.sentence for refusal in refused))
@@ -151,32 +150,17 @@ def _breaks(render: Callable[[Report], object], submission: SubmissionReport) ->
 
 
 def deliver(
-    report: Report,
-    output_format: str,
-    output: Path | None,
-    assignment: Assignment | None = None,
-    worth: PointsTable | None = None,
+    report: Report, output_format: str, output: Path | None, stated: Assignment | None, worth: PointsTable
 ) -> list[str]:
-    """Write the report in one of FORMATS; what the instructor should know of it, a sentence each.
+    """Write the report in one of FORMATS, or as nbgrader keeps it; what the instructor should know, a sentence each.
 
     Raises:
         DojoError: `output` cannot be written.
     """
-    if output_format in FOLDER_FORMATS:
-        from grader.integrations.nbgrader import Course
-
-        def of_course(some: Report) -> tuple[Course, dict[Path, str], str]:
-            course = Course(some, assignment, worth)
-            return course, course.files() if output is not None else {}, course.grades()
-
-        course, files, grades = whole_or_without(report, of_course)
-        for path, text in files.items():
-            _write(text, (output or Path()) / path)
-        if output is None:
-            _write(grades, None)
-        return [*course.remarks, *(course.into_gradebook(output) if output is not None else [])]
-    if assignment is not None and worth is not None:
-        assignment.apply(report, worth)
+    if output_format == "nbgrader":
+        return _deliver_course(report, output, stated, worth)
+    if stated is not None:
+        stated.apply(report, worth)
     _write(whole_or_without(report, FORMATS[output_format]), output)
     if output_format == "github":
         _tell_github(report, output)
@@ -184,6 +168,19 @@ def deliver(
         facts = {f"seed {s.seed}, isolation {s.isolation}, torch {s.torch}" for s in report.submissions}
         print("\n".join(sorted(facts)))
     return []
+
+
+def _deliver_course(report: Report, output: Path | None, stated: Assignment | None, worth: PointsTable) -> list[str]:
+    from grader.integrations.nbgrader import Course
+
+    def of_course(some: Report) -> tuple[Course, dict[Path, str]]:
+        course = Course(some, stated, worth)
+        return course, course.files() if output is not None else {Path(): course.grades()}
+
+    course, files = whole_or_without(report, of_course)
+    for path, text in files.items():
+        _write(text, output and output / path)
+    return [*course.remarks, *(course.into_gradebook(output) if output is not None else [])]
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -56,6 +56,10 @@ class HoldsNoneError(DojoError):
     """A file that can be read and holds no exercise, or none of those that are asked for."""
 
 
+class NoGradientError(HoldsNoneError):
+    """A file that is about no exercise at all, as far as it can be told from the names that it assigns."""
+
+
 class OptionalError(HoldsNoneError):
     """A file that lies among others, and holds an optional exercise alone that nobody has begun."""
 
@@ -95,7 +99,7 @@ def find_parts(source: Source, asked: str | None = None) -> list[Part]:
     """The exercises that a file holds: as asked, as it says of itself, or by the gradients it assigns.
 
     Raises:
-        HoldsNoneError: it assigns no gradient that any exercise grades.
+        NoGradientError: it assigns no gradient that any exercise grades.
         DojoError: nothing of it is Python, or it takes too long to be read.
     """
     with one_file(source.path, source.clock):
@@ -127,10 +131,8 @@ def _find_parts(source: Source, asked: str | None) -> list[Part]:
         ]
         if parts:
             return parts
-    raise HoldsNoneError(
-        f"{source.path}: assigns no gradient that an exercise grades (such as dlogits), so it holds no exercise; "
-        "--as ID reads it as the exercise ID all the same"
-    )
+    said = "assigns no gradient that an exercise grades (such as dlogits), so it holds no exercise"
+    raise NoGradientError(f"{source.path}: {said}")
 
 
 def tracks_by_coverage(source: Source, exercises: Sequence[Exercise]) -> list[tuple[Exercise, ...]]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from grader.classroom.feedback import Feedback, _chapter
 from grader.classroom.statistics import Student
 from grader.cli.main import _complain
+from grader.integrations.nbgrader import Course
 from grader.integrations.outputs import FORMATS
 from grader.report.records import Report, SubmissionReport
 from grader.showing.graph_marks import STATES
@@ -32,7 +33,7 @@ def rendered(reports: list[SubmissionReport]) -> dict[str, str]:
     """The reports in every format that is text, and as a terminal of 80 columns shows them."""
     report = Report(reports)
     handed_in = Report([replace(r, path=f"submitted/mallory/ex1/{Path(r.path).name}") for r in reports])
-    shown = {name: render(handed_in if name == "nbgrader" else report) for name, render in FORMATS.items()}
+    shown = {name: render(report) for name, render in FORMATS.items()} | {"nbgrader": Course(handed_in).grades()}
     file = io.StringIO()
     draw_report(report, Console(file=file, highlight=False, width=80, color_system=None), everything=True)
     return shown | {"terminal": file.getvalue(), "feedback.html": _feedback(json.loads(shown["json"])["submissions"])}
