@@ -49,7 +49,7 @@ def verdicts(reports: Any, exercise: str = EX1) -> Iterator[dict[str, Any]]:
 
 
 def page_of(folder: Path) -> str:
-    results = Results.open(folder)
+    results = Results(folder)
     return render_page(summarise(results), results)
 
 
@@ -61,7 +61,7 @@ def write(folder: Path, reports: dict[str, dict[str, Any]]) -> Path:
 
 
 def test_the_figures_are_those_of_the_reports(course: Course) -> None:
-    summary = summarise(Results.open(course.folder))
+    summary = summarise(Results(course.folder))
     everything = list(course.reports.values())
     assert [student.submission for student in summary.students] == sorted(course.reports)
     assert len(summary.having("refused")) == sum("refused" in report for report in everything)
@@ -85,13 +85,13 @@ def test_of_two_files_with_one_exercise_the_better_counts(course: Course, tmp_pa
     for verdict in second["verdicts"]:
         verdict["status"] = "timeout"
     report["submissions"].append(second)
-    summary = summarise(Results.open(write(tmp_path / "r", {"ann": report})))
+    summary = summarise(Results(write(tmp_path / "r", {"ann": report})))
     assert summary.exercises[first["exercise"]].count == 1
     assert summary.students[0].scores[first["exercise"]] == first["score"]
 
 
 def test_points_may_be_given_anew(course: Course) -> None:
-    results = Results.open(course.folder)
+    results = Results(course.folder)
     table = PointsTable({"makemore/ex1.logits": 5}, shape_share=0.5)
     plain, weighed = summarise(results), summarise(results, points=table)
     assert weighed.max_score == plain.max_score + 4
@@ -104,21 +104,21 @@ def test_points_may_be_given_anew(course: Course) -> None:
 
 
 def test_an_exercise_may_be_taken_alone(course: Course) -> None:
-    summary = summarise(Results.open(course.folder), exercises=["makemore/ex2_cross_entropy"])
+    summary = summarise(Results(course.folder), exercises=["makemore/ex2_cross_entropy"])
     assert summary.max_score == 1
     assert list(summary.exercises) == ["makemore/ex2_cross_entropy"]
 
 
 def test_a_changed_result_is_told_and_the_rest_counts(own_course: Path) -> None:
     (own_course / "results" / "student00003.json").write_text("{}")
-    summary = summarise(Results.open(own_course))
+    summary = summarise(Results(own_course))
     assert len(summary.students) == 119
     assert "student00003.json" in summary.problems[0]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DojoError, match="holds no result"):
-        summarise(Results.open(write(tmp_path / "r", {})))
+        summarise(Results(write(tmp_path / "r", {})))
 
 
 def hostile(course: Course) -> dict[str, dict[str, Any]]:
@@ -168,7 +168,7 @@ def test_the_page_says_what_is_so(course: Course) -> None:
     text = Page(page_of(course.folder)).text
     assert "120 submissions" in text
     assert "reason to look and no proof" in text
-    summary = summarise(Results.open(course.folder))
+    summary = summarise(Results(course.folder))
     assert f"{len(summary.having('graded'))} graded" in text
     for group in summary.groups:
         assert all(summary.students[member].submission in text for member in group.members)
@@ -320,16 +320,34 @@ def test_ten_times_the_results_take_ten_times_as_long_and_little_memory(course: 
     assert (big.folder / "summary.html").stat().st_size < 1_000_000
 
 
+# ---- What a person is told ----
+
+
+def test_work_that_does_not_count_and_the_scale_are_told_to_their_author(own_course: Path) -> None:
+    results = Results(own_course)
+    summary = summarise(results, assignment=Assignment(("makemore/ex2_cross_entropy", EX1), points=100))
+    for asked, said in (
+        (("makemore/ex2_cross_entropy", EX1), ["The exercises give ", "and this is scaled to 100."]),
+        (("makemore/ex2_cross_entropy",), ["one atom at a time was handed in too, and does not count."]),
+    ):
+        summary = summarise(results, assignment=Assignment(asked, points=100))
+        student = next(one for one in summary.students if one.graded)
+        entry = results.entry(student.submission)
+        assert entry is not None
+        notes = " ".join(feedback_for(summary, student, results.report(entry)).notes)
+        assert all(words in notes for words in said), notes
+
+
 # ---- Changes by hand ----
 
 
 def changed(folder: Path, entry: str, asked: tuple[str, ...] = (EX1,)) -> CourseSummary:
     (folder / "overrides.toml").write_text(f"[[override]]\n{entry}\n", encoding="utf-8")
-    return summarise(Results.open(folder), assignment=Assignment(asked) if asked else None)
+    return summarise(Results(folder), assignment=Assignment(asked) if asked else None)
 
 
 def test_points_by_hand_take_the_place_of_the_cross_everywhere(own_course: Path) -> None:
-    results = Results.open(own_course)
+    results = Results(own_course)
     before = summarise(results, assignment=Assignment(("makemore/ex1_atoms",)))
     one = next(s for s in before.students if "wrong" in s.statuses.get("makemore/ex1_atoms", {}).values())
     name = next(name for name, status in one.statuses["makemore/ex1_atoms"].items() if status == "wrong")

@@ -103,7 +103,7 @@ def write_feedback(
             page = rendered("feedback.html", told=told, states=STATES, pieces=pieces)
             write_atomically(folder / page_name(student.submission), page)
             if kind is not None:
-                place = _in_moodle(student.source, page) if kind == "Moodle" else _in_canvas(student.source, told)
+                place = _in_moodle(student.source, page) if kind == "Moodle" else _in_canvas(student, told)
                 packed.update([place] if place else [])
                 unsent += [] if place else [student.submission]
         say(f"written: {counted(len(summary.students), 'page')} in {folder}")
@@ -126,10 +126,18 @@ def feedback_for(
     broken = "The grader itself broke on this. That is no mistake of yours; your instructor can tell you more."
     notes = [broken] if student.status == "grader-error" else [student.reason] if student.reason else []
     notes += [
+        f"{one.get('title', name)} was handed in too, and does not count."
+        for name, one in graded.items()
+        if name not in summary.exercises
+    ]
+    notes += [
         f"{exercise.title} was not handed in, and counts 0 of {exercise.max_score}."
         for name, exercise in summary.exercises.items()
         if name not in student.scores
     ]
+    if student.scores and summary.full_marks != summary.max_score:
+        scaled = f"{student.score} of {counted(summary.max_score, 'point')}"
+        notes.append(f"The exercises give {scaled}, and this is scaled to {summary.full_marks}.")
     return Feedback(
         name=student.student or student.submission,
         title=summary.assignment.title,
@@ -183,9 +191,14 @@ def _in_moodle(source: str, page: str) -> tuple[str, str] | None:
     return (f"{match[1]}file{match[2]}/feedback.html", page) if match else None
 
 
-def _in_canvas(source: str, told: Feedback) -> tuple[str, str] | None:
-    """A file of the name that was handed in: Canvas takes it back by its name, and only with the same ending."""
-    name = source.rsplit("/", 1)[-1]
+def _in_canvas(student: Student, told: Feedback) -> tuple[str, str] | None:
+    """A file of the name that was handed in: Canvas takes it back by its name, and only with the same ending.
+
+    Where the name is not one of Canvas's there is nobody to give it back to.
+    """
+    name = student.source.rsplit("/", 1)[-1]
+    if not student.student_id:
+        return None
     if name.endswith(".py"):
         return name, "".join(f"# {line}".rstrip() + "\n" for line in as_text(told).split("\n"))
     if name.endswith(".ipynb"):

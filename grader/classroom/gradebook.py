@@ -50,7 +50,7 @@ def canvas_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook
     known = {name.casefold() for name in own} | ({"student"} if roster.column("lastname") else set())
     head = [*own, *(name for name in CANVAS_HEAD if name.casefold() not in known)]
     head.sort(key=lambda name: name.casefold() == "section")  # assignments stand right of it
-    grades, remarks = _graded(summary, roster, column)
+    grades, remarks, _ = _graded(summary, roster, column)
     before = number_of(roster.possible.get(column, ""))
     if before is not None and before != summary.full_marks:
         remarks.append(f"Canvas will change the points possible of {column!r} from {before:g} to {summary.full_marks}")
@@ -110,7 +110,7 @@ def moodle_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook
             f"{roster.path}: has no column by which Moodle knows people, such as Email address or ID number; export "
             "the participants, or the assignment's grading worksheet"
         )
-    grades, remarks = _graded(summary, roster, "")
+    grades, remarks, _ = _graded(summary, roster, "")
     rows: list[list[object]] = [[*kept, summary.assignment.title]]
     rows += [[*(roster.people[place].cells[c] for c in kept), grade] for place, grade in grades.items()]
     return Gradebook(csv_text(rows, guard=False), remarks)
@@ -122,10 +122,9 @@ def _filled(summary: CourseSummary, roster: Roster, sheet: Worksheet) -> Gradebo
             f"{roster.path}: its grades go to {sheet.most:g}, and the gradients are worth {summary.full_marks}; state "
             f"points = {sheet.most:g} in [tool.dojo.assignment], or give --points-possible {sheet.most:g}"
         )
-    grades, remarks = _graded(summary, roster, sheet.grade)
+    grades, remarks, owners = _graded(summary, roster, sheet.grade)
     if sheet.most not in (None, summary.full_marks):
         remarks.append(f"Moodle's greatest grade is {sheet.most:g}, these grades go to {summary.full_marks}")
-    owners = match(summary.students, roster, groups=summary.assignment.group == "everyone").people
     rows: list[list[object]] = [list(roster.columns)]
     for place, row in enumerate(roster.people):
         cells = dict(row.cells)
@@ -160,17 +159,17 @@ def _counts(summary: CourseSummary, student: Student) -> bool:
     return student.graded or bool(student.overrides) or (summary.assignment.stated and student.status == "refused")
 
 
-def _graded(summary: CourseSummary, roster: Roster, column: str) -> tuple[dict[int, Points | str], list[str]]:
-    """The grade of each place of the roster that gets one, in the roster's order; and what is to be said."""
+def _graded(
+    summary: CourseSummary, roster: Roster, column: str
+) -> tuple[dict[int, Points], list[str], dict[int, Student]]:
+    """The grade of each place of the roster that gets one, in its order; what is to be said; whose work it is for."""
     asked = summary.assignment
     matches = match(summary.students, roster, groups=asked.group == "everyone")
-    grades: dict[int, Points | str] = {
-        place: summary.grade(student).after for place, student in matches.people.items() if _counts(summary, student)
-    }
+    graded = {place: student for place, student in matches.people.items() if _counts(summary, student)}
     absent = {place: roster.people[place] for place in matches.absent}
     # Who handed in nothing gets 0, but what stands there (a grade, "EX") is not touched.
-    missing = {place: row for place, row in absent.items() if not row.cells.get(column, "").strip("- ")}
-    missing = missing if asked.stated else {}
+    blank = {place: row for place, row in absent.items() if not row.cells.get(column, "").strip("- ")}
+    missing = blank if asked.stated else {}
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
     total, found = len(summary.students), len({id(student) for student in matches.people.values()})
     people = f", {len(matches.people)} people" if len(matches.people) != found else ""
@@ -181,7 +180,8 @@ def _graded(summary: CourseSummary, roster: Roster, column: str) -> tuple[dict[i
         *_listed("on the roster without a submission", [row.name for row in absent.values()]),
         *_listed("0 for those who handed in nothing", [row.name for row in missing.values()]),
     ]
-    return dict(sorted((grades | dict.fromkeys(missing, 0)).items())), remarks + _said(summary)
+    grades = dict.fromkeys(missing, 0) | {place: summary.grade(student).after for place, student in graded.items()}
+    return dict(sorted(grades.items())), remarks + _said(summary), matches.people
 
 
 def _said(summary: CourseSummary) -> list[str]:

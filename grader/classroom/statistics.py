@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from statistics import median
 from typing import Any
 
 from grader.base.errors import DojoError
-from grader.batch.results import Results, counting
+from grader.batch.results import Entry, Results, counting
 from grader.classroom.overrides import FILE as OVERRIDES
 from grader.classroom.overrides import Override, read_overrides
 from grader.classroom.similar import Answers, Group, Lines, lines_of
@@ -125,8 +126,8 @@ class ExerciseSummary:
 
     @property
     def median(self) -> Points:
-        """Half of those who handed it in have this score or less."""
-        return quantile(sorted(self.scores.elements()), 0.5)
+        """The score in the middle, or between the two in the middle; 0 where nobody handed it in."""
+        return whole(median(self.scores.elements())) if self.scores else 0
 
     def right(self, name: str) -> int:
         """How many people have this gradient right."""
@@ -201,23 +202,17 @@ def summarise(
     data = results.parameters.get("assignment")
     stated = assignment or (Assignment.from_data(data) if data else None)
     summary = CourseSummary(problems=list(results.problems))
-    overrides, used = read_overrides(results.folder, stated.exercises if stated else ()), set[Override]()
+    overrides = read_overrides(results.folder, stated.exercises if stated else ())
     for entry in results.entries():
         try:
             report = results.report(entry)
         except DojoError as error:
             summary.problems.append(str(error))
             continue
-        reason = str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ())))
-        known = {field.name: getattr(entry, field.name) for field in fields(Student) if hasattr(entry, field.name)}
-        student, graded = Student(**known, reason=reason), []
-        called = {student.submission, student.student, student.student_id, *(c for m in student.members for c in m)}
-        student.overrides = [override for override in overrides if override.person in called]
-        used.update(student.overrides)
-        for one in counting(report):
-            if not exercises or one["exercise"] in exercises:
-                graded.append(one)
-                _add(summary, student, one, points, each_verdict)
+        student = _student(entry, report, overrides)
+        graded = [one for one in counting(report) if not exercises or one["exercise"] in exercises]
+        for one in graded:
+            _add(summary, student, one, points, each_verdict)
         for override in student.overrides:
             if override.exercise and override.gradient is None and override.points is not None:
                 student.scores[override.exercise] = override.points
@@ -233,24 +228,40 @@ def summarise(
         summary.assignment = replace(stated, exercises=tuple(exercises))
     kept = results.parameters.get("points")
     _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
-    if take_times is not None and (said := take_times(summary.students, summary.assignment)):
-        summary.problems.append(said)
-    for student in summary.students:
-        due = next((override.due for override in reversed(student.overrides) if override.due), None)
-        student.late = summary.assignment.lateness(student.handed_in, student.marked_late, due)
-    untold = [one for one in summary.students if one.graded and read_time(one.handed_in) is None]
-    if summary.assignment.due and untold and not str(results.parameters.get("layout", "")).startswith("Canvas"):
-        count = f"{len(untold)} of {len(summary.students)}"
-        hint = "; Moodle's grading worksheet tells it, with --roster" if take_times is None else ""
-        summary.problems.append(f"when {count} were handed in is not known, so they count as in time{hint}")
+    _find_late(summary, take_times, str(results.parameters.get("layout", "")))
+    here = {override.person for student in summary.students for override in student.overrides}
     for override in overrides:
-        if override not in used:
+        if override.person not in here:
             summary.problems.append(f"{OVERRIDES}: nobody of these results is called {override.person!r}")
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
         for member in group.members:
             summary.students[member].group = number
     return summary
+
+
+def _student(entry: Entry, report: Mapping[str, Any], overrides: Sequence[Override]) -> Student:
+    """What the index says of a submission, why not all of it is graded, and the changes by hand."""
+    reason = str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ())))
+    called = {entry.submission, entry.student, entry.student_id, *(c for member in entry.members for c in member)}
+    own = [override for override in overrides if override.person in called]
+    known = {field.name: getattr(entry, field.name) for field in fields(Student) if hasattr(entry, field.name)}
+    return Student(**known, reason=reason, overrides=own)
+
+
+def _find_late(summary: CourseSummary, take_times: TimesOf | None, layout: str) -> None:
+    """Say of each submission how late it is, and of how many that cannot be known."""
+    if take_times is not None and (said := take_times(summary.students, summary.assignment)):
+        summary.problems.append(said)
+    for student in summary.students:
+        due = next((override.due for override in reversed(student.overrides) if override.due), None)
+        student.late = summary.assignment.lateness(student.handed_in, student.marked_late, due)
+    untold = [one for one in summary.students if one.graded and read_time(one.handed_in) is None]
+    if summary.assignment.due and untold and not layout.startswith("Canvas"):  # Canvas marks what is late
+        count = f"{len(untold)} of {len(summary.students)}"
+        elsewhere = take_times is not None or layout.startswith(("Gradescope", "nbgrader"))
+        hint = "" if elsewhere else "; Moodle's grading worksheet tells it, with --roster"
+        summary.problems.append(f"when {count} were handed in is not known, so they count as in time{hint}")
 
 
 def _count_only(summary: CourseSummary, table: PointsTable) -> None:

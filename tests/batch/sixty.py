@@ -89,7 +89,7 @@ def moodle_before_4_1(folder: Path) -> Path:
 
 
 def canvas(folder: Path) -> Path:
-    files: dict[str, str | bytes] = {"17_text.html": "odd"}
+    files: dict[str, str | bytes] = {"17_text.html": "odd", "by_mail.py": RIGHT}
     for one in sixty():
         who = f"{one.last}{one.first}".lower().replace("'", "") + ("_LATE" if one.late else "")
         for place, (name, content) in enumerate(one.files.items()):
