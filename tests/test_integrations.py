@@ -20,7 +20,7 @@ from rich.console import Console
 
 from grader.base.errors import DojoError
 from grader.integrations.github import render_summary, step_outputs
-from grader.integrations.nbgrader import COLUMNS, GRADES, Course
+from grader.integrations.nbgrader import COLUMNS, GRADES, Course, folders_without_files
 from grader.integrations.outputs import FORMAT_NAMES, FORMATS, parts_of
 from grader.report.records import Refusal, Report, SubmissionReport, Verdict
 from grader.showing.terminal import draw_report
@@ -320,6 +320,16 @@ def test_whose_work_it_is_shows_in_the_path_and_in_nothing_a_student_can_make(pa
 def test_a_file_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(DojoError, match="submitted/STUDENT/ASSIGNMENT/"):
         Course(Report([submission(path)]))
+
+
+def test_a_folder_is_empty_where_nothing_in_it_would_be_graded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    capitals = Path("submitted/ann/ps1/EX2.IPYNB")
+    for file in (capitals, Path("submitted/bo/ps1/.ipynb_checkpoints/ex2.ipynb")):
+        file.parent.mkdir(parents=True)
+        file.write_text("{}")
+    assert [refusal.path for refusal in folders_without_files([Path("submitted")])] == ["submitted/bo/ps1/nothing"]
+    assert Path("feedback/ann/ps1/EX2.html") in Course(Report([submission(str(capitals))])).files()
 
 
 def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPatch, handed_in: Path) -> None:

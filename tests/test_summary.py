@@ -208,7 +208,9 @@ def test_a_histogram_counts_every_score() -> None:
     svg, words = histogram({0: 3, 2: 1, 5: 250}, 5)
     assert words == "0: 3, 2: 1, 5: 250"
     assert svg.count("<rect") == 3
-    assert histogram({0: 1, 99.5: 2, 100: 4}, 100)[1] == "0 to 3: 1, 96 to 99: 2, 100: 4"
+    assert histogram({0: 1, 99: 2, 100: 4}, 100)[1] == "0 to 3: 1, 96 to 99: 2, 100: 4"
+    assert histogram({0: 1, 99.5: 2, 100: 4}, 100)[1] == "0 to under 4: 1, 96 to under 100: 2, 100: 4"
+    assert histogram({0.5: 1, 7: 2, 7.65: 3}, 7.75)[1] == "0 to under 1: 1, 7 to 7.75: 5"
 
 
 def test_quantiles() -> None:

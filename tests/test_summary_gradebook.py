@@ -14,6 +14,7 @@ import pytest
 from grader.base.errors import DojoError
 from grader.classroom.dates import moments
 from grader.classroom.gradebook import canvas_gradebook, moodle_gradebook
+from grader.classroom.overrides import Override
 from grader.classroom.roster import Matches, match, read_roster, take_times
 from grader.classroom.statistics import CourseSummary, ExerciseSummary, Student
 from grader.report.assignment import Assignment, Lateness, LatePolicy
@@ -348,6 +349,25 @@ def test_a_roster_of_the_other_kind(tmp_path: Path, roster_file: Path) -> None:
     path.write_text("First name,Last name\nAda,Lovelace\n", encoding="utf-8")
     with pytest.raises(DojoError, match="by which Moodle knows people"):
         moodle_gradebook(course_of(student("Ada Lovelace")), read_roster(path))
+
+
+def test_what_is_said_of_work_that_was_not_graded_is_true_and_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "worksheet.csv"
+    path.write_text(WORKSHEET, encoding="utf-8")
+    four, due = Override("x", points=4), Override("x", due=datetime(2026, 1, 8, tzinfo=ZoneInfo("UTC")))
+    broken = replace(
+        student("101", status="grader-error"), reason="Traceback (most recent call last)", overrides=[four]
+    )
+    refused = replace(student("102", status="refused"), reason="102/a.py: the file is empty", overrides=[four])
+    waiting = replace(
+        student("103", status="grader-error"), reason="Traceback (most recent call last)", overrides=[due]
+    )
+    book = moodle_gradebook(course_of(broken, refused, waiting, stated=True, points=100), read_roster(path))
+    said = "\n".join(book.remarks)
+    assert "so 0 is written" not in said, "4 points are"
+    assert "no grade written, look at them yourself: 1\n  103 (grader-error)" in said
+    assert "Traceback" not in said + book.text
+    assert [row[4] for row in rows(book.text)[1:]] == ["4", "4"]
 
 
 def test_without_a_grade_there_is_no_gradebook(roster_file: Path) -> None:

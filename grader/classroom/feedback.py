@@ -123,8 +123,7 @@ def feedback_for(
     """What one person is told, from the result."""
     graded = {one["exercise"]: one for one in counting(report)}
     grade = summary.grade(student)
-    broken = "The grader itself broke on this. That is no mistake of yours; your instructor can tell you more."
-    notes = [broken] if student.status == "grader-error" else [student.reason] if student.reason else []
+    notes = [student.told] if student.told else []
     notes += [
         f"{one.get('title', name)} was handed in too, and does not count."
         for name, one in graded.items()
@@ -199,9 +198,9 @@ def _in_canvas(student: Student, told: Feedback) -> tuple[str, str] | None:
     name = student.source.rsplit("/", 1)[-1]
     if not student.student_id:
         return None
-    if name.endswith(".py"):
+    if name.lower().endswith(".py"):
         return name, "".join(f"# {line}".rstrip() + "\n" for line in as_text(told).split("\n"))
-    if name.endswith(".ipynb"):
+    if name.lower().endswith(".ipynb"):
         cell = {"cell_type": "raw", "metadata": {}, "source": as_text(told)}
         return name, json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}) + "\n"
     return None

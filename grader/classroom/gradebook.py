@@ -138,7 +138,7 @@ def _filled(summary: CourseSummary, roster: Roster, sheet: Worksheet) -> Gradebo
 
 def comment_on(summary: CourseSummary, student: Student) -> str:
     """What one person is told beside the grade, in a few sentences."""
-    said = [f"Not graded: {student.reason}."] if student.reason else []
+    said = [f"Not graded: {student.told.removesuffix('.')}."] if student.told else []
     for name, exercise in summary.exercises.items() if student.status == "graded" else ():
         if name not in student.scores:
             said.append(f"{exercise.short_id}: not handed in.")
@@ -156,7 +156,8 @@ def comment_on(summary: CourseSummary, student: Student) -> str:
 
 def _counts(summary: CourseSummary, student: Student) -> bool:
     """True where a grade is written: a refused file counts 0 where an assignment is stated, a grader's error never."""
-    return student.graded or bool(student.overrides) or (summary.assignment.stated and student.status == "refused")
+    by_hand = any(override.points is not None for override in student.overrides)
+    return student.graded or by_hand or (summary.assignment.stated and student.status == "refused")
 
 
 def _graded(
@@ -187,7 +188,8 @@ def _graded(
 def _said(summary: CourseSummary) -> list[str]:
     """What is said of grades whoever they are for: refused, late, changed by hand, and the scale."""
     refused = [one for one in summary.students if not one.graded]
-    zero = [f"{one.submission} ({one.reason or one.status})" for one in refused if _counts(summary, one)]
+    counting = [one for one in refused if _counts(summary, one)]
+    zero = [f"{one.submission} ({one.told or one.status})" for one in counting if not summary.grade(one).after]
     rest = [f"{one.submission} ({one.status})" for one in refused if not _counts(summary, one)]
     late = [
         f"{one.submission}: {grade.words()} ({one.late.words})"

@@ -21,12 +21,17 @@ def histogram(scores: Mapping[Points, int], most: Points) -> tuple[Markup, str]:
     bars = [0] * (int(most) // each + 1)
     for score, count in scores.items():
         bars[min(int(score) // each, len(bars) - 1)] += count
-    words = ", ".join(f"{_range(number, each, most)}: {count}" for number, count in enumerate(bars) if count)
-    return _svg(bars, [_range(number, each, most) for number in range(len(bars))]), words
+    in_parts = any(score != int(score) for score in (*scores, most))
+    names = [_range(number * each, each, most, in_parts) for number in range(len(bars))]
+    words = ", ".join(f"{name}: {count}" for name, count in zip(names, bars, strict=True) if count)
+    return _svg(bars, names), words
 
 
-def _range(number: int, each: int, most: Points) -> str:
-    first, last = number * each, min(number * each + each - 1, int(most))
+def _range(first: int, each: int, most: Points, in_parts: bool) -> str:
+    """The scores of a bar; where there are parts of points, 7.5 lies in "7 to under 8"."""
+    if in_parts and first + each <= most:
+        return f"{first} to under {first + each}"
+    last = most if in_parts else min(first + each - 1, int(most))
     return str(first) if first == last else f"{first} to {last}"
 
 

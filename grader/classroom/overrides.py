@@ -13,7 +13,6 @@ due = 2026-10-21T23:59:00+02:00 # a due date of one's own
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from grader.base.errors import DojoError
-from grader.base.files import read_text
 from grader.base.words import counted
 from grader.lesson.exercise import Exercise, exercises_called, find_exercise
+from grader.report.points import read_toml
 from grader.report.records import Points, whole
 
 FILE = "overrides.toml"
@@ -60,10 +59,7 @@ def read_overrides(folder: Path, asked: Collection[str] = ()) -> list[Override]:
     path = folder / FILE
     if not path.is_file():
         return []
-    try:
-        entries: Any = tomllib.loads(read_text(path)).get("override", [])
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DojoError(f"{path}: not a TOML file ({error})") from None
+    entries: Any = read_toml(path).get("override", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DojoError(f"{path}: write each change as a table [[override]]")
     return [_checked(entry, asked, f"{path}: [[override]] {number}") for number, entry in enumerate(entries, start=1)]

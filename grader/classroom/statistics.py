@@ -19,6 +19,7 @@ from grader.report.assignment import Assignment, Lateness, of_majority, read_tim
 from grader.report.points import PointsTable
 from grader.report.records import Points, Verdict, whole
 
+_BROKEN = "The grader itself broke on this. That is no mistake of yours; your instructor can tell you more."
 _LONGEST_LINE = 300
 _MOST_EXAMPLES = 200
 """Different lines of one mistake among which the most common is sought: hostile variety must not fill the memory."""
@@ -63,6 +64,11 @@ class Student:
     def graded(self) -> bool:
         """Whether anything of this person was graded, and not refused."""
         return self.status == "graded"
+
+    @property
+    def told(self) -> str:
+        """The `reason` as the person reads it: a traceback is for the instructor alone."""
+        return _BROKEN if self.status == "grader-error" else self.reason
 
     def by_hand(self, exercise: str, gradient: str | None = None) -> Override | None:
         """The last override of the points of a gradient, or of a whole exercise; None where there is none."""

@@ -63,7 +63,8 @@ def write_summary(folder: Path, wishes: Wishes, say: Callable[[str], None]) -> N
     rows: list[list[object]] = [list(VERDICT_HEAD)]
 
     def keep(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> None:
-        rows.append(verdict_row(student, exercise, verdict, earned))
+        figures = (verdict.get(key) if verdict.get(key) is not None else "" for key in VERDICT_HEAD[5:])
+        rows.append([student.submission, exercise, verdict["name"], verdict["status"], earned, *figures])
 
     results, summary, _ = _summarised(folder, wishes, roster, keep if wishes.verdicts else None)
     texts = {
@@ -118,12 +119,6 @@ def _status(student: Student, exercise: str, name: str) -> str:
     status = student.statuses.get(exercise, {}).get(name, "")
     override = student.by_hand(exercise, name)
     return status if override is None else f"{status}; {override.points} by hand"
-
-
-def verdict_row(student: Student, exercise: str, verdict: Mapping[str, Any], earned: Points) -> list[object]:
-    """A row of the long table, with `VERDICT_HEAD` above it."""
-    figures = (verdict.get(key) if verdict.get(key) is not None else "" for key in VERDICT_HEAD[5:])
-    return [student.submission, exercise, verdict["name"], verdict["status"], earned, *figures]
 
 
 def _roster(wishes: Wishes) -> Roster | None:

@@ -12,7 +12,7 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.base.words import counted
-from grader.reading.submission import SUFFIXES
+from grader.reading.submission import SUFFIXES, submission_files
 from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
 from grader.report.points import PointsTable
 from grader.report.records import Points, Refusal, Report, SubmissionReport, whole
@@ -121,7 +121,7 @@ class Course:
         for place, work in self.work.items():
             folder = Path("feedback", place.student, place.assignment)
             paths = [*(s.path for s in work.everything), *(refusal.path for refusal in work.report.refused)]
-            for stem in dict.fromkeys(Path(path).stem for path in paths if Path(path).suffix in SUFFIXES):
+            for stem in dict.fromkeys(Path(path).stem for path in paths if Path(path).suffix.lower() in SUFFIXES):
                 here = [s for s in work.everything if Path(s.path).stem == stem]
                 refused = [refusal for refusal in work.report.refused if Path(refusal.path).stem == stem]
                 files[folder / f"{stem}.html"] = render_html(replace(work.report, submissions=here, refused=refused))
@@ -184,7 +184,11 @@ def folders_without_files(paths: Iterable[Path]) -> Iterator[Refusal]:
                 place = handed(str(folder / "nothing"))
             except DojoError:
                 continue
-            if place.folder.resolve() == folder.resolve() and not any(f.suffix in SUFFIXES for f in folder.rglob("*")):
+            if place.folder.resolve() != folder.resolve():
+                continue
+            try:
+                submission_files(folder)
+            except DojoError:
                 yield Refusal(str(folder / "nothing"), f"{folder}: no .py or .ipynb file was handed in")
 
 

@@ -53,6 +53,18 @@ def read_points(path: Path | None) -> PointsTable:
     return PointsTable() if table is None else _checked(path or DEFAULT_FILE, dict(_flat(table)))
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        DojoError: it cannot be read, or is no TOML.
+    """
+    try:
+        return tomllib.loads(read_text(path))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise DojoError(f"{path}: not a TOML file ({error})") from None
+
+
 def stated_table(path: Path | None, name: str) -> dict[str, Any] | None:
     """`[tool.dojo.NAME]` of `path`; without a path that of pyproject.toml in this folder, None where there is none.
 
@@ -62,10 +74,7 @@ def stated_table(path: Path | None, name: str) -> dict[str, Any] | None:
     if path is None and not DEFAULT_FILE.is_file():
         return None
     file = path or DEFAULT_FILE
-    try:
-        table: Any = tomllib.loads(read_text(file))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DojoError(f"{file}: not a TOML file ({error})") from None
+    table: Any = read_toml(file)
     for key in ("tool", "dojo", name):
         table = table.get(key) if isinstance(table, dict) else None
     if not isinstance(table, dict) and not (table is None and path is None):
