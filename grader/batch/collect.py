@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -38,22 +39,11 @@ class Submission:
 
 
 class Collected(list[Submission]):
-    """Submissions by name, and the `layout` that they were found in; `notes` are for the instructor, a sentence each.
+    """Submissions by name, and the `layout` they were found in; `notes` are for the instructor, a sentence each."""
 
-    A context manager: a zip is open until its end.
-    """
-
-    def __init__(self, submissions: Iterable[Submission], layout: str, notes: Iterable[str] = ()) -> None:
+    def __init__(self, submissions: Iterable[Submission], layout: str, notes: Iterable[str]) -> None:
         super().__init__(submissions)
         self.layout, self.notes = layout, tuple(notes)
-        self.archive: Archive | None = None
-
-    def __enter__(self) -> Collected:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.archive is not None:
-            self.archive.close()
 
 
 @dataclass
@@ -68,29 +58,26 @@ class _Heap:
     folders: set[str] = field(default_factory=set)
 
 
-def collect(path: Path) -> Collected:
-    """The submissions in a folder, a zip, a CSV of paths or nbgrader's tree, by name; a zip is open until the end.
+@contextmanager
+def collect(path: Path) -> Iterator[Collected]:
+    """The submissions in a folder, a zip, a CSV of paths or nbgrader's tree, by name; a zip is open while they are.
 
     Raises:
         DojoError: `path` is none of them, cannot be read, or holds nothing.
     """
+    kind = path.suffix.lower()
     if path.is_dir():
-        return _gathered(walk(path), path)
-    if not path.exists():
+        yield _gathered(walk(path), path)
+    elif not path.exists():
         raise DojoError(f"{path}: no such file or folder")
-    if path.suffix.lower() == ".csv":
-        return _collected(path, _listed(path), Found("a CSV of paths", lambda _: None))
-    if path.suffix.lower() == ".zip":
-        archive = Archive(path)
-        try:
-            found = _gathered(archive.items(), path)
-        except BaseException:
-            archive.close()
-            raise
-        found.archive = archive
-        return found
-    hint = "; for one file there is `dojo grade`" if path.suffix.lower() in SUFFIXES else ""
-    raise DojoError(f"{path}: neither a folder, a .zip nor a .csv{hint}")
+    elif kind == ".csv":
+        yield _collected(path, _listed(path), Found("a CSV of paths", lambda _: None))
+    elif kind == ".zip":
+        with closing(Archive(path)) as archive:
+            yield _gathered(archive.items(), path)
+    else:
+        hint = "; for one file there is `dojo grade`" if kind in SUFFIXES else ""
+        raise DojoError(f"{path}: neither a folder, a .zip nor a .csv{hint}")
 
 
 def _gathered(found: Iterable[Item], root: Path) -> Collected:

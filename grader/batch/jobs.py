@@ -6,7 +6,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import wait
-from typing import Protocol
 
 from grader.base.errors import DojoError
 from grader.base.words import counted
@@ -22,35 +21,12 @@ _MOST_FAILURES = 3
 """So many submissions in a row for which no worker could be started, and the batch stops."""
 
 
-class Scheduler(Protocol):
-    """Grades tasks, here or elsewhere; `where` says in words by what, `notes` what people should know of it before."""
-
-    where: str
-    notes: Sequence[str]
-
-    def level(self, asked: str, required: str | None) -> str:
-        """The isolation level that it has, see `confine.check_isolation`."""
-
-    def begin(self, terms: Terms) -> str:
-        """Make ready to grade; the level that workers stand on.
-
-        Raises:
-            DojoError: it cannot grade on these terms.
-        """
-
-    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """Grade the tasks and give each outcome as it comes, in any order. Takes tasks only as it needs them.
-
-        Raises:
-            DojoError: it cannot grade at all.
-        """
-
-    def close(self) -> None:
-        """End every process that grades."""
-
-
 class LocalJobs:
-    """`jobs` judge processes, started as tasks come, with one launcher of workers between them."""
+    """`jobs` judge processes, started as tasks come, with one launcher of workers between them.
+
+    `where` says in words by what tasks are graded, and `notes` what people should know of it before. A Dask cluster
+    is asked in the same way, see `grader.batch.cluster`.
+    """
 
     def __init__(self, jobs: int, *, forked: bool = True) -> None:
         """`forked` is as for `Judging`."""
@@ -72,7 +48,11 @@ class LocalJobs:
         return check_isolation(asked, required)
 
     def begin(self, terms: Terms) -> str:
-        """Start what the judges need, and say at which isolation level they grade."""
+        """Start what the judges need, and say at which isolation level they grade.
+
+        Raises:
+            DojoError: it cannot grade on these terms.
+        """
         self.terms = terms
         if self.forked:
             warm_up()  # while the launcher loads torch too
@@ -80,7 +60,13 @@ class LocalJobs:
         return self._launcher.isolation
 
     def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
-        """What became of each task, as they end. A judge that takes too long is ended and replaced."""
+        """What became of each task, as they end, in any order; tasks are taken only as they are needed.
+
+        A judge that takes too long is ended and replaced.
+
+        Raises:
+            DojoError: nothing can be graded at all.
+        """
         waiting = iter(tasks)
         while True:
             self._hand_out(waiting)

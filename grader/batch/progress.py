@@ -19,45 +19,16 @@ _BINS = 10
 _WIDEST_BAR = 40
 
 
-class Tally:
-    """What became of the submissions so far."""
-
-    def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
-        self.scores: list[tuple[float, float]] = []
-
-    def note(self, entry: Entry) -> None:
-        """Count one entry of the index."""
-        self.statuses[entry.status] += 1
-        if entry.status == "graded":
-            self.scores.append((float(entry.score), float(entry.max_score)))
-
-    def shares(self) -> list[float]:
-        """The scores so far, each as a share of what could be reached, from 0 to 1."""
-        return [score / most for score, most in self.scores if most]
-
-    def median(self) -> str:
-        """The median score in points where all can reach the same, else as a percentage; "-" where there is none."""
-        if not self.shares():
-            return "-"
-        greatest = {most for _, most in self.scores}
-        if len(greatest) == 1:
-            return f"{whole(median(score for score, _ in self.scores))} of {whole(greatest.pop())}"
-        return f"{median(self.shares()):.0%}"
-
-    def histogram(self) -> list[tuple[str, int]]:
-        """How many scores lie in each tenth, 100 % by itself."""
-        bins = Counter(int(share * _BINS) for share in self.shares())
-        labels = [f"{100 * i // _BINS}-{100 * (i + 1) // _BINS - 1} %" for i in range(_BINS)] + ["100 %"]
-        return [(label, bins[i]) for i, label in enumerate(labels)]
-
-
 class ProgressView:
-    """Shows a batch while it runs. A context manager."""
+    """Counts what became of the submissions, and shows it while a batch runs. A context manager.
+
+    `statuses` are those of all so far, `done_before` of how many an earlier run graded.
+    """
 
     def __init__(self, console: Console, total: int) -> None:
         self.console, self.total, self.done_before = console, total, 0
-        self.tally = Tally()
+        self.statuses: Counter[str] = Counter()
+        self._scores: list[tuple[float, float]] = []
         self.started = self._last_line = time.monotonic()
         self._bar = Progress(
             TextColumn("grading"),
@@ -81,17 +52,19 @@ class ProgressView:
     def note(self, entry: Entry, *, before: bool = False) -> None:
         """Count one more; `before` is true of one that an earlier run graded."""
         self.done_before += before
-        self.tally.note(entry)
+        self.statuses[entry.status] += 1
+        if entry.status == "graded":
+            self._scores.append((float(entry.score), float(entry.max_score)))
         if self._live is not None:
             self._bar.update(self._task, completed=self._counted(), pace=self.pace())
             self._live.update(self._drawn())
         elif not before and time.monotonic() - self._last_line >= LINE_SECONDS:
             self._last_line = time.monotonic()
-            line = f"{self._counted()} of {self.total}, {self.pace()}, median score {self.tally.median()}"
+            line = f"{self._counted()} of {self.total}, {self.pace()}, median score {self.median_score()}"
             self.console.print(f"dojo: {line}", soft_wrap=True, highlight=False)
 
     def _counted(self) -> int:
-        return self.tally.statuses.total()
+        return self.statuses.total()
 
     def seconds(self) -> float:
         """Seconds since the run began."""
@@ -107,8 +80,27 @@ class ProgressView:
             return "..."
         return f"{self.rate():.1f}/s, {_duration((self.total - self._counted()) / self.rate())} left"
 
+    def median_score(self) -> str:
+        """The median score in points where all can reach the same, else as a percentage; "-" where there is none."""
+        if not (shares := self._shares()):
+            return "-"
+        greatest = {most for _, most in self._scores}
+        if len(greatest) == 1:
+            return f"{whole(median(score for score, _ in self._scores))} of {whole(greatest.pop())}"
+        return f"{median(shares):.0%}"
+
+    def _shares(self) -> list[float]:
+        """The scores so far, each as a share of what could be reached, from 0 to 1."""
+        return [score / most for score, most in self._scores if most]
+
+    def _histogram(self) -> list[tuple[str, int]]:
+        """How many scores lie in each tenth, 100 % by itself."""
+        bins = Counter(int(share * _BINS) for share in self._shares())
+        labels = [f"{100 * i // _BINS}-{100 * (i + 1) // _BINS - 1} %" for i in range(_BINS)] + ["100 %"]
+        return [(label, bins[i]) for i, label in enumerate(labels)]
+
     def _drawn(self) -> RenderableType:
-        found = self.tally.histogram()
+        found = self._histogram()
         most = max(count for _, count in found)
         rows = [
             Text(f"{label:>8} {'█' * -(-count * _WIDEST_BAR // max(most, _WIDEST_BAR))} {count or ''}")

@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import signal
 from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -15,12 +14,18 @@ from grader.base.errors import DojoError
 from grader.base.words import counted
 from grader.batch.collect import Collected, Submission, collect
 from grader.batch.disk import text_digest
-from grader.batch.jobs import LocalJobs, Scheduler
+from grader.batch.jobs import LocalJobs
 from grader.batch.parameters import Options, agreed_terms, isolation_asked, other_versions, parameters_for, versions
 from grader.batch.person import Task, Terms
 from grader.batch.progress import ProgressView
 from grader.batch.results import Results
 from grader.report.assignment import chosen_exercises
+
+if TYPE_CHECKING:
+    from grader.batch.cluster import Cluster
+
+    Scheduler = LocalJobs | Cluster
+    """What grades tasks, here or elsewhere; both are asked in the same way."""
 
 _MOST_GONE = 20
 _CANNOT = {
@@ -29,37 +34,20 @@ _CANNOT = {
 }
 
 
-class Interrupt:
-    """Ctrl-C, held back while a result is being written."""
-
-    def __init__(self) -> None:
-        self._held = self._pending = False
-        self._before: Any = None
-
-    def __enter__(self) -> Interrupt:
-        with contextlib.suppress(ValueError):  # only the main thread has signals
-            self._before = signal.signal(signal.SIGINT, self._arrived)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._held:
-            raise KeyboardInterrupt
-        self._pending = True
-
-    @contextlib.contextmanager
-    def held_back(self) -> Iterator[None]:
-        """Let a Ctrl-C wait until the block has ended, so that no file is written by half."""
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._pending:
-            raise KeyboardInterrupt
+@contextlib.contextmanager
+def interrupt_held_back() -> Iterator[None]:
+    """Let a Ctrl-C wait until the block has ended, so that no result is written by half."""
+    pending: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    with contextlib.suppress(ValueError):  # only the main thread has signals
+        signal.signal(signal.SIGINT, lambda number, _: pending.append(number))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
+    if pending:
+        raise KeyboardInterrupt
 
 
 def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> int:
@@ -76,7 +64,6 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
         raise DojoError(f"{options.out}: lies among the submissions; name a folder outside {options.submissions}")
     with contextlib.ExitStack() as stack:
         submissions = stack.enter_context(collect(options.submissions))
-        interrupt = stack.enter_context(Interrupt())
         try:
             scheduler = stack.enter_context(contextlib.closing(scheduler_for(options)))
             stated = options.assignment.require_isolation if options.assignment else None
@@ -92,7 +79,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
                 _warn(say, line)
             _say_how(submissions, terms, scheduler, isolation, say)
             with ProgressView(say, len(submissions)) as view:
-                _grade(options, submissions, results, scheduler, interrupt, view)
+                _grade(options, submissions, results, scheduler, view)
         except KeyboardInterrupt:
             report(f"stopped; what was graded is kept in {options.out}, and the same command goes on from there")
             return 130
@@ -100,12 +87,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
 
 
 def _grade(
-    options: Options,
-    submissions: list[Submission],
-    results: Results,
-    scheduler: Scheduler,
-    interrupt: Interrupt,
-    view: ProgressView,
+    options: Options, submissions: Collected, results: Results, scheduler: Scheduler, view: ProgressView
 ) -> None:
     found = {submission.name: submission for submission in submissions}
     digests: dict[str, tuple[str, str]] = {}
@@ -124,7 +106,7 @@ def _grade(
     for outcome in scheduler.outcomes(tasks()):
         of = found[outcome.submission]
         content, text = digests.pop(of.name)
-        with interrupt.held_back():
+        with interrupt_held_back():
             entry = results.add(
                 of.name,
                 outcome.report,
@@ -190,11 +172,11 @@ def _warn(say: Console, line: str) -> None:
 
 
 def _ended(options: Options, view: ProgressView, report: Callable[[str], None]) -> int:
-    statuses, errors = view.tally.statuses, view.tally.statuses["grader-error"]
+    statuses, errors = view.statuses, view.statuses["grader-error"]
     before = f", {view.done_before} of them before" if view.done_before else ""
     report(
         f"{statuses['graded']} graded{before}, {statuses['refused']} refused, {counted(errors, 'grader error')}; "
-        f"median score {view.tally.median()}; {view.seconds():.1f} s, {view.rate():.1f}/s"
+        f"median score {view.median_score()}; {view.seconds():.1f} s, {view.rate():.1f}/s"
     )
     report(f"results: {options.out}; `dojo summary {options.out}` shows them, and why something was refused")
     if errors:
