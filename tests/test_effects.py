@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from grader.syntax.effects import Effects, changes_of, statement_effects
+from grader.syntax.effects import Effects, _Collector, changes_of, statement_effects
 from grader.syntax.scopes import assigned_names, child_nodes, field_name, local_names, root_name
 
 
@@ -204,3 +204,12 @@ l = (m := n) if o else p(*q, **r)[..., 1j]
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, operators):
             assert child_nodes(node) == [c for c in ast.iter_child_nodes(node) if not isinstance(c, operators)], node
+
+
+def test_each_name_of_comprehensions_in_each_other_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice for each level was 2**74 times in the deepest statement that is read."""
+    looked_at: list[str] = []
+    read = _Collector._read
+    monkeypatch.setattr(_Collector, "_read", lambda self, name: (looked_at.append(name), read(self, name)))
+    found = effects("a = " + "[x for x in " * 12 + "y" + "]" * 12)
+    assert (found.reads, len(looked_at)) == ({"y"}, 13)

@@ -206,9 +206,13 @@ class _Collector(ast.NodeVisitor):
 
     def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
         names = {leaf.id for g in node.generators for leaf in nodes_below(g.target) if isinstance(leaf, ast.Name)}
-        self.visit(node.generators[0].iter)
+        outside = node.generators[0].iter
+        self.visit(outside)
         self.hidden.append(names)
-        self.generic_visit(node)
+        for child in child_nodes(node):
+            for part in child_nodes(child) if isinstance(child, ast.comprehension) else [child]:
+                if part is not outside:
+                    self.visit(part)
         self.hidden.pop()
 
     visit_ListComp = _visit_comprehension
