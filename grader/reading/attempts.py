@@ -132,6 +132,8 @@ def _is_empty(node: ast.AST) -> bool:
 
 def _collect(analysis: Analysis, index: int, statement: Statement, inside: dict[str, dict[str, str]]) -> None:
     effects, names, node = analysis.effects[index], analysis.names, statement.node
+    if isinstance(node, ast.Delete):
+        return  # people free memory when all is done, and what they had handed over counts
     written = names.written(statement.nodes)
     for name in sorted(effects.writes & names.by_name.keys()):
         written.setdefault(names.by_name[name], name)
