@@ -40,10 +40,10 @@ def describe_exception(error: BaseException) -> Failure:
     for frame, number in traceback.walk_tb(error.__traceback__):
         if frame.f_code.co_filename == SUBMISSION:
             line = number
-    if isinstance(error, SyntaxError) and error.filename in (SUBMISSION, "<unknown>"):
-        line = error.lineno
     try:
         text = str(error)
+        if isinstance(error, SyntaxError) and error.filename in (SUBMISSION, "<unknown>"):
+            line, text = error.lineno, str(error.msg)  # str() gives our name for the file too
     except Exception:
         text = ""
     if isinstance(error, Refused):
