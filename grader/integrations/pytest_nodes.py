@@ -14,7 +14,7 @@ from grader.base.errors import DojoError, NotGradedError
 from grader.base.files import refuse_link
 from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise
-from grader.reading.submission import SUFFIXES, Part, select_parts
+from grader.reading.submission import SUFFIXES, HoldsNoneError, Part, select_parts
 from grader.report.assignment import chosen_exercises, read_assignment
 from grader.running.confine import check_isolation
 from grader.showing.text import verdict_words, where, with_mistake
@@ -167,7 +167,7 @@ class SubmissionFile(pytest.File):
         try:
             self.parts = select_parts(source, self.grading.wanted, self.grading.forced, named)
         except DojoError as error:
-            self.refusal = str(error) if named or isinstance(error, NotGradedError) else None
+            self.refusal = None if isinstance(error, HoldsNoneError) and not named else str(error)
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         """The tests of a file; where it holds several exercises, a level for each of them."""
