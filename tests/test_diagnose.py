@@ -368,7 +368,22 @@ def test_an_answer_that_python_cannot_read_is_begun(grade_text) -> None:
     text = "x = 1\ndlogits = F.softmax(logits, 1\n"
     (report,) = grade_text(text, exercise="makemore/ex2")
     assert report.attempted
-    assert "Python cannot read this line" in report.verdicts[0].message
+    assert "This line cannot be read" in report.verdicts[0].message
+
+
+@pytest.mark.parametrize("last", ["dlogits /= n)", "dlogits = dlogits / n)", f"dlogits = torch.zeros(0x{'f' * 4300})"])
+def test_an_answer_that_misses_a_line_which_cannot_be_read_is_told_so(grade_text, last: str) -> None:
+    text = f"dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\n{last}\n"
+    (report,) = grade_text(text, exercise="makemore/ex2")
+    (verdict,) = report.verdicts
+    assert (verdict.status, verdict.line) == ("error", 3)
+    assert verdict.message.startswith("This line cannot be read: ")
+
+
+def test_a_line_that_cannot_be_read_takes_nothing_from_a_right_answer(grade_text) -> None:
+    text = f"dlogits = {'-' * 900}h\ndlogits = (\n{SOFTMAX_MINUS_ONE}"
+    (report,) = grade_text(text, exercise="makemore/ex2")
+    assert report.all_passed
 
 
 @pytest.mark.parametrize("seed", range(8))

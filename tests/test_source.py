@@ -139,6 +139,74 @@ def test_a_null_byte_costs_its_own_line_only() -> None:
     assert lined(source) == [(1, "x = 1"), (3, "z = 3")]
 
 
+LARGE = f"0x{'f' * 4300}"
+DEEP = "-" * 400 + "y"
+
+
+@pytest.mark.parametrize("number", [LARGE, f"0b{'1' * 20_000}", f"0o{'7' * 6000}", "9" * 4300])
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("y = torch.zeros({})", 2),
+        ("y = (1,\n    {})", 2),
+        ("y[{}] = 3", 2),
+        ("for i in range(3):\n    if i:\n        y = {}", 4),
+        ("def f(a={}):\n    return a", 2),
+        ("@f({})\ndef g():\n    return 1", 3),
+        ("match y:\n    case {}:\n        pass", 2),
+        ("y = f'{{ {} }}'", 2),
+        ("y = {{ {}: 1 }}", 2),
+    ],
+)
+def test_a_number_that_python_does_not_write_costs_its_statement_only(statement: str, line: int, number: str) -> None:
+    source = parsed(f"x = 1\n{statement.format(number)}\nz = 3\n")
+    last = statement.count("\n") + 3
+    assert [found for found in lined(source) if found[0] in (1, last)] == [(1, "x = 1"), (last, "z = 3")]
+    assert [bad.line for bad in source.bad_lines] == [line]
+    assert "more than 1,000 digits; write a shorter one" in source.bad_lines[0].reason
+
+
+@pytest.mark.parametrize("statement", ["y = {}", "y = f'{{ {} }}'"])
+def test_a_number_that_python_does_not_read_is_told_in_the_same_words(statement: str) -> None:
+    (bad,) = parsed(f"x = 1\n{statement.format('9' * 4301)}\nz = 3\n").bad_lines
+    assert bad.reason == "a number in it has more than 1,000 digits; write a shorter one"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"y = {DEEP}",
+        "y = x" + " + x" * 900,
+        "y = x" + ".T" * 300,
+        "y" + "[0]" * 400 + " = 3",
+        "y = " + "x if x else " * 400 + "x",
+        "if x:\n    y = 1\n" + "\n".join(f"elif x == {i}:\n    y = {i}" for i in range(400)),
+        "y = " + "-" * 50_000 + "x",  # this one Python itself does not parse
+        "y = x" + " + x" * 30_000,
+    ],
+)
+def test_a_statement_of_too_many_levels_costs_itself_only(statement: str) -> None:
+    source = parsed(f"x = 1\n{statement}\nz = 3\n")
+    last = statement.count("\n") + 3
+    assert lined(source) == [(1, "x = 1"), (last, "z = 3")]
+    (bad,) = source.bad_lines
+    assert bad.reason == "it is nested more than 150 levels deep; split it into several statements"
+    assert 2 <= bad.line < last
+
+
+@pytest.mark.parametrize("head", ["with torch.no_grad({}):", "@app.cell({})\ndef _():", "if __name__ == {}:"])
+@pytest.mark.parametrize("value", [LARGE, DEEP])
+def test_a_wrapper_is_opened_whatever_its_head_says(head: str, value: str) -> None:
+    assert [text for _, text in lined(parsed(f"{head.format(value)}\n    x = 1\n"))] == ["x = 1"]
+
+
+@pytest.mark.parametrize("head", ["for i in y:", "if x:\n    y = 1\nelse:", "def f():", "try:\n    y = 1\nfinally:"])
+def test_the_only_line_of_a_block_costs_no_line_below_it(head: str) -> None:
+    source = parsed(f"x = 1\n{head}\n    print 3\nz = 3\n")
+    assert lined(source)[-1] == (source.bad_lines[0].line + 1, "z = 3")
+    assert [bad.text for bad in source.bad_lines] == ["    print 3"]
+
+
 def test_a_bad_head_of_a_block_takes_its_block_and_no_more() -> None:
     source = parsed("x = 1\nfor i in range(3) :::\n    y = 1\nz = 2\n")
     assert lined(source) == [(1, "x = 1"), (4, "z = 2")]
@@ -170,6 +238,8 @@ def test_triple_quoted_notes_are_no_statements_of_interest() -> None:
         "with torch.no_grad():",
         "with torch.inference_mode():",
         "with torch.no_grad(), torch.inference_mode():",
+        "with torch.set_grad_enabled(False):",
+        "with no_grad():",
     ],
 )
 def test_a_wrapper_is_opened(head: str) -> None:
@@ -187,6 +257,8 @@ def test_wrappers_are_opened_inside_each_other() -> None:
     [
         "if n > 1:\n    x = 1",
         "with open('f') as f:\n    x = 1",
+        "with torch.set_grad_enabled(True):\n    x = 1",
+        "@app.call\ndef f():\n    x = 1",
         "if __name__ == '__main__':\n    x = 1\nelse:\n    x = 2",
     ],
 )
@@ -358,7 +430,7 @@ def test_code_without_end_is_refused(tmp_path: Path) -> None:
 
 def test_code_nested_beyond_pythons_stack_is_refused(tmp_path: Path) -> None:
     source = read_source(tmp_path / "a.py", b"dh = " + b"-" * 600 + b"h\n")
-    with pytest.raises(DojoError, match="nested too deeply"):
+    with pytest.raises(DojoError, match="nested more than 150 levels deep"):
         find_parts(source, "ex1")
 
 

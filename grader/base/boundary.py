@@ -58,7 +58,7 @@ def one_file(path: Path, clock: Clock, memory: int | None = FILE_MEMORY) -> Iter
     In a thread that is not the main one there is no limit of time, for Python interrupts no other.
 
     Raises:
-        NotGradedError: it took too long or too much memory, its code is nested too deeply, or the grader broke.
+        NotGradedError: it took too long or too much memory, or the grader broke.
         DojoError: whatever the block itself complains of.
     """
     try:
@@ -68,8 +68,6 @@ def one_file(path: Path, clock: Clock, memory: int | None = FILE_MEMORY) -> Iter
         raise
     except _OverrunError:
         raise NotGradedError(f"{path}: takes too long to grade, more than {clock.limit:.0f} s") from None
-    except RecursionError:
-        raise NotGradedError(f"{path}: its code is nested too deeply to be read") from None
     except MemoryError:
         raise NotGradedError(f"{path}: takes too much memory to grade") from None
     except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -151,6 +152,9 @@ class Grader:
                 self._run_cases(judge, known)
             finally:
                 judge.close()
+        for name, verdict in verdicts.items():
+            if not verdict.passed and (unread := _unread(name, part.analysis.source)) is not None:
+                verdicts[name] = verdict_of(replace(known[name], found=unread))  # with that line it is another answer
         report.verdicts = [verdicts.get(name) or verdict_of(evidence) for name, evidence in known.items()]
         if part.exercise.after_a_step:
             self._grade_loop(part, report, replace(limits, seconds=max(0.0, deadline - time.monotonic())))
@@ -183,7 +187,7 @@ class Grader:
             strict_sizes=self.settings.strict_sizes,
         )
         if (attempt := plan.attempts.get(name)) is None:
-            return replace(evidence, found=_no_attempt(name, source))
+            return replace(evidence, found=_unread(name, source) or Finding("missing", NOT_ATTEMPTED))
         luck = None
         if name in plan.unsized_one_hot:
             luck = Finding("wrong", _ONE_HOT, "one-hot-classes", Place.of(*plan.unsized_one_hot[name]))
@@ -365,11 +369,11 @@ def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None
     return launcher
 
 
-def _no_attempt(name: str, source: Source) -> Finding:
-    """That there is no answer; or the line that Python cannot read and that would have been one."""
-    begins = (f"d{name}=", f"d{name}+=", f"d{name}[")
-    unread = [bad for bad in source.bad_lines if bad.text.strip().replace(" ", "").startswith(begins)]
-    return Finding.unreadable(unread[-1]) if unread else Finding("missing", NOT_ATTEMPTED)
+def _unread(name: str, source: Source) -> Finding | None:
+    """The last line that cannot be read and would have written this gradient, where there is one."""
+    writes = re.compile(rf"\s*d{re.escape(name)}\s*(\[|[-+*/@%]{{0,2}}=(?!=))")
+    lines = [bad for bad in source.bad_lines if writes.match(bad.text)]
+    return Finding.unreadable(lines[-1]) if lines else None
 
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:

@@ -85,7 +85,7 @@ def _with_figures(evidence: Evidence, shown: LoopTrial) -> Evidence:
 
 
 def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
-    """A line in the loop that Python cannot read, where there is one: without it this is another loop."""
+    """A line in the loop that cannot be read, where there is one: without it this is another loop."""
     statement = plan.loop_statement
     loops = plan.loops.get(plan.indexes[plan.statements.index(statement)], [])
     for bad in part.analysis.source.bad_lines:

@@ -110,9 +110,9 @@ class Finding:
 
     @classmethod
     def unreadable(cls, bad: BadLine) -> Finding:
-        """That Python cannot read a line, and so nobody knows what it does."""
+        """That a line cannot be read, and so nobody knows what it does."""
         place = Place(bad.line, bad.cell, bad.text.strip())
-        return cls("error", f"Python cannot read this line: {bad.reason}.", "exception", place)
+        return cls("error", f"This line cannot be read: {bad.reason}.", "exception", place)
 
 
 @dataclass(frozen=True)

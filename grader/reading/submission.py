@@ -111,7 +111,7 @@ def _find_parts(source: Source, asked: str | None) -> list[Part]:
         bad = source.bad_lines[0]
         where = f"{source.path}:{bad.line}" if bad.cell is None else f"{source.path}, cell {bad.cell}, line {bad.line}"
         # It may be anything, a link to a secret for one, so none of its text is repeated.
-        raise DojoError(f"{where}: not a line of it is Python that can be read: {bad.reason}")
+        raise DojoError(f"{where}: not a line of it can be read: {bad.reason}")
     named = _named_exercises(source, asked)
     exercise = named[0] if len({e.id for e in named}) == 1 else None
     tracks = [track_of(exercise)] if exercise is not None else tracks_by_coverage(source, named or all_exercises())

@@ -22,7 +22,17 @@ from grader.base.files import read_text
 from grader.base.loading import load_nbformat
 from grader.syntax.effects import Effects, statement_effects
 from grader.syntax.loops import Loop, LoopNames, loops_below
-from grader.syntax.scopes import FunctionNode, assigned_names, field_name, functions_in, nodes_below
+from grader.syntax.scopes import (
+    FunctionNode,
+    assigned_names,
+    called_name,
+    child_nodes,
+    field_name,
+    functions_in,
+    nodes_below,
+    root_name,
+    statements_below,
+)
 
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _MARKS = ("%%", "In", "<codecell>")
@@ -32,11 +42,17 @@ _WRAPPER = "if 1:"
 _TIMED = re.compile(r"^(\s*)%time\s+(?=\S)")
 _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
-_GRADIENTS_OFF = re.compile(r"\b(no_grad|inference_mode|set_grad_enabled\(False\))")
 _MAX_BAD_LINES = 400
 _LONGEST_KEPT, _MOST_KEPT = 8_000, 200_000
 """Characters of a cell or a statement, and of all of either, that are kept as they were read, in some 30 MB together.
 All of makemore has 35,000."""
+
+_DEEPEST, _MOST_DIGITS = 150, 1_000
+"""A statement with more levels of syntax, or a number of more digits, is set aside as if it did not parse. From some 240
+levels on Python's own walks through syntax trees fail, and from 4,300 digits on Python writes no number down."""
+_LARGEST = 10**_MOST_DIGITS
+_TOO_DEEP = f"it is nested more than {_DEEPEST} levels deep; split it into several statements"
+_TOO_LARGE = f"a number in it has more than {_MOST_DIGITS:,} digits; write a shorter one"
 
 MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
 """More statements, or characters of code, are refused. A course's longest notebooks have some 500 statements in
@@ -45,7 +61,8 @@ MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that does not parse: where it stands, its text, and Python's reason."""
+    """A line that cannot be read: where it stands, its text, and the reason, which is Python's own where it does not
+    parse."""
 
     line: int
     cell: int | None
@@ -278,20 +295,42 @@ def _read_cell(cell: Cell) -> _Read:
     if (found := _CELLS.get(cell)) is None:
         tree, parsable, bad = _parse_cell(cell)
         lines = parsable.text.split("\n")
-        found = parsable, tuple(_read_statement(node, parsable, lines) for node in _lift(tree.body)), tuple(bad)
+        read = [_read_statement(node, parsable, lines) for node in _lift(tree.body)]
+        bad += [line for line in read if isinstance(line, BadLine)]
+        found = parsable, tuple(statement for statement in read if isinstance(statement, Statement)), tuple(bad)
         _CELLS.keep(cell, found, len(cell.text))
     return found
 
 
-def _read_statement(node: ast.stmt, cell: Cell, lines: Sequence[str]) -> Statement:
+def _read_statement(node: ast.stmt, cell: Cell, lines: Sequence[str]) -> Statement | BadLine:
     statement = Statement(node, cell)
     first = statement.line - cell.line
     text = "\n".join(lines[first : node.end_lineno])
     key = text, first, node.col_offset, node.end_col_offset
     if (known := _STATEMENTS.get(key)) is not None:
         return known.in_cell(cell)
+    if len(text) > _DEEPEST and (why := _why_unreadable(statement)) is not None:  # a shorter one has room for neither
+        line, reason = why
+        return BadLine(cell.line + line - 1, cell.number, lines[line - 1], reason)
     _STATEMENTS.keep(key, statement, len(text))
     return statement
+
+
+def _why_unreadable(statement: Statement) -> tuple[int, str] | None:
+    """The line of its cell, and the reason, for which a statement that Python parses is set aside all the same."""
+    for node in statement.nodes:
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value >= _LARGEST:
+            return _line_around(node, statement), _TOO_LARGE
+    level: list[ast.AST] = [statement.node]
+    for _ in range(_DEEPEST):
+        level = [child for node in level for child in child_nodes(node)]
+    return (_line_around(level[0], statement), _TOO_DEEP) if level else None
+
+
+def _line_around(node: ast.AST, statement: Statement) -> int:
+    """The line on which the innermost statement with `node` begins."""
+    begins = [inner.lineno for inner in statements_below(statement.node) if isinstance(inner, ast.stmt)]
+    return max((line for line in begins if line <= getattr(node, "lineno", 0)), default=statement.node.lineno)
 
 
 def percent_cells(text: str) -> list[Cell]:
@@ -355,7 +394,7 @@ def _parse_cell(cell: Cell) -> tuple[ast.Module, Cell, list[BadLine]]:
     text, bad = cell.text.replace("\r\n", "\n").replace("\r", "\n"), []  # as Python counts its lines
     if _FOREIGN_CELL.match(text.lstrip()):
         text = "\n" * text.count("\n")
-    lines = text.split("\n")
+    lines, held_open = text.split("\n"), set[int]()
     for attempt in range(_MAX_BAD_LINES):
         text = "\n".join(lines)
         try:
@@ -369,9 +408,16 @@ def _parse_cell(cell: Cell) -> tuple[ast.Module, Cell, list[BadLine]]:
             if isinstance(error, IndentationError) and (flat := textwrap.dedent(text).split("\n")) != lines:
                 lines = flat
                 continue
-            reason = getattr(error, "msg", None) or "too deeply nested"
-            bad.append(BadLine(cell.line + at, cell.number, lines[at], str(reason)))
-            lines[at] = ""
+            reason = str(getattr(error, "msg", None) or _TOO_DEEP)
+            reason = _TOO_LARGE if "Exceeds the limit" in reason else reason  # that of digits
+            indent = lines[at][: -len(lines[at].lstrip())]
+            if at not in held_open:
+                bad.append(BadLine(cell.line + at, cell.number, lines[at], reason))
+            if indent and at not in held_open:
+                held_open.add(at)
+                lines[at] = f"{indent}pass"  # it may be all that its block has
+            else:
+                lines[at] = ""
     else:
         text, tree = "", ast.Module(body=[], type_ignores=[])
     return tree, Cell(cell.kind, text, cell.line, cell.number, cell.tags), bad
@@ -381,6 +427,8 @@ def _bad_line_index(error: Exception, lines: list[str]) -> int:
     null = next((index for index, line in enumerate(lines) if "\0" in line), None)
     if null is not None:
         return null
+    if isinstance(error, (RecursionError, MemoryError)):  # they name no line
+        return max(range(len(lines)), key=lambda index: len(lines[index]))
     index = min(max((getattr(error, "lineno", None) or 1) - 1, 0), len(lines) - 1)
     while index > 0 and not lines[index].strip():
         index -= 1
@@ -404,7 +452,7 @@ def _lift(body: list[ast.stmt]) -> Iterator[ast.stmt]:
         if _is_main_guard(node) or _is_no_grad(node) or _is_marimo_cell(node):
             inner = [child for child in node.body if not isinstance(child, ast.Return)]  # type: ignore[attr-defined]
             yield from _lift(inner)
-        else:
+        elif not isinstance(node, ast.Pass):
             yield node
 
 
@@ -416,11 +464,19 @@ def _is_main_guard(node: ast.stmt) -> bool:
 
 def _is_no_grad(node: ast.stmt) -> bool:
     return isinstance(node, ast.With) and all(
-        item.optional_vars is None and _GRADIENTS_OFF.search(ast.unparse(item.context_expr)) for item in node.items
+        item.optional_vars is None and any(map(_turns_gradients_off, nodes_below(item.context_expr)))
+        for item in node.items
     )
 
 
+def _turns_gradients_off(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and called_name(node) == "set_grad_enabled":
+        return len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value is False
+    return getattr(node, "id", getattr(node, "attr", None)) in ("no_grad", "inference_mode")
+
+
 def _is_marimo_cell(node: ast.stmt) -> bool:
+    called = [getattr(each, "func", each) for each in getattr(node, "decorator_list", ())]
     return isinstance(node, ast.FunctionDef) and any(
-        re.fullmatch(r"app\.cell(\(.*\))?", ast.unparse(decorator)) for decorator in node.decorator_list
+        isinstance(each, ast.Attribute) and each.attr == "cell" and root_name(each) == "app" for each in called
     )
