@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from grader.base.errors import DojoError, NotGradedError
+from grader.base.errors import DojoError
 from grader.base.files import refuse_link
 from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise

@@ -152,10 +152,11 @@ class Grader:
                 self._run_cases(judge, known)
             finally:
                 judge.close()
-        for name, verdict in verdicts.items():
+        for name, evidence in known.items():
+            verdict = verdicts.get(name) or verdict_of(evidence)
             if not verdict.passed and (unread := _unread(name, part.analysis.source)) is not None:
-                verdicts[name] = verdict_of(replace(known[name], found=unread))  # with that line it is another answer
-        report.verdicts = [verdicts.get(name) or verdict_of(evidence) for name, evidence in known.items()]
+                verdict = verdict_of(replace(evidence, found=unread))  # with that line it is another answer
+            report.verdicts.append(verdict)
         if part.exercise.after_a_step:
             self._grade_loop(part, report, replace(limits, seconds=max(0.0, deadline - time.monotonic())))
         return report

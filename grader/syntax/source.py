@@ -48,8 +48,8 @@ _LONGEST_KEPT, _MOST_KEPT = 8_000, 200_000
 All of makemore has 35,000."""
 
 _DEEPEST, _MOST_DIGITS = 150, 1_000
-"""A statement with more levels of syntax, or a number of more digits, is set aside as if it did not parse. From some 240
-levels on Python's own walks through syntax trees fail, and from 4,300 digits on Python writes no number down."""
+"""A statement with more levels of syntax, or a number of more digits, is set aside as if it did not parse. From some
+240 levels on Python's own walks through syntax trees fail, and from 4,300 digits on Python writes no number down."""
 _LARGEST = 10**_MOST_DIGITS
 _TOO_DEEP = f"it is nested more than {_DEEPEST} levels deep; split it into several statements"
 _TOO_LARGE = f"a number in it has more than {_MOST_DIGITS:,} digits; write a shorter one"
