@@ -198,7 +198,7 @@ def test_a_block_and_what_is_refused_is_compiled_where_it_runs(text: str) -> Non
     assert code_of(statement) == b""
 
 
-NESTED = "lambda: " * 200 + "1"
+NESTED = "lambda: " * 140 + "1"
 LONG = {
     "many": [
         "db2 = dlogits.sum(0)",
