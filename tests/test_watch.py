@@ -474,7 +474,7 @@ def test_no_verdict_is_shown_on_a_text_that_is_gone(tmp_path: Path, monkeypatch:
         def verdicts(self, report: Report, changes: object = ()) -> None:
             shown.extend(submission.score for submission in report.submissions)
 
-    monkeypatch.setattr("grader.learner.hints.remember", lambda report: None)
+    monkeypatch.setattr("grader.learner.watch.remember", lambda report: None)
     session = Session(SavesMeanwhile(), Shows(), Files([path]), None)  # type: ignore[arg-type]
     session.begin()
     assert graded == [SOLUTION, STUBS]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from grader.base.files import FileStamp, file_stamp, write_atomically
 from grader.lesson.exercise import Exercise, all_exercises
-from grader.lesson.tracks import begins_later
 
 if TYPE_CHECKING:  # a hint needs no report
     from grader.report.records import Report, SubmissionReport
@@ -171,7 +170,7 @@ def save_progress(progress: Progress) -> None:
 
 def remember(report: Report) -> None:
     """Keep what was found out, each in its own folder, so that `dojo hint` there knows which gradient comes next."""
-    from grader.report.records import Report
+    from grader.report.records import Report, first_thing
 
     folders: dict[Path, list[SubmissionReport]] = {}
     for submission in report.submissions:
@@ -180,18 +179,10 @@ def remember(report: Report) -> None:
         progress = load_progress(folder)
         for submission in submissions:
             progress.note(submission)
-        first = first_open(Report(submissions))
-        progress.working = (_key(Path(first.path)), first.exercise)
+        first = first_thing(Report(submissions))
+        at_work = submissions[-1] if first is None else first[0]
+        progress.working = (_key(Path(at_work.path)), at_work.exercise)
         save_progress(progress)
-
-
-def first_open(report: Report) -> SubmissionReport:
-    """The submission to work on: the first with something wrong, else the first begun, else the first open."""
-    still_open = [s for s in report.submissions if not s.all_passed]
-    still_open.sort(key=lambda submission: begins_later(submission.exercise))
-    wrong = [s for s in still_open if any(v.status not in ("pass", "missing") for v in s.verdicts)]
-    begun = [s for s in still_open if s.attempted]
-    return next(iter(wrong or begun or still_open or report.submissions[-1:]))
 
 
 def _key(path: Path) -> str:

@@ -7,22 +7,25 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from grader.base.errors import DojoError
 from grader.base.files import file_stamp
 from grader.base.loading import uncollected
+from grader.learner.copies import reset_exercise
+from grader.learner.hints import next_hint
+from grader.learner.memory import remember
+from grader.learner.pairs import pair_of
 from grader.learner.saves import LOOK_SECONDS, Files, events, read_when_whole
 from grader.lesson.exercise import exercises_called, find_exercise
 from grader.reading.submission import OptionalError, select_parts, submission_files
+from grader.report.records import Report, SubmissionReport, first_thing
 
 if TYPE_CHECKING:
     from grader.judging.grade import Grader
     from grader.learner.watch_screen import Screen
-    from grader.report.records import SubmissionReport
 
-Reports = dict[tuple[Path, str], "SubmissionReport"]
+Reports = dict[tuple[Path, str], SubmissionReport]
 """By file and exercise, in the order in which they were met."""
 
 _MOST_NAMED = 3
@@ -129,10 +132,6 @@ class Session:
         return False
 
     def _show(self, keys: Sequence[tuple[Path, str]]) -> None:
-        from grader.learner.hints import remember
-        from grader.report.records import Report
-        from grader.showing.terminal import first_thing
-
         report = Report([self.reports[key] for key in keys])
         if not report.submissions:
             return
@@ -145,10 +144,6 @@ class Session:
         self.preparing = self.grader.prepare(find_exercise(self.focus[1]))
 
     def _hint(self) -> None:
-        from grader.learner.hints import next_hint
-        from grader.report.records import Report
-        from grader.showing.terminal import first_thing
-
         submission = self.reports.get(self.focus) if self.focus else None
         first = first_thing(Report([submission])) if submission else None
         if submission is None or first is None:
@@ -167,20 +162,14 @@ class Session:
             self._show([following])
 
     def _reset(self) -> None:
-        from grader.learner.copies import reset_exercise
-
         if self.focus is None:
             return
         path, exercise = self.focus
-        # exercises/TRACK/NAME.py or notebooks/TRACK/NAME.ipynb: the folder two above the track.
-        parents = path.absolute().parents
-        stem = path.absolute().with_suffix("").as_posix()
-        if len(parents) < 3 or not stem.endswith((f"/exercises/{exercise}", f"/notebooks/{exercise}")):
+        pair = pair_of(path)
+        if pair is None or pair.name != exercise:
             self.screen.say(f"{path}: only a file in exercises/ or notebooks/ can be put back")
             return
-        folder = parents[2]
-        if folder == Path.cwd():
-            folder = Path()  # shorter to read
+        folder = Path() if pair.folder == Path.cwd() else pair.folder  # shorter to read
         reset_exercise(exercise, folder, confirm=self.screen.ask)
 
 
@@ -206,7 +195,7 @@ def _watch(paths: Sequence[Path], exercise: str | None, device: str, seed: int |
     with Grader(settings(seed, device)) as grader:
         from grader.learner.watch_screen import Screen
 
-        with Stopping(), Screen() as screen:
+        with _end_as_interrupt(), Screen() as screen:
             files = Files(paths)
             session = Session(grader, screen, files, exercise)
             session.begin()
@@ -242,21 +231,14 @@ def _changes(before: SubmissionReport | None, now: SubmissionReport) -> list[str
     return said
 
 
-class Stopping:
-    """Turns a request to end (kill, a closed terminal) into the interrupt of Ctrl-C, so that all is cleaned up."""
-
-    def __enter__(self) -> Stopping:
-        # What is ignored stays ignored: nohup.
-        numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-        self._before = {number: signal.signal(number, _interrupt) for number in numbers}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._before.items():
+@contextlib.contextmanager
+def _end_as_interrupt() -> Iterator[None]:
+    """A request to end (kill, a closed terminal) becomes the interrupt of Ctrl-C, so that all is cleaned up."""
+    # What is ignored stays ignored: nohup.
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

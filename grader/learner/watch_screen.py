@@ -12,7 +12,6 @@ import termios
 import time
 import tty
 from collections.abc import Iterator, Sequence
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -20,8 +19,8 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from grader.base.words import counted
-from grader.report.records import Report, SubmissionReport
-from grader.showing.terminal import console_for, draw_first_thing, draw_report, draw_summary, first_thing
+from grader.report.records import Report, SubmissionReport, first_thing
+from grader.showing.terminal import console_for, draw_first_thing, draw_report, draw_summary
 
 _BAR = 40
 LEGEND = "h hint   l list   n next exercise   r reset   q quit"
@@ -60,9 +59,7 @@ class Screen:
             with contextlib.suppress(termios.error):
                 tty.setcbreak(self._input, termios.TCSANOW)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._saved is not None:
             signal.signal(signal.SIGCONT, signal.SIG_DFL)
             with contextlib.suppress(termios.error):  # the terminal may be gone

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from grader.lesson.tracks import begins_later
+
 Status = Literal["pass", "wrong", "shape", "missing", "error", "timeout", "forbidden"]
 ShownData = Literal["own", "other", "random upstream"]
 Points = int | float
@@ -226,6 +228,17 @@ class Report:
         problems = {"problems": [refusal.sentence for refusal in self.refused]} if self.refused else {}
         missing = {"missing": self.missing} if self.missing else {}
         return {"schema": SCHEMA, "submissions": listed, **problems, **missing}
+
+
+def first_thing(report: Report) -> tuple[SubmissionReport, Verdict] | None:
+    """What to look at first: the first gradient that is wrong; failing that, the first that is not attempted."""
+    ordered = sorted(report.submissions, key=lambda submission: begins_later(submission.exercise))
+    open_ones = [(s, v) for s in ordered for v in s.verdicts if not v.passed]
+    wrong = [(s, v) for s, v in open_ones if v.status != "missing"]
+    begun = [(s, v) for s, v in open_ones if s.attempted]
+    first = next(iter(wrong or begun or open_ones), None)
+    meant = ((s, v) for s, v in wrong if first is not None and s is first[0] and s.look_at == v.name)
+    return next(meant, first)
 
 
 def _plain(value: Any) -> Any:

@@ -8,12 +8,11 @@ from markupsafe import Markup
 
 from grader.diagnosing.core import shape_text, size_words
 from grader.lesson.exercise import find_exercise
-from grader.report.records import Report, SubmissionReport
+from grader.report.records import Report, SubmissionReport, first_thing
 from grader.showing.error_picture import as_svg
 from grader.showing.graph import graph_svg
 from grader.showing.graph_marks import STATES
 from grader.showing.page import pieces, rendered
-from grader.showing.terminal import first_thing
 from grader.showing.text import DATA_WORDS, score_words, verdict_words
 
 

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from grader.base.visible import visible
 from grader.lesson.exercise import find_exercise
-from grader.lesson.tracks import begins_later, find_track, next_lesson, track_name
-from grader.report.records import Report, SubmissionReport, Verdict, whole
+from grader.lesson.tracks import find_track, next_lesson, track_name
+from grader.report.records import Report, SubmissionReport, Verdict, first_thing, whole
 from grader.showing.text import DATA_WORDS, score_words, verdict_words, where, with_mistake
 
 PLAIN_WIDTH = 80
@@ -195,14 +195,3 @@ def draw_errors(verdict: Verdict, console: Console) -> None:
     if said := DATA_WORDS[verdict.details.data]:
         console.print(Padding(Text(said, style="dim"), (0, 0, 0, 2)))
     console.print(Padding(table, (0, 0, 1, 2)))
-
-
-def first_thing(report: Report) -> tuple[SubmissionReport, Verdict] | None:
-    """The first gradient that is wrong; failing that, the first that is not attempted."""
-    ordered = sorted(report.submissions, key=lambda submission: begins_later(submission.exercise))
-    open_ones = [(s, v) for s in ordered for v in s.verdicts if not v.passed]
-    wrong = [(s, v) for s, v in open_ones if v.status != "missing"]
-    begun = [(s, v) for s, v in open_ones if s.attempted]
-    first = next(iter(wrong or begun or open_ones), None)
-    meant = ((s, v) for s, v in wrong if first is not None and s is first[0] and s.look_at == v.name)
-    return next(meant, first)
