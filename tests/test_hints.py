@@ -13,11 +13,11 @@ import pytest
 from grader.base.errors import DojoError
 from grader.cli import main as cli
 from grader.learner.copies import reset_exercise
-from grader.learner.hints import hint, remember, solution
-from grader.learner.memory import folder_of, load_progress, progress_path
+from grader.learner.hints import hint, solution
+from grader.learner.memory import folder_of, load_progress, progress_path, remember
 from grader.lesson.exercise import all_exercises, find_exercise
 from grader.lesson.tracks import place_on_map
-from grader.report.records import Report, SubmissionReport, Verdict
+from grader.report.records import Report, SubmissionReport, Verdict, first_thing
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "exercises"
@@ -219,8 +219,6 @@ def test_the_first_thing_of_the_last_report_is_at_work(exercises: Path) -> None:
 @pytest.mark.parametrize("middle", ["pass", "wrong", "missing"])
 @pytest.mark.parametrize("first", ["pass", "wrong", "missing"])
 def test_a_hint_is_for_what_the_report_names_first(first: str, middle: str, last: str, exercises: Path) -> None:
-    from grader.showing.terminal import first_thing
-
     report = Report(
         [
             reported(exercises / "ex2_cross_entropy.py", "makemore/ex2", logits=first),
@@ -259,6 +257,24 @@ def test_a_graded_file_that_is_gone_is_forgotten(exercises: Path, tmp_path: Path
     elsewhere.unlink()
     assert heading(hint("dlogits")).startswith("dlogits in makemore/ex1")
     assert heading(hint(None)).startswith("dlogprobs in makemore/ex1")
+
+
+def test_what_cannot_be_read_is_named_and_not_taken_for_an_answer(exercises: Path) -> None:
+    """A file that cannot be read has no answer, so "every gradient has an answer" would be false."""
+    path = exercises / "ex3_batchnorm.py"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DojoError, match=r"ex3_batchnorm\.py:1: not UTF-8 text"):
+        hint(None, "makemore/ex3")
+    assert heading(hint(None)).startswith("dlogprobs in makemore/ex1")  # one that can be read comes first
+
+
+def test_an_exercise_that_is_asked_for_need_not_be_begun(exercises: Path) -> None:
+    optional = find_exercise("makemore/ex5")
+    assert optional.grading.optional
+    assert heading(hint(None, "makemore/ex5")) == f"{optional.graded[0]} in makemore/ex5, hint 1 of 3"
+    (exercises / "ex2_cross_entropy.py").unlink()
+    with pytest.raises(DojoError, match=r"makemore/ex2 is not in this folder; name .* such as dlogits"):
+        hint(None, "makemore/ex2")
 
 
 # ---- The state file ----

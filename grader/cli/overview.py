@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from pathlib import Path
 
-import click
-
-from grader.base.files import write_atomically
+from grader.base.errors import DojoError
+from grader.base.files import keep_copy, read_text, write_atomically
 from grader.base.words import counted, fitted
 from grader.learner.memory import Progress, folder_of, holds_exercises, load_progress
 from grader.lesson.exercise import Exercise
 from grader.lesson.tracks import Track, all_tracks, begins_later, duration, minutes_of, next_lesson
 
 WELCOME = "welcome.ipynb"
+MAP = "map"
+"""The id of the page's one cell."""
 
 _ABOUT = (
     "You write the backward pass by hand, and each gradient is graded on its own. Run a notebook from the top; the "
@@ -58,7 +60,7 @@ def _track_lines(track: Track, progress: Progress) -> list[str]:
 
 def _wrapped(text: str) -> list[str]:
     width = min(76, shutil.get_terminal_size().columns)
-    return click.wrap_text(text, width, "    ", "    ").splitlines() if text else []
+    return textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="    ")
 
 
 def _state(right: int, total: int) -> str:
@@ -93,14 +95,28 @@ def _following(progress: Progress) -> Exercise | None:
 
 
 def write_welcome(folder: Path) -> Path:
-    """Write `folder`/welcome.ipynb: the map as a notebook whose links open the lessons beside it."""
+    """Write `folder`/welcome.ipynb: the map as a notebook whose links open the lessons beside it.
+
+    One in which somebody has written is kept as welcome.ipynb.bak.
+    """
     path = folder / WELCOME
+    if path.is_file() and _has_more(path):
+        keep_copy(path)
     lines = _welcome(load_progress(folder_of(folder))).splitlines(keepends=True)
-    cell = {"cell_type": "markdown", "id": "map", "metadata": {"editable": False}, "source": lines}
+    cell = {"cell_type": "markdown", "id": MAP, "metadata": {"editable": False}, "source": lines}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     page = {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     write_atomically(path, json.dumps(page, indent=1, ensure_ascii=False) + "\n")
     return path
+
+
+def _has_more(path: Path) -> bool:
+    """True where a notebook holds something that is not the map."""
+    try:
+        cells = json.loads(read_text(path))["cells"]
+        return any("".join(cell["source"]).strip() for cell in cells if cell["id"] != MAP)
+    except (DojoError, ValueError, KeyError, TypeError):
+        return True
 
 
 def _welcome(progress: Progress) -> str:

@@ -10,12 +10,9 @@ from pathlib import Path
 
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
-from grader.base.words import fitted
-from grader.learner.memory import Progress, load_progress, remember, save_progress
+from grader.learner.memory import Progress, load_progress, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.tracks import begins_later, place_on_map
-
-__all__ = ["find_gradient", "first_not_right", "hint", "next_hint", "remember", "solution"]
 
 _WIDEST = 100
 
@@ -42,15 +39,16 @@ def hint(variable: str | None, asked: str | None = None, level: int | None = Non
     if level is not None and everything:
         raise DojoError("--level and --all exclude each other")
     progress = load_progress()
+    only = None if asked is None else find_exercise(asked)
     opening = ""
     if variable is None:
-        found = first_not_right(progress, _asked(asked))
+        found = first_not_right(progress, only)
         if found is None:
-            return _ending(progress, _asked(asked))
+            return _ending(progress, only)
         exercise, name = found.exercise, found.name
         opening = f"{_why(found, progress)}\n\n"
     else:
-        exercise, name = _find(variable, _asked(asked), progress)
+        exercise, name = _find(variable, only, progress)
     hints = _hints(exercise, name)
     if level is not None and not 1 <= level <= len(hints):
         raise DojoError(f"{exercise.label(name)} has no hint {level}; choose --level 1 to {len(hints)}")
@@ -88,8 +86,9 @@ def find_gradient(variable: str, here: Exercise | None = None) -> tuple[Exercise
     Raises:
         DojoError: no exercise grades it.
     """
-    name = _tensor(variable, here) if here is not None else None
-    return (here, name) if here is not None and name is not None else _find(variable, None, load_progress())
+    if here is not None and (name := _tensor(variable, here)) is not None:
+        return here, name
+    return _find(variable, None, load_progress())
 
 
 def solution(variable: str, asked: str | None = None, anyway: bool = False) -> str:
@@ -104,7 +103,7 @@ def solution(variable: str, asked: str | None = None, anyway: bool = False) -> s
 
     bundled("solutions")
     progress = load_progress()
-    exercise, name = _find(variable, _asked(asked), progress)
+    exercise, name = _find(variable, None if asked is None else find_exercise(asked), progress)
     gradient = exercise.label(name)
     if not anyway and not progress.has_passed(exercise, name):
         raise DojoError(
@@ -126,19 +125,26 @@ def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open |
     """The first gradient that is not known to be right, without running anything; None where nothing is left.
 
     What was graded last comes first. Where a file was never graded, a gradient without an answer counts as not
-    right, and one with an answer is left alone.
+    right, and one with an answer is left alone. A file that cannot be read is passed over for one that can.
 
     Raises:
-        DojoError: nothing is known.
+        DojoError: nothing is known, or the only files that may hold such a gradient cannot be read.
     """
     first: Open | None = None
+    unread: DojoError | None = None
     for path, exercise in _places(progress, asked):
         if first is not None and not _was_wrong(path, exercise, progress):
             continue  # it is not read: twenty lessons take three times as long as one
-        found = _first_open_in(path, exercise, progress)
+        try:
+            found = _first_open_in(path, exercise, progress)
+        except DojoError as problem:
+            unread = unread or problem
+            continue
         if found and (found.wrong or not progress.graded or progress.working == (str(path.resolve()), exercise.id)):
             return found
         first = first or found
+    if first is None and unread is not None:
+        raise unread
     if first is None and not progress.graded and not any(_in_folder(progress)):
         raise DojoError(
             "nothing was graded yet and there is no exercises/ folder here; name a gradient, such as dprobs"
@@ -151,16 +157,22 @@ def _all() -> list[Exercise]:
     return sorted(all_exercises(), key=lambda exercise: (begins_later(exercise.id), place_on_map(exercise.id)))
 
 
-def _in_folder(progress: Progress) -> Iterator[Exercise]:
-    """The exercises that the folder holds; an optional one only once it is begun."""
-    held = (e for e in _all() if (progress.folder / "exercises" / f"{e.id}.py").is_file())
-    return (e for e in held if _was_graded(progress, e) or not e.grading.optional)
+def _in_folder(progress: Progress, asked: Exercise | None = None) -> Iterator[Exercise]:
+    """The exercises that the folder holds, or of these the one that is asked for; an optional one only once it is begun
+    or asked for.
+    """
+    wanted = _all() if asked is None else [asked]
+    held = (e for e in wanted if (progress.folder / "exercises" / f"{e.id}.py").is_file())
+    return (e for e in held if asked or _was_graded(progress, e) or not e.grading.optional)
 
 
 def _ending(progress: Progress, asked: Exercise | None) -> str:
     """What to do where no gradient is known to be wrong or missing."""
     done = [asked] if asked else [*_in_folder(progress)] or [e for e in all_exercises() if _was_graded(progress, e)]
     unknown = [e for e in done if not all(progress.has_passed(e, name) for name in e.graded)]
+    if asked is not None and asked in unknown and not any(_places(progress, asked)):
+        named = asked.label(asked.graded[0])
+        raise DojoError(f"{asked.short_id} is not in this folder; name one of its gradients, such as {named}")
     if unknown:
         ungraded = " and ".join(e.short_id for e in sorted(unknown, key=lambda e: place_on_map(e.id)))
         return f"Every gradient has an answer. Now grade {ungraded}: dojo grade"
@@ -181,14 +193,18 @@ def _was_graded(progress: Progress, exercise: Exercise) -> bool:
 
 def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, Exercise]]:
     """Files to look at and their exercise, the one that is being worked on first."""
-    if progress.working is not None:
-        path, working = Path(progress.working[0]), progress.working[1]
-        known = next((e for e in all_exercises() if e.id == working), None)
-        if known is not None and asked in (None, known):
-            yield path, known
-    for exercise in _in_folder(progress):
-        if asked in (None, exercise):
-            yield progress.folder / "exercises" / f"{exercise.id}.py", exercise
+    working = _working_on(progress)
+    if working is not None and asked in (None, working[1]):
+        yield working
+    for exercise in _in_folder(progress, asked):
+        yield progress.folder / "exercises" / f"{exercise.id}.py", exercise
+
+
+def _working_on(progress: Progress) -> tuple[Path, Exercise] | None:
+    """The file, while it is there, and the exercise that the last report named first."""
+    path, working = progress.working or ("", "")
+    known = next((e for e in all_exercises() if e.id == working), None)
+    return None if known is None or not Path(path).is_file() else (Path(path), known)
 
 
 def _was_wrong(path: Path, exercise: Exercise, progress: Progress) -> bool:
@@ -204,10 +220,7 @@ def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open |
         from grader.reading.submission import find_parts
         from grader.syntax.source import read_source
 
-        try:
-            (part,) = find_parts(read_source(path), exercise.id)
-        except DojoError:
-            return None  # half-written or no exercise any more: `dojo grade` says so, a hint does not depend on it
+        (part,) = find_parts(read_source(path), exercise.id)
         stubs = [name for name in exercise.graded if name not in part.attempts]
     # A pass counts until its answer is gone from the file, as after `dojo reset`.
     left = [n for n in exercise.graded if n in stubs or (statuses and statuses.get(n) != "pass")]
@@ -215,10 +228,6 @@ def _first_open_in(path: Path, exercise: Exercise, progress: Progress) -> Open |
     if not left:
         return None
     return Open(exercise, (wrong or left)[0], path, bool(wrong))
-
-
-def _asked(name: str | None) -> Exercise | None:
-    return None if name is None else find_exercise(name)
 
 
 def _find(variable: str, asked: Exercise | None, progress: Progress) -> tuple[Exercise, str]:
@@ -256,9 +265,8 @@ def _tensor(variable: str, exercise: Exercise) -> str | None:
 
 
 def _exercise_at_work(progress: Progress) -> Exercise | None:
-    if progress.working is not None and Path(progress.working[0]).is_file():
-        working = progress.working[1]
-        return next((e for e in all_exercises() if e.id == working), None)
+    if (working := _working_on(progress)) is not None:
+        return working[1]
     try:
         found = first_not_right(progress)
     except DojoError:
@@ -295,7 +303,7 @@ def _show(exercise: Exercise, name: str, level: int, progress: Progress) -> str:
     """One hint with its heading; it counts as seen."""
     hints = _hints(exercise, name)
     progress.see(exercise, _owner(exercise, name), level)
-    width = min(_WIDEST, shutil.get_terminal_size((80, 24)).columns) - 2
+    width = min(_WIDEST, shutil.get_terminal_size().columns) - 2
     paragraphs = [textwrap.fill(" ".join(p.split()), width) for p in hints[level - 1].split("\n\n")]
     heading = f"{exercise.label(name)} in {exercise.short_id}, hint {level} of {len(hints)}"
     return f"{heading}\n\n" + textwrap.indent("\n\n".join(paragraphs), "  ")
@@ -319,7 +327,7 @@ def _what_next(exercise: Exercise, name: str, level: int) -> str:
         following = f"That was the last hint. All of them: dojo hint {words} --all"
     others = " or ".join(f"--exercise {e.short_id}" for e in _others(exercise, name))
     elsewhere = f"\n{exercise.label(name)} is graded elsewhere too: add {others}" if others else ""
-    return fitted(following + elsewhere)
+    return following + elsewhere
 
 
 def _shown(path: Path) -> str:
