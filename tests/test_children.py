@@ -45,9 +45,9 @@ import os
 from pathlib import Path
 from grader.batch.cluster import Judges, about_worker
 from grader.batch.person import Task, Terms
-from grader.lesson.names import names_path
+from grader.lesson.data_files import data_file
 assert about_worker()["level"] in ("basic", "partial", "full")
-judges = Judges(Terms(seed=1), names_path().read_bytes())
+judges = Judges(Terms(seed=1), data_file("names").read_bytes())
 judges.setup(None)
 answers = Path({file!r}).read_bytes()
 outcome = judges.grade(Task("ann", (("ex2.py", answers),)))

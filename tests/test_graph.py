@@ -84,9 +84,10 @@ def laid_out(exercise: Exercise) -> list[Node]:
 
 @each_exercise
 def test_each_arrow_joins_its_boxes_and_crosses_none(exercise: Exercise) -> None:
-    layout = lay_out(laid_out(exercise))
-    assert len(layout.edges) == sum(len(node.reads) for node in layout.nodes)
-    places = [(node.x, node.y, node.x + WIDTH, node.y + HEIGHT) for node in layout.nodes]
+    nodes = laid_out(exercise)
+    layout = lay_out(nodes)
+    assert len(layout.edges) == sum(len(node.reads) for node in nodes)
+    places = [(node.x, node.y, node.x + WIDTH, node.y + HEIGHT) for node in nodes]
     for edge in layout.edges:
         (x0, y0), (x1, y1) = edge.points[0], edge.points[-1]
         assert edge.source.x <= x0 <= edge.source.x + WIDTH
@@ -103,10 +104,10 @@ def test_a_wide_graph_with_many_parameters_is_laid_out_too() -> None:
     weights = [Node(f"w{number}", is_parameter=True) for number in range(13)]
     sources = tuple(weight.name for weight in weights)
     atoms = [Node("a", sources), Node("b", ("a", "w0")), Node("c", ("a",)), Node("d", ("a", "b", "c", "w12"))]
-    layout = lay_out([*weights, *atoms])
-    cells = {(node.lane, node.column) for node in layout.nodes}
-    assert len(cells) == len(layout.nodes)
-    places = [(node.x, node.y, node.x + WIDTH, node.y + HEIGHT) for node in layout.nodes]
+    nodes = [*weights, *atoms]
+    layout = lay_out(nodes)
+    assert len({(node.lane, node.column) for node in nodes}) == len(nodes)
+    places = [(node.x, node.y, node.x + WIDTH, node.y + HEIGHT) for node in nodes]
     for edge in layout.edges:
         for start, end in zip(edge.points, edge.points[1:], strict=False):
             assert not any(passes_through(start, end, place) for place in places)

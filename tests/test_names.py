@@ -19,6 +19,7 @@ import torch
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.lesson import names
+from grader.lesson.data_files import data_file
 from grader.lesson.names import (
     ALPHABET,
     MAKEMORE_SHA256,
@@ -27,7 +28,6 @@ from grader.lesson.names import (
     cached_makemore_path,
     fetch_makemore_names,
     load_names,
-    names_path,
     split_names,
 )
 
@@ -84,29 +84,29 @@ def test_project_list_is_large_distinct_sorted_and_uses_every_letter() -> None:
 
 
 def test_project_list_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert names_path() == bundled("data") / "names.txt"
+    assert data_file("names") == bundled("data") / "names.txt"
     assert load_names() == load_names(bundled("data") / "names.txt")
     monkeypatch.setenv("DOJO_NAMES", "")
-    assert names_path() == bundled("data") / "names.txt"
+    assert data_file("names") == bundled("data") / "names.txt"
 
 
 def test_a_cached_makemore_list_is_not_chosen_by_itself(cache: Path) -> None:
     cache.mkdir()
     cached_makemore_path().write_text("\n".join(TWELVE))
-    assert names_path() == bundled("data") / "names.txt"
+    assert data_file("names") == bundled("data") / "names.txt"
 
 
 def test_dojo_names_chooses_another_list(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write("\n".join(TWELVE))
     monkeypatch.setenv("DOJO_NAMES", str(path))
-    assert names_path() == path
+    assert data_file("names") == path
     assert load_names() == TWELVE
 
 
 @pytest.mark.parametrize("name", ["gone.txt", "x" * 300])
 def test_dojo_names_must_exist(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOJO_NAMES", str(tmp_path / name))
-    assert refusal(names_path).startswith(f"DOJO_NAMES={tmp_path / name}: ")
+    assert refusal(lambda: data_file("names")).startswith(f"DOJO_NAMES={tmp_path / name}: ")
 
 
 # ---- Reading a list ----

@@ -21,7 +21,9 @@ from grader import cmp, grade, hint, tqdm
 from grader.lesson.exercise import find_exercise
 from grader.notebook.lending import LENDING
 
-STATES = "from grader.notebook.tracker import TRACKER\nprint(TRACKER.as_text(TRACKER.latest))"
+STATES = """from grader.notebook import overview
+from grader.notebook.tracker import TRACKER
+print(overview.as_text(TRACKER.latest, TRACKER.all_states(TRACKER.latest)))"""
 
 
 def run(cells: list[str], folder: Path, lesson: str = "makemore/ex1") -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.batch.person import Terms
 from grader.batch.results import Results, read_parameters
-from grader.lesson.names import names_path
+from grader.lesson.data_files import data_file
 from grader.report.assignment import Assignment, chosen_exercises
 from grader.report.points import PointsTable
 from grader.running.limits import Limits
@@ -79,7 +79,7 @@ def parameters_for(options: Options, isolation: str, layout: str = "") -> dict[s
         "seconds": default.seconds if options.seconds is None else options.seconds,
         "memory": default.memory if options.memory is None else options.memory,
         "points": asdict(options.points or PointsTable()),
-        "names": hashlib.sha256(names_path().read_bytes()).hexdigest(),
+        "names": hashlib.sha256(data_file("names").read_bytes()).hexdigest(),
         **versions(),
     }
 
@@ -124,7 +124,7 @@ def agreed_terms(options: Options, results: Results, asked: Mapping[str, Any]) -
         forced=forced,
         assignment=assignment,
         points=PointsTable(**kept["points"]),
-        names=str(names_path()),
+        names=str(data_file("names")),
     )
 
 

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 from grader.base.boundary import Clock, one_file
 from grader.base.errors import DojoError
@@ -250,20 +252,19 @@ class Agreements:
         return self._known[pair.folder]
 
 
+class _State(msgspec.Struct):
+    """What the state file holds."""
+
+    schema: int
+    pairs: dict[str, Agreement]
+
+
 def _load(folder: Path) -> dict[str, Agreement]:
     try:
-        data: Any = json.loads(state_path(folder, "pairs.json").read_text(encoding="utf-8"))
-        if data["schema"] != SCHEMA:
-            return {}
-        return {str(name): _from_data(entry) for name, entry in data["pairs"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        state = msgspec.json.decode(state_path(folder, "pairs.json").read_bytes(), type=_State)
+    except (OSError, msgspec.DecodeError, RecursionError):
         return {}
-
-
-def _from_data(entry: Any) -> Agreement:
-    first, second = (tuple(int(number) for number in stamp) for stamp in entry["stamps"])
-    script, notebook = (Content(str(entry[s]["cells"]), str(entry[s]["code"])) for s in ("script", "notebook"))
-    return Agreement(script, notebook, ((first[0], first[1], first[2]), (second[0], second[1], second[2])))
+    return state.pairs if state.schema == SCHEMA else {}
 
 
 def _stamps(pair: Pair) -> tuple[FileStamp, FileStamp]:

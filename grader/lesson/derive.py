@@ -96,7 +96,8 @@ def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
 
 def stubs(exercise: Exercise, cell: Cell) -> str:
     """An answer cell as learners get it: `dX = ...`; of a function or class all but the bodies."""
-    defined = {node.name: node for node in _body(cell) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    body = ast.parse(cell.text).body
+    defined = {node.name: node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     names = stub_names(exercise, cell)
     parts = [_emptied(cell.text, defined[name]) if name in defined else f"{name} = ...\n" for name in names]
     return ("\n\n" if defined.keys() & set(names) else "").join(parts)
@@ -187,9 +188,7 @@ def _with_badge(part: str, line: str | None) -> str:
 
 
 def _folded(part: str, cell: Cell, name: str, level: int) -> str:
-    mark = part.split("\n", 1)[0]
-    lines = fold(cell.text, name, level).split("\n")
-    return mark + "\n" + "\n".join(f"# {line}".rstrip() for line in lines) + "\n\n"
+    return part.split("\n", 1)[0] + "\n" + _commented(fold(cell.text, name, level)) + "\n"
 
 
 def _answer_below(exercise: Exercise, text: str, position: int) -> str:
@@ -197,7 +196,3 @@ def _answer_below(exercise: Exercise, text: str, position: int) -> str:
         if set(cell.tags) & ANSWER_TAGS:
             return ", ".join(stub_names(exercise, cell))
     return exercise.title
-
-
-def _body(cell: Cell) -> list[ast.stmt]:
-    return ast.parse(cell.text).body

@@ -156,7 +156,7 @@ class Exercise:
         """Every name that the setup and parameters cells bind at top level."""
         names: set[str] = set()
         for cell in self.code_cells(*SETUP_TAGS):
-            names |= bound_names(ast.parse(cell.text).body)
+            names.update(bound_names(ast.parse(cell.text).body))
         return frozenset(names)
 
     @cached_property
@@ -166,7 +166,7 @@ class Exercise:
         for cell in self.code_cells(*SETUP_TAGS):
             for node in ast.parse(cell.text).body:
                 called = {called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call)}
-                calls |= dict.fromkeys(bound_names_in_order([node]), called)
+                calls |= dict.fromkeys(bound_names([node]), called)
         return calls
 
     @cached_property
@@ -271,7 +271,7 @@ class Exercise:
         """The entries of the setup's `parameters = [...]`, in their order; empty where there is no such list."""
         for cell in self.code_cells("setup"):
             for node in ast.parse(cell.text).body:
-                if isinstance(node, ast.Assign) and bound_names([node]) == {"parameters"}:
+                if isinstance(node, ast.Assign) and bound_names([node]) == ["parameters"]:
                     return tuple(element.id for element in nodes_below(node.value) if isinstance(element, ast.Name))
         return ()
 
@@ -332,7 +332,7 @@ def hint_text(text: str) -> str:
     return FIGURE_MARK.sub("", inner).strip()
 
 
-def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
+def bound_names(body: list[ast.stmt]) -> list[str]:
     """The names that these statements bind at top level, first binding first."""
     names: dict[str, None] = {}
     for node in body:
@@ -351,19 +351,14 @@ def bound_names_in_order(body: list[ast.stmt]) -> list[str]:
     return list(names)
 
 
-def bound_names(body: list[ast.stmt]) -> set[str]:
-    """Every name that these statements assign, define or import."""
-    return set(bound_names_in_order(body))
-
-
 def _bound_in(cell: Cell) -> list[str]:
-    return bound_names_in_order(ast.parse(cell.text).body)
+    return bound_names(ast.parse(cell.text).body)
 
 
 def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:
     line = cell.line + node.lineno - 1
     reads = dict.fromkeys(leaf.id for leaf in nodes_below(node.value) if isinstance(leaf, ast.Name))
-    name = ", ".join(bound_names_in_order([node]))
+    name = ", ".join(bound_names([node]))
     return Atom(name, line, Statement(node, cell).text, tuple(reads), path.name)
 
 
@@ -389,13 +384,13 @@ def read_exercise(path: Path, root: Path) -> Exercise:
 
 
 @lru_cache
-def all_exercises(root: Path | None = None) -> tuple[Exercise, ...]:
+def all_exercises() -> tuple[Exercise, ...]:
     """Every exercise, by track and number.
 
     Raises:
         DojoError: there is none (an empty installation must not pass for a perfect one).
     """
-    root = root or exercise_folder()
+    root = exercise_folder()
     found = tuple(read_exercise(path, root) for path in sorted(root.glob("*/*.py")))
     if not found:
         raise DojoError(f"no exercise found in {root.name}/: the installation is incomplete")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from grader.base.errors import DojoError
-from grader.base.files import read_text, write_atomically
+from grader.base.files import read_text, regular_file, write_atomically
 from grader.base.words import counted
 from grader.lesson.data_files import data_file
 
@@ -34,20 +34,11 @@ _DOWNLOAD_LIMIT = 1_000_000  # four times the list: a wrong answer from the netw
 _STRANGE = re.compile(r"[^a-z]")
 
 
-def names_path() -> Path:
-    """The file that `load_names` reads: DOJO_NAMES if that is set, else the list that comes with the project.
-
-    A makemore list in the cache is never chosen here: the same command must not see other data because
-    of a download some time ago. Whoever wants that list sets DOJO_NAMES or passes `cached_makemore_path()`.
-
-    Raises:
-        DojoError: DOJO_NAMES names nothing that exists, or this installation has no data.
-    """
-    return data_file("names")
-
-
 def load_names(path: Path | str | None = None, alphabet: str = ALPHABET) -> list[str]:
-    """The names in the file at `path` (`names_path()` if none is given), in the order of the file.
+    """The names in the file at `path`, in its order; without a path those of DOJO_NAMES, else the project's own.
+
+    A makemore list in the cache is never chosen by itself: the same command must not see other data because of a
+    download some time ago. Whoever wants that list sets DOJO_NAMES or passes `cached_makemore_path()`.
 
     One name a line, in the letters a to z. Names with a letter outside `alphabet` are left out. The list is
     the caller's own and may be changed.
@@ -56,11 +47,8 @@ def load_names(path: Path | str | None = None, alphabet: str = ALPHABET) -> list
         DojoError: the file is missing, a folder, empty or not UTF-8; a line holds another character or,
             before the last name, nothing; or fewer than 10 names remain, too few for three non-empty parts.
     """
-    path = names_path() if path is None else Path(path)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DojoError(f"{path}: cannot be read ({error.strerror})") from None
+    path = data_file("names") if path is None else Path(path)
+    status = regular_file(path)
     return list(_names_in(path, status.st_mtime_ns, status.st_size, alphabet))
 
 

@@ -52,28 +52,26 @@ class Tracker:
             states[name] = state
         if before != state and exercise.id in self.pictures:
             handle, graph = self.pictures[exercise.id]
-            screen.update(handle, self.as_text(exercise), html=self._as_html(exercise, graph))
+            screen.update(handle, **self._drawn(exercise, graph))
 
     def show(self, exercise: Exercise, graph: bool = False) -> None:
         """The picture in a notebook, else a list."""
         self.latest = exercise
         if screen.in_notebook():
-            handle = screen.show(self.as_text(exercise), updatable=True, html=self._as_html(exercise, graph))
+            handle = screen.show(updatable=True, **self._drawn(exercise, graph))
             self.pictures[exercise.id] = handle, graph
         else:
-            print(self.as_text(exercise))
+            print(overview.as_text(exercise, self.all_states(exercise)))
 
     def all_states(self, exercise: Exercise) -> dict[str, str]:
         """The status of every graded gradient; `missing` where no `cmp` has run yet."""
         known = self.states.get(exercise.id, {})
         return {name: known.get(name, "missing") for name in exercise.graded_gradients}
 
-    def as_text(self, exercise: Exercise) -> str:
-        """The list for a console: one gradient a line, and at the end what comes next."""
-        return overview.as_text(exercise, self.all_states(exercise))
-
-    def _as_html(self, exercise: Exercise, graph: bool) -> str:
-        return overview.as_html(exercise, self.all_states(exercise), graph)
+    def _drawn(self, exercise: Exercise, graph: bool) -> dict[str, str]:
+        """The picture, and the list for a front end that shows no HTML."""
+        states = self.all_states(exercise)
+        return {"plain": overview.as_text(exercise, states), "html": overview.as_html(exercise, states, graph)}
 
 
 TRACKER = Tracker()

@@ -33,7 +33,7 @@ import msgspec
 
 from grader.base.errors import DojoError
 from grader.lesson.exercise import exercises_called, find_exercise
-from grader.report.points import DEFAULT_FILE, PointsTable, stated_table
+from grader.report.points import DEFAULT_FILE, PointsTable, is_amount, stated_table
 from grader.report.records import Points, Report, whole
 
 TABLE = "[tool.dojo.assignment]"
@@ -264,8 +264,7 @@ class _Reader:
         return str(value) if value is not None else None
 
     def _number(self, key: str, value: Any) -> float:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or value < 0:
+        if not is_amount(value):
             raise self._wrong(key, value, "give a number, 0 or more")
         return float(value)
 

@@ -82,6 +82,11 @@ def stated_table(path: Path | None, name: str) -> dict[str, Any] | None:
     return table
 
 
+def is_amount(value: object) -> bool:
+    """True for a number from 0 up, as points and days are."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+
+
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     # `ex2.logits = 5` without quotes is a table in a table for TOML, and the same for people.
     for key, value in table.items():
@@ -101,8 +106,7 @@ def _checked(file: Path, table: dict[str, Any]) -> PointsTable:
             problem = "an ambiguous" if meant else "an unknown"
             said = f"write one of {', '.join(meant)}" if meant else f"the nearest right one is {nearest[0]!r}"
             raise DojoError(f"{file}: {TABLE} has {problem} key {key!r}; {said}")
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or value < 0:
+        if not is_amount(value):
             raise DojoError(f"{file}: {TABLE} {key} = {value!r} is not a number of points; give 0 or more")
         if key != SHAPE_SHARE:
             points[meant[0]] = whole(value)

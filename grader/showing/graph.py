@@ -104,7 +104,7 @@ def shapes_in_comments(exercise: Exercise) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Drawing:
     """An SVG that a notebook shows and a script does not."""
 
     svg: str
@@ -123,7 +123,7 @@ def show_graph(
     tensors: Mapping[str, Any] | None = None,
     names: Collection[str] | None = None,
     paths: Mapping[str, Sequence[str]] | None = None,
-) -> Picture:
+) -> Drawing:
     """The computation graph of `"ex1"`, or `"makemore/ex1"`: in a notebook its boxes lead to their sections.
 
     `tensors`, such as `globals()`, gives the shapes of what is drawn; for `names` and `paths` see `graph_svg`.
@@ -134,7 +134,7 @@ def show_graph(
     with_shape = {name: getattr(value, "shape", None) for name, value in (tensors or {}).items()}
     shapes = {name: str(tuple(shape)) for name, shape in with_shape.items() if isinstance(shape, tuple)}
     svg = graph_svg(found, None, lambda name: f"#d{name}" if f"d{name}" in sections else "", names, shapes, paths)
-    return Picture(svg, alt_text(found, names=names, paths=paths))
+    return Drawing(svg, alt_text(found, names=names, paths=paths))
 
 
 def _nodes(exercise: Exercise, names: Collection[str] | None) -> list[Node]:

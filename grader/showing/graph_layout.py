@@ -59,7 +59,6 @@ class Edge:
 class Layout:
     """Where the boxes and arrows of a graph lie, and how large it is, in pixels."""
 
-    nodes: list[Node]
     edges: list[Edge]
     width: float
     height: float
@@ -76,7 +75,7 @@ def lay_out(nodes: Sequence[Node]) -> Layout:
         lanes = _place_row(row, [node for node in nodes if node.is_parameter], edges, lanes)
     height = _route(nodes, edges, lanes)
     columns = max((node.column for node in nodes), default=0) + 1
-    return Layout(list(nodes), edges, LEFT + columns * (WIDTH + GAP) - GAP + RIGHT, height)
+    return Layout(edges, LEFT + columns * (WIDTH + GAP) - GAP + RIGHT, height)
 
 
 def _by_layer(atoms: list[Node]) -> list[Node]:

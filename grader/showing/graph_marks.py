@@ -39,6 +39,9 @@ STATES: Mapping[str, State] = {
 the points. The words are those of every view; of a single verdict `verdict_words` may say more. The colours have at
 least three times the contrast of white and of Jupyter's dark background."""
 
+_RADIUS = 5.0
+"""Of an arrow's corners."""
+
 PATH_STYLES = (("#2f81f7", ""), ("#d97706", "7 4"), ("#a371f7", "2 4"))
 """Colour and dashes of the first, second and third path."""
 
@@ -129,7 +132,7 @@ def _rounded(points: Sequence[Point]) -> str:
     return f"{drawn} L{points[-1][0]:g} {points[-1][1]:g}"
 
 
-def _toward(corner: Point, other: Point, radius: float = 5.0) -> Point:
+def _toward(corner: Point, other: Point) -> Point:
     length = math.dist(corner, other)
-    share = min(radius, length / 2) / length if length else 0.0
+    share = min(_RADIUS, length / 2) / length if length else 0.0
     return corner[0] + share * (other[0] - corner[0]), corner[1] + share * (other[1] - corner[1])
