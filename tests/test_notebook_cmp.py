@@ -23,6 +23,7 @@ from grader import cmp, hint, progress
 from grader.diagnosing import UNEXPLAINED
 from grader.lesson.exercise import find_exercise
 from grader.notebook import cards, screen
+from grader.notebook.calls import show_comparison
 from grader.notebook.judging import judge
 from grader.notebook.tracker import TRACKER
 
@@ -272,6 +273,7 @@ def test_a_forward_pass_of_other_data_is_recognised() -> None:
         ("dprobs[0]", "shape", "wrong-shape"),
         ("dprobs.T", "shape", "transposed"),
         ("dprobs.half()", "wrong", "precision"),
+        ("dprobs.long()", "wrong", "precision"),
         ("dprobs.to_sparse()", "wrong", "not-dense"),
         ("dprobs.to(torch.complex64)", "wrong", "not-dense"),
         ("dprobs.double()", "pass", None),
@@ -286,6 +288,23 @@ def test_judged_in_order(value: str, status: str, mistake: str | None) -> None:
     found = judge("probs", eval(value, namespace), namespace["probs"], namespace).verdict
     assert (found.status, found.mistake) == (status, mistake)
     assert bool(found.message) == (status != "pass")
+
+
+def test_cmp_understands_a_call_that_is_not_quite_the_lectures(capsys: pytest.CaptureFixture[str]) -> None:
+    namespace = prepared("makemore/ex1")
+    right_lines(namespace, "dprobs")
+    for name, d, t in (("dprobs", "dprobs", "probs"), ("dprobs", "-dprobs", "probs"), ("probs", "dprobs", "None")):
+        right = show_comparison(name, eval(d, namespace), eval(t, namespace), namespace)
+        assert right == (d == "dprobs")
+    assert not show_comparison(namespace["probs"], namespace["dprobs"], namespace["probs"], namespace)
+    assert not show_comparison("nothing", namespace["dprobs"], None, namespace)
+    assert not show_comparison("probs", namespace["dprobs"].to_sparse(), namespace["probs"], namespace)
+    said = capsys.readouterr().out
+    assert "ddprobs" not in said
+    assert re.findall(r"^(\w+) +\|", said, re.MULTILINE) == ["probs"] * 3 + ["nothing", "probs"]
+    assert 'in quotes: cmp("logits", dlogits, logits)' in said
+    assert "There is no tensor nothing here." in said
+    assert "| layout sparse_coo, but probs is strided" in said
 
 
 def test_a_tensor_that_no_exercise_knows_is_compared_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:

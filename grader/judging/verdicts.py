@@ -310,7 +310,7 @@ def _decided(evidence: Evidence, decisive: Seen) -> Finding:
     if decisive.comparison is None:
         if not value.is_floating_point():
             found = _explained("wrong", evidence, evidence.probe, decisive)
-            if found.mistake not in {"zero", *UNEXPLAINED}:  # zeros of integers are first of all integers
+            if found.mistake not in {None, "zero", *UNEXPLAINED}:  # zeros of integers are first of all integers
                 return found
         said = f"Its dtype is {answer.words.dtype}; a gradient has its tensor's dtype. Nothing here needs another one."
         return Finding("wrong", said, "precision")

@@ -109,8 +109,9 @@ def _evidence(judged: Judgement, d: Any, t: Any, namespace: Mapping[str, Any], e
     name, truth = judged.verdict.name, guards.true_gradient(t) if isinstance(t, Tensor) else None
     if not isinstance(t, Tensor):
         judged.line = f"{name:15s} | no tensor {name} to compare with"
-        told = f"{name} is a Python {type(t).__name__} here, not the tensor of the forward pass. {guards.AGAIN}."
-        return Evidence(name, found=Finding("error", told, "no-true-gradient"))
+        other = f"{name} is a Python {type(t).__name__} here, not the tensor of the forward pass."
+        told = f"There is no tensor {name} here." if t is None else other
+        return Evidence(name, found=Finding("error", f"{told} {guards.AGAIN}.", "no-true-gradient"))
     words = describe_value(d)[0]
     if truth is None and isinstance(d, Tensor):
         again = "run the cells from the forward pass to loss.backward() again"
@@ -129,7 +130,9 @@ def _evidence(judged: Judgement, d: Any, t: Any, namespace: Mapping[str, Any], e
             said = _explained(judged, d, namespace, known, earlier) or said
         return Evidence(name, decisive=Seen(Answer(words, as_float64(d)), plain), explained=said)
     if not is_gradient(d) or d.dtype not in {*LIMITS, truth.dtype}:
-        judged.line = f"{name:15s} | dtype {d.dtype}, but {name} is {truth.dtype}".replace("torch.", "")
+        kind = "dtype" if d.layout is torch.strided else "layout"
+        line = f"{name:15s} | {kind} {getattr(d, kind)}, but {name} is {getattr(truth, kind)}"
+        judged.line = line.replace("torch.", "")
         dense = d.layout is torch.strided and not d.is_complex()
         return Evidence(name, decisive=Seen(Answer(words, d.detach() if dense else None), plain))
     return _evidence_of_values(judged, d, truth, namespace, earlier)
