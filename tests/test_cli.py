@@ -54,6 +54,10 @@ def sparse(path: Path) -> None:
         file.truncate(100_000_000)
 
 
+def in_the_way(folder: Path) -> None:
+    (folder / "exercises/makemore/ex1_atoms.py").mkdir(parents=True)
+
+
 # ---- Bad input ----
 
 # (what is wrong, what makes it, the call, what is said)
@@ -123,6 +127,12 @@ BAD: list[tuple[str, Make, str, str]] = [
     ("training file is missing", lambda _: None, "train a.py", "a.py"),
     ("reset of nothing", lambda _: None, "reset makemore/ex1 --yes", "exercises/makemore/ex1_atoms.py"),
     ("reset of the unknown", lambda _: None, "reset ex9 --yes", "'ex9' is unknown"),
+    ("reset of a folder", in_the_way, "reset makemore/ex1 --yes", "ex1_atoms.py: cannot be read or written"),
+    ("init over a folder", in_the_way, "init --track makemore", "ex1_atoms.py: cannot be read or written"),
+    ("welcome into nowhere", lambda _: None, "welcome a", "a/welcome.ipynb: cannot be read or written"),
+    ("a report over an answer", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --output a.py", "work"),
+    ("a picture over an answer", lambda f: (f / "a.py").write_text("dh = 1\n"), "train a.py --picture a.py", "work"),
+    ("a zip over a notebook", lambda f: (f / "a.ipynb").touch(), "gradescope --out a.ipynb", "a.ipynb: holds somebody"),
     ("init into a file", lambda f: (f / "a").write_text("x"), "init a", "cannot be written"),
 ]
 
@@ -321,6 +331,28 @@ def test_a_full_disk_gets_one_line(answers: Path, arguments: tuple[str, ...]) ->
     assert ran.stderr == "dojo: the disk is full: not all of the output is written\n"
 
 
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_is_no_reason_to_break(closed: int, answers: Path) -> None:
+    command = f'exec "$0" -m grader grade ex2.py {closed}>&-'
+    ran = subprocess.run(
+        ["sh", "-c", command, sys.executable], cwd=answers, env=environment(), capture_output=True, timeout=120
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+def test_a_folder_that_is_gone_gets_one_line(tmp_path: Path) -> None:
+    (gone := tmp_path / "gone").mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$0" -m grader hint', sys.executable]
+    ran = subprocess.run(command, cwd=gone, env=environment(), capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "dojo: the current folder is gone; go to one that is there\n"
+
+
+def test_a_file_that_is_named_twice_is_graded_once(answers: Path) -> None:
+    ran = dojo_here(answers, "grade", "ex2.py", "./ex2.py", "--format", "json")
+    assert len(json.loads(ran.stdout)["submissions"]) == 1
+
+
 # ---- What a learner sees first and last ----
 
 
@@ -443,6 +475,16 @@ def test_the_welcome_page_leads_to_every_lesson_and_says_where_you_stand(tmp_pat
     assert re.search(r"ex2_cross_entropy\.ipynb\) \| 40 minutes \| all right \|", said)
     dojo_here(tmp_path, "welcome")
     assert page.read_bytes() == before
+    mine = nbformat.reads(before.decode(), as_version=4)
+    mine.cells.append(nbformat.v4.new_code_cell(""))  # as JupyterLab adds one at the end
+    page.write_text(nbformat.writes(mine))
+    dojo_here(tmp_path, "welcome")
+    assert (page.read_bytes(), list(tmp_path.glob("*.bak"))) == (before, [])
+    mine.cells.append(nbformat.v4.new_markdown_cell("what I found out"))
+    page.write_text(nbformat.writes(mine))
+    dojo_here(tmp_path, "welcome")
+    assert page.read_bytes() == before
+    assert "what I found out" in (tmp_path / "welcome.ipynb.bak").read_text()
 
 
 def test_a_suffix_in_capitals_is_no_reason_to_pass_a_file_over(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import warm
 from dojo import dojo, dojo_here, dojo_started, environment
 
+from grader.base import files as base_files
 from grader.lesson.exercise import find_exercise
 
 EX4 = find_exercise("makemore/ex4")
@@ -96,6 +99,20 @@ def test_reset_puts_one_exercise_back_and_keeps_a_copy(course: Path, handed_out:
     assert len(files(course)) == len(FILES) + 1
 
 
+def test_a_part_of_a_file_is_no_copy_of_it(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full while a copy is made leaves the file as it is, and no .bak with half of it."""
+
+    def fills(source: Path, copy: Path) -> None:
+        copy.write_bytes(source.read_bytes()[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(base_files.shutil, "copy2", fills)
+    before = files(course)
+    with pytest.raises(OSError, match="No space left"):
+        base_files.keep_copy(course / "exercises/makemore/ex1_atoms.py")
+    assert files(course) == before
+
+
 def test_reset_asks_and_without_a_yes_changes_nothing(course: Path) -> None:
     mine = course / "exercises/makemore/ex1_atoms.py"
     mine.write_text("my work\n")
@@ -165,6 +182,26 @@ def test_train_places_an_exception_of_the_loop(tmp_path: Path) -> None:
     assert f"ex4.py:{line}: NameError: name 'nothing' is not defined" in ran.stderr
     assert "Traceback" not in ran.stderr
     assert files(tmp_path) == ["ex4.py"]
+
+
+@pytest.mark.parametrize(("picture", "said"), [("a/b.png", "there is no folder a"), ("curve", "is no picture")])
+def test_a_picture_that_cannot_be_drawn_is_told_before_the_training(picture: str, said: str, tmp_path: Path) -> None:
+    ran = dojo(tmp_path, "train", EX4.path, "--steps", "3", "--picture", picture)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"dojo: --picture {picture}: {said}")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_evaluated_costs_no_loss_curve(tmp_path: Path) -> None:
+    path = tmp_path / "ex4.py"
+    turned = "losses.append(loss.item())\n        W2 = W2 if step < 2 else W2.T"
+    path.write_text(EX4.path.read_text(encoding="utf-8").replace("losses.append(loss.item())", turned))
+    ran = dojo(tmp_path, "train", path.name, "--steps", "3")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "what it learned cannot be shown: RuntimeError: " in ran.stderr
+    assert ran.stdout.startswith("loss curve: losses.png\n")
+    assert files(tmp_path) == ["ex4.py", "losses.png"]
 
 
 def test_control_c_keeps_what_there_is(tmp_path: Path) -> None:

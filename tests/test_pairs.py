@@ -313,6 +313,16 @@ def test_bad_files_get_one_line_and_stay(course: Course) -> None:
         course.sync("exercises/none.py")
 
 
+def test_one_bad_file_does_not_keep_the_others_apart(course: Course) -> None:
+    other = course.folder / "exercises/transformer/ex1_softmax.py"
+    other.parent.mkdir(parents=True)
+    other.write_text(TEXTS["transformer/ex1_softmax"])
+    course.script.write_bytes(b"\xff")
+    with pytest.raises(DojoError, match="not UTF-8"):
+        course.sync()
+    assert (course.folder / "notebooks/transformer/ex1_softmax.ipynb").is_file()
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_both_formats_of_each_exercise_say_the_same(name: str, tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(TEXTS[name], encoding="utf-8")

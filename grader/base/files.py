@@ -80,8 +80,15 @@ def _refuse_large(path: Path, size: int) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside the file and rename, so that a full disk or Ctrl-C leaves the old file whole."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Write beside the file and rename, so that a full disk or Ctrl-C leaves the old file whole.
+
+    Raises:
+        OSError: it cannot be written; the error names `path`.
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content if isinstance(content, bytes) else content.encode())
@@ -114,7 +121,11 @@ def keep_copy(path: Path) -> Path:
     while copy.exists():
         number += 1
         copy = path.with_name(f"{path.name}.bak.{number}")
-    shutil.copy2(path, copy)
+    try:
+        shutil.copy2(path, copy)
+    except BaseException:
+        copy.unlink(missing_ok=True)  # a part of the file must not pass for a copy of it
+        raise
     return copy
 
 

@@ -12,6 +12,7 @@ import click
 from grader.base.errors import DojoError
 from grader.cli.options import (
     FILE,
+    OUTPUT,
     as_option,
     assignment_option,
     data_options,
@@ -98,11 +99,11 @@ def batch(
 
 @click.command()
 @click.argument("results", type=FILE)
-@option("--output", "FILE", "The page; RESULTS/summary.html by default.", FILE)
-@option("--csv", "FILE", "The table, a row for each submission; RESULTS/summary.csv by default.", FILE)
-@option("--verdicts", "FILE", "Also a table with a row for each submission and gradient.", FILE)
-@option("--canvas", "FILE", "A gradebook for Canvas to import.", FILE)
-@option("--moodle", "FILE", "Grades for Moodle to import.", FILE)
+@option("--output", "FILE", "The page; RESULTS/summary.html by default.", OUTPUT)
+@option("--csv", "FILE", "The table, a row for each submission; RESULTS/summary.csv by default.", OUTPUT)
+@option("--verdicts", "FILE", "Also a table with a row for each submission and gradient.", OUTPUT)
+@option("--canvas", "FILE", "A gradebook for Canvas to import.", OUTPUT)
+@option("--moodle", "FILE", "Grades for Moodle to import.", OUTPUT)
 @option("--roster", "FILE", "The CSV that Canvas or Moodle exports: whose each submission is, and when it came.", FILE)
 @option("--assignment", "FILE", "A TOML file with [tool.dojo.assignment], in place of the one that was graded by.")
 @option("--title", "NAME", "What the gradebook calls it; the assignment's title by default.")
@@ -165,7 +166,7 @@ def feedback(
 @required_option
 @flag("--strict-sizes", "Fail answers that hold for these sizes only.")
 @option("--torch-index", "URL", "An index of PyTorch builds for the CPU.")
-@option("--out", "FILE", "The zip.", FILE, default=Path("gradescope.zip"), show_default=True)
+@option("--out", "FILE", "The zip.", OUTPUT, default=Path("gradescope.zip"), show_default=True)
 def gradescope(
     exercise: str | None,
     assignment: Path | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from contextlib import nullcontext
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,10 @@ import click
 
 from grader.base.errors import DojoError
 from grader.base.loading import uncollected
+from grader.base.words import fitted
 from grader.cli.options import (
     FILE,
+    OUTPUT,
     as_option,
     assignment_option,
     data_options,
@@ -25,6 +27,7 @@ from grader.cli.options import (
     points_option,
     required_option,
     seed_option,
+    spare_work,
 )
 from grader.lesson.data_files import check_chosen
 
@@ -80,14 +83,16 @@ def grade(
 
     started = time.monotonic()
     check_output(format, output)
+    if output is not None:
+        spare_work(output)
     with failure_told(format, output):
         of_strangers = format in OF_STRANGERS
         stated = read_assignment(assignment) if assignment is not None or of_strangers else None
         stated, wanted, forced = chosen_exercises(stated, exercise, forced)
         worth = read_points(points)
         check_chosen()
-        files = [file for path in paths or [_default_path()] for file in submission_files(path)]
-        files = latest(files, named=list(paths), say=say)
+        found = (file for path in paths or [_default_path()] for file in submission_files(path))
+        files = latest(dict.fromkeys(found), named=list(paths), say=say)
         parts, refused = parts_of(files, format, wanted=wanted, forced=forced, named=paths)
         parts.sort(key=lambda part: place_on_map(part.exercise.id))
 
@@ -129,7 +134,7 @@ def hint(variable: str | None, exercise: str | None, everything: bool, level: in
     with uncollected():  # what a hint reads it needs to its end: the collector would take a tenth of the time
         from grader.learner.hints import hint as find_hint
 
-        click.echo(find_hint(variable, exercise, level, everything))
+        click.echo(fitted(find_hint(variable, exercise, level, everything)))
 
 
 @click.command()
@@ -164,7 +169,7 @@ def watch(paths: tuple[Path, ...], exercise: str | None, device: str, seed: int 
 @click.argument("path", required=False, type=FILE, metavar="[FILE]")
 @data_options
 @option("--steps", "N", "Steps in place of max_steps.", click.IntRange(min=1))
-@option("--picture", "FILE", "Where the loss curve goes.", FILE, default=Path("losses.png"), show_default=True)
+@option("--picture", "FILE", "Where the loss curve goes.", OUTPUT, default=Path("losses.png"), show_default=True)
 @click.pass_context
 def train(context: click.Context, path: Path | None, steps: int | None, picture: Path) -> None:
     """Run your own training loop in full, and show what it learned.
@@ -181,8 +186,9 @@ def train(context: click.Context, path: Path | None, steps: int | None, picture:
         raise DojoError(f"{source.path}: holds no training loop; name one that does, such as makemore/ex4_training.py")
 
     with uncollected():
-        from grader.learner.train import train_in_full
+        from grader.learner.train import check_picture, train_in_full
 
+    check_picture(picture)
     context.exit(train_in_full(parts[0], steps, picture))
 
 
@@ -256,7 +262,7 @@ def say(line: str) -> None:
 
 
 def _draw(report: Report, output: Path | None, explain: str | None, everything: bool) -> None:
-    from grader.integrations.outputs import whole_or_without
+    from grader.integrations.outputs import whole_or_without, write
     from grader.showing.explain import draw_explanation
     from grader.showing.terminal import console_for, draw_report
 
@@ -268,9 +274,11 @@ def _draw(report: Report, output: Path | None, explain: str | None, everything: 
                 draw_report(some, console, everything=everything)
         return text.get()
 
-    with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8") as file:
-        console = console_for(file)
-        console.file.write(whole_or_without(report, drawn))
+    file = sys.stdout if output is None else StringIO()
+    console = console_for(file)
+    console.file.write(whole_or_without(report, drawn))
+    if isinstance(file, StringIO):
+        write(file.getvalue(), output)
 
 
 def _default_path() -> Path:

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -57,21 +58,32 @@ def app(context: click.Context) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run `dojo` and exit with its code."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  # closed, as by `>&-`: nobody reads it
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a console of code page 1252 has no tick
-    sys.path[:] = import_path()
     os.environ.update(BEFORE_TORCH)
     try:
+        sys.path[:] = import_path()
         code = _run(arguments)
         sys.stdout.flush()
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be written
-        full = error.errno == errno.ENOSPC
-        code = _complain("the disk is full: not all of the output is written") if full else 0
+        code = _refused(error)
     sys.exit(code)
+
+
+def _refused(error: OSError) -> int:
+    """The exit code where the system did not do what was asked: no room, no permission, or nobody who reads on."""
+    if error.filename is not None:
+        return _complain(f"{error.filename}: cannot be read or written ({error.strerror})")
+    if error.errno == errno.ENOENT:  # what os.getcwd() says
+        return _complain("the current folder is gone; go to one that is there")
+    if error.errno not in (errno.EPIPE, errno.ENOSPC):
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what is still to be written
+    full = error.errno == errno.ENOSPC
+    return _complain("the disk is full: not all of the output is written") if full else 0
 
 
 def _run(arguments: list[str] | None) -> int:

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from grader.base.errors import DojoError
+from grader.lesson.data_files import VARIABLES
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_VARIABLES = {"names": "DOJO_NAMES", "data": "DOJO_DATA", "text": "DOJO_TEXT"}
 FILE: Any = click.Path(path_type=Path)
 """A path as the learner wrote it. Whether it is there is said later, in the words of what needs it."""
+
+
+def spare_work(path: Path) -> None:
+    """A report takes the place of whatever its file held, so that may be no submission.
+
+    Raises:
+        DojoError: it is one.
+    """
+    from grader.reading.submission import SUFFIXES
+
+    if path.suffix.lower() in SUFFIXES and path.is_file():
+        raise DojoError(f"{path}: holds somebody's work, which would be lost; name another file to write to")
+
+
+class _Output(click.Path):
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, parameter, context)))
+        spare_work(path)
+        return path
+
+
+OUTPUT = _Output()
+"""A file to write."""
 
 
 def option(name: str, metavar: str, said: str, kind: Any = None, **more: Any) -> Callable[[Command], Command]:
@@ -43,18 +69,21 @@ points_option = option("--points", "FILE", "What each gradient is worth.", FILE)
 required_option = option("--require-isolation", "LEVEL", "Refuse to grade below this isolation level.")
 
 
-def _choose(_: click.Context, parameter: click.Parameter, file: Path | None) -> None:
+def _choose(provider: str, _: click.Context, parameter: click.Parameter, file: Path | None) -> None:
     """Take data from this file, here and in every process that this one starts."""
-    if file is not None:
-        os.environ[_VARIABLES[str(parameter.name)]] = str(file.resolve())
+    if file is None:
+        return
+    if not file.exists():
+        raise DojoError(f"--{parameter.name} {file}: no such file")
+    os.environ[VARIABLES[provider]] = str(file.resolve())
 
 
 def data_options(command: Command) -> Command:
     """`--names`, `--data` and `--text`: other data than the project's own. `check_chosen` reads what they name."""
-    for name, said in (
-        ("--text", "Learn from this text instead of the names."),
-        ("--data", "Use these images of digits: a CSV of labels and pixels."),
-        ("--names", "Use this list of names."),
+    for name, provider, said in (
+        ("--text", "text", "Learn from this text instead of the names."),
+        ("--data", "digits", "Use these images of digits: a CSV of labels and pixels."),
+        ("--names", "names", "Use this list of names."),
     ):
-        command = option(name, "FILE", said, FILE, expose_value=False, callback=_choose)(command)
+        command = option(name, "FILE", said, FILE, expose_value=False, callback=partial(_choose, provider))(command)
     return command

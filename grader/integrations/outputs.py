@@ -121,7 +121,7 @@ def failure_told(output_format: str, output: Path | None) -> Iterator[None]:
     except Exception as error:
         sentence = str(error) if isinstance(error, DojoError) else BROKEN
         if output_format in _FAILURES:
-            _write(_FAILURES[output_format](sentence), output)
+            write(_FAILURES[output_format](sentence), output)
         raise
 
 
@@ -161,7 +161,7 @@ def deliver(
         return _deliver_course(report, output, stated, worth)
     if stated is not None:
         stated.apply(report, worth)
-    _write(whole_or_without(report, FORMATS[output_format]), output)
+    write(whole_or_without(report, FORMATS[output_format]), output)
     if output_format == "github":
         _tell_github(report, output)
     if output_format == "gradescope" and output is not None:
@@ -179,11 +179,16 @@ def _deliver_course(report: Report, output: Path | None, stated: Assignment | No
 
     course, files = whole_or_without(report, of_course)
     for path, text in files.items():
-        _write(text, output and output / path)
+        write(text, output and output / path)
     return [*course.remarks, *(course.into_gradebook(output) if output is not None else [])]
 
 
-def _write(text: str, output: Path | None) -> None:
+def write(text: str, output: Path | None) -> None:
+    """Write text to a file, or to standard output where none is given.
+
+    Raises:
+        DojoError: `output` cannot be written.
+    """
     if output is None:
         sys.stdout.write(text)
         return
@@ -200,7 +205,7 @@ def _tell_github(report: Report, output: Path | None) -> None:
     from grader.integrations.github import render_result, render_summary, step_outputs
 
     if output is not None and output.is_file():
-        _write(render_result(report), output.with_name("result.json"))
+        write(render_result(report), output.with_name("result.json"))
     outputs = "".join(f"{name}={value}\n" for name, value in step_outputs(report).items())
     for variable, text in (("GITHUB_STEP_SUMMARY", render_summary(report)), ("GITHUB_OUTPUT", outputs)):
         if path := os.environ.get(variable):

@@ -30,7 +30,8 @@ def sync(folder: Path, keep: Sequence[Path], say: Say) -> int:
     both sides of a pair have changed, which changes neither.
 
     Raises:
-        DojoError: no pair is here, a file of `keep` is of no pair, or a file cannot be read or written.
+        DojoError: no pair is here, or a file of `keep` is of no pair; or, once the other pairs are in step, a file
+            cannot be read or written.
     """
     pairs = find_pairs(folder)
     if not pairs:
@@ -40,10 +41,17 @@ def sync(folder: Path, keep: Sequence[Path], say: Say) -> int:
         if path.resolve() not in sides or not path.is_file():
             raise DojoError(f"{path}: no file of exercises/ or notebooks/ in {folder}")
     winners = {path.resolve() for path in keep}
+    conflicts, problems = False, []
     with Agreements() as agreements:
-        conflicts = [pair for pair in pairs if not _sync(pair, winners, agreements, say)]
+        for pair in pairs:
+            try:
+                conflicts |= not _sync(pair, winners, agreements, say)
+            except DojoError as problem:  # the other pairs are brought in step all the same
+                problems.append(str(problem))
     if conflicts:
         say("Both files of a conflict are kept as they are. Name the one to go on with: dojo sync --keep FILE")
+    if problems:
+        raise DojoError("; ".join(problems))
     return 1 if conflicts else 0
 
 

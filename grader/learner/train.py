@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from grader.admission.silent import ProgressStandIn
+from grader.base.errors import DojoError
 from grader.base.words import counted
 from grader.lesson.trials import namespace_of, use_exact_arithmetic
 from grader.reading.loop_plan import plan_loop
@@ -25,7 +26,7 @@ from grader.running.statements import run_statement
 from grader.showing.plots import kept_beside, loss_curve
 
 
-class Progress:
+class LossBar:
     """Takes the place of the loop's own progress bar: shows the loss and keeps every loss that was seen."""
 
     def __init__(self) -> None:
@@ -49,12 +50,26 @@ class Progress:
                         bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}", refresh=False)
 
 
+def check_picture(picture: Path) -> None:
+    """Refuse, before a long training, a file that the loss curve cannot be drawn to.
+
+    Raises:
+        DojoError: there is no such folder, or the file's suffix is that of no picture.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if not picture.absolute().parent.is_dir():
+        raise DojoError(f"--picture {picture}: there is no folder {picture.parent} to write it to")
+    if picture.suffix.lower()[1:] not in FigureCanvasBase.get_supported_filetypes():
+        raise DojoError(f"--picture {picture}: is no picture by its name; give one such as losses.png")
+
+
 def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
-    """Train, evaluate, draw the losses to `picture` and what the evaluation shows beside it.
+    """Train, draw the losses to `picture`, then evaluate, and draw what that shows beside it.
 
     Ctrl-C ends training and keeps what there is.
 
-    Returns the exit code: 0, or 1 where the submission has no loop or its loop raised.
+    Returns the exit code: 0, or 1 where the submission has no loop, or its loop or what it learned cannot be run.
     """
     plan = plan_loop(part.analysis, part.exercise)
     if plan is None:
@@ -64,25 +79,29 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     torch.set_grad_enabled(False)
     namespace = namespace_of(part.exercise, {} if steps is None else {"max_steps": steps})
     protected = without_stand_ins(namespace)
-    progress = Progress()
-    namespace |= stand_ins() | {STEPS: progress, HAND_OVER: lambda _tensor, read, _line: read()}
+    bar = LossBar()
+    namespace |= stand_ins() | {STEPS: bar, HAND_OVER: lambda _tensor, read, _line: read()}
     for index, statement in zip(plan.indexes, plan.statements, strict=True):
         namespace.update(protected)
         lines = [statement.cell.line + loop.lineno - 1 for loop in plan.loops.get(index, [])]
         hook = partial(hook_loops, lines=lines, names=plan.names, forward={})
         failure = run_statement(statement.text, statement.text_line, namespace, hook, guarded=False)
         if failure is not None and failure.type == "KeyboardInterrupt":
-            click.echo(f"stopped after {counted(len(progress.losses), 'step')}; what there is is kept", err=True)
+            click.echo(f"stopped after {counted(len(bar.losses), 'step')}; what there is is kept", err=True)
             break
         if failure is not None and statement is plan.statement:
             where = f"{part.analysis.source.path}:{failure.line}"
             click.echo(f"{where}: {failure.type}: {failure.text}", err=True)
             return 1
     namespace.update({name: namespace.get(name, value) for name, value in protected.items()})
-    with kept_beside(picture):
-        for cell in part.exercise.code_cells("evaluation"):
-            exec(compile(cell.text, part.exercise.path.name, "exec"), namespace)
-    if progress.losses:
-        loss_curve(progress.losses, picture)
+    if bar.losses:
+        loss_curve(bar.losses, picture)
         click.echo(f"loss curve: {picture}")
+    try:
+        with kept_beside(picture):
+            for cell in part.exercise.code_cells("evaluation"):
+                exec(compile(cell.text, part.exercise.path.name, "exec"), namespace)
+    except Exception as error:  # of what the loop has left behind: nan, other shapes, other names
+        click.echo(f"what it learned cannot be shown: {type(error).__name__}: {error}", err=True)
+        return 1
     return 0
