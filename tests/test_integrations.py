@@ -20,7 +20,7 @@ from rich.console import Console
 
 from grader.base.errors import DojoError
 from grader.integrations.github import render_summary, step_outputs
-from grader.integrations.nbgrader import COLUMNS, GRADES, Course, folders_without_files
+from grader.integrations.nbgrader import COLUMNS, GRADES, Course, placed
 from grader.integrations.outputs import FORMAT_NAMES, FORMATS, parts_of
 from grader.report.records import Refusal, Report, SubmissionReport, Verdict
 from grader.showing.terminal import draw_report
@@ -328,8 +328,22 @@ def test_a_folder_is_empty_where_nothing_in_it_would_be_graded(tmp_path: Path, m
     for file in (capitals, Path("submitted/bo/ps1/.ipynb_checkpoints/ex2.ipynb")):
         file.parent.mkdir(parents=True)
         file.write_text("{}")
-    assert [refusal.path for refusal in folders_without_files([Path("submitted")])] == ["submitted/bo/ps1/nothing"]
+    files, refused = placed([capitals], [Path("submitted")])
+    assert (files, [refusal.path for refusal in refused]) == ([capitals], ["submitted/bo/ps1/nothing"])
     assert Path("feedback/ann/ps1/EX2.html") in Course(Report([submission(str(capitals))])).files()
+
+
+def test_a_stray_file_and_an_empty_folder_stop_nobody(tmp_path: Path) -> None:
+    for student in ("ann", "bo"):
+        (tmp_path / "submitted" / student / "ps1").mkdir(parents=True)
+    (tmp_path / "submitted/ann/ps1/ex2.py").write_text(SOFTMAX_MINUS_ONE)
+    (tmp_path / "submitted/ann/stray.py").write_text(SOFTMAX_MINUS_ONE)
+    call = ("grade", "submitted/ann", "submitted/bo", "--format", "nbgrader", "--output", ".", "--isolation", "basic")
+    ran = dojo_here(tmp_path, *call)
+    assert ran.returncode == 2
+    assert "submitted/ann/stray.py: --format nbgrader grades files in submitted/STUDENT/ASSIGNMENT/" in ran.stderr
+    with (tmp_path / GRADES).open(newline="") as file:
+        assert [(row["student_id"], row["score"]) for row in csv.DictReader(file)] == [("ann", "1"), ("bo", "0")]
 
 
 def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPatch, handed_in: Path) -> None:

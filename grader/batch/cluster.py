@@ -199,9 +199,9 @@ def _outcome(future: Future, submission: str) -> Outcome:
         return Outcome(submission, failed(f"several Dask workers were lost while they graded this submission: {error}"))
     except CancelledError:
         raise DojoError("the Dask scheduler is gone; the same command goes on from here once it is back") from None
+    except DojoError:
+        raise
     except Exception as error:
-        if isinstance(error, DojoError):
-            raise
         raise DojoError(f"the Dask cluster cannot grade: {type(error).__name__}: {_line(error)}") from None
     assert isinstance(outcome, Outcome)
     return outcome

@@ -125,7 +125,7 @@ def feedback_for(
     grade = summary.grade(student)
     notes = [student.told] if student.told else []
     notes += [
-        f"{one.get('title', name)} was handed in too, and does not count."
+        f"{one['title']} was handed in too, and does not count."
         for name, one in graded.items()
         if name not in summary.exercises
     ]
@@ -158,8 +158,7 @@ def _chapter(graded: Mapping[str, Any], student: Student, most: Points, points: 
     name = graded["exercise"]
     rows = [_row(name, verdict, points, student.by_hand(name, verdict["name"])) for verdict in graded["verdicts"]]
     right, by_hand = (sum(row.status == status for row in rows) for status in ("pass", "by-hand"))
-    title, path = str(graded.get("title", name)), str(graded["path"])
-    return Chapter(title, student.scores.get(name, 0), most, path, right, by_hand, rows)
+    return Chapter(graded["title"], student.scores.get(name, 0), most, graded["path"], right, by_hand, rows)
 
 
 def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, override: Override | None) -> Row:
@@ -169,7 +168,7 @@ def _row(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None, 
         before = f"Before that: {STATES[status].words}. {message}".rstrip()
         earned, status, message = override.points, "by-hand", f"{override.comment}\n{before}".lstrip()
     return Row(
-        label=str(verdict.get("label") or f"d{verdict['name']}"),
+        label=verdict["label"],
         status=status,
         mistake=verdict.get("mistake"),
         points=f"{earned} of {most}",

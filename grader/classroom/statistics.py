@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -250,9 +250,11 @@ def _student(entry: Entry, report: Mapping[str, Any], overrides: Sequence[Overri
     """What the index says of a submission, why not all of it is graded, and the changes by hand."""
     reason = str(report.get("grader_error") or report.get("refused") or "; ".join(report.get("problems", ())))
     called = {entry.submission, entry.student, entry.student_id, *(c for member in entry.members for c in member)}
-    own = [override for override in overrides if override.person in called]
-    known = {field.name: getattr(entry, field.name) for field in fields(Student) if hasattr(entry, field.name)}
-    return Student(**known, reason=reason, overrides=own)
+    return Student(
+        entry.submission, entry.student, entry.student_id, entry.status, entry.file, entry.seconds,
+        reason=reason, source=entry.source, text=entry.text, handed_in=entry.handed_in, marked_late=entry.marked_late,
+        members=entry.members, overrides=[override for override in overrides if override.person in called],
+    )  # fmt: skip
 
 
 def _find_late(summary: CourseSummary, take_times: TimesOf | None, layout: str) -> None:
@@ -309,14 +311,12 @@ def _add(
     points: PointsTable | None,
     each_verdict: VerdictSink | None,
 ) -> None:
-    exercise = summary.exercises.setdefault(
-        graded["exercise"], ExerciseSummary(graded["exercise"], str(graded.get("title", graded["exercise"])))
-    )
+    exercise = summary.exercises.setdefault(graded["exercise"], ExerciseSummary(graded["exercise"], graded["title"]))
     statuses = student.statuses[exercise.id] = {}
     score = best = 0.0
     for verdict in graded["verdicts"]:
         name, status = verdict["name"], verdict["status"]
-        exercise.labels.setdefault(name, str(verdict.get("label") or f"d{name}"))
+        exercise.labels.setdefault(name, verdict["label"])
         exercise.statuses.setdefault(name, Counter())[status] += 1
         statuses[name] = status
         earned, most = worth_of(exercise.id, verdict, points)
@@ -344,8 +344,7 @@ def _example(verdict: Mapping[str, Any]) -> str:
 def worth_of(exercise: str, verdict: Mapping[str, Any], points: PointsTable | None) -> tuple[Points, Points]:
     """Points earned, and those that could be."""
     if points is None:
-        most = verdict.get("max_points", 1)
-        return verdict.get("points", most if verdict["status"] == "pass" else 0), most
+        return verdict["points"], verdict["max_points"]
     judged = Verdict(
         verdict["name"],
         verdict["status"],

@@ -77,7 +77,7 @@ def grade(
     from grader.learner.memory import remember
     from grader.learner.pairs import latest
     from grader.lesson.tracks import place_on_map
-    from grader.reading.submission import submission_files
+    from grader.reading.submission import files_below, submission_files
     from grader.report.assignment import chosen_exercises, read_assignment
     from grader.report.points import read_points
 
@@ -91,7 +91,12 @@ def grade(
         stated, wanted, forced = chosen_exercises(stated, exercise, forced)
         worth = read_points(points)
         check_chosen()
-        found = (file for path in paths or [_default_path()] for file in submission_files(path))
+        rows_for_all = format == "nbgrader"  # where a student's folder is empty there is a row too
+        found = (
+            file
+            for path in paths or [_default_path()]
+            for file in (files_below(path) if rows_for_all and path.is_dir() else submission_files(path))
+        )
         files = latest(dict.fromkeys(found), named=list(paths), say=say)
         parts, refused = parts_of(files, format, wanted=wanted, forced=forced, named=paths)
         parts.sort(key=lambda part: place_on_map(part.exercise.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.base.words import counted
-from grader.reading.submission import SUFFIXES, submission_files
+from grader.reading.submission import SUFFIXES, files_below
 from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
 from grader.report.points import PointsTable
 from grader.report.records import Points, Refusal, Report, SubmissionReport, whole
@@ -77,7 +78,8 @@ class Course:
         for one in report.submissions:
             self._of(one.path).submissions.append(one)
         for refusal in report.refused:
-            self._of(refusal.path).refused.append(refusal)
+            with contextlib.suppress(DojoError):  # a file astray is nobody's
+                self._of(refusal.path).refused.append(refusal)
         worth = worth or PointsTable()
         for name in sorted({place.assignment for place in self.work}):
             works = {place: work for place, work in self.work.items() if place.assignment == name}
@@ -176,20 +178,32 @@ def _enter(gradebook: Any, place: Handed, work: Work, asked: Assignment) -> None
     gradebook.db.commit()
 
 
-def folders_without_files(paths: Iterable[Path]) -> Iterator[Refusal]:
-    """Each `STUDENT/ASSIGNMENT/` in these folders that holds nothing to grade: it gets a row too."""
-    for path in paths:
-        for folder in sorted(inner for inner in (path, *path.glob("*"), *path.glob("*/*")) if inner.is_dir()):
-            try:
-                place = handed(str(folder / "nothing"))
-            except DojoError:
-                continue
-            if place.folder.resolve() != folder.resolve():
-                continue
-            try:
-                submission_files(folder)
-            except DojoError:
-                yield Refusal(str(folder / "nothing"), f"{folder}: no .py or .ipynb file was handed in")
+def placed(files: Iterable[Path], named: Iterable[Path]) -> tuple[list[Path], list[Refusal]]:
+    """The files that lie where nbgrader keeps submissions; and what is said of the others, and of each
+    `STUDENT/ASSIGNMENT/` in the `named` folders that holds nothing to grade: it gets a row too.
+
+    Raises:
+        DojoError: none of them lies there.
+    """
+    kept, astray = [], []
+    for file in files:
+        try:
+            handed(str(file))
+            kept.append(file)
+        except DojoError as error:
+            astray.append(Refusal(str(file), str(error)))
+    empty = [refusal for path in named for refusal in _folders_without_files(path)]
+    if astray and not (kept or empty):
+        raise DojoError(astray[0].sentence)
+    return kept, [*astray, *empty]
+
+
+def _folders_without_files(path: Path) -> Iterator[Refusal]:
+    for folder in sorted(inner for inner in (path, *path.glob("*"), *path.glob("*/*")) if inner.is_dir()):
+        file = folder / "nothing"
+        with contextlib.suppress(DojoError):  # another folder, or the one of all
+            if handed(str(file)).folder.resolve() == folder.resolve() and not files_below(folder):
+                yield Refusal(str(file), f"{folder}: no .py or .ipynb file was handed in")
 
 
 def handed(path: str) -> Handed:

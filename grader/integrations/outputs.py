@@ -85,18 +85,16 @@ def parts_of(
     `forced` are as for `select_parts`.
 
     Raises:
-        DojoError: there is nothing to grade, and no integration waits for a result; or a file lies where its
-            integration keeps none.
+        DojoError: there is nothing to grade, and no integration waits for a result; or none of the files lies where
+            its integration keeps them.
     """
     parts: list[Part] = []
     refused: list[Refusal] = []
     unasked: list[Refusal] = []
     if output_format == "nbgrader":
-        from grader.integrations.nbgrader import folders_without_files, handed
+        from grader.integrations.nbgrader import placed
 
-        for file in (files := list(files)):
-            handed(str(file))
-        refused += folders_without_files(named)
+        files, refused = placed(files, named)
     for file in files:
         try:
             if output_format != "terminal":  # a learner's own link is a learner's own affair

@@ -26,13 +26,7 @@ def submission_files(path: Path) -> list[Path]:
         DojoError: there is no such path, or the folder holds none.
     """
     if path.is_dir():
-        found = sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in SUFFIXES
-            and not file.is_dir()
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
-        )
+        found = files_below(path)
         if not found:
             raise DojoError(f"{path}: no .py or .ipynb file in this folder")
         return found
@@ -41,6 +35,17 @@ def submission_files(path: Path) -> list[Path]:
     if path.suffix.lower() not in SUFFIXES:
         raise DojoError(f"{path}: neither a .py file nor an .ipynb notebook")
     return [path]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Every script and notebook in a folder and those in it, but for what is hidden, such as Jupyter's copies."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES
+        and not file.is_dir()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
 
 
 @dataclass(frozen=True)
