@@ -382,3 +382,33 @@ def test_an_exercise_is_that_of_the_assignment_or_the_candidates_are_listed(own_
     for asked in ((), ("makemore/ex2_cross_entropy",)):
         with pytest.raises(DojoError, match=r"1: exercise 'ex1' may be any of (?=.*foundations/ex1)(?=.*makemore/ex1)"):
             changed(own_course, entry, asked)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ('person = ""\npoints = 1', "person must be there"),
+        ("points = 1", "person must be there"),
+        ('person = "ann"', "give points, 0 or more, or a due date"),
+        ('person = "ann"\npoints = true', "give points, 0 or more, or a due date"),
+        ('person = "ann"\ndue = 2026-01-05T12:00:00', "a time with its offset"),
+        ('person = "ann"\npoints = 1\nweight = 2', "unknown key 'weight'"),
+        ('person = "ann"\npoints = 1\ngradient = "logits"', "of which exercise"),
+        ('person = "ann"\npoints = 1\ngradient = "makemore/ex1.tensor"', "grades no 'tensor'"),
+        ("[", "not a TOML file"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_refused_in_a_sentence(own_course: Path, entry: str, said: str) -> None:
+    with pytest.raises(DojoError, match=said):
+        changed(own_course, entry)
+
+
+def test_a_change_for_a_name_that_two_people_have_is_told(course: Course, tmp_path: Path) -> None:
+    report = course.reports["student00000"]
+    with Results.start(tmp_path / "r", {}) as results:
+        for number in ("1001", "1002"):
+            results.add(f"Ann Lee_{number}", report, student="Ann Lee", student_id=number)
+    after = changed(tmp_path / "r", 'person = "Ann Lee"\npoints = 3')
+    assert [after.grade(student).after for student in after.students] == [3, 3]
+    told = "overrides.toml: 'Ann Lee' counts for each who is called so: Ann Lee_1001, Ann Lee_1002"
+    assert told in after.problems

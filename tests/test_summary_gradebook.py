@@ -341,6 +341,12 @@ def test_a_file_that_is_no_roster(tmp_path: Path, text: str, words: str) -> None
         read_roster(path)
 
 
+def test_a_column_without_a_heading_is_no_ones_name(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text(",Full name,Email address,\n0,Ada Lovelace,ada@uni.example,\n", encoding="utf-8")
+    assert [row.name for row in read_roster(path).people] == ["Ada Lovelace"]
+
+
 def test_a_roster_of_the_other_kind(tmp_path: Path, roster_file: Path) -> None:
     path = tmp_path / "participants.csv"
     path.write_text(PARTICIPANTS, encoding="utf-8")

@@ -40,6 +40,8 @@ def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     try:
         columns = tuple(column.strip() for column in reader.fieldnames or ())
         reader.fieldnames = list(columns)
-        return columns, [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+        return columns, [
+            {key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader
+        ]
     except csv.Error as error:
         raise DojoError(f"{path}: not a CSV file ({error})") from None

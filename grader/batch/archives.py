@@ -52,16 +52,17 @@ class Archive:
     def items(self) -> Iterator[Item]:
         """Its members; what must not be read is there with its problem."""
         members = self._zip.infolist()
-        times = Counter(member.filename.rstrip("/") for member in members if not member.is_dir())
+        times = Counter(member.filename for member in members)
         for member in members:
             name = _name(member)
             label, outside = printable(name), _leads_out(name)
-            parts = () if outside else tuple(part for part in name.split("/") if part not in ("", "."))
-            if member.is_dir() and not outside:
-                yield Item(parts or (name,), label, is_folder=True)
+            inner = tuple(part for part in name.split("/") if part not in ("", "."))
+            parts = (name,) if outside else inner or (".",)  # what has no name is nobody's
+            if name.endswith("/") and not outside:
+                yield Item(parts, label, is_folder=True)
             else:
                 problem = _problem(member, name, times[member.filename])
-                yield Item(parts or (name,), label, partial(self._read, member, label), problem)
+                yield Item(parts, label, partial(self._read, member, label), problem)
 
     def _read(self, member: zipfile.ZipInfo, label: str) -> bytes:
         if self.unpacked > MOST_UNPACKED:

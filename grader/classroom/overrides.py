@@ -70,7 +70,8 @@ def _checked(entry: Mapping[str, Any], asked: Collection[str], where: str) -> Ov
         raise DojoError(f"{where} has an unknown key {min(unknown)!r}; there are {', '.join(sorted(_KEYS))}")
     points, due = entry.get("points"), entry.get("due")
     number = isinstance(points, (int, float)) and not isinstance(points, bool) and 0 <= points < 1e9
-    if not isinstance(entry.get("person"), str) or not isinstance(entry.get("comment", ""), str):
+    person, comment = entry.get("person"), entry.get("comment", "")
+    if not isinstance(person, str) or not person or not isinstance(comment, str):
         raise DojoError(f"{where}: person and comment are texts in quotes, and person must be there")
     if (points is None and due is None) or (points is not None and not number):
         raise DojoError(f"{where}: give points, 0 or more, or a due date")
@@ -91,7 +92,7 @@ def _checked(entry: Mapping[str, Any], asked: Collection[str], where: str) -> Ov
             raise DojoError(f"{where}: {found.id} grades no {gradient!r}; it grades {', '.join(found.graded)}")
     exercise_id = found.id if found else None
     worth = whole(points) if points is not None else None
-    return Override(entry["person"], exercise_id, gradient, worth, entry.get("comment", ""), due)
+    return Override(person, exercise_id, gradient, worth, comment, due)
 
 
 def _meant(name: str, asked: Collection[str]) -> Exercise:

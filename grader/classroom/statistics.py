@@ -235,10 +235,12 @@ def summarise(
     kept = results.parameters.get("points")
     _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
     _find_late(summary, take_times, str(results.parameters.get("layout", "")))
-    here = {override.person for student in summary.students for override in student.overrides}
-    for override in overrides:
-        if override.person not in here:
-            summary.problems.append(f"{OVERRIDES}: nobody of these results is called {override.person!r}")
+    for person in dict.fromkeys(override.person for override in overrides):
+        called = [one.submission for one in summary.students if person in (own.person for own in one.overrides)]
+        if not called:
+            summary.problems.append(f"{OVERRIDES}: nobody of these results is called {person!r}")
+        elif len(called) > 1:
+            summary.problems.append(f"{OVERRIDES}: {person!r} counts for each who is called so: {', '.join(called)}")
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
         for member in group.members:

@@ -199,7 +199,7 @@ def placed(files: Iterable[Path], named: Iterable[Path]) -> tuple[list[Path], li
 
 
 def _folders_without_files(path: Path) -> Iterator[Refusal]:
-    for folder in sorted(inner for inner in (path, *path.glob("*"), *path.glob("*/*")) if inner.is_dir()):
+    for folder in sorted(inner for inner in (path, *path.glob("[!.]*"), *path.glob("[!.]*/[!.]*")) if inner.is_dir()):
         file = folder / "nothing"
         with contextlib.suppress(DojoError):  # another folder, or the one of all
             if handed(str(file)).folder.resolve() == folder.resolve() and not files_below(folder):

@@ -266,6 +266,7 @@ def test_members_that_must_not_be_read(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr("eve/ex1.py", WRONG)
         archive.writestr("fay/work.zip", b"PK")
+        archive.writestr(zipfile.ZipInfo(""), RIGHT)
         archive.writestr("gus/ex1.py", RIGHT, compress_type=zipfile.ZIP_LZMA)
     told = refusals(path)
     assert told["ann"] == "ann/link.py: a link; hand in the file itself"
