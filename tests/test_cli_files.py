@@ -6,6 +6,8 @@ import errno
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,23 @@ def test_init_writes_every_exercise_and_its_notebook_and_no_answer(handed_out: P
         assert re.search(r"^( *|.* = )\.\.\.$", text, re.MULTILINE)
         assert "F.softmax(logits, 1)\n" not in text
     assert {path.name for path in handed_out.rglob(".*")} <= {".dojo", ".gitignore"}
+
+
+def test_init_is_complete_where_nobody_reads_to_the_end(tmp_path: Path) -> None:
+    command = '"$0" -m grader init --track makemore | head -1'
+    subprocess.run(["sh", "-c", command, sys.executable], cwd=tmp_path, env=environment(), timeout=120, check=True)
+    assert files(tmp_path) == FILES
+
+
+def test_a_course_is_found_from_within_it(course: Path) -> None:
+    """`dojo init` in a folder of the course, which would be said there else, makes a second course in the first."""
+    within = course / "exercises/makemore"
+    stub = within / "ex2_cross_entropy.py"
+    stub.write_text(stub.read_text().replace("dlogits = ...", "dlogits = logits"))
+    assert "0 of 1   Exercise 2" in dojo_here(within, "grade").stdout
+    reset = dojo_here(within, "reset", "ex2", "--yes")
+    assert (reset.returncode, "put back: " in reset.stdout) == (0, True)
+    assert dojo_here(within, "sync").stdout.count("in step: ") == len(FILES) // 2
 
 
 def test_init_keeps_what_differs_and_fills_in_what_is_gone(course: Path) -> None:

@@ -18,6 +18,7 @@ from grader.cli.options import (
     OUTPUT,
     as_option,
     assignment_option,
+    course_folder,
     data_options,
     device_option,
     exercise_option,
@@ -211,7 +212,7 @@ def init(folder: Path, track: str | None, force: bool) -> None:
 @click.command()
 @click.argument("exercise")
 @flag("--yes", "Do not ask.")
-@option("--folder", "DIR", "The folder with exercises/.", FILE, default=Path())
+@option("--folder", "DIR", "The folder with exercises/.", FILE, default=course_folder)
 def reset(exercise: str, yes: bool, folder: Path) -> None:
     """Put an exercise back as it was, and keep a copy of yours.
 
@@ -223,7 +224,7 @@ def reset(exercise: str, yes: bool, folder: Path) -> None:
 
 
 @click.command()
-@click.argument("folder", required=False, type=FILE, default=Path(), metavar="[DIR]")
+@click.argument("folder", required=False, type=FILE, default=course_folder, metavar="[DIR]")
 @option("--keep", "FILE", "Where both changed, go on with this one.", FILE, multiple=True)
 @click.pass_context
 def sync(context: click.Context, folder: Path, keep: tuple[Path, ...]) -> None:
@@ -287,9 +288,10 @@ def _draw(report: Report, output: Path | None, explain: str | None, everything: 
 
 
 def _default_path() -> Path:
-    if not Path("exercises").is_dir():
+    exercises = course_folder() / "exercises"
+    if not exercises.is_dir():
         raise DojoError("there is no exercises/ folder here; name a file, or run `dojo init` first")
-    return Path("exercises")
+    return exercises
 
 
 def _default_training_file() -> Path:

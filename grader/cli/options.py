@@ -42,6 +42,13 @@ OUTPUT = _Output()
 """A file to write."""
 
 
+def course_folder() -> Path:
+    """The folder that holds exercises/: the current one, or the nearest above it, as for `dojo hint`."""
+    from grader.learner.memory import folder_of
+
+    return Path(os.path.relpath(folder_of(Path.cwd())))
+
+
 def option(name: str, metavar: str, said: str, kind: Any = None, **more: Any) -> Callable[[Command], Command]:
     """An option with a value: its name, what the help calls the value, and a sentence."""
     variable = ("forced",) if name == "--as" else ()  # `as` is a word of Python

@@ -19,42 +19,48 @@ from grader.lesson.tracks import find_track
 def copy_exercises(folder: Path, track: str | None = None, *, force: bool) -> None:
     """Write exercises/ and notebooks/ below `folder`, all or those of one track.
 
-    A file that differs stays, unless `force`.
+    A file that differs stays, unless `force`. What was done with each is told at the end: a reader who leaves early, as
+    `head` does, would end the command with half of the files.
 
     Raises:
         DojoError: there is no such track, or a file cannot be written.
     """
-    kept = 0
     wanted_ids = {e.id for e in (find_track(track).exercises if track is not None else all_exercises())}
-    with Agreements() as agreements:
-        for exercise, text in pristine_exercises():
-            if exercise.id not in wanted_ids:
-                continue
-            copies = _copies(folder, exercise.id, text)
-            stayed = [path for path, wanted in copies.items() if not _hand_out(path, wanted, force=force)]
-            kept += len(stayed)
-            if not stayed:
-                _note(copies, agreements)
+    told: list[str] = []
+    kept = False
+    try:
+        with Agreements() as agreements:
+            for exercise, text in pristine_exercises():
+                if exercise.id not in wanted_ids:
+                    continue
+                copies = _copies(folder, exercise.id, text)
+                stayed = [p for p, wanted in copies.items() if not _hand_out(p, wanted, told.append, force=force)]
+                kept |= bool(stayed)
+                if not stayed:
+                    _note(copies, agreements)
+    finally:
+        for line in told:
+            click.echo(line)
     if kept:
         click.echo("Files that differ are yours and stay. --force replaces them and keeps each as .bak.")
 
 
-def _hand_out(path: Path, wanted: str, *, force: bool) -> bool:
+def _hand_out(path: Path, wanted: str, say: Callable[[str], object], *, force: bool) -> bool:
     """True where the file is then as it is handed out."""
-    if not path.exists():
-        with told_if_unwritable(path):
+    with told_if_unwritable(path):
+        if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, wanted)
-        click.echo(f"written: {path}")
-    elif path.read_bytes() == wanted.encode():
-        click.echo(f"up to date: {path}")
-    elif force:
-        copy = keep_copy(path)
-        write_atomically(path, wanted)
-        click.echo(f"replaced: {path} (yours is kept as {copy.name})")
-    else:
-        click.echo(f"kept, it differs: {path}")
-        return False
+            say(f"written: {path}")
+        elif path.read_bytes() == wanted.encode():
+            say(f"up to date: {path}")
+        elif force:
+            copy = keep_copy(path)
+            write_atomically(path, wanted)
+            say(f"replaced: {path} (yours is kept as {copy.name})")
+        else:
+            say(f"kept, it differs: {path}")
+            return False
     return True
 
 
@@ -78,8 +84,9 @@ def reset_exercise(name: str, folder: Path, confirm: Callable[[str], bool]) -> N
         click.echo("nothing changed")
         return
     for path, wanted in changed.items():
-        copy = keep_copy(path)
-        write_atomically(path, wanted)
+        with told_if_unwritable(path):
+            copy = keep_copy(path)
+            write_atomically(path, wanted)
         click.echo(f"put back: {path} (yours is kept as {copy.name})")
     with Agreements() as agreements:
         _note(copies, agreements)
