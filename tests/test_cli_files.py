@@ -69,6 +69,8 @@ def test_a_course_is_found_from_within_it(course: Path) -> None:
     stub = within / "ex2_cross_entropy.py"
     stub.write_text(stub.read_text().replace("dlogits = ...", "dlogits = logits"))
     assert "0 of 1   Exercise 2" in dojo_here(within, "grade").stdout
+    begin = "Begin with ../makemore/ex1_atoms.py, then run: dojo grade ../makemore"
+    assert begin in dojo_here(within).stdout
     reset = dojo_here(within, "reset", "ex2", "--yes")
     assert (reset.returncode, "put back: " in reset.stdout) == (0, True)
     assert dojo_here(within, "sync").stdout.count("in step: ") == len(FILES) // 2

@@ -259,6 +259,17 @@ def test_a_graded_file_that_is_gone_is_forgotten(exercises: Path, tmp_path: Path
     assert heading(hint(None)).startswith("dlogprobs in makemore/ex1")
 
 
+def test_what_is_right_in_the_notebook_is_not_still_to_do_in_the_script(exercises: Path, tmp_path: Path) -> None:
+    notebook = tmp_path / "notebooks/makemore/ex1_atoms.ipynb"
+    notebook.parent.mkdir(parents=True)
+    notebook.write_text((ROOT / "notebooks/makemore/ex1_atoms.ipynb").read_text())
+    remember(Report([all_right(notebook, "makemore/ex1")]))
+    assert heading(hint(None)).startswith("dlogits in makemore/ex2")
+    assert hint(None, "makemore/ex1").startswith("All 26 of makemore/ex1 right.")
+    remember(Report([reported(exercises / "ex1_atoms.py", "makemore/ex1")]))  # the side that was graded last
+    assert "still to do in exercises/makemore/ex1_atoms.py: dlogprobs" in hint(None)
+
+
 def test_what_cannot_be_read_is_named_and_not_taken_for_an_answer(exercises: Path) -> None:
     """A file that cannot be read has no answer, so "every gradient has an answer" would be false."""
     path = exercises / "ex3_batchnorm.py"

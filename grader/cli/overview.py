@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import textwrap
 from pathlib import Path
@@ -74,7 +75,8 @@ def _next_step(progress: Progress) -> str:
     if following is None:
         return "Every gradient of every track is right."
     word = "Go on with" if standing(following, progress)[0] else "Begin with"
-    return f"{word} exercises/{following.id}.py, then run: dojo grade exercises/{following.track}"
+    exercises = os.path.relpath(progress.folder / "exercises")
+    return f"{word} {exercises}/{following.id}.py, then run: dojo grade {exercises}/{following.track}"
 
 
 def _following(progress: Progress) -> Exercise | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
-from grader.learner.memory import Progress, load_progress, save_progress
+from grader.learner.memory import PLACES, Progress, load_progress, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.tracks import begins_later, place_on_map
 
@@ -157,18 +157,27 @@ def _all() -> list[Exercise]:
     return sorted(all_exercises(), key=lambda exercise: (begins_later(exercise.id), place_on_map(exercise.id)))
 
 
-def _in_folder(progress: Progress, asked: Exercise | None = None) -> Iterator[Exercise]:
-    """The exercises that the folder holds, or of these the one that is asked for; an optional one only once it is begun
-    or asked for.
+def _in_folder(progress: Progress, asked: Exercise | None = None) -> Iterator[tuple[Path, Exercise]]:
+    """The exercises that the folder holds, or of these the one that is asked for, each with the learner's file; an
+    optional one only once it is begun or asked for.
     """
-    wanted = _all() if asked is None else [asked]
-    held = (e for e in wanted if (progress.folder / "exercises" / f"{e.id}.py").is_file())
-    return (e for e in held if asked or _was_graded(progress, e) or not e.grading.optional)
+    for exercise in _all() if asked is None else [asked]:
+        path = _own_file(progress, exercise)
+        if path is not None and (asked or _was_graded(progress, exercise) or not exercise.grading.optional):
+            yield path, exercise
+
+
+def _own_file(progress: Progress, exercise: Exercise) -> Path | None:
+    """Of an exercise's script and notebook the one that was graded last, else the script; None where none is there."""
+    held = [path for part, end in PLACES if (path := progress.folder / part / f"{exercise.id}{end}").is_file()]
+    graded = [known.path for known in progress.graded]
+    return max(held, key=lambda path: graded.index(str(path)) if str(path) in graded else -1, default=None)
 
 
 def _ending(progress: Progress, asked: Exercise | None) -> str:
     """What to do where no gradient is known to be wrong or missing."""
-    done = [asked] if asked else [*_in_folder(progress)] or [e for e in all_exercises() if _was_graded(progress, e)]
+    held = [exercise for _, exercise in _in_folder(progress)]
+    done = [asked] if asked else held or [e for e in all_exercises() if _was_graded(progress, e)]
     unknown = [e for e in done if not all(progress.has_passed(e, name) for name in e.graded)]
     if asked is not None and asked in unknown and not any(_places(progress, asked)):
         named = asked.label(asked.graded[0])
@@ -196,8 +205,7 @@ def _places(progress: Progress, asked: Exercise | None) -> Iterator[tuple[Path, 
     working = _working_on(progress)
     if working is not None and asked in (None, working[1]):
         yield working
-    for exercise in _in_folder(progress, asked):
-        yield progress.folder / "exercises" / f"{exercise.id}.py", exercise
+    yield from _in_folder(progress, asked)
 
 
 def _working_on(progress: Progress) -> tuple[Path, Exercise] | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # a hint needs no report
     from grader.report.records import Report, SubmissionReport
 
 SCHEMA = 2
-_PLACES = (("exercises", ".py"), ("notebooks", ".ipynb"))
+PLACES = (("exercises", ".py"), ("notebooks", ".ipynb"))
 _MOST_FILES = 100  # whoever grades a whole class keeps the last hundred
 
 
@@ -114,7 +114,7 @@ def folder_of(path: Path) -> Path:
 
 def holds_exercises(folder: Path) -> bool:
     """True for a clone, and for what `dojo init` made: one exercise at its place is enough."""
-    return any((folder / part / f"{e.id}{end}").is_file() for part, end in _PLACES for e in all_exercises())
+    return any((folder / part / f"{e.id}{end}").is_file() for part, end in PLACES for e in all_exercises())
 
 
 def state_path(folder: Path, name: str) -> Path:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from grader.base.errors import DojoError
 from grader.base.files import keep_copy, read_text, told_if_unwritable, write_atomically
 from grader.base.loading import load_nbformat
-from grader.learner.pairs import Agreements, Pair, changed_side, content, said
+from grader.learner.memory import PLACES
+from grader.learner.pairs import Agreements, Pair, changed_side, content, pair_of, said
 from grader.lesson.hint_cells import hints_last
 
 if TYPE_CHECKING:
@@ -61,15 +62,11 @@ def find_pairs(folder: Path) -> list[Pair]:
 
     known = {exercise.id for exercise in all_exercises()}
     found: dict[str, Pair] = {}
-    for name, suffix in (("exercises", ".py"), ("notebooks", ".ipynb")):
-        root = folder / name
-        for path in sorted(root.rglob(f"*{suffix}")):
-            below = path.relative_to(root)
-            if any(part.startswith(".") for part in below.parts):
-                continue
-            script, notebook = (folder / "exercises" / below), (folder / "notebooks" / below)
-            pair = Pair(script.with_suffix(".py"), notebook.with_suffix(".ipynb"))
-            if pair.is_complete or (pair.name in known and path.is_file()):
+    for name, suffix in PLACES:
+        for path in (folder / name).rglob(f"*{suffix}"):
+            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            pair = None if hidden else pair_of(path)
+            if pair is not None and (pair.is_complete or (pair.name in known and path.is_file())):
                 found[pair.name] = pair
     return [found[name] for name in sorted(found)]
 
