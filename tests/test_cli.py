@@ -128,7 +128,7 @@ BAD: list[tuple[str, Make, str, str]] = [
     ("reset of nothing", lambda _: None, "reset makemore/ex1 --yes", "exercises/makemore/ex1_atoms.py"),
     ("reset of the unknown", lambda _: None, "reset ex9 --yes", "'ex9' is unknown"),
     ("reset of a folder", in_the_way, "reset makemore/ex1 --yes", "ex1_atoms.py: cannot be read or written"),
-    ("init over a folder", in_the_way, "init --track makemore", "ex1_atoms.py: cannot be read or written"),
+    ("init over a folder", in_the_way, "init --track makemore", "ex1_atoms.py: cannot be written"),
     ("welcome into nowhere", lambda _: None, "welcome a", "a/welcome.ipynb: cannot be read or written"),
     ("a report over an answer", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --output a.py", "work"),
     ("a picture over an answer", lambda f: (f / "a.py").write_text("dh = 1\n"), "train a.py --picture a.py", "work"),
