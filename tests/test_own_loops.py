@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import called_loops
 import nbformat
 import pytest
 from conftest import sampled
 from own_loops import LOOPS, OwnLoop, Slip
 
+from grader.lesson.exercise import find_exercise
 from grader.report.records import SubmissionReport
 
 Grade = Callable[..., list[SubmissionReport]]
@@ -112,3 +114,41 @@ def test_the_lessons_own_loop_keeps_its_rate_and_its_length(grade_text: Grade) -
     marked = "# %% [markdown]\n# <!-- dojo: makemore/ex4_training -->\n\n# %%\n" + script(loop)
     (report,) = grade_text(marked)
     assert "learning-rate" in {verdict.mistake for verdict in report.verdicts}
+
+
+# ---- Loops in the lesson's file that leave forward and backward to what they call ----
+
+CALLED = [(lesson, loop) for lesson, loops in called_loops.LOOPS.items() for loop in loops]
+CALLED_SLIPS = [(lesson, loop, slip) for lesson, loop in CALLED for slip in loop.slips]
+
+
+def in_lesson(lesson: str, loop: str) -> str:
+    """The lesson's file with `loop` in the place of its own."""
+    exercise = find_exercise(lesson)
+    (cell,) = exercise.code_cells("training")
+    return exercise.path.read_text(encoding="utf-8").replace(cell.text, loop)
+
+
+@pytest.mark.parametrize(("lesson", "loop"), CALLED, ids=lambda case: getattr(case, "id", case))
+def test_a_loop_that_calls_its_passes_gets_full_marks(lesson: str, loop: OwnLoop, grade_text: Grade) -> None:
+    (report,) = grade_text(in_lesson(lesson, loop.cells[0]))
+    assert report.exercise == find_exercise(lesson).id
+    assert report.all_passed, [(v.name, v.mistake, v.line, v.message) for v in report.verdicts if not v.passed]
+
+
+@pytest.mark.parametrize(("lesson", "loop", "slip"), CALLED_SLIPS, ids=lambda case: getattr(case, "new", None))
+def test_a_slip_in_what_a_loop_calls_is_named(lesson: str, loop: OwnLoop, slip: Slip, grade_text: Grade) -> None:
+    (text,) = loop.cells
+    assert slip.old in text
+    (report,) = grade_text(in_lesson(lesson, text.replace(slip.old, slip.new, 1)))
+    wrong = [verdict for verdict in report.verdicts if not verdict.passed]
+    assert {verdict.mistake for verdict in wrong} == {slip.mistake}
+    assert all(slip.line in (verdict.code or "") for verdict in wrong), {verdict.code for verdict in wrong}
+
+
+def test_where_no_name_says_which_gradient_it_is_two_places_are_told(grade_text: Grade) -> None:
+    (loop,) = (loop for _, loop in CALLED if loop.id == "class")
+    (report,) = grade_text(in_lesson("makemore/ex4", loop.cells[0].replace("dgain / (n - 1)", "dgain / n")))
+    found = {verdict.name: verdict for verdict in report.verdicts if not verdict.passed}
+    assert found.keys() == {"C", "W1"}
+    assert "begins at dC, or at what dC is made from, hp (line" in found["W1"].message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -204,6 +204,8 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
         begins, found = departure.culprit
         gradient = begins[1:] if begins.startswith("d") else begins
         place = _place_of_gradient(gradient, evidence) if begins != gradient else _place(lines.of_name(begins))
+        if begins != gradient and len(departure.departed) > 1 and gradient not in trial.mended_at:
+            begins += _or_before(begins, lines.unknown_sources(gradient))
         return Finding("wrong", f"{at}, and it begins at {begins}: {found.message}", found.mistake, place)
     if name == "loss":
         said = f"{at}: off by {how} its value. Look at the batch and at the forward pass."
@@ -224,6 +226,14 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     if how.startswith("nan"):
         said = f"{at}: after it {name} is nan or infinite. Is there a division by zero, or a root of a negative number?"
     return Finding("wrong", said, "wrong-values", _place(lines.of_update(name)))
+
+
+def _or_before(begins: str, sources: Mapping[str, int]) -> str:
+    """Other places where it may begin: what a gradient is made from, where no name says what that should be."""
+    if not sources:
+        return ""
+    said = ", ".join(f"{name} (line {line})" for name, line in sources.items())
+    return f", or at what {begins} is made from, {said}"
 
 
 def _between_parts(departure: StepComparison, evidence: LoopEvidence) -> Finding | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from grader.lesson.exercise import Exercise
@@ -12,7 +12,10 @@ from grader.reading.gradient_names import Names, Spoilt, add_aliases, add_object
 from grader.syntax.effects import Changes, Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop, LoopNames
 from grader.syntax.scopes import FUNCTIONS, called_name, functions_in
-from grader.syntax.source import Source, Statement
+from grader.syntax.source import Function, Source, Statement
+
+_CALLS_DEEP = 3
+"""How many calls within calls are followed: enough for what people write."""
 
 
 @dataclass
@@ -53,6 +56,11 @@ class Analysis:
         """The statements of the submission, in the order of the file."""
         return self.source.statements
 
+    @property
+    def functions(self) -> list[Function]:
+        """The functions and methods of the submission."""
+        return [function for statement in self.source.statements for function in statement.functions]
+
     def gradients_read(self, index: int) -> set[str]:
         """The tensors whose gradients the statement at this index reads."""
         found = self.effects[index]
@@ -83,16 +91,8 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, spoilt=spoilt)
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
-    functions = [function for statement in source.statements for function in statement.functions]
-    trainers = {f.node.name for f in functions if training_loops(f.loops, names, forward, stepped)}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
-    inside = _gradients_inside(source.statements, names, trainers | asked)
-    for index, node in enumerate(body):
-        loops = training_loops(source.statements[index].loops, names, forward, stepped, inside.keys())
-        if loops:
-            analysis.loops[index] = loops
-        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and (loops or effects[index].calls & trainers):
-            analysis.training.append(index)
+    inside = _find_training(analysis, forward, stepped, asked)
     for index, node in enumerate(body):
         if index not in analysis.training and not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             _collect(analysis, index, source.statements[index], inside)
@@ -105,6 +105,58 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     for name in asked:
         _add_definition(analysis, name)
     return analysis
+
+
+def find_loop_that_calls(analysis: Analysis, exercise: Exercise) -> None:
+    """Where no loop was found that runs forward and backward, look for one that leaves both to what it calls.
+
+    Only in a file that is about a lesson's loop: elsewhere what a loop calls says too little of what it is for.
+    """
+    if exercise.after_a_step and not analysis.training:
+        forward = {*exercise.forward_names}
+        forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
+        _find_training(analysis, forward, forward, set(), _made_by_calls(analysis.functions))
+
+
+def _made_by_calls(functions: Sequence[Function]) -> dict[str, frozenset[str]]:
+    """What each function or method assigns, with what is assigned by those that it calls."""
+    made = {function.node.name: function.assigned | function.fields for function in functions}
+    for _ in range(_CALLS_DEEP):
+        for function in functions:
+            called = {called_name(leaf) for leaf in function.nodes if isinstance(leaf, ast.Call)}
+            made[function.node.name] |= frozenset[str]().union(*(made[name] for name in called & made.keys()))
+    return made
+
+
+def _find_training(
+    analysis: Analysis,
+    forward: set[str],
+    stepped: set[str],
+    asked: set[str],
+    made_by: Mapping[str, frozenset[str]] | None = None,
+) -> dict[str, dict[str, str]]:
+    """Note the training loops, and the statements that run one; what the other functions assign (`_gradients_inside`).
+
+    `made_by` says of functions what a loop that calls them assigns by it.
+    """
+    statements, names = analysis.statements, analysis.names
+
+    def reached(loops: Iterable[LoopNames]) -> list[LoopNames]:
+        return [loop.with_calls(made_by) for loop in loops] if made_by else [*loops]
+
+    inside = _gradients_inside(statements, names, asked) if made_by else {}
+    found = {
+        f.node.name for f in analysis.functions if training_loops(reached(f.loops), names, forward, stepped, inside)
+    }
+    inside = _gradients_inside(statements, names, found | asked)
+    for index, statement in enumerate(statements):
+        loops = training_loops(reached(statement.loops), names, forward, stepped, inside.keys())
+        if loops:
+            analysis.loops[index] = loops
+        is_definition = isinstance(statement.node, (*FUNCTIONS, ast.ClassDef))
+        if not is_definition and (loops or analysis.effects[index].calls & found):
+            analysis.training.append(index)
+    return inside
 
 
 def _add_definition(analysis: Analysis, name: str) -> None:
@@ -223,7 +275,7 @@ def _gradients_inside(
     """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
     functions = [function for statement in statements for function in statement.functions]
     places = {f.node.name: names.written(f.nodes) for f in functions if f.node.name not in trainers}
-    for _ in range(3):  # calls of calls of calls: enough for what people write
+    for _ in range(_CALLS_DEEP):
         for function in functions:
             held = places.get(function.node.name)
             for leaf in function.nodes if any(places.values()) else ():

@@ -38,6 +38,14 @@ class Spot:
         names = (leaf for leaf in ast.walk(self.node) if isinstance(leaf, ast.Name))
         return {leaf.id for leaf in names if isinstance(leaf.ctx, ast.Load)}
 
+    @property
+    def takes_out(self) -> bool:
+        """True where it only gives names to what lies in something, as in `W1, b1 = self.parameters`."""
+        places = (ast.Name, ast.Attribute, ast.Subscript)
+        if not (isinstance(self.node, ast.Assign) and isinstance(self.node.value, places)):
+            return False
+        return all(isinstance(target, (ast.Name, ast.Tuple, ast.List)) for target in self.node.targets)
+
     def changes(self, names: Collection[str]) -> bool:
         """True where it stores to one of `names`, to a part of it, or changes it in place."""
         for leaf in nodes_below(self.node):
@@ -111,7 +119,21 @@ class LoopLines:
 
     def of_update(self, name: str) -> Spot | None:
         """The last statement that changes the parameter `name`: by its name, or as one of a list."""
-        return self._last(spot for spot in self.inside if spot.changes(self._called_in(spot, name)))
+        changes = [spot for spot in self.inside if spot.changes(self._called_in(spot, name))]
+        return self._last(iter([spot for spot in changes if not spot.takes_out] or changes))
+
+    def unknown_sources(self, name: str) -> dict[str, int]:
+        """What the gradient of `name` is made from there under names that say nothing, such as `tmp`: the lines that
+        make it."""
+        spot = self.of_gradient(name)
+        if spot is None:
+            return {}
+        known = self.plan.exercise.setup_names.union(
+            self.plan.names.by_name, self.plan.names.given, self.plan.exercise.forward_names, {"self"}
+        )
+        beside = [each for each in self.inside if each.around == spot.around and each.line < spot.line]
+        made = {read: each.line for each in beside for read in spot.loaded - known if each.changes({read})}
+        return dict(sorted(made.items(), key=lambda found: found[1]))
 
     def of_slip(self, name: str, mistake: str, at: int = 0) -> Spot | None:
         """What makes a slip in an optimiser: of the statements beside the update the first that is about it, or
@@ -187,7 +209,7 @@ class LoopLines:
             if isinstance(outer, ast.For):
                 held |= _drawn_from(outer.target, outer.iter, held, name)
             elif isinstance(outer, ast.FunctionDef):
-                held |= {argument.arg for argument in outer.args.args[:1]}
+                held |= {*[argument.arg for argument in outer.args.args if argument.arg != "self"][:1]}
         return held
 
     def _last(self, spots: Iterator[Spot]) -> Spot | None:
@@ -240,7 +262,9 @@ def _drawn_from(target: ast.expr, items: ast.expr, held: set[str], name: str) ->
             target = target.elts[-1] if called == "items" and isinstance(target, ast.Tuple) else target
             inner = [items.func.value] if isinstance(items.func, ast.Attribute) else items.args[:1]
             return {found for source in inner for found in _drawn_from(target, source, held, name)}
-    mentioned = {leaf.id for leaf in nodes_below(items) if isinstance(leaf, ast.Name)}
+    leaves = nodes_below(items)
+    mentioned = {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
+    mentioned |= {leaf.attr for leaf in leaves if isinstance(leaf, ast.Attribute)}
     if not (mentioned & held or (isinstance(items, _LISTS) and name in mentioned)):
         return set()
     first = target.elts[0] if isinstance(target, ast.Tuple) else target

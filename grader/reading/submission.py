@@ -11,7 +11,7 @@ from pathlib import Path
 from grader.base.boundary import one_file
 from grader.base.errors import DojoError
 from grader.lesson.exercise import Exercise, all_exercises, exercises_called, find_exercise, marked_id, track_of
-from grader.reading.attempts import Analysis, Attempt, analyse
+from grader.reading.attempts import Analysis, Attempt, analyse, find_loop_that_calls
 from grader.reading.gradient_names import normalised
 from grader.reading.stages import allocate, borrowed, gradients_of, names_of
 from grader.syntax.source import Source
@@ -181,6 +181,7 @@ def _shared(outside: set[str], words: set[str], exercise: Exercise) -> tuple[int
 
 def sole_part(analysis: Analysis, exercise: Exercise) -> Part:
     """The whole file as one exercise: of each gradient the last attempt counts."""
+    find_loop_that_calls(analysis, exercise)
     attempts = analysis.attempt_by_loop(exercise)
     for tensor in exercise.assigned:
         versions = analysis.attempts.get(tensor, [])

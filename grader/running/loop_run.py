@@ -88,11 +88,17 @@ class LoopRun:
                 left = False
             finally:  # a break closes this generator here, with the loop's frame still around it
                 loop = frame.f_back if frame is not None else None
-                seen = self._renamed({**self.namespace, **(loop.f_locals if loop is not None else {})})
+                seen = self._renamed(self._seen(loop.f_locals if loop is not None else {}))
                 self._hand_over(position, seen, left)
                 self.kept, self.made = {}, {}
                 if left:
                     self._next()
+
+    def _seen(self, inside: Mapping[str, Any]) -> dict[str, Any]:
+        """What the loop's lines may name: what is `inside` its function, then what the whole submission has; last the
+        fields of the object whose method runs it."""
+        fields = getattr(inside.get("self"), "__dict__", {})
+        return {**fields, **self.namespace, **inside}
 
     def _lend(self) -> None:
         """Let dictionaries and objects in which the submission keeps its parameters hold the lesson's."""

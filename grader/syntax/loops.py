@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from grader.syntax.scopes import assigned_names, called_name, child_nodes, nodes_below
@@ -22,6 +22,11 @@ class LoopNames:
     assigned: frozenset[str]
     called: frozenset[str]
     inner: tuple[LoopNames, ...]
+
+    def with_calls(self, made_by: Mapping[str, frozenset[str]]) -> LoopNames:
+        """The same loop with what the functions that it calls assign (`made_by`) as its own."""
+        assigned = self.assigned.union(*(made_by[name] for name in self.called if name in made_by))
+        return LoopNames(self.node, assigned, self.called, tuple(loop.with_calls(made_by) for loop in self.inner))
 
 
 def loops_below(node: ast.AST) -> tuple[LoopNames, ...]:
