@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from textwrap import indent
 
 import called_loops
 import nbformat
 import pytest
+from answers.build import FORWARD, LINES
 from conftest import sampled
 from own_loops import LOOPS, OwnLoop, Slip
 
@@ -133,6 +136,29 @@ def in_lesson(lesson: str, loop: str) -> str:
 def test_a_loop_that_calls_its_passes_gets_full_marks(lesson: str, loop: OwnLoop, grade_text: Grade) -> None:
     (report,) = grade_text(in_lesson(lesson, loop.cells[0]))
     assert report.exercise == find_exercise(lesson).id
+    assert report.all_passed, [(v.name, v.mistake, v.line, v.message) for v in report.verdicts if not v.passed]
+
+
+@pytest.mark.parametrize(("lesson", "loop"), CALLED, ids=lambda case: getattr(case, "id", case))
+def test_such_a_loop_is_known_where_nothing_names_its_lesson(lesson: str, loop: OwnLoop, grade_text: Grade) -> None:
+    text = in_lesson(lesson, loop.cells[0])
+    cells = re.split(r"(?m)^# %%", text)[1:]
+    code = [cell.partition("\n") for cell in cells if "markdown" not in cell.split("\n")[0]]
+    (report,) = grade_text("\n".join(body for tags, _, body in code if "grading" not in tags))
+    assert report.exercise == find_exercise(lesson).id
+    assert report.all_passed, [(v.name, v.mistake, v.line, v.message) for v in report.verdicts if not v.passed]
+
+
+PASSES = "def passes():\n{}\n    return {}\n\n"
+CALLS = ["for _ in range(3):\n    {} = passes()\n", "{} = passes()\nfor _ in range(3):\n    seen = passes()\n"]
+
+
+@pytest.mark.parametrize("calls", CALLS, ids=["assigned", "timed"])
+def test_a_loop_that_updates_nothing_is_no_training(calls: str, grade_text: Grade) -> None:
+    names = ", ".join(LINES)
+    body = indent("\n".join((FORWARD, *LINES.values())), "    ")
+    (report,) = grade_text(PASSES.format(body, names) + calls.format(names))
+    assert report.exercise == "makemore/ex1_atoms"
     assert report.all_passed, [(v.name, v.mistake, v.line, v.message) for v in report.verdicts if not v.passed]
 
 

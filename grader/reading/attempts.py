@@ -11,7 +11,7 @@ from grader.reading.alignment import align
 from grader.reading.gradient_names import Names, Spoilt, add_aliases, add_objects, find_names
 from grader.syntax.effects import Changes, Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop, LoopNames
-from grader.syntax.scopes import FUNCTIONS, called_name, functions_in
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in, nodes_below, root_name
 from grader.syntax.source import Function, Source, Statement
 
 _CALLS_DEEP = 3
@@ -93,9 +93,11 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
     inside = _find_training(analysis, forward, stepped, asked)
+    for exercise in exercises:
+        find_loop_that_calls(analysis, exercise, updates=True)
     for index, node in enumerate(body):
         if index not in analysis.training and not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            _collect(analysis, index, source.statements[index], inside)
+            _collect(analysis, index, source.statements[index], inside, forward - changes.objects)
     _add_generic_names(analysis)
     for tensor, versions in analysis.hidden.items():
         analysis.attempts.setdefault(tensor, versions)
@@ -107,15 +109,17 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     return analysis
 
 
-def find_loop_that_calls(analysis: Analysis, exercise: Exercise) -> None:
+def find_loop_that_calls(analysis: Analysis, exercise: Exercise, *, updates: bool = False) -> None:
     """Where no loop was found that runs forward and backward, look for one that leaves both to what it calls.
 
-    Only in a file that is about a lesson's loop: elsewhere what a loop calls says too little of what it is for.
+    What a loop calls says less of what it is for than its own lines. So in a file that may be about something else it
+    counts only where it `updates` parameters too.
     """
-    if exercise.after_a_step and not analysis.training:
+    if exercise.after_a_step and analysis.functions and not analysis.training:
         forward = {*exercise.forward_names}
         forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
-        _find_training(analysis, forward, forward, set(), _made_by_calls(analysis.functions))
+        made_by = _made_by_calls(analysis.functions)
+        _find_training(analysis, forward, forward, set(), made_by, {*exercise.trained} if updates else None)
 
 
 def _made_by_calls(functions: Sequence[Function]) -> dict[str, frozenset[str]]:
@@ -134,29 +138,52 @@ def _find_training(
     stepped: set[str],
     asked: set[str],
     made_by: Mapping[str, frozenset[str]] | None = None,
+    updated: Collection[str] | None = None,
 ) -> dict[str, dict[str, str]]:
     """Note the training loops, and the statements that run one; what the other functions assign (`_gradients_inside`).
 
-    `made_by` says of functions what a loop that calls them assigns by it.
+    `made_by` says of functions what a loop that calls them assigns by it; `updated` are parameters one of which it has
+    to change.
     """
-    statements, names = analysis.statements, analysis.names
+    statements, names, functions = analysis.statements, analysis.names, analysis.functions
+    carriers = _gradients_inside(statements, names, asked) if made_by else {}
 
-    def reached(loops: Iterable[LoopNames]) -> list[LoopNames]:
-        return [loop.with_calls(made_by) for loop in loops] if made_by else [*loops]
+    def training_in(loops: Iterable[LoopNames], carriers: Collection[str]) -> list[Loop]:
+        reaching = [loop.with_calls(made_by) for loop in loops] if made_by else [*loops]
+        if updated is not None:
+            reaching = [loop for loop in reaching if _updates(loop, functions, updated)]
+        return training_loops(reaching, names, forward, stepped, carriers)
 
-    inside = _gradients_inside(statements, names, asked) if made_by else {}
-    found = {
-        f.node.name for f in analysis.functions if training_loops(reached(f.loops), names, forward, stepped, inside)
-    }
+    found = {function.node.name for function in functions if training_in(function.loops, carriers)}
     inside = _gradients_inside(statements, names, found | asked)
     for index, statement in enumerate(statements):
-        loops = training_loops(reached(statement.loops), names, forward, stepped, inside.keys())
+        loops = training_in(statement.loops, inside.keys())
         if loops:
             analysis.loops[index] = loops
         is_definition = isinstance(statement.node, (*FUNCTIONS, ast.ClassDef))
         if not is_definition and (loops or analysis.effects[index].calls & found):
             analysis.training.append(index)
     return inside
+
+
+def _updates(loop: LoopNames, functions: Iterable[Function], parameters: Collection[str]) -> bool:
+    """True where a loop, or what it calls, changes one of `parameters`, or each of a list of them."""
+    if loop.assigned & set(parameters):
+        return True
+    called = [function.node for function in functions if function.node.name in loop.called]
+    within = [leaf for node in (*loop.node.body, *called) for leaf in nodes_below(node) if isinstance(leaf, ast.For)]
+    return any(_changes_what_it_draws(each) for each in within)
+
+
+def _changes_what_it_draws(loop: ast.For) -> bool:
+    """True for `for p, dp in zip(parameters, gradients): p -= lr * dp`."""
+    drawn = assigned_names(loop.target)
+    leaves = [leaf for statement in loop.body for leaf in nodes_below(statement)]
+    stored: list[ast.expr] = [leaf.target for leaf in leaves if isinstance(leaf, ast.AugAssign)]
+    stored += [target for leaf in leaves if isinstance(leaf, ast.Assign) for target in leaf.targets]
+    calls = [leaf.func for leaf in leaves if isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)]
+    stored += [function.value for function in calls if function.attr.endswith("_")]
+    return any(root_name(target) in drawn for target in stored)
 
 
 def _add_definition(analysis: Analysis, name: str) -> None:
@@ -182,7 +209,20 @@ def _is_empty(node: ast.AST) -> bool:
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
-def _collect(analysis: Analysis, index: int, statement: Statement, inside: dict[str, dict[str, str]]) -> None:
+def _called_in(statement: Statement, tensors: Collection[str]) -> set[str]:
+    """The functions that a statement calls; `loss.backward()` is PyTorch's, whatever a submission's own are called."""
+    calls = [leaf for leaf in statement.nodes if isinstance(leaf, ast.Call)]
+    own = (leaf for leaf in calls if not (isinstance(leaf.func, ast.Attribute) and root_name(leaf.func) in tensors))
+    return {called_name(leaf) for leaf in own}
+
+
+def _collect(
+    analysis: Analysis,
+    index: int,
+    statement: Statement,
+    inside: dict[str, dict[str, str]],
+    tensors: Collection[str],
+) -> None:
     effects, names, node = analysis.effects[index], analysis.names, statement.node
     if isinstance(node, ast.Delete):
         return  # people free memory when all is done, and what they had handed over counts
@@ -194,7 +234,7 @@ def _collect(analysis: Analysis, index: int, statement: Statement, inside: dict[
             analysis.stubs.setdefault(tensor, index)
         return
     called: dict[str, str] = {}
-    for function in effects.calls & inside.keys():
+    for function in _called_in(statement, tensors) & inside.keys() if effects.calls & inside.keys() else ():
         called.update(inside[function])
     fresh = _stored_afresh(node, effects, names)
     passing = {t for t, place in written.items() if isinstance(node, ast.Assign) and fresh and t not in fresh}
