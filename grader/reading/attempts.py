@@ -94,7 +94,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
     inside = _find_training(analysis, forward, stepped, asked)
     for exercise in exercises:
-        find_loop_that_calls(analysis, exercise, updates=True)
+        find_loop_that_calls(analysis, exercise, asked, updates=True)
     for index, node in enumerate(body):
         if index not in analysis.training and not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             _collect(analysis, index, source.statements[index], inside, forward - changes.objects)
@@ -109,17 +109,19 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     return analysis
 
 
-def find_loop_that_calls(analysis: Analysis, exercise: Exercise, *, updates: bool = False) -> None:
+def find_loop_that_calls(
+    analysis: Analysis, exercise: Exercise, asked: Collection[str] = (), *, updates: bool = False
+) -> None:
     """Where no loop was found that runs forward and backward, look for one that leaves both to what it calls.
 
-    What a loop calls says less of what it is for than its own lines. So in a file that may be about something else it
+    A loop that tries out the functions that are `asked` for is none. What a loop calls says less of what it is for than its own lines. So in a file that may be about something else it
     counts only where it `updates` parameters too.
     """
     if exercise.after_a_step and analysis.functions and not analysis.training:
         forward = {*exercise.forward_names}
         forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
-        made_by = _made_by_calls(analysis.functions)
-        _find_training(analysis, forward, forward, set(), made_by, {*exercise.trained} if updates else None)
+        made_by = _made_by_calls([f for f in analysis.functions if f.node.name not in asked])
+        _find_training(analysis, forward, forward, {*asked}, made_by, {*exercise.trained} if updates else None)
 
 
 def _made_by_calls(functions: Sequence[Function]) -> dict[str, frozenset[str]]:
