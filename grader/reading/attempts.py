@@ -114,8 +114,8 @@ def find_loop_that_calls(
 ) -> None:
     """Where no loop was found that runs forward and backward, look for one that leaves both to what it calls.
 
-    A loop that tries out the functions that are `asked` for is none. What a loop calls says less of what it is for than its own lines. So in a file that may be about something else it
-    counts only where it `updates` parameters too.
+    A loop that tries out the functions that are `asked` for is none. What a loop calls says less of what it is for than
+    its own lines, so in a file that may be about something else it counts only where it `updates` parameters too.
     """
     if exercise.after_a_step and analysis.functions and not analysis.training:
         forward = {*exercise.forward_names}
