@@ -145,7 +145,7 @@ def test_canvas_gets_its_own_columns_and_is_told_the_points(roster_file: Path) -
     said = "\n".join(gradebook.remarks)
     assert "matched 3 of 4 submissions with the roster (2 by id, 1 by login)" in said
     assert "not matched: 1\n  stranger (nobody on the roster" in said
-    assert "on the roster without a submission: 2\n  Müller-Lüdenscheid, Ann\n  Hall, Anna" in said
+    assert "on the roster, and no submission was matched: 2\n  Müller-Lüdenscheid, Ann\n  Hall, Anna" in said
     assert "no grade written, look at them yourself: 1\n  104 (refused)" in said
     assert "Canvas will change the points possible of 'Homework 3 (1234)' from 100 to 27" in said
 
@@ -162,7 +162,7 @@ def test_grades_are_scaled_to_the_stated_assignment_and_what_is_missing_counts_0
     ]  # fmt: skip
     said = "\n".join(gradebook.remarks)
     assert "Canvas will change" not in said
-    assert "0 for those who handed in nothing: 1\n  Hall, Anna" in said, "and one is excused"
+    assert "0 is written for those of them who have no grade yet: 1\n  Hall, Anna" in said, "and one is excused"
     assert "late: 1\n  102: 26.66 in place of 33.33 (2 d late)" in said
     assert "not graded, so 0 is written: 1\n  104 (refused)" in said
 

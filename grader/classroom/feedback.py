@@ -129,8 +129,9 @@ def feedback_for(
         for name, one in graded.items()
         if name not in summary.exercises
     ]
+    missing = "no file could be graded as it" if student.told else "it was not handed in"
     notes += [
-        f"{exercise.title} was not handed in, and counts 0 of {exercise.max_score}."
+        f"{exercise.title} counts 0 of {exercise.max_score}, because {missing}."
         for name, exercise in summary.exercises.items()
         if name not in student.scores
     ]

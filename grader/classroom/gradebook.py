@@ -141,7 +141,7 @@ def comment_on(summary: CourseSummary, student: Student) -> str:
     said = [f"Not graded: {student.told.removesuffix('.')}."] if student.told else []
     for name, exercise in summary.exercises.items() if student.status == "graded" else ():
         if name not in student.scores:
-            said.append(f"{exercise.short_id}: not handed in.")
+            said.append(f"{exercise.short_id}: {'no file could be graded as it' if student.told else 'not handed in'}.")
             continue
         statuses = student.statuses.get(name, {})
         wrong = [tensor for tensor, status in statuses.items() if status != "pass"]
@@ -178,8 +178,8 @@ def _graded(
     remarks = [
         matched + (f" ({how})" if how else ""),
         *_listed("not matched", [f"{called} ({reason})" for called, reason in matches.unmatched]),
-        *_listed("on the roster without a submission", [row.name for row in absent.values()]),
-        *_listed("0 for those who handed in nothing", [row.name for row in missing.values()]),
+        *_listed("on the roster, and no submission was matched", [row.name for row in absent.values()]),
+        *_listed("0 is written for those of them who have no grade yet", [row.name for row in missing.values()]),
     ]
     grades = dict.fromkeys(missing, 0) | {place: summary.grade(student).after for place, student in graded.items()}
     return dict(sorted(grades.items())), remarks + _said(summary), matches.people

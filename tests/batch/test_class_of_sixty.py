@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import pytest
 from dojo import dojo, dojo_here
-from people import index
+from people import NOT_EVEN_UTF_8, index
 from sixty import ASSIGNMENT, COUNT, LAYOUTS, TITLE, OnceEach, Person, canvas_roster, moodle_worksheet, sixty
 
 from grader.batch import run
@@ -117,6 +117,8 @@ def test_the_worksheet_of_moodle_comes_back_with_grades_and_comments(graded: tup
         if row["Kennung"] != "Teilnehmer/in 999":
             said = row["Feedback als Kommentar"]
             assert said
+            person = everyone(layout)[int(row["Kennung"].split()[-1]) - 1000]
+            assert "not handed in" not in said or NOT_EVEN_UTF_8 not in person.files.values()
             assert row["Kennung"] not in refused or (said.startswith("Not graded: ") and "not handed in" not in said)
 
 
@@ -130,6 +132,8 @@ def test_each_person_has_a_page_and_the_zip_has_the_names_of_the_download(graded
         if person := people.get(str(entry["student_id"])):
             assert f"<strong>{person.grade:g} of 10</strong>" in page
             assert ("Late:" in page) == person.late
+            assert ("not handed in" in page) == (set(person.files) == {"ex2.py"} and not person.refused)
+            assert ("no file could be graded as it" in page) == (NOT_EVEN_UTF_8 in person.files.values())
     if layout.startswith("Moodle"):
         tail = "_" if "before" in layout else ""
         with ZipFile(folder / "pages" / "feedback-for-moodle.zip") as archive:
