@@ -90,7 +90,7 @@ class Cluster:
         logging.getLogger("distributed").setLevel(logging.ERROR)  # a lost worker is not the reader's concern
         warnings.filterwarnings("ignore", message="Sending large graph")  # a notebook travels with its pictures
         self._plugin: Judges | None = None
-        self._counted = -_COUNT_SECONDS
+        self._threads, self._counted = 0, -_COUNT_SECONDS
         try:
             self.client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
@@ -160,7 +160,7 @@ class Cluster:
 
     def _most_running(self) -> int:
         if time.monotonic() - self._counted >= _COUNT_SECONDS:
-            self._threads: int = sum(self.client.nthreads().values())
+            self._threads = sum(self.client.nthreads().values())
             self._counted = time.monotonic()
         return max(1, _AHEAD * self._threads)
 

@@ -170,10 +170,13 @@ def _listed(path: Path) -> Iterable[_Heap]:
             f"file or folder ({', '.join(_PATH_COLUMNS)}), and rows must follow"
         )
     heaps: dict[str, _Heap] = {}
-    for line, row in enumerate(rows, start=2):
+    for row in rows:
         name, place = row[name_column], row[path_column]
+        if not name and not place:
+            continue  # spreadsheets end a table with rows of commas
         if not name or not place:
-            raise DojoError(f"{path}: row {line} has no {name_column if not name else path_column}")
+            missing = path_column if name else name_column
+            raise DojoError(f"{path}: the row of {printable(name or place)} has no {missing}; fill it in")
         heap = heaps.setdefault(name, _Heap(Person(name, name, name), printable(place)))
         _put_path(heap, path.parent / place, place)
     return heaps.values()

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -50,6 +51,18 @@ def interrupt_held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def refuse_unfit(folder: Path, submissions: Path) -> None:
+    """Refuse a folder for results or pages before anything is graded.
+
+    Raises:
+        DojoError: it is a file, or the next run would take what lies in it for a submission.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise DojoError(f"{folder}: is a file; name a folder")
+    if submissions.is_dir() and folder.resolve().is_relative_to(submissions.resolve()):
+        raise DojoError(f"{folder}: lies among the submissions; name a folder outside {submissions}")
+
+
 def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> int:
     """Grade what is not graded yet. 0: all went through; 1: some broke the grader; 130: Ctrl-C.
 
@@ -59,9 +72,7 @@ def run_batch(options: Options, say: Console, report: Callable[[str], None]) -> 
         DojoError: bad input, or nothing can be graded.
     """
     chosen_exercises(options.assignment, options.exercise, options.forced)
-    out, inside = options.out.resolve(), options.submissions.resolve()
-    if inside.is_dir() and out.is_relative_to(inside):
-        raise DojoError(f"{options.out}: lies among the submissions; name a folder outside {options.submissions}")
+    refuse_unfit(options.out, options.submissions)
     with contextlib.ExitStack() as stack:
         submissions = stack.enter_context(collect(options.submissions))
         try:

@@ -72,11 +72,13 @@ def batch(
     from rich.console import Console
 
     from grader.batch.parameters import Options
-    from grader.batch.run import run_batch
+    from grader.batch.run import refuse_unfit, run_batch
     from grader.report.assignment import read_assignment
     from grader.report.points import read_points
 
     check_chosen()
+    if feedback is not None:
+        refuse_unfit(feedback, submissions)
     if limit_time is not None and not 0 < limit_time <= 86_400:
         raise DojoError(f"--limit-time {limit_time:g}: give seconds above 0, at most 86400")
     options = Options(

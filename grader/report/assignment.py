@@ -174,7 +174,7 @@ def of_majority(handed_in: Iterable[Collection[str]]) -> Assignment:
 
 def unstated(exercises: Collection[str]) -> str:
     """The warning where no assignment is stated, and how to state it."""
-    listed = ", ".join(f'"{name}"' for name in exercises)
+    listed = ", ".join(f'"{name}"' for name in exercises or ["makemore/ex1"])
     return (
         f"no assignment is stated, so these exercises count, which most handed in: {', '.join(exercises) or 'none'}. "
         "State it in pyproject.toml or --assignment FILE, so that what is missing counts: "

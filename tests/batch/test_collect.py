@@ -184,6 +184,16 @@ def test_a_csv_of_paths(tmp_path: Path, mark: str) -> None:
     assert people["Cy"].problems == ("gone.py: no such file or folder",)
 
 
+def test_an_empty_row_is_nobody_and_half_a_row_is_told_by_what_it_has(tmp_path: Path) -> None:
+    hand_in(tmp_path, {"ann/ex2.py": RIGHT})
+    table = tmp_path / "all.csv"
+    table.write_text("name,path\n\nann,ann\n,\n")
+    assert list(found(table)) == ["ann"]
+    table.write_text("name,path\n\nann,ann\nbo,\n")
+    with pytest.raises(DojoError, match="the row of bo has no path"):
+        found(table)
+
+
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "name,path\n", "name,path\n,x.py\n", 'name,path\n"x,y\n'])
 def test_a_csv_that_cannot_be_used(tmp_path: Path, text: str) -> None:
     (tmp_path / "all.csv").write_text(text)

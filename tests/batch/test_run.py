@@ -197,7 +197,9 @@ def test_other_terms_are_not_mixed_into_a_folder(tmp_path: Path, monkeypatch: py
         (("all", "--out", "out", "--exercise", "ex9"), "ex9"),
         (("all", "--out", "out", "--device", "abacus"), "abacus"),
         (("all", "--out", "out", "--isolation", "total"), "total"),
-        (("all", "--out", "all/ann.py"), "all/ann.py"),
+        (("all", "--out", "all/ann.py"), "all/ann.py: is a file"),
+        (("all", "--out", "out", "--feedback", "all/pages"), "all/pages: lies among the submissions"),
+        (("all", "--out", "out", "--feedback", "all/ann.py"), "all/ann.py: is a file"),
     ],
 )
 def test_bad_calls_are_one_line_and_write_nothing(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
