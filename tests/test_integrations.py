@@ -179,6 +179,20 @@ def test_what_cannot_be_graded_is_an_annotation_too(tmp_path: Path) -> None:
     assert re.fullmatch(r"dojo: [^\n]+\n", ran.stderr)
 
 
+@pytest.mark.parametrize("kind", ["github", "classroom50", "gradescope"])
+def test_an_empty_folder_is_a_result_too(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.toml").write_text('[tool.dojo.assignment]\nexercises = ["makemore/ex2"]\n')
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    ran = dojo_here(tmp_path, "grade", "empty", "--format", kind, "--assignment", "a.toml", "--isolation", "basic")
+    assert (ran.returncode, ran.stderr) == (2, "dojo: empty: no .py or .ipynb file in this folder\n")
+    if kind == "github":
+        assert "Points 0/1\n" in ran.stdout
+        assert "score=0\nmax-score=1\n" in (tmp_path / "outputs").read_text()
+    else:
+        assert json.loads(ran.stdout)["tests"][0]["max_score"] == 1
+
+
 # ---- nbgrader ----
 
 
@@ -344,6 +358,15 @@ def test_a_stray_file_and_an_empty_folder_stop_nobody(tmp_path: Path) -> None:
     assert "submitted/ann/stray.py: --format nbgrader grades files in submitted/STUDENT/ASSIGNMENT/" in ran.stderr
     with (tmp_path / GRADES).open(newline="") as file:
         assert [(row["student_id"], row["score"]) for row in csv.DictReader(file)] == [("ann", "1"), ("bo", "0")]
+
+
+def test_grades_are_not_written_over_where_there_is_no_work_of_anybody(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / GRADES).write_text("mine")
+    ran = dojo_here(tmp_path, "grade", "empty", "--format", "nbgrader", "--output", ".")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("dojo: no .py or .ipynb file in submitted/STUDENT/ASSIGNMENT/")
+    assert (tmp_path / GRADES).read_text() == "mine"
 
 
 def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPatch, handed_in: Path) -> None:

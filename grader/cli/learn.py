@@ -74,11 +74,17 @@ def grade(
 
     PATH is a file or a folder; exercises/ by default.
     """
-    from grader.integrations.outputs import OF_STRANGERS, check_output, deliver, failure_told, parts_of
+    from grader.integrations.outputs import (
+        OF_STRANGERS,
+        check_output,
+        deliver,
+        failure_told,
+        files_handed_in,
+        parts_of,
+    )
     from grader.learner.memory import remember
     from grader.learner.pairs import latest
     from grader.lesson.tracks import place_on_map
-    from grader.reading.submission import files_below, submission_files
     from grader.report.assignment import chosen_exercises, read_assignment
     from grader.report.points import read_points
 
@@ -92,14 +98,9 @@ def grade(
         stated, wanted, forced = chosen_exercises(stated, exercise, forced)
         worth = read_points(points)
         check_chosen()
-        rows_for_all = format == "nbgrader"  # where a student's folder is empty there is a row too
-        found = (
-            file
-            for path in paths or [_default_path()]
-            for file in (files_below(path) if rows_for_all and path.is_dir() else submission_files(path))
-        )
-        files = latest(dict.fromkeys(found), named=list(paths), say=say)
-        parts, refused = parts_of(files, format, wanted=wanted, forced=forced, named=paths)
+        found, empty = files_handed_in(paths or [_default_path()], format)
+        files = latest(found, named=list(paths), say=say)
+        parts, refused = parts_of(files, format, wanted=wanted, forced=forced, named=paths, empty=empty)
         parts.sort(key=lambda part: place_on_map(part.exercise.id))
 
         with uncollected():  # torch takes a second to load: bad input has been told by now

@@ -183,7 +183,7 @@ def placed(files: Iterable[Path], named: Iterable[Path]) -> tuple[list[Path], li
     `STUDENT/ASSIGNMENT/` in the `named` folders that holds nothing to grade: it gets a row too.
 
     Raises:
-        DojoError: none of them lies there.
+        DojoError: none of them lies there, and there is no such folder.
     """
     kept, astray = [], []
     for file in files:
@@ -193,8 +193,9 @@ def placed(files: Iterable[Path], named: Iterable[Path]) -> tuple[list[Path], li
         except DojoError as error:
             astray.append(Refusal(str(file), str(error)))
     empty = [refusal for path in named for refusal in _folders_without_files(path)]
-    if astray and not (kept or empty):
-        raise DojoError(astray[0].sentence)
+    if not (kept or empty):
+        nothing = "no .py or .ipynb file in submitted/STUDENT/ASSIGNMENT/, which --format nbgrader grades"
+        raise DojoError(astray[0].sentence if astray else nothing)
     return kept, [*astray, *empty]
 
 

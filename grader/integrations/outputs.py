@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError
 from grader.base.files import refuse_link, told_if_unwritable, write_atomically
-from grader.reading.submission import HoldsNoneError, NoGradientError, OptionalError, Part, select_parts
+from grader.reading.submission import (
+    HoldsNoneError,
+    NoGradientError,
+    OptionalError,
+    Part,
+    select_parts,
+    submission_files,
+)
 from grader.report.records import Refusal, Report
 from grader.syntax.source import read_source
 
@@ -71,6 +78,25 @@ def check_output(output_format: str, output: Path | None) -> None:
         raise DojoError(f"{output}: there is no folder {output.parent} to write it to")
 
 
+def files_handed_in(paths: Iterable[Path], output_format: str) -> tuple[list[Path], list[Refusal]]:
+    """The scripts and notebooks at these paths, each once; and the folders without any, where an integration waits for
+    a result all the same.
+
+    Raises:
+        DojoError: there is no such path, or nobody waits and a folder holds none.
+    """
+    found: dict[Path, None] = {}
+    empty = []
+    for path in paths:
+        try:
+            found |= dict.fromkeys(submission_files(path))
+        except DojoError as error:
+            if output_format not in OF_STRANGERS or not path.is_dir():
+                raise
+            empty.append(Refusal(str(path), str(error)))
+    return list(found), empty
+
+
 def parts_of(
     files: Iterable[Path],
     output_format: str = "terminal",
@@ -78,8 +104,10 @@ def parts_of(
     wanted: Collection[str] = (),
     forced: str | None = None,
     named: Collection[Path] = (),
+    empty: Iterable[Refusal] = (),
 ) -> tuple[list[Part], list[Refusal]]:
-    """The exercises that the files hold, and which files are not graded and why. `named` are the paths of the call.
+    """The exercises that the files hold, and which files are not graded and why. `named` are the paths of the call, and
+    `empty` says which of them hold nothing.
 
     A file that holds no exercise is mentioned by the way where it was found in a folder beside others. `wanted` and
     `forced` are as for `select_parts`.
@@ -89,12 +117,13 @@ def parts_of(
             its integration keeps them.
     """
     parts: list[Part] = []
-    refused: list[Refusal] = []
+    refused: list[Refusal] = list(empty)
     unasked: list[Refusal] = []
     if output_format == "nbgrader":
         from grader.integrations.nbgrader import placed
 
-        files, refused = placed(files, named)
+        files, elsewhere = placed(files, named)
+        refused += elsewhere
     for file in files:
         try:
             if output_format != "terminal":  # a learner's own link is a learner's own affair
