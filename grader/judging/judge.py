@@ -29,7 +29,6 @@ from grader.running.protocol import (
     LoopBegins,
     LoopEnd,
     LoopStep,
-    NameRules,
     ProtocolError,
     Reply,
     Request,
@@ -182,7 +181,7 @@ class Judge:
             attempt.place,
             tuple(name for name, held in self.plan.aliases.items() if held == tensor),
             self.plan.aliases,
-            self._names,
+            self.plan.names,
             self.guarded,
         )
         words = set(_WORD.findall("\n".join([*(step.text for step in steps), *(t for text in texts for t in text)])))
@@ -249,7 +248,7 @@ class Judge:
             tuple(map(self._step, steps)),
             tuple(programs),
             waits,
-            self._names,
+            self.plan.names,
             self.guarded,
         )
         try:
@@ -381,17 +380,11 @@ class Judge:
             waits,
             self.plan.aliases,
             self.plan.places_inside,
-            self._names,
+            self.plan.names,
             tuple(checks) if trials[0].decides else (),
             self.guarded,
             codes_of({step.index: step.statement for step in steps}) if self.guarded else {},
         )
-
-    @property
-    def _names(self) -> NameRules:
-        names = self.plan.names
-        caches, own_functions = tuple(sorted(names.caches)), tuple(sorted(names.own_functions))
-        return NameRules(names.by_name, names.by_place, caches, own_functions, dict(names.given))
 
     def _step(self, step: Step) -> StepRequest:
         return StepRequest(

@@ -87,9 +87,8 @@ def _with_figures(evidence: Evidence, shown: LoopTrial) -> Evidence:
 def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
     """A line in the loop that cannot be read, where there is one: without it this is another loop."""
     statement = plan.loop_statement
-    loops = plan.loops.get(plan.indexes[plan.statements.index(statement)], [])
     for bad in part.analysis.source.bad_lines:
-        for loop in loops:
+        for loop in plan.loops_there:
             first, last = (statement.cell.line + line - 1 for line in (loop.lineno, loop.end_lineno or loop.lineno))
             if bad.cell == statement.cell.number and first <= bad.line <= last + 1:
                 return Finding.unreadable(bad)
@@ -98,7 +97,7 @@ def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
 
 def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:
     """A loop that only a full run could judge is told at once, and not after it has used up its time."""
-    for loop in (loop for loops in plan.loops.values() for loop in loops):
+    for loop in plan.all_loops:
         if (reason := why_not_stepwise(loop, plan.exercise.forward_names)) is not None:
             said = f"The loop cannot be run step by step: {reason}. {AS_THE_LESSON_SAYS}"
             return Finding("error", said, "no-loop", at)

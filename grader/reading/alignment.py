@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from grader.lesson.exercise import Exercise
 from grader.reading.gradient_names import gradient_of, loosely
-from grader.syntax.scopes import nodes_below
+from grader.syntax.scopes import names_below, nodes_below
 from grader.syntax.source import Statement
 
 _PASSED_THROUGH = frozenset({"to", "cuda", "cpu", "float", "clone", "detach", "contiguous", "requires_grad_"})
@@ -69,7 +69,7 @@ def align(statements: Sequence[Statement], exercises: Iterable[Exercise]) -> Ali
     if not wanted or not strange or any(_binds_all(e, bound) for e in exercises):
         return Alignment()
     lines = _lines(node for statement in statements for node in statement.nodes if isinstance(node, ast.Assign))
-    own = [(target, value) for target, value in lines if target in strange or not strange.isdisjoint(_names(value))]
+    own = [(target, value) for target, value in lines if strange & (names_below(value) | {target})]
     found: dict[str, str] = {}
     for _ in range(_ROUNDS):
         before = dict(found)
@@ -106,7 +106,7 @@ def _of_track(
     them."""
     lines = tuple(_lines(node for e in exercises for node in _nodes_of(e)))
     known = {name for e in exercises for name in (*e.forward_names, *e.network_names)}
-    in_lines = {name for target, value in lines for name in _names(value) | {target}}
+    in_lines = {name for target, value in lines for name in names_below(value) | {target}}
     known |= in_lines & {name for e in exercises for name in e.setup_names}
     taken = known.union(*(e.parameter_values.keys() for e in exercises), _MODULES)
     by_name, by_kind = defaultdict(list), defaultdict(list)
@@ -242,10 +242,6 @@ def _call(node: ast.Call) -> tuple[str, list[ast.expr]]:
         own = [] if inner in _MODULES | {"functional"} else [root]
         return node.func.attr, [*own, *node.args]
     return (node.func.id if isinstance(node.func, ast.Name) else ""), list(node.args)
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {leaf.id for leaf in nodes_below(node) if isinstance(leaf, ast.Name)}
 
 
 def _has_one_meaning(

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from grader.lesson.exercise import Exercise
 from grader.reading.alignment import align
-from grader.reading.gradient_names import Names, Spoilt, add_aliases, add_objects, find_names
+from grader.reading.gradient_names import Compared, Names, Spoilt, add_aliases, add_objects, find_names
 from grader.syntax.effects import Changes, Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop, LoopNames
-from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, functions_in, nodes_below, root_name
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_below, root_name
 from grader.syntax.source import Function, Source, Statement
 
 _CALLS_DEEP = 3
@@ -39,9 +39,9 @@ class Analysis:
     source: Source
     effects: list[Effects]
     names: Names
+    compared: list[Compared]
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     hidden: dict[str, list[Attempt]] = field(default_factory=dict)
-    stubs: dict[str, int] = field(default_factory=dict)
     training: list[int] = field(default_factory=list)
     loops: dict[int, list[Loop]] = field(default_factory=dict)
     spoilt: list[Spoilt] = field(default_factory=list)
@@ -85,11 +85,11 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     known = [statement.effects for statement in source.statements] if changes == Changes() else []
     effects = known or [statement_effects(node, changes) for node in body]
     alignment = align(source.statements, exercises)
-    names = find_names(source, effects, tensors, alignment)
+    names, compared = find_names(source, effects, tensors, alignment)
     forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
     add_objects(body, effects, names.by_name, changes.objects)
     spoilt = add_aliases(body, effects, names.by_name)
-    analysis = Analysis(source, effects, names, spoilt=spoilt)
+    analysis = Analysis(source, effects, names, compared, spoilt=spoilt)
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
     inside = _find_training(analysis, forward, stepped, asked)
@@ -101,7 +101,7 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     _add_generic_names(analysis)
     for tensor, versions in analysis.hidden.items():
         analysis.attempts.setdefault(tensor, versions)
-    for index, value, tensor in names.compared:
+    for index, value, tensor in compared:
         if tensor not in analysis.attempts and not isinstance(value, (ast.Name, ast.Constant)):
             analysis.attempts[tensor] = [Attempt(tensor, ast.unparse(value), [index])]
     for name in asked:
@@ -203,10 +203,7 @@ def _add_definition(analysis: Analysis, name: str) -> None:
 
 
 def _is_empty(node: ast.AST) -> bool:
-    """True for a stub: a function without a body, or a class whose every method is one."""
-    if isinstance(node, ast.ClassDef):
-        return all(map(_is_empty, node.body))
-    if isinstance(node, FUNCTIONS):
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         return all(map(_is_empty, node.body))
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
@@ -232,8 +229,6 @@ def _collect(
     for name in sorted(effects.writes & names.by_name.keys()):
         written.setdefault(names.by_name[name], name)
     if is_stub(node):
-        for tensor in written:
-            analysis.stubs.setdefault(tensor, index)
         return
     called: dict[str, str] = {}
     for function in _called_in(statement, tensors) & inside.keys() if effects.calls & inside.keys() else ():
@@ -275,15 +270,10 @@ def _stored_afresh(node: ast.stmt, effects: Effects, names: Names) -> set[str]:
 
 
 def is_stub(node: ast.stmt) -> bool:
-    """True for `dlogits = ...`, `dlogits = None`, and a function or class whose every body is still `...`."""
-    if isinstance(node, FUNCTIONS):
-        return all(isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) for child in node.body)
-    if isinstance(node, ast.ClassDef):
-        return all(map(is_stub, functions_in([node])))
-    value = getattr(node, "value", None)
-    return isinstance(node, (ast.Assign, ast.AnnAssign)) and (
-        value is None or (isinstance(value, ast.Constant) and value.value in (..., None))
-    )
+    """True for `dlogits = ...`, `dlogits = None`, and a function or class in which nothing is done as yet."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        return node.value is None or (isinstance(node.value, ast.Constant) and node.value.value in (..., None))
+    return _is_empty(node)
 
 
 def is_open_block(node: ast.AST) -> bool:
@@ -295,7 +285,7 @@ def is_open_block(node: ast.AST) -> bool:
 
 def _add_generic_names(analysis: Analysis) -> None:
     """Attempts under names like `out` that a `cmp` call alone says the meaning of: those right above the call."""
-    for index, value, tensor in analysis.names.compared:
+    for index, value, tensor in analysis.compared:
         if not isinstance(value, ast.Name) or value.id in analysis.names.by_name:
             continue
         writers: list[int] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import field_name, root_name
+from grader.syntax.scopes import changed_place, field_name, root_name
 from grader.syntax.source import Source, Statement
 
 if TYPE_CHECKING:
@@ -23,15 +23,14 @@ _CONVENTIONAL = re.compile(r"^(d|g_)|grad", re.IGNORECASE)
 class Names:
     """`by_name` maps names, attributes and keys (`dlogits`) to tensors; `by_place` the fields (`['h']` of
     `grads['h']`) that `cmp` calls name, except those of `caches`, which hold forward tensors under such keys.
-    `own_functions` are the functions and methods of the submission. `compared` lists what `cmp` calls compare:
-    statement, value, tensor. `given` are the submission's names for tensors of the lesson, which get their values.
+    `own_functions` are the functions and methods of the submission. `given` are its names for tensors of the lesson,
+    which get their values.
     """
 
-    by_name: dict[str, str]
+    by_name: dict[str, str] = field(default_factory=dict)
     by_place: dict[str, str] = field(default_factory=dict)
     caches: frozenset[str] = frozenset()
     own_functions: frozenset[str] = frozenset()
-    compared: list[tuple[int, ast.expr, str]] = field(default_factory=list)
     given: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, node: ast.AST) -> tuple[str, str] | None:
@@ -66,42 +65,46 @@ class Names:
         """tensor -> expression, for each gradient that one of `nodes` stores to or changes in place."""
         found: dict[str, str] = {}
         for leaf in nodes:
-            target: ast.AST | None = None
-            if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
-                target = leaf
-            elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
-                in_place = leaf.func.attr.endswith("_") and not leaf.func.attr.startswith("_")
-                target = leaf.func.value if in_place else None
+            target = changed_place(leaf)
             if target is not None and (place := self.find(target)) is not None:
                 found[place[0]] = place[1]
         return found
 
 
-def find_names(source: Source, effects: list[Effects], tensors: set[str], alignment: Alignment) -> Names:
+Compared = tuple[int, ast.expr, str]
+"""What a call of `cmp` compares: statement, value, tensor."""
+
+
+def find_names(
+    source: Source, effects: list[Effects], tensors: set[str], alignment: Alignment
+) -> tuple[Names, list[Compared]]:
     """The gradient names of a submission: `dlogits`, what `cmp` calls name, what its own names for the tensors give,
-    and loose spellings."""
+    and loose spellings. With them come the calls of `cmp`."""
     functions = [function for statement in source.statements for function in statement.functions]
     own = frozenset(function.node.name for function in functions)
     names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source), own_functions=own)
     written = {name for e in effects for name in e.writes | e.fields}
     written = written.union(*(function.assigned | function.fields for function in functions))
+    compared = [
+        (index, value, tensor)
+        for index, statement in enumerate(source.statements)
+        for value, tensor in _compared(statement, tensors)
+    ]
     compared_with: dict[str, set[str]] = defaultdict(set)
-    for index, statement in enumerate(source.statements):
-        for value, tensor in _compared(statement, tensors):
-            names.compared.append((index, value, tensor))
-            if isinstance(value, ast.Name):
-                compared_with[value.id].add(tensor)
-            elif field_name(value) not in {None, "grad", *names.by_name}:
-                names.by_place[_without_root(value)] = tensor
-    for name, compared in compared_with.items():
-        if len(compared) == 1 and _CONVENTIONAL.search(name):
-            names.by_name.setdefault(name, next(iter(compared)))
+    for _, value, tensor in compared:
+        if isinstance(value, ast.Name):
+            compared_with[value.id].add(tensor)
+        elif field_name(value) not in {None, "grad", *names.by_name}:
+            names.by_place[_without_root(value)] = tensor
+    for name, meant in compared_with.items():
+        if len(meant) == 1 and _CONVENTIONAL.search(name):
+            names.by_name.setdefault(name, next(iter(meant)))
     for mine, theirs in alignment.single.items():
         if theirs in tensors and f"d{theirs}" not in written and f"d{mine}" in written:
             names.by_name.setdefault(f"d{mine}", theirs)
     names.given = alignment.given
     _add_loose_spellings(names.by_name, written, tensors)
-    return names
+    return names, compared
 
 
 def _without_root(node: ast.expr) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from grader.reading.loop_plan import LoopPlan
-from grader.syntax.scopes import assigned_names, nodes_below, root_name
+from grader.syntax.scopes import assigned_names, changed_place, names_below, nodes_below, root_name
 from grader.syntax.source import Statement
 
 _LISTS = (ast.List, ast.Tuple, ast.Dict)
@@ -30,7 +30,7 @@ class Spot:
     @property
     def read(self) -> set[str]:
         """The names that it reads, where it is an update of something also that one."""
-        return {leaf.id for leaf in nodes_below(self.node) if isinstance(leaf, ast.Name)}
+        return names_below(self.node)
 
     @property
     def loaded(self) -> set[str]:
@@ -48,16 +48,8 @@ class Spot:
 
     def changes(self, names: Collection[str]) -> bool:
         """True where it stores to one of `names`, to a part of it, or changes it in place."""
-        for leaf in nodes_below(self.node):
-            target: ast.AST | None = None
-            if isinstance(leaf, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(leaf.ctx, ast.Store):
-                target = leaf
-            elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute):
-                called = leaf.func.attr
-                target = leaf.func.value if called in ("append", "extend") or _in_place(called) else None
-            if target is not None and root_name(target) in names:
-                return True
-        return False
+        changed = (changed_place(leaf, also=("append", "extend")) for leaf in nodes_below(self.node))
+        return any(place is not None and root_name(place) in names for place in changed)
 
 
 class LoopLines:
@@ -66,8 +58,7 @@ class LoopLines:
     def __init__(self, plan: LoopPlan) -> None:
         self.plan = plan
         self.spots = [spot for whole in plan.statements for spot in _spots([whole.node], whole, ())]
-        loops = {id(loop) for found in plan.loops.values() for loop in found}
-        within = [spot for spot in self.spots if loops & {id(outer) for outer in spot.around}]
+        within = [spot for spot in self.spots if not plan.all_loops.isdisjoint(spot.around)]
         functions = [spot for spot in self.spots if any(isinstance(o, ast.FunctionDef) for o in spot.around)]
         self.inside = within + [spot for spot in functions if spot not in within]
 
@@ -143,7 +134,7 @@ class LoopLines:
             return self.of_pairing(name, missing=True)
         called = self._called_in(update, name)
         beside = [spot for spot in self.inside if spot.around == update.around]
-        if update.around and update.around[-1] in {loop for found in self.plan.loops.values() for loop in found}:
+        if update.around and update.around[-1] in self.plan.all_loops:
             beside = beside[-1:]  # the loop itself, which does much else
         means = [spot for spot in beside if not spot.changes(called) and spot.changes(spot.loaded)]
         if len(means) > 1 and mistake in ("momentum", "bias-correction"):
@@ -175,20 +166,18 @@ class LoopLines:
         if update is None:
             return None
         over = next((outer for outer in reversed(update.around) if isinstance(outer, ast.For)), None)
-        if over is None or any(over in found for found in self.plan.loops.values()):
+        if over is None or over in self.plan.all_loops:
             return update
         return Spot(over, update.whole, ())
 
     def of_end(self) -> Spot | None:
         """The first statement that leaves the loop."""
-        leaves = (ast.Break, ast.Return)
-        loops = {id(loop) for found in self.plan.loops.values() for loop in found}
-        within = (s for s in self.inside if loops & {id(outer) for outer in s.around})
-        return next((spot for spot in within if isinstance(spot.node, leaves)), None)
+        leaving = (spot for spot in self.inside if isinstance(spot.node, (ast.Break, ast.Return)))
+        return next((spot for spot in leaving if not self.plan.all_loops.isdisjoint(spot.around)), None)
 
     def of_counter(self) -> tuple[str, Spot] | None:
         """The loop's own variable and the statement of its body that gives it another value, where there is one."""
-        for loop in (loop for found in self.plan.loops.values() for loop in found):
+        for loop in self.plan.all_loops:
             if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name):
                 for spot in self.inside:
                     if loop in spot.around and loop.target.id in assigned_names(spot.node):
@@ -221,10 +210,6 @@ def _is_power(leaf: ast.AST) -> bool:
     return isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow) and not isinstance(leaf.right, ast.Constant)
 
 
-def _in_place(method: str) -> bool:
-    return method.endswith("_") and not method.startswith("_")
-
-
 def _spots(body: list[ast.stmt], whole: Statement, around: tuple[ast.stmt, ...]) -> Iterator[Spot]:
     for node in body:
         inner = [child for part in ("body", "orelse", "finalbody") for child in getattr(node, part, [])]
@@ -243,7 +228,7 @@ def _holding(node: ast.stmt, name: str) -> Iterator[str]:
     """The names that get a list, a tuple or a dict in which `name` stands."""
     if not (isinstance(node, ast.Assign) and isinstance(node.value, _LISTS)):
         return
-    if any(isinstance(leaf, ast.Name) and leaf.id == name for leaf in nodes_below(node.value)):
+    if name in names_below(node.value):
         yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
@@ -255,16 +240,14 @@ def _drawn_from(target: ast.expr, items: ast.expr, held: set[str], name: str) ->
             pairs = zip(target.elts, items.args, strict=False)
             return {found for one, source in pairs for found in _drawn_from(one, source, held, name)}
         if called == "parameters":
-            return {leaf.id for leaf in nodes_below(target) if isinstance(leaf, ast.Name)}
+            return names_below(target)
         if called == "enumerate" and isinstance(target, ast.Tuple) and len(target.elts) == 2 and items.args:
             return _drawn_from(target.elts[1], items.args[0], held, name)
         if called in _PASSED_THROUGH:
             target = target.elts[-1] if called == "items" and isinstance(target, ast.Tuple) else target
             inner = [items.func.value] if isinstance(items.func, ast.Attribute) else items.args[:1]
             return {found for source in inner for found in _drawn_from(target, source, held, name)}
-    leaves = nodes_below(items)
-    mentioned = {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
-    mentioned |= {leaf.attr for leaf in leaves if isinstance(leaf, ast.Attribute)}
+    mentioned = names_below(items) | {leaf.attr for leaf in nodes_below(items) if isinstance(leaf, ast.Attribute)}
     if not (mentioned & held or (isinstance(items, _LISTS) and name in mentioned)):
         return set()
     first = target.elts[0] if isinstance(target, ast.Tuple) else target

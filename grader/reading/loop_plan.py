@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, KeysView, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from grader.lesson.exercise import Exercise, marked_id
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names
 from grader.reading.plan import PROVIDED_MODULES, Plan, Step
 from grader.reading.slices import Slicer
-from grader.syntax.scopes import assigned_names, nodes_below
+from grader.syntax.loops import Loop
+from grader.syntax.scopes import assigned_names, names_below, nodes_below
 from grader.syntax.source import Statement
 
 
@@ -25,13 +27,22 @@ class LoopPlan:
     """
 
     exercise: Exercise
-    statements: list[Statement]
     indexes: list[int]
-    loops: dict[int, list[ast.For | ast.While]]
+    loops: dict[int, list[Loop]]
     names: Names
-    all_statements: Sequence[Statement] = ()
+    all_statements: Sequence[Statement]
     is_own: bool = False
     unmade: tuple[str, ...] = ()
+
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """The statements to run, in order."""
+        return [self.all_statements[index] for index in self.indexes]
+
+    @cached_property
+    def all_loops(self) -> KeysView[Loop]:
+        """The loops of steps, in the order of the text."""
+        return dict.fromkeys(loop for loops in self.loops.values() for loop in loops).keys()
 
     @property
     def statement(self) -> Statement:
@@ -70,24 +81,23 @@ class LoopPlan:
     def gradients_apart(self) -> frozenset[str]:
         """The tensors whose gradients the loop assigns each in a statement of its own, before another reads it."""
         found: set[str] = set()
-        for loop in (loop for loops in self.loops.values() for loop in loops):
+        for loop in self.all_loops:
             read_later: set[str] = set()
             for statement in reversed(list(_unfolded(loop.body))):
                 leaves = list(nodes_below(statement))
                 written = self.names.written(leaves)
                 if len(written) == 1 and read_later.issuperset(written.values()):
                     found |= written.keys()
-                read_later |= {leaf.id for leaf in leaves if isinstance(leaf, ast.Name)}
+                read_later |= names_below(statement)
                 read_later |= {ast.unparse(leaf) for leaf in leaves if isinstance(leaf, (ast.Attribute, ast.Subscript))}
         return frozenset(found)
 
     def goes_another_way(self, name: str, feeds: Collection[str]) -> bool:
         """True where the loop makes the gradient of `name` from others than those of the tensors that it feeds."""
-        for loop in (loop for loops in self.loops.values() for loop in loops):
+        for loop in self.all_loops:
             for statement in _unfolded(loop.body):
                 if name in self.names.written(nodes_below(statement)):
-                    read = {leaf.id for leaf in nodes_below(statement) if isinstance(leaf, ast.Name)} - {f"d{name}"}
-                    made_from = self.names.named_by(read, set())
+                    made_from = self.names.named_by(names_below(statement) - {f"d{name}"}, set())
                     if made_from and not made_from & set(feeds):
                         return True
         return False
@@ -95,13 +105,20 @@ class LoopPlan:
     @property
     def loop_statement(self) -> Statement:
         """The statement in whose text the loop stands: a function, where the last statement calls it."""
-        index = next((i for i in reversed(self.indexes) if i in self.loops), self.indexes[-1])
-        return self.statements[self.indexes.index(index)]
+        return self.all_statements[self._loop_index]
+
+    @property
+    def loops_there(self) -> list[Loop]:
+        """The loops of steps in `loop_statement`."""
+        return self.loops.get(self._loop_index, [])
+
+    @property
+    def _loop_index(self) -> int:
+        return next((index for index in reversed(self.indexes) if index in self.loops), self.indexes[-1])
 
     def loop_line(self) -> int:
         """The line on which the loop begins."""
-        statement = self.loop_statement
-        loops = self.loops.get(self.indexes[self.statements.index(statement)], [])
+        statement, loops = self.loop_statement, self.loops_there
         return statement.cell.line + loops[0].lineno - 1 if loops else statement.line
 
 
@@ -113,7 +130,7 @@ def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
-def _is_untouched(loops: Sequence[ast.For | ast.While], names: Names) -> bool:
+def _is_untouched(loops: Sequence[Loop], names: Names) -> bool:
     """True for a loop in which every gradient is still None or `...`: a starter that nobody has filled in."""
     assigned = [leaf for loop in loops for leaf in nodes_below(loop) if isinstance(leaf, ast.Assign)]
     if any(names.written(nodes_below(leaf)) for leaf in assigned if not _is_open(leaf.value)):
@@ -133,7 +150,7 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     training = list(analysis.training)
     if not training:
         for index, statement in enumerate(analysis.statements):
-            found: list[ast.For | ast.While] = [
+            found: list[Loop] = [
                 node
                 for node in nodes_below(statement.node)
                 if isinstance(node, ast.For) and len(assigned_names(node) & set(exercise.forward_names)) > 2
@@ -148,8 +165,7 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
-    statements = [analysis.statements[index] for index in kept]
-    plan = LoopPlan(exercise, statements, kept, loops, analysis.names, analysis.statements)
+    plan = LoopPlan(exercise, kept, loops, analysis.names, analysis.statements)
     made = set().union(*(e.writes | e.fields for e in analysis.effects)) | _keys(analysis.statements)
     made |= {theirs for own, theirs in analysis.names.given.items() if own in made}
     rates = {name for name, value in exercise.parameter_values.items() if isinstance(value, (float, list))}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from grader.lesson.exercise import Exercise
 from grader.reading.plan import Plan
-from grader.syntax.scopes import nodes_below, rebound_names
+from grader.syntax.scopes import names_below, nodes_below, rebound_names
 
 
 def count_operations(statements: Iterable[ast.stmt], sizes: Collection[str]) -> int:
@@ -16,7 +16,7 @@ def count_operations(statements: Iterable[ast.stmt], sizes: Collection[str]) -> 
     for statement in statements:
         for leaf in nodes_below(statement):
             if isinstance(leaf, (ast.BinOp, ast.UnaryOp)):
-                found += not {name.id for name in nodes_below(leaf) if isinstance(name, ast.Name)} <= set(sizes)
+                found += not names_below(leaf) <= set(sizes)
             elif isinstance(leaf, ast.AugAssign) or (
                 isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)
             ):

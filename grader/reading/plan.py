@@ -13,7 +13,7 @@ from grader.lesson.exercise import DTYPE, Exercise
 from grader.reading.attempts import Analysis, Attempt
 from grader.reading.gradient_names import Names, Spoilt
 from grader.reading.slices import Slicer
-from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_below, rebound_names
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, rebound_names
 from grader.syntax.source import Statement
 
 PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random", "plt", "tqdm", "trange", "cmp"})
@@ -52,8 +52,7 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     attempts: dict[str, Attempt] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    places_inside: dict[str, str] = field(default_factory=dict)
-    names: Names = field(default_factory=lambda: Names({}))
+    names: Names = field(default_factory=Names)
     slices: dict[str, set[int]] = field(default_factory=dict)
     reads: dict[str, frozenset[str]] = field(default_factory=dict)
     unsized_one_hot: dict[str, tuple[Statement, int]] = field(default_factory=dict)
@@ -76,6 +75,11 @@ class Plan:
         lines = [self.statements[index].node for index in self.lines_of(tensor)]
         loops = {name for node in lines if isinstance(node, ast.For) for name in assigned_names(node)}
         return loops.union(*map(rebound_names, lines)) - self.aliases.keys()
+
+    @property
+    def places_inside(self) -> dict[str, str]:
+        """The expressions that hold those gradients that are judged in a function or a block."""
+        return {tensor: attempt.place for tensor, attempt in self.attempts.items() if attempt.inside}
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -136,13 +140,11 @@ class _Planner:
             for name, tensor in self.cut_names.items()
             if name == "d" + tensor or any(name in e.writes for e in self.analysis.effects)
         }
-        hooked = {t: a.place for t, a in self.attempts.items() if a.inside}
         return Plan(
             exercise=self.exercise,
             steps=self._steps(kept, slices),
             attempts=self.attempts,
             aliases=aliases,
-            places_inside=hooked,
             names=self.analysis.names,
             slices=slices,
             reads={tensor: self._reads(kept) for tensor, kept in slices.items()},
@@ -166,24 +168,17 @@ class _Planner:
         return frozenset(gradients).union(*(self.analysis.effects[index].reads for index in indexes))
 
     def _unsized_one_hot(self, slices: Mapping[str, set[int]]) -> dict[str, tuple[Statement, int]]:
-        """The gradients that use `one_hot` without num_classes: its width then depends on the batch."""
-        lines = {index: self._line_of_unsized_one_hot(index) for index in set().union(*slices.values())}
-        found = {}
-        for tensor, kept in slices.items():
-            for index in kept:
-                if (line := lines[index]) is not None:
-                    found[tensor] = (self.analysis.statements[index], line)
-        return found
-
-    def _line_of_unsized_one_hot(self, index: int) -> int | None:
-        if "one_hot" not in self.analysis.effects[index].calls:
-            return None
-        statement, line = self.analysis.statements[index], None
-        for leaf in nodes_below(statement.node):
-            unsized = isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot" and len(leaf.args) < 2
-            if isinstance(leaf, ast.Call) and unsized and not leaf.keywords:
-                line = statement.cell.line + leaf.lineno - 1
-        return line
+        """The gradients that use `one_hot` without num_classes, with its line: its width then depends on the batch."""
+        calls = {
+            index: (statement, statement.cell.line + leaf.lineno - 1)
+            for index in set().union(*slices.values())
+            if "one_hot" in self.analysis.effects[index].calls
+            for statement in [self.analysis.statements[index]]
+            for leaf in statement.nodes
+            if isinstance(leaf, ast.Call) and called_name(leaf) == "one_hot"
+            if len(leaf.args) < 2 and not leaf.keywords
+        }
+        return {tensor: calls[index] for tensor, kept in slices.items() for index in kept if index in calls}
 
     def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
         """Statements above the first gradient that write a forward tensor unlike the exercise does."""
@@ -191,13 +186,9 @@ class _Planner:
         found = []
         for index, statement in enumerate(self.analysis.statements[: self.first_gradient]):
             names = self.analysis.effects[index].rebinds & forward
-            if not isinstance(statement.node, (ast.Assign, ast.AnnAssign)):
+            if not names or index in kept or not isinstance(statement.node, (ast.Assign, ast.AnnAssign)):
                 continue
-            if (
-                names
-                and index not in kept
-                and ast.dump(ast.Module([statement.node], [])) not in self.exercise.atom_trees
-            ):
+            if ast.dump(ast.Module([statement.node], [])) not in self.exercise.atom_trees:
                 found.append((index, tuple(sorted(names))))
         return found
 

@@ -16,7 +16,6 @@ from torch import Tensor
 from grader.admission.lesson_data import DATA
 from grader.lesson.numbers import as_numbers, as_tensor_like, in_the_kind_of
 from grader.lesson.program import Program, compiled, set_up
-from grader.reading.gradient_names import Names
 from grader.running.describe import describe_exception, describe_value
 from grader.running.instrument import HAND_OVER, RAISED, STEPS, hook_gradients, hook_loops
 from grader.running.loop_run import LoopRun, generators_in
@@ -30,7 +29,6 @@ from grader.running.protocol import (
     Failure,
     ForwardCheck,
     LoopEnd,
-    NameRules,
     Request,
     Run,
     Running,
@@ -92,11 +90,6 @@ def default_device(device: str) -> str | None:
     A loop and a case have none: they draw with the processor's generators, and move to the device what they draw.
     """
     return None if device == "cpu" else device
-
-
-def names_of(rules: NameRules) -> Names:
-    """How the submission calls its gradients."""
-    return Names(rules.by_name, rules.by_place, frozenset(rules.caches), frozenset(rules.own_functions))
 
 
 class TrialRun:
@@ -261,7 +254,7 @@ class GradientRun:
         self.channel = channel
         self.request = request
         self.device = str(request.trials[0].get("device", "cpu"))
-        self.names = names_of(request.names)
+        self.names = request.names
         self.announced: int | None = None
         self.told: list[dict[str, Tensor]] = []
         self.handed: list[tuple[Value, dict[int, Tensor]]] = []
@@ -331,7 +324,7 @@ class GradientRun:
     def _hook(self, step: StepRequest, tree: ast.Module) -> None:
         if self.has_loop:
             forward = {name: name for line in self.request.program.forward for name in line.binds}
-            hook_loops(tree, step.loops, self.names, forward | dict(self.request.names.given))
+            hook_loops(tree, step.loops, self.names, {**forward, **self.names.given})
         else:
             hook_gradients(tree, self.request.places, self.names)
 
@@ -392,7 +385,7 @@ class CaseRun:
 
     def run(self, _: Mapping[str, Tensor]) -> None:
         """Run the definitions, then each program; an exception in a definition ends the run."""
-        rewrite = partial(drop_inert_calls, own_functions=names_of(self.request.names).own_functions)
+        rewrite = partial(drop_inert_calls, own_functions=self.request.names.own_functions)
         namespace = self.trial.namespace
         with arithmetic_of(self.request.trial):
             for step in self.request.steps:
@@ -432,7 +425,7 @@ class VariantRun:
         self.trial = TrialRun(
             request.program, request.trial, request.aliases, request.names.given, guarded=request.guarded
         )
-        self.rewrite = partial(drop_inert_calls, own_functions=names_of(request.names).own_functions)
+        self.rewrite = partial(drop_inert_calls, own_functions=request.names.own_functions)
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
         """Run each variant, and send what each gives."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from grader.admission.silent import ProgressStandIn
 from grader.lesson.program import Program
+from grader.reading.gradient_names import Names
 from grader.running.instrument import FORWARD
 from grader.running.protocol import (
     MAX_NAME,
@@ -20,7 +21,6 @@ from grader.running.protocol import (
     Channel,
     LoopBegins,
     LoopStep,
-    NameRules,
     NextStep,
     Record,
     Request,
@@ -46,7 +46,7 @@ class LoopRun:
         program: Program,
         namespace: dict[str, Any],
         states: Sequence[Any],
-        names: NameRules,
+        names: Names,
     ) -> None:
         """`states` are those of the generators right after the setup: there the loop begins."""
         self.channel = channel

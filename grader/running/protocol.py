@@ -20,6 +20,7 @@ from msgspec import Meta
 from torch import Tensor
 
 from grader.lesson.program import Program, TrialSetup
+from grader.reading.gradient_names import Names
 
 MAX_WORDS_BYTES = 1_000_000
 MAX_TENSOR_BYTES = 64_000_000
@@ -79,16 +80,6 @@ class ForwardCheck(Part):
     text: str
 
 
-class NameRules(Part):
-    """How the submission calls its gradients: see `grader.reading.gradient_names.Names`."""
-
-    by_name: dict[str, str] = {}
-    by_place: dict[str, str] = {}
-    caches: tuple[str, ...] = ()
-    own_functions: tuple[str, ...] = ()
-    given: dict[str, str] = {}
-
-
 class Run(Message, tag="run"):
     """Run the steps in every trial (the parameters of the lesson there). Answered by `Ready`; `Truths` follow.
 
@@ -105,7 +96,7 @@ class Run(Message, tag="run"):
     waits: bool = True
     aliases: dict[str, str] = {}
     places: dict[str, str] = {}
-    names: NameRules = msgspec.field(default_factory=NameRules)
+    names: Names = msgspec.field(default_factory=Names)
     checks: tuple[ForwardCheck, ...] = ()
     guarded: bool = True
     codes: dict[int, bytes] = {}
@@ -121,7 +112,7 @@ class Variants(Message, tag="variants"):
     place: str
     fresh: tuple[str, ...] = ()
     aliases: dict[str, str] = {}
-    names: NameRules = msgspec.field(default_factory=NameRules)
+    names: Names = msgspec.field(default_factory=Names)
     guarded: bool = True
 
 
@@ -136,7 +127,7 @@ class Cases(Message, tag="cases"):
     steps: tuple[StepRequest, ...]
     programs: tuple[str, ...]
     waits: bool = True
-    names: NameRules = msgspec.field(default_factory=NameRules)
+    names: Names = msgspec.field(default_factory=Names)
     guarded: bool = True
 
 
@@ -323,18 +314,16 @@ class Channel(Generic[Incoming]):
         """Whether the other side has closed its end, as a process does that is killed."""
         return any(event & select.POLLHUP for _, event in self._readable.poll(0))
 
-    def send(
-        self, message: Message, tensors: Mapping[str, Tensor] | None = None, deadline: float | None = None
-    ) -> None:
-        """Send a message and its tensors.
+    def send(self, message: Message, tensors: Mapping[str, Tensor] | None = None) -> None:
+        """Send a message and its tensors. Raises as `send_encoded` does."""
+        self.send_encoded(encode(message, tensors))
+
+    def send_encoded(self, message: bytes, deadline: float | None = None) -> None:
+        """Send what `encode` made.
 
         Raises:
             OSError: the other side is gone, or has not read it by `deadline` (as in `receive`).
         """
-        self.send_encoded(encode(message, tensors), deadline)
-
-    def send_encoded(self, message: bytes, deadline: float | None = None) -> None:
-        """Send what `encode` made. Raises as `send` does."""
         if deadline is not None:  # a confined worker has none, and may not change its socket
             self._socket.settimeout(max(_SHORTEST, deadline - time.monotonic()))
         self._socket.sendall(message)

@@ -119,6 +119,14 @@ def keep_code(text: str, text_line: int, code: bytes) -> None:
     _codes[text, text_line, GRADED] = marshal.loads(code)
 
 
+def _compiled(purpose: str, text: str, line: int = 1, **how: Any) -> CodeType:
+    """What `compile_answer` makes of a text on a line, made once. `purpose` tells rewritings of one text apart."""
+    key = text, line, purpose
+    if key not in _codes:
+        _codes[key] = compile_answer(text, line=line, **how)
+    return _codes[key]
+
+
 def run_statement(
     text: str,
     text_line: int,
@@ -130,14 +138,11 @@ def run_statement(
 ) -> Failure | None:
     """Run one statement as `rewrite` leaves it; whatever it raises comes back as a description.
 
-    `purpose` tells rewritings of one text apart. Not `guarded`, it may do all that Python can.
+    `purpose` is as in `_compiled`. Not `guarded`, it may do all that Python can.
     """
-    key = text, text_line, purpose
     filename = CASE if purpose == "case" else SUBMISSION
     try:
-        if key not in _codes:
-            _codes[key] = compile_answer(text, filename, line=text_line, rewrite=rewrite, guarded=guarded)
-        exec(_codes[key], namespace)
+        exec(_compiled(purpose, text, text_line, filename=filename, rewrite=rewrite, guarded=guarded), namespace)
     except BaseException as error:
         return describe_exception(error)
     return None
@@ -145,10 +150,7 @@ def run_statement(
 
 def evaluate(place: str, namespace: dict[str, Any], *, guarded: bool = True) -> Any:
     """What the expression `place` of a submission holds."""
-    key = place, 1, "read"
-    if key not in _codes:
-        _codes[key] = compile_answer(place, mode="eval", guarded=guarded)
-    return eval(_codes[key], namespace)
+    return eval(_compiled("read", place, mode="eval", guarded=guarded), namespace)
 
 
 def assign(place: str, value: Any, namespace: dict[str, Any], *, guarded: bool = True) -> None:
@@ -156,10 +158,7 @@ def assign(place: str, value: Any, namespace: dict[str, Any], *, guarded: bool =
     if place.isidentifier():
         namespace[place] = value
     else:
-        key = place, 1, "store"
-        if key not in _codes:
-            _codes[key] = compile_answer(place, rewrite=_store, guarded=guarded)
-        exec(_codes[key], {**namespace, TRUTH: value})
+        exec(_compiled("store", place, rewrite=_store, guarded=guarded), {**namespace, TRUTH: value})
 
 
 def _store(tree: ast.Module) -> None:

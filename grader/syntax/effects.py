@@ -10,11 +10,14 @@ from grader.syntax.scopes import (
     FUNCTIONS,
     argument_names,
     assigned_names,
+    changes_its_object,
     child_nodes,
     declared_global,
     field_name,
     functions_in,
+    imported_names,
     local_names,
+    names_below,
     nodes_below,
     rebound_names,
     root_name,
@@ -130,7 +133,7 @@ class _Collector(ast.NodeVisitor):
     def _visit_loop(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
         self.visit(node.target)
-        targets = {leaf.id for leaf in nodes_below(node.target) if isinstance(leaf, ast.Name)}
+        targets = names_below(node.target)
         outer, self.effects.writes = self.effects.writes, set()
         self._visit_block(node.body, set(targets))
         inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
@@ -183,13 +186,12 @@ class _Collector(ast.NodeVisitor):
         if called in _FIRST_ARGUMENT_MUTATORS or (root in _MODULES and called is not None and called.endswith("_")):
             mutated.add(0)
         if isinstance(function, ast.Attribute):
-            in_place = function.attr.endswith("_") and not function.attr.startswith("_")
-            thrown_away = node is self.statement_call
-            if in_place or (thrown_away and function.attr in _MUTATING_METHODS) or function.attr in _ALWAYS_MUTATING:
+            method = function.attr
+            mutates = method in _ALWAYS_MUTATING or (node is self.statement_call and method in _MUTATING_METHODS)
+            if mutates or changes_its_object(method):
                 self._mutate(root)
             elif SELF in mutated:  # of (a @ b).backward() both may change
-                held = [root] if root is not None else _names_below(function.value)
-                for name in held:
+                for name in [root] if root is not None else names_below(function.value):
                     self._mutate(name)
         elif isinstance(function, ast.Name) and function.id in self.changed_by_call:
             self._mutate(function.id)
@@ -205,7 +207,7 @@ class _Collector(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _visit_comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
-        names = {leaf.id for g in node.generators for leaf in nodes_below(g.target) if isinstance(leaf, ast.Name)}
+        names = set[str]().union(*(names_below(generator.target) for generator in node.generators))
         outside = node.generators[0].iter
         self.visit(outside)
         self.hidden.append(names)
@@ -253,18 +255,14 @@ class _Collector(ast.NodeVisitor):
         self.hidden.pop()
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
-        for alias in node.names:
-            self._write(alias.asname or alias.name.split(".")[0])
+        for name in imported_names(node):
+            self._write(name)
 
     visit_ImportFrom = visit_Import
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         self._write(node.name)
         self.generic_visit(node)
-
-
-def _names_below(node: ast.AST) -> list[str]:
-    return [leaf.id for leaf in nodes_below(node) if isinstance(leaf, ast.Name)]
 
 
 def statement_effects(node: ast.stmt, changes: Changes | None = None) -> Effects:
@@ -299,7 +297,7 @@ def changes_of(body: Sequence[ast.stmt]) -> Changes:
     for node in (leaf for statement in body if classes for leaf in nodes_below(statement)):
         if isinstance(node, (ast.Assign, ast.For)):
             source = node.value if isinstance(node, ast.Assign) else node.iter
-            if not isinstance(source, ast.Attribute) and (classes | found.objects) & set(_names_below(source)):
+            if not isinstance(source, ast.Attribute) and (classes | found.objects) & names_below(source):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                found.objects |= {leaf.id for t in targets for leaf in nodes_below(t) if isinstance(leaf, ast.Name)}
+                found.objects |= set[str]().union(*map(names_below, targets))
     return found

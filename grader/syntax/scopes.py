@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -36,7 +36,7 @@ def field_name(node: ast.AST) -> str | None:
 def rebound_names(node: ast.stmt) -> set[str]:
     """Names that the statement gives a fresh value, whatever they held before."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return {alias.asname or alias.name.split(".")[0] for alias in node.names}
+        return imported_names(node)
     if isinstance(node, _DEFINITIONS):
         return {node.name}
     if isinstance(node, ast.Assign):
@@ -57,8 +57,12 @@ def rebound_names(node: ast.stmt) -> set[str]:
             targets.append(target.value)
         elif isinstance(target, ast.Name):
             names.add(target.id)
-    used = {leaf.id for leaf in nodes_below(value) if isinstance(leaf, ast.Name)}
-    return names - used
+    return names - names_below(value)
+
+
+def imported_names(node: ast.Import | ast.ImportFrom) -> set[str]:
+    """The names that an import binds."""
+    return {alias.asname or alias.name.split(".")[0] for alias in node.names}
 
 
 def assigned_names(node: ast.AST) -> set[str]:
@@ -77,7 +81,7 @@ def assigned_names(node: ast.AST) -> set[str]:
         if isinstance(leaf, _WITH_OWN_NAMES):
             continue
         if isinstance(leaf, (ast.Import, ast.ImportFrom)):
-            names |= {alias.asname or alias.name.split(".")[0] for alias in leaf.names}
+            names |= imported_names(leaf)
         stack += child_nodes(leaf)
     return names
 
@@ -152,6 +156,11 @@ def nodes_below(root: ast.AST) -> list[ast.AST]:
     return nodes
 
 
+def names_below(root: ast.AST) -> set[str]:
+    """The names that are read or stored to at or below `root`."""
+    return {leaf.id for leaf in nodes_below(root) if isinstance(leaf, ast.Name)}
+
+
 _BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
     **dict.fromkeys((ast.Module, *FUNCTIONS, ast.ClassDef, ast.With, ast.AsyncWith), ("body",)),
     **dict.fromkeys((ast.ExceptHandler, ast.match_case), ("body",)),
@@ -173,3 +182,19 @@ def statements_below(root: ast.AST) -> list[ast.AST]:
 def called_name(node: ast.Call) -> str:
     """`f` for `f(x)`, `step` for `net.step(x)`, "" where the function has no name."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else root_name(node.func) or ""
+
+
+def changes_its_object(method: str) -> bool:
+    """True for a method such as `add_`, which by torch's convention changes what it is called on."""
+    return method.endswith("_") and not method.startswith("_")
+
+
+def changed_place(node: ast.AST, also: Collection[str] = ()) -> ast.expr | None:
+    """What a node by itself stores to, such as `x[0]` of `x[0] = 1`, or changes by a method, such as `x` of `x.add_(1)`
+    or of one that is in `also`; None for others."""
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+        return node if isinstance(node.ctx, ast.Store) else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        method = node.func.attr
+        return node.func.value if method in also or changes_its_object(method) else None
+    return None
