@@ -106,7 +106,7 @@ def of_the_forward_pass(exercise: Exercise) -> list[str]:
 
 @pytest.mark.parametrize("exercise", all_exercises(), ids=lambda e: e.short_id)
 def test_a_gradient_is_no_tensor_of_the_lesson_though_its_line_is_one(exercise: Exercise) -> None:
-    spelt = [f"{before}{name}" for name in exercise.graded_gradients for before in ("d", "grad_", "dL_d")]
+    spelt = [f"{before}{name}" for name in exercise.graded_gradients for before in ("d", "grad_", "delta_", "dL_d")]
     for name in spelt:
         for line in of_the_forward_pass(exercise):
             found = align(parse_source(Path("a.py"), percent_cells(f"{name} = {line}")).statements, track_of(exercise))

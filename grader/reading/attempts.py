@@ -223,10 +223,9 @@ def _collect(
     tensors: Collection[str],
 ) -> None:
     effects, names, node = analysis.effects[index], analysis.names, statement.node
-    if isinstance(node, ast.Delete):
-        return  # people free memory when all is done, and what they had handed over counts
     written = names.written(statement.nodes)
-    for name in sorted(effects.writes & names.by_name.keys()):
+    deleted = {leaf.id for leaf in statement.nodes if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Del)}
+    for name in sorted(effects.writes & names.by_name.keys() - deleted):  # people free memory when all is done
         written.setdefault(names.by_name[name], name)
     if is_stub(node):
         return

@@ -143,8 +143,8 @@ def gradient_of(name: str, loose: Mapping[str, str]) -> str | None:
 
 
 def normalised(name: str) -> str:
-    """The tensor that a gradient's name speaks of: `dL_dlogits`, `grad_logits`, `d_logits` -> `logits`."""
-    bare = re.sub(r"^(dl_?d|dloss_?d|grad_|g_|d_|d)|(_grad|_gradient)$", "", name.lower())
+    """The tensor that a gradient's name speaks of: `dL_dlogits`, `grad_logits`, `delta_logits` -> `logits`."""
+    bare = re.sub(r"^(dl_?d|dloss_?d|delta_|grad_|g_|d_|d)|(_grad|_gradient)$", "", name.lower())
     return bare.replace("_", "")
 
 
