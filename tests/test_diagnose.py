@@ -380,6 +380,16 @@ def test_an_answer_that_misses_a_line_which_cannot_be_read_is_told_so(grade_text
     assert verdict.message.startswith("This line cannot be read: ")
 
 
+def test_what_max_gives_is_called_a_tuple(grade_text) -> None:
+    (report,) = grade_text("dlogits = logits.max(1)\n", exercise="makemore/ex2")
+    assert report.verdicts[0].message.startswith("It is a Python tuple; ")
+
+
+def test_a_statement_that_python_does_not_compile_is_told_without_our_file_names(grade_text) -> None:
+    (report,) = grade_text("x = 1\ndlogits = yield h\n", exercise="makemore/ex2")
+    assert (report.verdicts[0].message, report.verdicts[0].line) == ("SyntaxError: 'yield' outside function", 2)
+
+
 def test_a_line_that_cannot_be_read_takes_nothing_from_a_right_answer(grade_text) -> None:
     text = f"dlogits = {'-' * 900}h\ndlogits = (\n{SOFTMAX_MINUS_ONE}"
     (report,) = grade_text(text, exercise="makemore/ex2")

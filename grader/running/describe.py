@@ -18,7 +18,8 @@ MAX_ELEMENTS = 2_000_000
 def describe_value(value: Any) -> tuple[Description, Tensor | None]:
     """What a candidate is, in words; and its numbers where it is a dense tensor of a sane size."""
     if not isinstance(value, Tensor):
-        return Description("stub" if value is ... or value is None else "object", _short(type(value).__name__)), None
+        kind = tuple if isinstance(value, tuple) else type(value)  # torch.max gives a tuple whose type is called max
+        return Description("stub" if value is ... or value is None else "object", _short(kind.__name__)), None
     if value.is_nested:  # it has no shape to tell
         return Description("tensor", dtype=str(value.dtype), layout="nested"), None
     words = Description(
