@@ -97,19 +97,17 @@ class TrialRun:
 
     def __init__(
         self,
-        program: Program,
+        request: Run | Variants | Cases,
         parameters: Mapping[str, Any],
         aliases: Mapping[str, str],
-        given_names: Mapping[str, str],
         *,
-        guarded: bool,
         loop: bool = False,
     ) -> None:
-        """`aliases` are the submission's names for gradients, `given_names` those for tensors of the lesson."""
-        self.program = program
+        """`aliases` are the submission's names for gradients."""
+        self.program = program = request.program
         self.parameters = parameters
         self.aliases = aliases
-        self.guarded = guarded
+        self.guarded = request.guarded
         self.done: set[str] = set()
         self.failures: dict[str, Failure] = {}
         self.interrupted: dict[str, Failure] = {}
@@ -121,9 +119,9 @@ class TrialRun:
         if not _made[setting]:
             make(program, parameters, loop=loop)
         self.namespace, self.protected = _made[setting].pop()
-        if not guarded:
+        if not self.guarded:
             self.namespace, self.protected = _found(program, self.namespace[DATA], guarded=False)
-        renamed = {own: self.namespace[name] for own, name in given_names.items() if name in self.namespace}
+        renamed = {own: self.namespace[name] for own, name in request.names.given.items() if name in self.namespace}
         for own in renamed.keys() - stand_ins().keys():
             self.namespace[own] = renamed[own]
             self.protected.add(own, renamed[own])
@@ -264,15 +262,7 @@ class GradientRun:
             if step.index in request.codes:
                 keep_code(step.text, step.text_line, request.codes[step.index])
         self.trials = [
-            TrialRun(
-                request.program,
-                parameters,
-                request.aliases,
-                request.names.given,
-                guarded=request.guarded,
-                loop=self.has_loop,
-            )
-            for parameters in request.trials
+            TrialRun(request, parameters, request.aliases, loop=self.has_loop) for parameters in request.trials
         ]
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
@@ -381,7 +371,7 @@ class CaseRun:
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
         self.default_device: str | None = None
-        self.trial = TrialRun(request.program, request.trial, {}, request.names.given, guarded=request.guarded)
+        self.trial = TrialRun(request, request.trial, {})
 
     def run(self, _: Mapping[str, Tensor]) -> None:
         """Run the definitions, then each program; an exception in a definition ends the run."""
@@ -422,9 +412,7 @@ class VariantRun:
         self.request = request
         self.device = str(request.trial.get("device", "cpu"))
         self.default_device = default_device(self.device)
-        self.trial = TrialRun(
-            request.program, request.trial, request.aliases, request.names.given, guarded=request.guarded
-        )
+        self.trial = TrialRun(request, request.trial, request.aliases)
         self.rewrite = partial(drop_inert_calls, own_functions=request.names.own_functions)
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
