@@ -11,7 +11,7 @@ from grader.reading.alignment import align
 from grader.reading.gradient_names import Compared, Names, Spoilt, add_aliases, add_objects, find_names
 from grader.syntax.effects import Changes, Effects, changes_of, statement_effects
 from grader.syntax.loops import Loop, LoopNames
-from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_below, root_name
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, changed_place, nodes_below, root_name
 from grader.syntax.source import Function, Source, Statement
 
 _CALLS_DEEP = 3
@@ -180,12 +180,8 @@ def _updates(loop: LoopNames, functions: Iterable[Function], parameters: Collect
 def _changes_what_it_draws(loop: ast.For) -> bool:
     """True for `for p, dp in zip(parameters, gradients): p -= lr * dp`."""
     drawn = assigned_names(loop.target)
-    leaves = [leaf for statement in loop.body for leaf in nodes_below(statement)]
-    stored: list[ast.expr] = [leaf.target for leaf in leaves if isinstance(leaf, ast.AugAssign)]
-    stored += [target for leaf in leaves if isinstance(leaf, ast.Assign) for target in leaf.targets]
-    calls = [leaf.func for leaf in leaves if isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute)]
-    stored += [function.value for function in calls if function.attr.endswith("_")]
-    return any(root_name(target) in drawn for target in stored)
+    changed = (changed_place(leaf) for statement in loop.body for leaf in nodes_below(statement))
+    return any(place is not None and root_name(place) in drawn for place in changed)
 
 
 def _add_definition(analysis: Analysis, name: str) -> None:
