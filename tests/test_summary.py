@@ -412,3 +412,16 @@ def test_a_change_for_a_name_that_two_people_have_is_told(course: Course, tmp_pa
     assert [after.grade(student).after for student in after.students] == [3, 3]
     told = "overrides.toml: 'Ann Lee' counts for each who is called so: Ann Lee_1001, Ann Lee_1002"
     assert told in after.problems
+
+
+def test_points_by_hand_count_where_nothing_was_graded_and_are_told_where_they_do_not_count(own_course: Path) -> None:
+    refused = next(one for one in summarise(Results(own_course)).students if one.status == "refused")
+    entry = f'person = "{refused.submission}"\ngradient = "makemore/ex1.{{}}"\npoints = {{}}\n'
+    changes = "[[override]]\n".join(entry.format(*change) for change in (("logits", 0.5), ("h", 1), ("logits", 0.25)))
+    after = changed(own_course, changes)
+    (student,) = [one for one in after.students if one.submission == refused.submission]
+    assert after.grade(student).after == 1.25, "of two for one gradient the last counts"
+    (table,) = [line for line in table_rows(after) if line[0] == refused.submission]
+    assert "not graded; 0.25 by hand" in table
+    elsewhere = changed(own_course, changes, ("makemore/ex2_cross_entropy",))
+    assert "overrides.toml: makemore/ex1_atoms does not count, so its points change no grade" in elsewhere.problems

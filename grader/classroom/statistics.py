@@ -219,10 +219,7 @@ def summarise(
         graded = [one for one in counting(report) if not exercises or one["exercise"] in exercises]
         for one in graded:
             _add(summary, student, one, points, each_verdict)
-        for override in student.overrides:
-            if override.exercise and override.gradient is None and override.points is not None:
-                student.scores[override.exercise] = override.points
-                student.statuses.setdefault(override.exercise, {})
+        _add_by_hand(student)
         summary.students.append(student)
         summary.answers.add(lines_of(graded))
     if not summary.students:
@@ -241,6 +238,8 @@ def summarise(
             summary.problems.append(f"{OVERRIDES}: nobody of these results is called {person!r}")
         elif len(called) > 1:
             summary.problems.append(f"{OVERRIDES}: {person!r} counts for each who is called so: {', '.join(called)}")
+    for exercise in sorted({o.exercise for o in overrides if o.exercise} - summary.exercises.keys()):
+        summary.problems.append(f"{OVERRIDES}: {exercise} does not count, so its points change no grade")
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
         for member in group.members:
@@ -257,6 +256,21 @@ def _student(entry: Entry, report: Mapping[str, Any], overrides: Sequence[Overri
         reason=reason, source=entry.source, text=entry.text, handed_in=entry.handed_in, marked_late=entry.marked_late,
         members=entry.members, overrides=[override for override in overrides if override.person in called],
     )  # fmt: skip
+
+
+def _add_by_hand(student: Student) -> None:
+    """Points by hand for whole exercises, and for gradients of exercises of which nothing was graded."""
+    of_gradients: dict[str, dict[str, Points]] = {}
+    of_exercises: dict[str, Points] = {}
+    for override in student.overrides:
+        if override.exercise is None or override.points is None:
+            continue
+        if override.gradient is None:
+            of_exercises[override.exercise] = override.points
+        elif override.exercise not in student.statuses:
+            of_gradients.setdefault(override.exercise, {})[override.gradient] = override.points
+    student.scores |= {name: whole(sum(given.values())) for name, given in of_gradients.items()} | of_exercises
+    student.statuses = {name: student.statuses.get(name, {}) for name in student.scores}
 
 
 def _find_late(summary: CourseSummary, take_times: TimesOf | None, layout: str) -> None:

@@ -118,7 +118,7 @@ def table_rows(summary: CourseSummary) -> Iterator[list[object]]:
 def _status(student: Student, exercise: str, name: str) -> str:
     status = student.statuses.get(exercise, {}).get(name, "")
     override = student.by_hand(exercise, name)
-    return status if override is None else f"{status}; {override.points} by hand"
+    return status if override is None else f"{status or 'not graded'}; {override.points} by hand"
 
 
 def _roster(wishes: Wishes) -> Roster | None:
