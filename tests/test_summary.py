@@ -370,6 +370,7 @@ def test_points_by_hand_take_the_place_of_the_cross_everywhere(own_course: Path)
     assert (by_hand.label, by_hand.points, chapter.by_hand) == (f"d{name}", "0.5 of 1", 1)
     assert by_hand.message.startswith("Read <b>it</b>.\nBefore that: wrong.")
     assert f"d{name}: by hand, 0.5 of 1" in as_text(told)
+    assert "\n    Read <b>it</b>.\n    Before that: wrong." in as_text(told)
     (table,) = [line for line in table_rows(after) if line[0] == one.submission]
     assert "wrong; 0.5 by hand" in table
     assert f"d{name}" not in re.findall(r"\w+", comment_on(after, student))

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Generator, Iterator
 from functools import cached_property
 from pathlib import Path
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -235,7 +236,7 @@ class GradientTest(_Sentence):
         if verdict.passed:
             return
         lines = [f"{where(report, verdict)}: {self.name}: {with_mistake(verdict)}"]
-        lines += [f"    {verdict.code}"] if verdict.code else []
+        lines += [indent(verdict.code, "    ")] if verdict.code else []
         lines += [verdict.message] if verdict.message not in ("", verdict_words(verdict)) else []
         raise NotRight("\n".join(lines))
 
