@@ -17,6 +17,7 @@ from grader.base.errors import DojoError
 from grader.base.visible import printable
 from grader.batch.items import Item
 
+_NBGRADERS = "nbgrader's"
 _METADATA, _SUBMITTED, _TIMESTAMP = "submission_metadata.yml", "submitted", "timestamp.txt"
 _MOST_TIME_BYTES = 200
 
@@ -119,11 +120,12 @@ def layout_of(items: Sequence[Item], root: str = "", packed: bool = False) -> Fo
     files = [item.parts for item in shown if not item.is_folder]
     tops = {item.parts[0]: False for item in shown}
     tops |= {item.parts[0]: True for item in shown if item.is_folder or len(item.parts) > 1}
-    if root == _SUBMITTED and files and min(map(len, files)) > 1 and max(map(len, files)) > 2:
-        return Found("nbgrader's", _nbgrader(items))
-    if _SUBMITTED in tops and any(len(parts) > 3 for parts in files if parts[0] == _SUBMITTED):
-        inside = _below(items, _SUBMITTED)
-        return Found("nbgrader's", _inside(_SUBMITTED, layout_of(inside, _SUBMITTED).place_of, lambda _: None))
+    if root == _SUBMITTED and 2 * sum(len(parts) > 2 for parts in files) > len(files):
+        return Found(_NBGRADERS, _nbgrader(items), tuple(parts[0] for parts in files if len(parts) == 1))
+    if _SUBMITTED in tops:
+        inner = layout_of(_below(items, _SUBMITTED), _SUBMITTED)
+        if inner.name == _NBGRADERS:
+            return replace(inner, place_of=_inside(_SUBMITTED, inner.place_of, lambda _: None))
     if 2 * sum(bool(_GRADESCOPE.fullmatch(top)) for top in tops) > len(tops):
         people = _metadata(items)
         if people is not None:
@@ -208,7 +210,8 @@ def _metadata(items: Sequence[Item]) -> dict[str, Person] | None:
         # Every value stays text, and libyaml reads 10,000 people in a second, not a minute.
         data = yaml.load(item.read(), Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise DojoError(f"{item.label}: not a readable YAML file ({str(error).splitlines()[0]})") from None
+        why = str(error).splitlines()[0]
+        raise DojoError(f"{item.label}: not a readable YAML file ({why}); export it from Gradescope again") from None
     found = {}
     for key, value in data.items() if isinstance(data, dict) else ():
         fields = value if isinstance(value, dict) else {}

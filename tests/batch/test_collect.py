@@ -167,6 +167,14 @@ def test_nbgrader(tmp_path: Path, inside: str) -> None:
     assert people["ann/ps2"].person.student == "ann"
 
 
+@pytest.mark.parametrize("inside", ["", "submitted"])
+def test_one_file_astray_makes_no_other_layout_of_nbgrader_s(tmp_path: Path, inside: str) -> None:
+    with collect(hand_in(tmp_path, {**NBGRADER, "submitted/notes.txt": "mine"}) / inside) as submissions:
+        assert submissions.layout == "nbgrader's"
+        assert [one.name for one in submissions] == ["ann/ps1", "ann/ps2", "bo/ps1", "notes.txt"]
+        assert submissions.notes == ("the layout is nbgrader's; not in its form, so taken as they are: notes.txt",)
+
+
 def test_a_zip_of_one_folder_that_holds_everybody(tmp_path: Path) -> None:
     assert list(found(zipped(tmp_path / "a.zip", {"all/ann.py": RIGHT, "all/bo/ex1.py": RIGHT}))) == ["ann", "bo"]
     assert list(found(hand_in(tmp_path / "all", {"ann/ex1.py": RIGHT, "ann/ex2.py": RIGHT}))) == ["ann"]
