@@ -390,3 +390,10 @@ def test_a_mark_of_lateness_costs_what_the_policy_says_and_no_more() -> None:
     assert marked is not None
     assert marked.words == "marked late, counted as one day, which takes 10 %"
     assert asked.lateness("", marked=False) is None
+
+
+def test_what_a_late_grade_by_hand_was_before_is_not_taken_for_the_cost_of_lateness() -> None:
+    late = replace(student("101", score=20), late=Lateness(0.5, "1 d late, which takes 50 %"))
+    course = course_of(late)
+    assert course.grade(late).words() == "10 in place of 20"
+    assert course.grade(replace(late, overrides=[Override("101", points=4)])).words() == "4"

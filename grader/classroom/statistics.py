@@ -163,12 +163,14 @@ class CourseSummary:
         return self.max_score if self.assignment.points is None else self.assignment.points
 
     def grade(self, student: Student) -> Grade:
-        """The grade of one submission; the last override of the whole grade stands for it."""
+        """The grade of one submission; the last override of the whole grade stands for it, late or not."""
+        by_hand = [one.points for one in student.overrides if one.exercise is None and one.points is not None]
+        if by_hand:
+            return Grade(by_hand[-1], by_hand[-1])
         factor = self.full_marks / self.max_score if self.max_score else 1
         before = whole(round(student.score * factor, 2))
         after = whole(round(before * (1 - (student.late.taken if student.late else 0)), 2))
-        by_hand = [one.points for one in student.overrides if one.exercise is None and one.points is not None]
-        return Grade(before, by_hand[-1] if by_hand else after)
+        return Grade(before, after)
 
     def having(self, status: str) -> list[Student]:
         """The people whose submission has this status, such as `refused`."""
