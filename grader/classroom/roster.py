@@ -35,8 +35,7 @@ class Row:
     @property
     def name(self) -> str:
         """The person's name, however the columns of this roster are called."""
-        named = _first(self.cells, NAMES) or f"{_first(self.cells, FIRST)} {_first(self.cells, LAST)}".strip()
-        return named or next((value for value in list(self.cells.values())[1::-1] if value), "")
+        return _named(self.cells) or next((value for value in list(self.cells.values())[1::-1] if value), "")
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,8 @@ def read_roster(path: Path) -> Roster:
             f"{path}: no column says who is who; give the CSV that Canvas or Moodle exports, with a heading such as "
             f"Student, ID, SIS Login ID, Full name or Email address (found: {', '.join(columns)[:200]})"
         )
-    possible = next((row for row in rows if _called(row) == "points possible"), {})
-    people = [Row(row, _keys(row, columns, worksheet)) for row in rows if _called(row) not in _NOT_PEOPLE]
+    possible = next((row for row in rows if _named(row).casefold() == "points possible"), {})
+    people = [Row(row, _keys(row, columns, worksheet)) for row in rows if _named(row).casefold() not in _NOT_PEOPLE]
     return Roster(path, columns, tuple(row for row in people if any(row.keys.values())), possible, worksheet)
 
 
@@ -157,8 +156,8 @@ def number_of(text: str) -> float | None:
     return number if 0 < number < float("inf") else None
 
 
-def _called(row: Mapping[str, str]) -> str:
-    return (_first(row, NAMES) or f"{_first(row, LAST)}, {_first(row, FIRST)}".strip(", ")).casefold()
+def _named(row: Mapping[str, str]) -> str:
+    return _first(row, NAMES) or f"{_first(row, FIRST)} {_first(row, LAST)}".strip()
 
 
 def _first(row: Mapping[str, str], names: Sequence[str]) -> str:

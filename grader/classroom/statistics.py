@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
@@ -234,14 +234,7 @@ def summarise(
     kept = results.parameters.get("points")
     _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
     _find_late(summary, take_times, str(results.parameters.get("layout", "")))
-    for person in dict.fromkeys(override.person for override in overrides):
-        called = [one.submission for one in summary.students if person in (own.person for own in one.overrides)]
-        if not called:
-            summary.problems.append(f"{OVERRIDES}: nobody of these results is called {person!r}")
-        elif len(called) > 1:
-            summary.problems.append(f"{OVERRIDES}: {person!r} counts for each who is called so: {', '.join(called)}")
-    for exercise in sorted({o.exercise for o in overrides if o.exercise} - summary.exercises.keys()):
-        summary.problems.append(f"{OVERRIDES}: {exercise} does not count, so its points change no grade")
+    summary.problems += _amiss(overrides, summary)
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
         for member in group.members:
@@ -273,6 +266,18 @@ def _add_by_hand(student: Student) -> None:
             of_gradients.setdefault(override.exercise, {})[override.gradient] = override.points
     student.scores |= {name: whole(sum(given.values())) for name, given in of_gradients.items()} | of_exercises
     student.statuses = {name: student.statuses.get(name, {}) for name in student.scores}
+
+
+def _amiss(overrides: Sequence[Override], summary: CourseSummary) -> Iterator[str]:
+    """What changes by hand do that may not be meant, a sentence each."""
+    for person in dict.fromkeys(override.person for override in overrides):
+        called = [one.submission for one in summary.students if person in (own.person for own in one.overrides)]
+        if not called:
+            yield f"{OVERRIDES}: nobody of these results is called {person!r}"
+        elif len(called) > 1:
+            yield f"{OVERRIDES}: {person!r} counts for each who is called so: {', '.join(called)}"
+    for exercise in sorted({o.exercise for o in overrides if o.exercise} - summary.exercises.keys()):
+        yield f"{OVERRIDES}: {exercise} does not count, so its points change no grade"
 
 
 def _find_late(summary: CourseSummary, take_times: TimesOf | None, layout: str) -> None:
