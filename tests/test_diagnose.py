@@ -14,6 +14,7 @@ from dojo import REPOSITORY
 
 from grader.diagnosing import explain_exception, repair
 from grader.diagnosing.repair import Vocabulary, mending_edit, variants
+from grader.lesson.exercise import find_exercise
 from grader.report.records import Status, Verdict
 
 ATOMS = [
@@ -108,6 +109,19 @@ def test_each_mistake_has_its_name(mistake: str, name: str, lines: str | None, w
     verdict = blamed(grade_text(with_lines(replaced), exercise="ex1"))
     assert (f"d{verdict.name}", verdict.mistake) == (name, mistake)
     assert words in verdict.message
+
+
+def test_numbers_near_the_largest_that_there_are_get_a_verdict(grade_text) -> None:
+    line = "dbndiff2 = 1.0 / (n - 1) * torch.ones_like(bndiff2) * dbnvar * 1e300 * 1e9"
+    assert blamed(grade_text(with_lines({"dbndiff2": line}), exercise="ex1")).status == "wrong"
+
+
+def test_no_place_is_told_in_a_gradient_that_is_one_number(grade_text) -> None:
+    text, right = find_exercise("foundations/ex1").path.read_text(encoding="utf-8"), "dv1 = dv2 * v2\n"
+    assert text.count(right) == 1
+    verdict = blamed(grade_text(text.replace(right, "dv1 = dv2 * v2 * float('inf')\n")))
+    assert verdict.mistake == "not-finite"
+    assert re.match(r"dv1 is -?inf\. Look for", verdict.message)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from grader.diagnosing.core import Diagnosis, Mismatch, Path, shape_text
+from grader.diagnosing.core import Diagnosis, Mismatch, shape_text, spread_to
 from grader.diagnosing.exceptions import explain_exception
 from grader.diagnosing.losses import cross_entropy
 from grader.diagnosing.paths import PATH_DETECTORS, missing_local_derivative, missing_path, missing_upstream
@@ -20,7 +20,6 @@ __all__ = [
     "UNEXPLAINED",
     "Diagnosis",
     "Mismatch",
-    "Path",
     "diagnose",
     "explain_exception",
     "only_these_sizes",
@@ -37,8 +36,7 @@ UNEXPLAINED = frozenset({"wrong-values", "wrong-shape"})
 
 def diagnose(mismatch: Mismatch) -> Diagnosis:
     """The most specific explanation that fits; where none does, how far off the candidate is."""
-    found = next(_explanations(mismatch), None)
-    if found is not None:
+    if (found := next(filter(None, _explanations(mismatch)), None)) is not None:
         return found
     if mismatch.candidate.shape != mismatch.truth.shape:
         words = wrong_shape(mismatch.name, mismatch.candidate.shape, mismatch.truth.shape)
@@ -46,30 +44,25 @@ def diagnose(mismatch: Mismatch) -> Diagnosis:
     return wrong_values(mismatch)
 
 
+def _explanations(mismatch: Mismatch) -> Iterator[Diagnosis | None]:
+    """What each detector says, the most specific first."""
+    if mismatch.candidate.shape != mismatch.truth.shape:
+        yield from (detector(mismatch) for detector in SHAPE_DETECTORS)
+        yield from _of_spread(mismatch)
+        return
+    yield from (detector(mismatch) for detector in FIRST_DETECTORS)
+    yield cross_entropy(mismatch)
+    yield from (detector(mismatch, path) for detector in PATH_DETECTORS for path in mismatch.paths)
+    yield from (detector(mismatch) for detector in LAST_DETECTORS)
+
+
 def _of_spread(mismatch: Mismatch) -> Iterator[Diagnosis]:
     """What is wrong beside the shape with a candidate that is to be broadcast to the tensor."""
-    if mismatch.candidate.numel() == 1:
-        return  # a single number is a multiple of every other one
-    try:
-        spread = replace(mismatch, candidate=mismatch.candidate.expand(mismatch.truth.shape))
-    except RuntimeError:
+    candidate = spread_to(mismatch.candidate, mismatch.truth.shape)
+    if candidate is None or mismatch.candidate.numel() == 1:  # a single number is a multiple of every other one
         return
+    spread = replace(mismatch, candidate=candidate)
     for detector in (missing_path, missing_local_derivative, missing_upstream):
         for path in spread.paths:
             if (found := detector(spread, path)) is not None:
                 yield Diagnosis(found.mistake, f"{found.message} And it is not broadcast: {both_shapes(mismatch)}.")
-
-
-def _explanations(mismatch: Mismatch) -> Iterator[Diagnosis]:
-    if mismatch.candidate.shape != mismatch.truth.shape:
-        yield from (found for detector in SHAPE_DETECTORS if (found := detector(mismatch)) is not None)
-        yield from _of_spread(mismatch)
-        return
-    yield from (found for detector in FIRST_DETECTORS if (found := detector(mismatch)) is not None)
-    if (slip := cross_entropy(mismatch)) is not None:
-        yield slip
-    for path_detector in PATH_DETECTORS:
-        for path in mismatch.paths:
-            if (found := path_detector(mismatch, path)) is not None:
-                yield found
-    yield from (found for detector in LAST_DETECTORS if (found := detector(mismatch)) is not None)

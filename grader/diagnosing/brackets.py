@@ -34,7 +34,7 @@ def edits_of_several_tokens(tree: ast.Module) -> Iterator[tuple[str, Diagnosis]]
             for bracketed in _bracketed(node):
                 changed = copy.deepcopy(tree)
                 there = list(ast.walk(changed))[number]
-                if isinstance(there, ast.BinOp):
+                if isinstance(there, ast.BinOp) and isinstance(bracketed, ast.BinOp):
                     there.left, there.op, there.right = bracketed.left, bracketed.op, bracketed.right
                 said = (
                     f"Brackets are missing in `{short(ast.unparse(node))}`: products and powers come before plus and "
@@ -53,57 +53,40 @@ def _over(call: ast.Call, dimension: int) -> str | None:
     return before
 
 
-def _bracketed(node: ast.BinOp) -> Iterator[ast.BinOp]:
+def _bracketed(node: ast.BinOp) -> Iterator[ast.expr]:
     """`a * b - c` as `a * (b - c)`, `a - b * c` as `(a - b) * c`, `a + b ** c` as `(a + b) ** c`."""
-    terms = _terms(node)
-    first, op = _factors(terms[0][1])
+    terms, last = _chain(node, _PLUS_MINUS), _chain(node.right, _TIMES_OVER)
+    first = _chain(terms[0][1], _TIMES_OVER)
     for split in range(1, len(first)):
-        inner = [(terms[0][0], _product(first[split:], op[split:])), *terms[1:]]
-        yield ast.BinOp(_product(first[:split], op[:split]), op[split], _sum(inner))
-    last, op = _factors(node.right)
+        inner = _joined([(ast.Add(), _joined(first[split:])), *terms[1:]])
+        yield ast.BinOp(_joined(first[:split]), first[split][0], inner)
     for split in range(1, len(last)):
-        inner_sum = ast.BinOp(node.left, node.op, _product(last[:split], op[:split]))
-        yield _times(inner_sum, last[split:], op[split:])
-    if isinstance(node.right, ast.BinOp) and isinstance(node.right.op, ast.Pow):
-        yield ast.BinOp(ast.BinOp(node.left, node.op, node.right.left), ast.Pow(), node.right.right)
-    power = last[0]
-    if len(last) > 1 and isinstance(power, ast.BinOp) and isinstance(power.op, ast.Pow):
+        inner = ast.BinOp(node.left, node.op, _joined(last[:split]))
+        yield _joined([(ast.Mult(), inner), *last[split:]])
+    power = last[0][1]
+    if isinstance(power, ast.BinOp) and isinstance(power.op, ast.Pow):
         raised = ast.BinOp(ast.BinOp(node.left, node.op, power.left), ast.Pow(), power.right)
-        yield _times(raised, last[1:], op[1:])
+        yield _joined([(ast.Mult(), raised), *last[1:]])
 
 
-def _terms(node: ast.expr) -> list[tuple[ast.operator, ast.expr]]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
-        return [*_terms(node.left), (node.op, node.right)]
-    return [(ast.Add(), node)]
+_Chain = list[tuple[ast.operator, ast.expr]]
+_PLUS_MINUS = (ast.Add, ast.Sub)
+_TIMES_OVER = (ast.Mult, ast.Div, ast.MatMult)
 
 
-def _sum(terms: list[tuple[ast.operator, ast.expr]]) -> ast.expr:
-    total = terms[0][1]
-    for op, term in terms[1:]:
-        total = ast.BinOp(total, op, term)
-    return total
+def _chain(node: ast.expr, operators: tuple[type[ast.operator], ...]) -> _Chain:
+    """The terms of a sum or the factors of a product, each with the operator before it; the first has the usual one."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, operators):
+        return [*_chain(node.left, operators), (node.op, node.right)]
+    return [(operators[0](), node)]
 
 
-def _factors(node: ast.expr) -> tuple[list[ast.expr], list[ast.operator]]:
-    """The factors of a product, and before each the sign of operation that joins it; the first has `*`."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div, ast.MatMult)):
-        factors, operators = _factors(node.left)
-        return [*factors, node.right], [*operators, node.op]
-    return [node], [ast.Mult()]
-
-
-def _product(factors: list[ast.expr], operators: list[ast.operator]) -> ast.expr:
-    head = factors[0]
-    return _times(head, factors[1:], operators[1:]) if len(factors) > 1 else head
-
-
-def _times(head: ast.expr, factors: list[ast.expr], operators: list[ast.operator]) -> ast.BinOp:
-    total = head
-    for op, factor in zip(operators, factors, strict=True):
-        total = ast.BinOp(total, op, factor)
-    assert isinstance(total, ast.BinOp)
-    return total
+def _joined(chain: _Chain) -> ast.expr:
+    """A chain as one expression again."""
+    (_, whole), *others = chain
+    for op, operand in others:
+        whole = ast.BinOp(whole, op, operand)
+    return whole
 
 
 def short(text: str) -> str:

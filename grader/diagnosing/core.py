@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import CodeType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from grader.lesson.exercise import Atom
-from grader.truth.autograd import Forward, Gradients
+from grader.truth.autograd import Forward, Gradients, vector_jacobian_product
 from grader.truth.compare import compare
 
 SAME_FACTOR = 1e-9
@@ -164,17 +165,36 @@ class Mismatch:
         limit = self.limit if self.limit <= SAME_FACTOR else _LOOSE * self.limit
         return abs(factor - value) <= limit * abs(value)
 
+    def expression(self, atom: str) -> ast.expr:
+        """What a forward line assigns, as Python reads it."""
+        line = ast.parse(self.atoms[atom].text).body[0]
+        assert isinstance(line, ast.Assign)
+        return line.value
+
     def evaluate(self, expression: ast.expr) -> Any:
         """What an expression of a forward line gives."""
         line = ast.Module([ast.Assign([ast.Name("_", ast.Store())], expression)], [])
         return self.forward.run(compile(ast.fix_missing_locations(line), "<atom>", "exec"), {})["_"]
 
     def pull_back(self, atom: str, above: Tensor) -> Tensor | None:
-        """What an upstream gradient `above` of `atom` gives for this tensor; None where shapes do not fit."""
+        """What an upstream gradient `above` of `atom` gives for this tensor."""
+        return self.forward.pull_back(atom, above).get(self.name)
+
+    def share_with(self, atom: str, replaced: Mapping[str, Tensor], code: CodeType | None = None) -> Tensor | None:
+        """What would come back through an atom that reads other tensors, or that runs other code.
+
+        None where it does not run so, or gives another shape.
+        """
+        inputs = self.forward.inputs[atom] | dict(replaced)
+        leaves = {n: value.detach().requires_grad_() for n, value in inputs.items() if value.is_floating_point()}
         try:
-            return self.forward.pull_back(atom, above).get(self.name)
-        except RuntimeError:
+            output = self.forward.run(code or self.atoms[atom].code, {**replaced, **leaves})[atom]
+        except (RuntimeError, TypeError):
             return None
+        above = self.gradients.upstream[atom]
+        if output.shape != above.shape or not output.requires_grad:
+            return None
+        return vector_jacobian_product(output, leaves, above).get(self.name)
 
     def carry_back(self, start: dict[str, Tensor], through: Collection[str]) -> Tensor | None:
         """What the gradients in `start` give for this tensor when they come back through these atoms alone."""
@@ -207,8 +227,8 @@ def size_words(share: float) -> str:
     return f"{share:.2%} of" if share < 0.1 else f"{share:.0%} of"
 
 
-def without_small_constants(text: str) -> ast.Module | None:
-    """A forward line with constants such as 1e-5 set to zero; None where it has none."""
+def without_small_constants(text: str) -> CodeType | None:
+    """What runs a forward line with constants such as 1e-5 set to zero; None where it has none."""
     tree = ast.parse(text)
     small = [
         leaf
@@ -217,7 +237,15 @@ def without_small_constants(text: str) -> ast.Module | None:
     ]
     for leaf in small:
         leaf.value = 0.0
-    return tree if small else None
+    return compile(tree, "<atom>", "exec") if small else None
+
+
+def spread_to(value: Tensor, shape: Sequence[int]) -> Tensor | None:
+    """A tensor broadcast to a shape; None where the shapes do not allow it."""
+    try:
+        return value.expand(shape)
+    except RuntimeError:
+        return None
 
 
 _LARGEST_SIZE = 1_000_000  # a seed is larger

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from grader.diagnosing.core import SAME_FACTOR, Diagnosis, Mismatch, Path, common_factor
 from grader.diagnosing.shapes import unsummed
-from grader.truth.autograd import vector_jacobian_product
 
 
 def wrong_softmax(mismatch: Mismatch, path: Path) -> Diagnosis | None:
@@ -82,32 +81,28 @@ def wrong_mask(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             continue
         largest = 0.0 if mask.dtype is torch.bool else float(mask.max() or mask.min())
         open_everywhere = torch.full_like(mask, largest)
-        without = _with_mask(mismatch, path, name, open_everywhere)
+        without = mismatch.share_with(path.through, {name: open_everywhere})
         if without is None or mismatch.same(without, path.share):
             continue
-        if mask.dtype is torch.bool and not bool(torch.isfinite(without).all()):
-            without = None
-        for found in (without, mismatch.gradients.upstream[path.through]):
-            if found is not None and mismatch.factor(path.found, found) is not None:
-                return Diagnosis(
-                    "missing-mask",
-                    f"The mask {name} is missing{mismatch.on_path(path)}. Where {mismatch.line_of(path)} shut a number "
-                    f"out, it has no part in the loss, so its gradient is zero.",
-                )
-        shut = (path.found == 0) | (path.share == 0)
-        if without is not None and bool(shut.all()) and _is_masked(path.found, without):
+        finite = mask.dtype is not torch.bool or bool(torch.isfinite(without).all())
+        above = mismatch.gradients.upstream[path.through]
+        forgotten = (without, above) if finite else (above,)
+        if any(mismatch.factor(path.found, found) is not None for found in forgotten):
+            return Diagnosis(
+                "missing-mask",
+                f"The mask {name} is missing{mismatch.on_path(path)}. Where {mismatch.line_of(path)} shut a number "
+                f"out, it has no part in the loss, so its gradient is zero.",
+            )
+        if not finite or not _is_masked(path.found, without):
+            continue
+        if bool(((path.found == 0) | (path.share == 0)).all()):
             return Diagnosis(
                 "wrong-mask",
                 f"The mask {name} is the wrong way round{mismatch.on_path(path)}: there is a gradient exactly where "
                 f"{mismatch.line_of(path)} shut the number out.",
             )
         shuts, lets = (path.found == 0) & (path.share != 0), (path.found != 0) & (path.share == 0)
-        if (
-            without is not None
-            and bool((shuts | lets).any())
-            and _is_masked(path.found, without)
-            and common_factor(path.found, without) is None
-        ):
+        if bool((shuts | lets).any()) and common_factor(path.found, without) is None:
             return Diagnosis(
                 "wrong-mask",
                 f"Right but for the places of the zeros{mismatch.on_path(path)}. The way back uses the same mask as "
@@ -183,7 +178,7 @@ def one_part_of_a_sum(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 
 def _called(mismatch: Mismatch, atom: str) -> set[str]:
-    calls = (leaf for leaf in ast.walk(ast.parse(mismatch.atoms[atom].text)) if isinstance(leaf, ast.Call))
+    calls = (leaf for leaf in ast.walk(mismatch.expression(atom)) if isinstance(leaf, ast.Call))
     names = {leaf.func.attr for leaf in calls if isinstance(leaf.func, ast.Attribute)}
     return names | {"softmax"} if "log_softmax" in names else names
 
@@ -193,16 +188,6 @@ def _is_mask(value: Tensor) -> bool:
     found = torch.unique(value)
     labels = value.dim() == 2 and any(bool((value != 0).sum(dimension).eq(1).all()) for dimension in (0, 1))
     return found.numel() == 2 and bool((found == 0).any()) and not labels
-
-
-def _with_mask(mismatch: Mismatch, path: Path, name: str, mask: Tensor) -> Tensor | None:
-    leaves = {n: leaf for n, leaf in mismatch.forward.inputs[path.through].items() if n != name}
-    try:
-        output = mismatch.forward.run(mismatch.atoms[path.through].code, leaves | {name: mask})[path.through]
-    except (RuntimeError, TypeError):
-        return None
-    above = mismatch.gradients.upstream[path.through]
-    return vector_jacobian_product(output, leaves, above).get(mismatch.name) if output.shape == above.shape else None
 
 
 def _is_masked(value: Tensor, whole: Tensor) -> bool:

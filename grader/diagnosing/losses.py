@@ -85,7 +85,7 @@ def _call(mismatch: Mismatch) -> tuple[str, Tensor, Tensor, str] | None:
     """The name of an atom such as `loss = F.cross_entropy(logits, y)` that reads this tensor, as it is or as rows
     (`logits.view(-1, V)`), with the rows of logits, their labels, and the labels' name."""
     for through in mismatch.gradients.shares.get(mismatch.name, {}):
-        for leaf in ast.walk(ast.parse(mismatch.atoms[through].text)):
+        for leaf in ast.walk(mismatch.expression(through)):
             if not (isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute) and len(leaf.args) > 1):
                 continue
             if leaf.func.attr == "cross_entropy":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -24,7 +24,6 @@ from grader.diagnosing.core import (
 )
 from grader.diagnosing.layers import one_part_of_a_sum, wrong_gate, wrong_mask, wrong_softmax
 from grader.diagnosing.picking import misplaced, overwritten_rows, wrong_places
-from grader.truth.autograd import vector_jacobian_product
 
 _POWERS = (-3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
@@ -62,36 +61,25 @@ def path_scaled(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 def missing_local_derivative(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The upstream gradient, passed on unchanged."""
-    above = mismatch.gradients.upstream[path.through]
-    passed = [above]
-    if above.shape != path.share.shape:
-        passed = list(_fitted(above, path.share.shape))
-    for value in passed:
-        if mismatch.factor(path.share, value) is not None or (factor := mismatch.factor(path.found, value)) is None:
-            continue
-        how = "unchanged" if mismatch.is_factor(factor, 1) else f"times {factor:.6g} only"
-        return Diagnosis(
-            "missing-local-derivative",
-            f"d{path.through} is passed on {how}{mismatch.on_path(path)}. The local derivative of "
-            f"{mismatch.line_of(path)} is missing.",
-        )
-    return None
+    passed = _fitted(mismatch.gradients.upstream[path.through], path.share.shape)
+    if passed is None or mismatch.factor(path.share, passed) is not None:
+        return None
+    if (factor := mismatch.factor(path.found, passed)) is None:
+        return None
+    how = "unchanged" if mismatch.is_factor(factor, 1) else f"times {factor:.6g} only"
+    return Diagnosis(
+        "missing-local-derivative",
+        f"d{path.through} is passed on {how}{mismatch.on_path(path)}. The local derivative of "
+        f"{mismatch.line_of(path)} is missing.",
+    )
 
 
-def _fitted(above: Tensor, shape: torch.Size) -> Iterator[Tensor]:
-    """An upstream gradient broadcast or summed to a tensor's shape."""
-    if above.numel() < shape.numel():
-        try:
-            yield above.expand(shape)
-        except RuntimeError:
-            return
-    elif above.dim() >= len(shape):
-        yield above.sum_to_size(shape) if _sums_to(above.shape, shape) else above.new_empty(0)
-
-
-def _sums_to(large: torch.Size, small: torch.Size) -> bool:
-    tail = large[len(large) - len(small) :]
-    return all(b in (1, a) for a, b in zip(tail, small, strict=True))
+def _fitted(above: Tensor, shape: torch.Size) -> Tensor | None:
+    """An upstream gradient broadcast or summed to a tensor's shape; None where it has no such form."""
+    try:
+        return above.expand(shape) if above.numel() < shape.numel() else above.sum_to_size(shape)
+    except RuntimeError:
+        return None
 
 
 def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
@@ -112,16 +100,11 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 def missing_term(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative as it were if a tensor that the atom reads, such as a target, were all zeros."""
-    above = mismatch.gradients.upstream[path.through]
     text = mismatch.atoms[path.through].text
     for name, leaf in mismatch.forward.inputs[path.through].items():
         if not re.search(rf"\b{name} [-+] |[-+] {name}\b", text):
             continue  # as a factor, or in a function, it cannot be left out alone
-        try:
-            output, leaves = mismatch.forward.rerun(mismatch.atoms[path.through], {name: torch.zeros_like(leaf)})
-        except RuntimeError:
-            continue
-        there = vector_jacobian_product(output, leaves, above).get(mismatch.name) if output.requires_grad else None
+        there = mismatch.share_with(path.through, {name: torch.zeros_like(leaf)})
         if mismatch.came_out_as(path, there):
             return Diagnosis(
                 "missing-term",
@@ -152,13 +135,9 @@ def stale_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 def missing_epsilon(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """Right but for a small constant of the forward line."""
-    tree = without_small_constants(mismatch.atoms[path.through].text)
-    if tree is None:
-        return None
-    scope = mismatch.forward.run(compile(tree, "<atom>", "exec"), mismatch.forward.inputs[path.through])
-    above = mismatch.gradients.upstream[path.through]
-    without = vector_jacobian_product(scope[path.through], mismatch.forward.inputs[path.through], above)
-    if not mismatch.same(path.found, without[mismatch.name]):
+    code = without_small_constants(mismatch.atoms[path.through].text)
+    without = None if code is None else mismatch.share_with(path.through, {}, code)
+    if without is None or not mismatch.same(path.found, without):
         return None
     return Diagnosis(
         "missing-epsilon",
@@ -190,14 +169,14 @@ def wrong_power(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 def _is_power(mismatch: Mismatch, atom: str) -> bool:
     """True for an atom whose local derivative is a power: one with `**`, or a logarithm."""
-    tree = ast.parse(mismatch.atoms[atom].text)
-    return any(isinstance(leaf, ast.Pow) for leaf in ast.walk(tree)) or _function_of(mismatch, atom) == "log"
+    written = ast.walk(mismatch.expression(atom))
+    return any(isinstance(leaf, ast.Pow) for leaf in written) or _function_of(mismatch, atom) == "log"
 
 
 def _power_bases(mismatch: Mismatch, path: Path) -> list[Tensor]:
     """What the atom raises to a power, with and without the constant it adds, and its result."""
     bases = [mismatch.forward.values[mismatch.name], mismatch.forward.values[path.through]]
-    for leaf in ast.walk(ast.parse(mismatch.atoms[path.through].text)):
+    for leaf in ast.walk(mismatch.expression(path.through)):
         if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
             value = mismatch.evaluate(leaf.left)
             if isinstance(value, Tensor):
@@ -207,22 +186,13 @@ def _power_bases(mismatch: Mismatch, path: Path) -> list[Tensor]:
 
 def wrong_forward_value(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     """The local derivative taken at a neighbouring forward tensor."""
-    atom = mismatch.atoms[path.through]
-    above = mismatch.gradients.upstream[path.through]
     for name, leaf in mismatch.forward.inputs[path.through].items():
         for other, value in mismatch.forward_tensors.items():
             if other == name or value.shape != leaf.shape or not (mismatch.may_read(other) or other == path.through):
                 continue  # a function that is applied twice reads its own result without naming it
-            try:
-                output, leaves = mismatch.forward.rerun(atom, {name: value})
-            except RuntimeError:
-                continue
-            if output.shape != above.shape:
-                continue
-            there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
-            if mismatch.came_out_as(path, there):
+            if mismatch.came_out_as(path, mismatch.share_with(path.through, {name: value})):
                 return _other_tensor(mismatch, path, other, name)
-    return _wrong_output(mismatch, path, above)
+    return _wrong_output(mismatch, path, mismatch.gradients.upstream[path.through])
 
 
 def _wrong_output(mismatch: Mismatch, path: Path, above: Tensor) -> Diagnosis | None:
@@ -263,11 +233,8 @@ _RULES_BY_RESULT: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def _function_of(mismatch: Mismatch, atom: str) -> str | None:
-    value = ast.parse(mismatch.atoms[atom].text).body[0]
-    called = value.value if isinstance(value, ast.Assign) else None
-    if isinstance(called, ast.Call) and isinstance(called.func, ast.Attribute):
-        return called.func.attr
-    return None
+    called = mismatch.expression(atom)
+    return called.func.attr if isinstance(called, ast.Call) and isinstance(called.func, ast.Attribute) else None
 
 
 def _other_tensor(mismatch: Mismatch, path: Path, read: str, meant: str) -> Diagnosis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 
 import torch
 from torch import Tensor
@@ -21,13 +22,9 @@ def overwritten_rows(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     if above.shape[0] != rows.shape[0]:
         return None
     repeated = [int(row) for row in torch.unique(rows) if int((rows == row).sum()) > 1]
-    for row in range(path.share.shape[0]):
-        found = path.found[row]
-        given = above[rows == row]
-        if row in repeated:
-            if not any(mismatch.same(found, one) for one in given):
-                return None
-        elif not mismatch.same(found, path.share[row]):
+    for row, found in enumerate(path.found):
+        fitting = above[rows == row] if row in repeated else path.share[row : row + 1]
+        if not any(mismatch.same(found, one) for one in fitting):
             return None
     if not repeated:
         return None
@@ -40,8 +37,7 @@ def overwritten_rows(mismatch: Mismatch, path: Path) -> Diagnosis | None:
 
 def _index_of(mismatch: Mismatch, atom: str) -> Tensor | None:
     """The index tensor of an atom such as `emb = C[Xb]`."""
-    node = ast.parse(mismatch.atoms[atom].text).body[0]
-    value = node.value if isinstance(node, ast.Assign) else None
+    value = mismatch.expression(atom)
     if not (isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Name)):
         return None
     index = mismatch.forward.values.get(value.slice.id)
@@ -92,7 +88,10 @@ def wrong_places(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         if not mismatch.same(summed := path.share.sum(dimension), torch.zeros_like(summed))
     )
     few = len(values) <= path.share.numel() // 2
-    if not (same_sums or (few and all(any(_close(value, v, mismatch.limit) for v in values) for value in rounded))):
+    if not (
+        same_sums
+        or (few and all(any(math.isclose(value, v, rel_tol=mismatch.limit) for v in values) for value in rounded))
+    ):
         return None
     return Diagnosis(
         "wrong-row-or-column",
@@ -101,21 +100,15 @@ def wrong_places(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     )
 
 
-def _close(value: float, other: float, limit: float) -> bool:
-    return abs(value - other) <= limit * max(abs(value), abs(other))
-
-
 def _moves_dimensions(mismatch: Mismatch, atom: str) -> bool:
     """True for an atom that exchanges dimensions, as one that splits channels into heads does."""
-    text = ast.parse(mismatch.atoms[atom].text)
     moves = {"transpose", "permute", "swapaxes", "movedim", "moveaxis", "T", "mT"}
-    return any(isinstance(leaf, ast.Attribute) and leaf.attr in moves for leaf in ast.walk(text))
+    return any(isinstance(leaf, ast.Attribute) and leaf.attr in moves for leaf in ast.walk(mismatch.expression(atom)))
 
 
 def _selects(mismatch: Mismatch, atom: str) -> bool:
     """True for an atom that picks elements: indexing, or max."""
-    text = ast.parse(mismatch.atoms[atom].text)
     return any(
         isinstance(leaf, ast.Subscript) or (isinstance(leaf, ast.Attribute) and leaf.attr in {"max", "min", "amax"})
-        for leaf in ast.walk(text)
+        for leaf in ast.walk(mismatch.expression(atom))
     )

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from grader.diagnosing.core import Diagnosis, Mismatch, named_factor, shape_text
-from grader.truth.autograd import Forward, vector_jacobian_product
+from grader.diagnosing.core import Diagnosis, Mismatch, named_factor, shape_text, spread_to
+from grader.truth.autograd import Forward
 
 
 def both_shapes(mismatch: Mismatch) -> str:
@@ -104,13 +104,8 @@ def wrong_reshape(mismatch: Mismatch) -> Diagnosis | None:
 def missing_broadcast(mismatch: Mismatch) -> Diagnosis | None:
     """Right numbers before they are broadcast over the dimension that was summed forward."""
     truth, candidate = mismatch.truth, mismatch.candidate
-    if candidate.numel() >= truth.numel():
-        return None
-    try:
-        spread = candidate.expand(truth.shape)
-    except RuntimeError:
-        return None
-    if not mismatch.same(spread):
+    spread = spread_to(candidate, truth.shape)
+    if spread is None or candidate.numel() >= truth.numel() or not mismatch.same(spread):
         return None
     return Diagnosis(
         "missing-broadcast",
@@ -197,15 +192,8 @@ def unsummed(mismatch: Mismatch, through: str) -> Tensor | None:
     tensor = mismatch.forward.inputs[through][mismatch.name]
     if like.shape == tensor.shape or like.dim() < tensor.dim():
         return None
-    try:
-        spread = tensor.detach().expand(like.shape).clone()
-        output, leaves = mismatch.forward.rerun(mismatch.atoms[through], {mismatch.name: spread})
-    except RuntimeError:
-        return None
-    if output.shape != like.shape:
-        return None
-    above = mismatch.gradients.upstream[through]
-    return vector_jacobian_product(output, leaves, above).get(mismatch.name)
+    spread = spread_to(tensor.detach(), like.shape)
+    return None if spread is None else mismatch.share_with(through, {mismatch.name: spread.clone()})
 
 
 def _dimension_sets(dimensions: int) -> list[tuple[int, ...]]:

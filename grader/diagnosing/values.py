@@ -20,6 +20,7 @@ from grader.diagnosing.core import (
     common_factor,
     named_factor,
     size_words,
+    spread_to,
     times,
     without_small_constants,
 )
@@ -41,12 +42,12 @@ def not_finite(mismatch: Mismatch) -> Diagnosis | None:
     if not bool(bad.any()):
         return None
     first = tuple(int(i) for i in bad.nonzero()[0])
-    value = float(mismatch.candidate[first])
-    return Diagnosis(
-        "not-finite",
-        f"{int(bad.sum())} of {bad.numel()} elements are nan or infinite; the first is {value} at "
-        f"d{mismatch.name}{list(first)}. Look for a division by zero, a log or a power of zero, or a fill with inf.",
-    )
+    said = f"d{mismatch.name} is {float(mismatch.candidate[first])}."
+    if first:
+        many = f"{int(bad.sum())} of {bad.numel()} elements are nan or infinite"
+        said = f"{many}; the first is {float(mismatch.candidate[first])} at d{mismatch.name}{list(first)}."
+    cause = "Look for a division by zero, a log or a power of zero, or a fill with inf."
+    return Diagnosis("not-finite", f"{said} {cause}")
 
 
 def zero(mismatch: Mismatch) -> Diagnosis | None:
@@ -158,7 +159,7 @@ def scale(mismatch: Mismatch) -> Diagnosis | None:
 def _lost_exponent(factor: float, mismatch: Mismatch) -> str:
     """Where the factor is one over an exponent of the forward line: that this is what is missing."""
     for through in mismatch.gradients.shares.get(mismatch.name, {}):
-        for leaf in ast.walk(ast.parse(mismatch.atoms[through].text)):
+        for leaf in ast.walk(mismatch.expression(through)):
             if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Pow):
                 power = ast.unparse(leaf.right)
                 number = power.lstrip("-").replace(".", "", 1).isdigit()
@@ -221,7 +222,8 @@ class _Sample:
     def __init__(self, mismatch: Mismatch) -> None:
         true = mismatch.truth.flatten()
         self.positions = true.abs().topk(min(3, true.numel())).indices
-        self.ratios = self._picked(mismatch.candidate) / self._picked(mismatch.truth)
+        with np.errstate(all="ignore"):
+            self.ratios = self._picked(mismatch.candidate) / self._picked(mismatch.truth)
         self.limit = max(1e-6, 100 * mismatch.noise / mismatch.scale)
 
     def _picked(self, value: Tensor) -> Numbers:
@@ -248,19 +250,16 @@ class _Sample:
 def _without_small_constants(mismatch: Mismatch, factors: Collection[str]) -> Iterator[tuple[str, Tensor]]:
     """What each of `factors` had been without the small constant (such as 1e-5) of its forward line."""
     for atom in mismatch.forward.atoms:
-        if atom.name in factors and (tree := without_small_constants(atom.text)) is not None:
-            scope = mismatch.forward.run(compile(tree, "<atom>", "exec"), {})
+        if atom.name in factors and (code := without_small_constants(atom.text)) is not None:
+            scope = mismatch.forward.run(code, {})
             yield atom.name, scope[atom.name].expand(mismatch.truth.shape)
 
 
 def _factors(mismatch: Mismatch) -> Iterator[tuple[str, Tensor]]:
     """Forward tensors that are not constant and broadcast to this tensor's shape."""
     for name, value in mismatch.forward_tensors.items():
-        try:
-            spread = value.expand(mismatch.truth.shape)
-        except RuntimeError:
-            continue
-        if spread.numel() == 1 or common_factor(spread, torch.ones_like(spread)) is None:
+        spread = spread_to(value, mismatch.truth.shape)
+        if spread is not None and (spread.numel() == 1 or common_factor(spread, torch.ones_like(spread)) is None):
             yield name, spread
 
 

@@ -47,12 +47,6 @@ class Forward:
         """The vector-Jacobian product of one atom: upstream gradient `above` -> gradient of each input."""
         return vector_jacobian_product(self.outputs[atom], self.inputs[atom], above)
 
-    def rerun(self, atom: Atom, replaced: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The atom's result and leaves with some of its inputs replaced."""
-        leaves = {name: leaf.detach().requires_grad_() for name, leaf in self.inputs[atom.name].items()}
-        leaves |= {name: value.detach().requires_grad_() for name, value in replaced.items()}
-        return self.run(atom.code, leaves)[atom.name], leaves
-
     def run(self, code: Any, replaced: Mapping[str, Any]) -> dict[str, Any]:
         """The names that are bound after running code above the forward pass, some values replaced."""
         return _run(code, self.values | dict(replaced), self.arrays)

@@ -399,8 +399,7 @@ def _rates_of(scheduler: Any, count: int) -> Callable[[int], Sequence[float]]:
         return _stepped(copy.deepcopy(scheduler), count).__getitem__
 
     def rates(position: int) -> Sequence[float]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             scheduler.last_epoch = position
             found: Sequence[float] = closed()
             return found
@@ -411,8 +410,7 @@ def _rates_of(scheduler: Any, count: int) -> Callable[[int], Sequence[float]]:
 def _stepped(scheduler: Any, count: int) -> list[list[float]]:
     """The rates of a schedule that knows each only from the one before."""
     found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         for _ in range(count):
             found.append([group["lr"] for group in scheduler.optimizer.param_groups])
             scheduler.step()
