@@ -492,3 +492,17 @@ def test_a_loop_runs_at_the_steps_that_its_text_names_and_a_multiple_of_a_size_i
     plan = plan_loop(analyse(read_source(path), [exercise]), exercise)
     assert plan is not None
     assert (4 in plan.whole_numbers()) is named
+
+
+def test_a_forward_tensor_whose_name_begins_with_d_is_not_taken_for_a_gradient(tmp_path: Path) -> None:
+    root = all_lessons(tmp_path / "solutions")
+    lesson, path = root / "loops" / "ex2_adamw.py", tmp_path / "submission.py"
+    lesson.write_text(lesson.read_text().replace("centred", "deviation"))
+    right, wrong = "        deviation = z - z.mean(0)", "        deviation = z - z.mean(1, keepdim=True)"
+    assert lesson.read_text().count(right) == 1
+    path.write_text(lesson.read_text().replace(right, wrong))
+    with lessons_in(root), Grader(settings(seed=31, device="cpu")) as grader:
+        (report,) = grader.grade_file(path, "loops/ex2_adamw")
+    wrong_ones = [verdict for verdict in report.verdicts if not verdict.passed]
+    assert {verdict.mistake for verdict in wrong_ones} == {"wrong-forward"}
+    assert {verdict.code for verdict in wrong_ones} == {wrong.strip()}

@@ -6,6 +6,7 @@ import ast
 import re
 import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -143,15 +144,13 @@ class Grader:
         report.attempted = bool(plan.attempts) or unreadable
         verdicts: dict[str, Verdict] = {}
         if plan.steps or plan.definitions:
-            judge = Judge(self.launcher, plan, self.truths, limits.seconds, guarded=self.settings.guarded)
-            try:
+            seconds, guarded = limits.seconds, self.settings.guarded
+            with closing(Judge(self.launcher, plan, self.truths, seconds, guarded=guarded)) as judge:
                 if plan.steps:
                     verdicts = self._run(judge, known)
                     self._note_forward(judge, plan, report)
                     self._note_cautions(part, plan, report)
                 self._run_cases(judge, known)
-            finally:
-                judge.close()
         for name, evidence in known.items():
             verdict = verdicts.get(name) or verdict_of(evidence)
             if not verdict.passed and (unread := _unread(name, part.analysis.source)) is not None:

@@ -6,6 +6,7 @@ import ast
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from functools import lru_cache, partial
 
 import msgspec
@@ -427,14 +428,13 @@ def prove(launcher: Launcher, exercise: Exercise) -> None:
     """
     lines = [Statement(ast.parse(atom.text).body[0], Cell("code", atom.text)) for atom in exercise.atoms]
     steps = [Step(index, line, (), {}, frozenset()) for index, line in enumerate(lines)]
-    judge = Judge(launcher, Plan(exercise, steps, statements=lines), KnownTruths(), SETUP_SECONDS)
-    judge.run([as_written("cpu")])
-    if judge.barred or judge.worker is None:
-        raise DojoError(
-            f"on this machine no answer runs with isolation {launcher.isolation}; choose --isolation basic, and see "
-            "that Python, torch and pyseccomp are those that this package names"
-        )
-    judge.close()
+    with closing(Judge(launcher, Plan(exercise, steps, statements=lines), KnownTruths(), SETUP_SECONDS)) as judge:
+        judge.run([as_written("cpu")])
+        if judge.barred or judge.worker is None:
+            raise DojoError(
+                f"on this machine no answer runs with isolation {launcher.isolation}; choose --isolation basic, and "
+                "see that Python, torch and pyseccomp are those that this package names"
+            )
 
 
 def _on_truth(answers: Mapping[str, Answer], truth: Truth, told: Collection[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,7 +29,6 @@ from grader.reading.loop_lines import LoopLines, Spot
 from grader.reading.loop_plan import LoopPlan
 from grader.running.protocol import REFUSED, Failure
 
-NOTHING_MOVED = "no parameter moved"
 AS_THE_LESSON_SAYS = "Write it as `for step in tqdm(range(max_steps)):`."
 
 
@@ -53,7 +53,9 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
     It is told at the one nearest to the loss, where a learner looks first.
     """
     found = {name: _finding_of(name, evidence) for name in names}
-    of_all = next((finding for finding in found.values() if finding.mistake in _OF_ALL or _is_still(finding)), None)
+    of_all = next(
+        (finding for name, finding in found.items() if _is_of_all(finding, evidence.decisive.first(name))), None
+    )
     if of_all is not None:
         unclear = ("vanishing", "not-finite", "wrong-values")
         found = {name: of_all if finding.mistake in unclear else finding for name, finding in found.items()}
@@ -69,8 +71,10 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
     return found
 
 
-def _is_still(finding: Finding) -> bool:
-    return finding.mistake == "no-update" and NOTHING_MOVED in finding.message
+def _is_of_all(finding: Finding, departure: StepComparison | None) -> bool:
+    """True where what is wrong with one parameter is wrong with the update of all alike."""
+    still = finding.mistake == "no-update" and departure is not None and departure.nothing_moved
+    return still or finding.mistake in _OF_ALL
 
 
 def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
@@ -120,29 +124,28 @@ def _place(spot: Spot | None) -> Place | None:
 
 def _place_of_gradient(name: str, evidence: LoopEvidence) -> Place | None:
     """The statement that makes a gradient; of several the one whose edit mends it, or else all of them."""
-    spots = evidence.lines.all_of_gradient(name)
-    if name in evidence.decisive.mended_at:
-        return _place(spots[evidence.decisive.mended_at[name]])
-    first = _place(spots[0]) if spots else None
-    text = [ast.unparse(spot.node) for spot in spots]
-    together = first is not None and len(spots) > 1 and len({id(spot.whole) for spot in spots}) == 1
-    if first is not None and together and len(text) <= MOST_LINES:
-        return replace(first, code="\n".join(text))
-    return _place(spots[-1]) if spots else None
+    spots, mended_at = evidence.lines.all_of_gradient(name), evidence.decisive.mended_at
+    if not spots or name in mended_at:
+        return _place(spots[mended_at[name]] if spots else None)
+    together = len({id(spot.whole) for spot in spots}) == 1
+    if together and 1 < len(spots) <= MOST_LINES:
+        code = "\n".join(ast.unparse(spot.node) for spot in spots)
+        return replace(Place.of(spots[0].whole, spots[0].line), code=code)
+    return _place(spots[-1])
 
 
 def _stopped(failure: Failure, evidence: LoopEvidence) -> Finding:
     """An exception in the loop. Where a gradient above its line is wrong already, that is what to look at."""
     trial = evidence.decisive
     found = failed(failure, evidence.plan.statement)
-    if trial.broken is None or trial.broken.culprit is None or failure.line is None:
+    culprit = None if trial.broken is None else trial.broken.culprit
+    if culprit is None or not culprit.gradient or failure.line is None:
         return found
-    begins, diagnosis = trial.broken.culprit
-    place = _place_of_gradient(begins[1:], evidence) if begins.startswith("d") else None
+    place = _place_of_gradient(culprit.tensor, evidence)
     if place is None or place.line >= failure.line:
         return found
-    said = f"It begins at {begins}: {diagnosis.message} So the loop stops at line {failure.line}."
-    return Finding("wrong", said, diagnosis.mistake, place)
+    said = f"It begins at {culprit.label}: {culprit.diagnosis.message} So the loop stops at line {failure.line}."
+    return Finding("wrong", said, culprit.diagnosis.mistake, place)
 
 
 def _is_probed(name: str, probe: LoopTrial, plan: LoopPlan) -> bool:
@@ -195,20 +198,20 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     """Why `name` is not what it should be after a step, and the line that makes it so."""
     departures = [step for step in trial.steps if name in step.departed]
     departure, lines = departures[0], evidence.lines
-    at, how = f"First wrong at step {departure.step}", departure.departed[name]
-    if "shape" in how:
-        return Finding("wrong", f"{at}: {how}.", "wrong-shape", _place(lines.of_name(name)))
+    at = f"First wrong at step {departure.step}"
+    if name in departure.misshapen:
+        return Finding("wrong", f"{at}: {departure.misshapen[name]}.", "wrong-shape", _place(lines.of_name(name)))
     if (between := _between_parts(departure, evidence)) is not None:
         return replace(between, message=f"{at}: {between.message}")
     if departure.culprit is not None:
-        begins, found = departure.culprit
-        gradient = begins[1:] if begins.startswith("d") else begins
-        place = _place_of_gradient(gradient, evidence) if begins != gradient else _place(lines.of_name(begins))
-        if begins != gradient and len(departure.departed) > 1 and gradient not in trial.mended_at:
-            begins += _or_before(begins, lines.unknown_sources(gradient))
+        culprit, found = departure.culprit, departure.culprit.diagnosis
+        tensor, begins = culprit.tensor, culprit.label
+        place = _place_of_gradient(tensor, evidence) if culprit.gradient else _place(lines.of_name(tensor))
+        if culprit.gradient and len(departure.departed) > 1 and tensor not in trial.mended_at:
+            begins += _or_before(begins, lines.unknown_sources(tensor))
         return Finding("wrong", f"{at}, and it begins at {begins}: {found.message}", found.mistake, place)
     if name == "loss":
-        said = f"{at}: off by {how} its value. Look at the batch and at the forward pass."
+        said = f"{at}: off by {departure.how_far(name)} its value. Look at the batch and at the forward pass."
         return Finding("wrong", said, "wrong-loss", _place(lines.of_name("loss")))
     if (slip := _update_slip(name, departures, trial, lines)) is not None:
         diagnosis, spot = slip
@@ -222,8 +225,8 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
             return Finding("wrong", said, found.mistake, _place(lines.of_update(name)))
         said = f"{at}. The update implies a gradient d{name}: {found.message}"
         return Finding("wrong", said, found.mistake, _place(lines.of_gradient(name)))
-    said = f"{at}: off by {how} the change that the step should make."
-    if how.startswith("nan"):
+    said = f"{at}: off by {departure.how_far(name)} the change that the step should make."
+    if not math.isfinite(departure.departed[name]):
         said = f"{at}: after it {name} is nan or infinite. Is there a division by zero, or a root of a negative number?"
     return Finding("wrong", said, "wrong-values", _place(lines.of_update(name)))
 
@@ -280,10 +283,9 @@ def _update_slip(
     """A slip in the update itself, such as its rate, its sign, or which gradient it takes; and where that stands."""
     departure = departures[0]
     if name in departure.still:
-        alone = departure.still != set(departure.progress)
-        said = f"{f'{name} did not move' if alone else NOTHING_MOVED}. Is the update in place, and inside the loop?"
-        spot = lines.of_pairing(name, missing=True) if alone else lines.of_update(name)
-        return Diagnosis("no-update", said), spot
+        who = "no parameter moved" if departure.nothing_moved else f"{name} did not move"
+        spot = lines.of_update(name) if departure.nothing_moved else lines.of_pairing(name, missing=True)
+        return Diagnosis("no-update", f"{who}. Is the update in place, and inside the loop?"), spot
     ratio = common_progress(departure)
     if ratio is not None and (ratio < 0 if trial.own_rates is not None else abs(ratio + 1) < 1e-6):
         said = "every parameter moved the wrong way. A step goes against the gradient."

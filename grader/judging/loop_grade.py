@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from dataclasses import replace
 
 from grader.diagnosing import UNEXPLAINED
@@ -34,19 +35,16 @@ def evidence_of_loop(
     refused = _unreadable(part, plan) or _not_stepwise(plan, at) or _other_network(plan, at)
     if refused is not None:
         return [_evidence(name, plan, refused) for name in exercise.after_a_step], None, True
-    judge = Judge(launcher, plan.plan(), known, chosen.limits.seconds, guarded=chosen.guarded)
     written, apart = plan.whole_numbers(), plan.gradients_apart()
     own = plan.numbers() if plan.is_own else None
-    decisive = LoopTrial(exercise, other_data(seed, device), known, written, own_rates=own)
-    shown = LoopTrial(exercise, as_written(device), known, few=True, own_rates=own)
-    sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True, own_rates=own)
-    probing = other_data(seed, device, "probe")
-    probe = LoopTrial(exercise, probing, known, probed=apart, decisive=decisive, own_rates=own)
-    try:
+    with closing(Judge(launcher, plan.plan(), known, chosen.limits.seconds, guarded=chosen.guarded)) as judge:
+        decisive = LoopTrial(exercise, other_data(seed, device), known, written, own_rates=own)
+        shown = LoopTrial(exercise, as_written(device), known, few=True, own_rates=own)
+        sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True, own_rates=own)
+        probing = other_data(seed, device, "probe")
+        probe = LoopTrial(exercise, probing, known, probed=apart, decisive=decisive, own_rates=own)
         judge.run_loops([decisive, shown, sizes, probe])
         decisive = _lasting(judge, decisive)
-    finally:
-        judge.close()
     _repair_culprit(launcher, plan, decisive, judge.deadline)
     found = LoopEvidence(plan, decisive, sizes, probe)
     findings = findings_of(found, tuple(exercise.after_a_step.values()))
@@ -119,16 +117,17 @@ def _repair_culprit(launcher: Launcher, plan: LoopPlan, trial: LoopTrial, deadli
     """Where no detector knows what is wrong with the first wrong gradient, or which of its lines is to blame,
     try edits of these lines."""
     departed = next((step for step in trial.steps if step.departed), trial.broken)
-    if departed is None or departed.culprit is None or not departed.culprit[0].startswith("d"):
+    culprit = None if departed is None else departed.culprit
+    if departed is None or culprit is None or not culprit.gradient:
         return
-    gradient, found = departed.culprit
-    spots = LoopLines(plan).all_of_gradient(gradient[1:])
-    unexplained = found.mistake in UNEXPLAINED
+    spots = LoopLines(plan).all_of_gradient(culprit.tensor)
+    unexplained = culprit.diagnosis.mistake in UNEXPLAINED
     if not unexplained and len(spots) < 2:
         return
-    better, place = repair_lines(launcher, plan, gradient, spots, found.message, trial.trial, deadline)
+    told = culprit.diagnosis.message
+    better, place = repair_lines(launcher, plan, culprit.tensor, spots, told, trial.trial, deadline)
     if place is not None:
-        trial.mended_at[gradient[1:]] = place
+        trial.mended_at[culprit.tensor] = place
     for step in [*trial.steps, departed]:
-        if unexplained and better is not None and step.culprit is not None and step.culprit[0] == gradient:
-            step.culprit = gradient, better
+        if unexplained and better is not None and step.culprit is not None and step.culprit.label == culprit.label:
+            step.culprit = replace(culprit, diagnosis=better)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 
 from grader.diagnosing import Diagnosis
@@ -26,17 +27,17 @@ MOST_VARIANTS = 240
 def repair_lines(
     launcher: Launcher,
     plan: LoopPlan,
-    gradient: str,
+    tensor: str,
     spots: Sequence[Spot],
     message: str,
     trial: Trial,
     deadline: float,
 ) -> tuple[Diagnosis | None, int | None]:
-    """An edit of a line at `spots`, which write `gradient` (such as `dhprebn`), that makes it right; and which line."""
+    """An edit of a line at `spots`, which write the gradient of `tensor`, that makes it right; and which line."""
     statements = _statements(spots)
     if not statements:
         return None, None
-    tensor, exercise = gradient[1:], plan.exercise
+    exercise, gradient = plan.exercise, f"d{tensor}"
     forward = cut_forward(exercise, namespace_of(exercise, trial.parameters))
     gradients = backpropagate(forward)
     truth = Truth(plan.exercise, trial, gradients, gradients.total, forward)
@@ -51,14 +52,11 @@ def repair_lines(
         slices={tensor: set(indexes)},
         statements=statements,
     )
-    judge = Judge(launcher, line_plan, KnownTruths(), deadline - time.monotonic())
-    texts = [statement.text for statement in statements]
-    words, right = vocabulary_of(exercise, forward, gradients.total), partial(judge.right_variants, tensor, truth=truth)
-    try:
+    texts, words = [statement.text for statement in statements], vocabulary_of(exercise, forward, gradients.total)
+    with closing(Judge(launcher, line_plan, KnownTruths(), deadline - time.monotonic())) as judge:
+        right = partial(judge.right_variants, tensor, truth=truth)
         found, place = mending_edit(texts, words, MOST_VARIANTS, right, message)
-        return found, None if place is None else place[0]
-    finally:
-        judge.close()
+    return found, None if place is None else place[0]
 
 
 def _statements(spots: Sequence[Spot]) -> list[Statement]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,13 +12,13 @@ import torch
 from torch import Tensor
 
 from grader.diagnosing import Diagnosis, Mismatch, diagnose, shape_text
-from grader.diagnosing.core import SAME_FACTOR, size_words
+from grader.diagnosing.core import SAME_FACTOR, size_words, spread_to
 from grader.lesson.exercise import Atom, Exercise
 from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
 from grader.running.protocol import Failure, LoopStep, NextStep, Record, TellAll, encode
 from grader.truth.adam import Slip
-from grader.truth.autograd import cut_forward, random_gradients, vector_jacobian_product
+from grader.truth.autograd import cut_forward, random_gradients
 from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
 
@@ -45,10 +46,25 @@ LIMITS = {
 }
 
 
+@dataclass(frozen=True)
+class Culprit:
+    """Where a wrong step begins, a tensor of the forward pass or the `gradient` of one, and what is wrong there."""
+
+    tensor: str
+    diagnosis: Diagnosis
+    gradient: bool = False
+
+    @property
+    def label(self) -> str:
+        """`dlogits` for the gradient of `logits`, which is `logits` itself."""
+        return f"d{self.tensor}" if self.gradient else self.tensor
+
+
 @dataclass
 class StepComparison:
-    """One step of the loop: which tensors are wrong and why, and how far each parameter moved of its way.
+    """One step of the loop: which tensors are wrong and how far, and how far each parameter moved of its way.
 
+    `departed` has the largest error of each wrong tensor, and `misshapen` what is said of one of another shape.
     `culprit` is where it begins: the first wrong forward tensor or, failing that, the wrong gradient nearest to
     the loss, with what is wrong about it. `still` are the parameters that did not move, `right` those whose gradient
     was handed over and is right; `implied` the gradient that a parameter's move implies, where the optimiser takes the
@@ -57,9 +73,10 @@ class StepComparison:
     """
 
     truth: TrueStep
-    departed: dict[str, str] = field(default_factory=dict)
+    departed: dict[str, float] = field(default_factory=dict)
+    misshapen: dict[str, str] = field(default_factory=dict)
     progress: dict[str, float] = field(default_factory=dict)
-    culprit: tuple[str, Diagnosis] | None = None
+    culprit: Culprit | None = None
     implied: dict[str, Tensor] = field(default_factory=dict)
     still: set[str] = field(default_factory=set)
     right: set[str] = field(default_factory=set)
@@ -72,6 +89,16 @@ class StepComparison:
     def step(self) -> int:
         """The position in the loop."""
         return self.truth.position
+
+    @property
+    def nothing_moved(self) -> bool:
+        """True where every parameter is what it was before the step."""
+        return self.still == set(self.progress)
+
+    def how_far(self, name: str) -> str:
+        """How far off a wrong tensor is beside the change that the step should make: `18% of`, `twice`."""
+        change, _ = self.truth.sizes(name)
+        return size_words(self.departed[name] / change) if change else "many times"
 
 
 class LoopTrial:
@@ -276,7 +303,8 @@ def compare_step(
             continue  # a loop may have no name for it: the list of losses says what it is
         if ours is None or ours.shape != true.shape:
             have = "there is none" if ours is None else f"its shape is {shape_text(ours.shape)}"
-            found.departed[name] = f"{have}; it should be a tensor of shape {shape_text(true.shape)}"
+            found.departed[name] = math.nan
+            found.misshapen[name] = f"{have}; it should be a tensor of shape {shape_text(true.shape)}"
             continue
         difference = _largest(ours, true, truth.noise.get(name))
         if name in truth.otherwise:
@@ -285,7 +313,7 @@ def compare_step(
         limit = LIMITS[true.dtype]
         allowed = limit.step * change + limit.parameter * size
         if not difference <= allowed:
-            found.departed[name] = size_words(difference / change) if change else "many times"
+            found.departed[name] = difference
             for slip in truth.slips(name) if name in truth.before else ():
                 if _largest(ours, slip.after.to("cpu"), truth.noise.get(name)) <= allowed:
                     found.slips[name] = slip
@@ -295,8 +323,8 @@ def compare_step(
             _note_move(found, name, handed[name], truth.after[name].to("cpu"))
     if found.departed and not probed and truth.after["loss"].dtype is torch.float64:
         found.culprit = _wrong_forward(handed, truth) or _wrong_gradient(handed, truth, earlier)
-        if found.culprit is not None and found.culprit[0].startswith("d"):
-            found.wrong_parts = _wrong_parts(handed, truth, found.culprit[0][1:])
+        if found.culprit is not None and found.culprit.gradient:
+            found.wrong_parts = _wrong_parts(handed, truth, found.culprit.tensor)
         found.right = {name for name in truth.before if f"d{name}" in handed and found.culprit is None}
     return found
 
@@ -325,7 +353,7 @@ def _largest(ours: Tensor, true: Tensor, noise: Tensor | None = None) -> float:
     return float(apart.max() if noise is None else (apart - noise.to("cpu").double()).clamp(min=0.0).max())
 
 
-def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, Diagnosis] | None:
+def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> Culprit | None:
     """The first tensor of the forward pass that is not what it should be."""
     for name, true in truth.forward.values.items():
         ours = handed.get(name)
@@ -337,9 +365,9 @@ def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> tuple[str, 
         if same:
             continue
         if not true.is_floating_point():
-            return name, Diagnosis("wrong-batch", WRONG_BATCH)
+            return Culprit(name, Diagnosis("wrong-batch", WRONG_BATCH))
         said = f"the tensor {name} of the forward pass is not what the exercise's forward pass gives."
-        return name, Diagnosis("wrong-forward", f"The forward pass is another one: {said}")
+        return Culprit(name, Diagnosis("wrong-forward", f"The forward pass is another one: {said}"))
     return None
 
 
@@ -348,9 +376,7 @@ WRONG_BATCH = (
 )
 
 
-def _wrong_gradient(
-    handed: Mapping[str, Tensor], truth: TrueStep, earlier: TrueStep | None
-) -> tuple[str, Diagnosis] | None:
+def _wrong_gradient(handed: Mapping[str, Tensor], truth: TrueStep, earlier: TrueStep | None) -> Culprit | None:
     """The wrong gradient nearest to the loss, among those that the loop handed over as `dX`."""
     named = frozenset(name for name in truth.gradients.total if f"d{name}" in handed)
     for name in from_the_loss_back(truth):
@@ -360,11 +386,8 @@ def _wrong_gradient(
         mismatch = Mismatch(name, ours.double(), truth.gradients, truth.forward, named)
         if ours.shape != true.shape or not mismatch.same(mismatch.candidate):
             before = earlier.gradients.total.get(name) if earlier is not None else None
-            return f"d{name}", (
-                _from_before(f"d{name}", ours, true, before)
-                or _with_new_parameter(mismatch, truth)
-                or diagnose(mismatch)
-            )
+            found = _from_before(f"d{name}", ours, true, before) or _with_new_parameter(mismatch, truth)
+            return Culprit(name, found or diagnose(mismatch), gradient=True)
     return None
 
 
@@ -383,10 +406,7 @@ def _with_new_parameter(mismatch: Mismatch, truth: TrueStep) -> Diagnosis | None
     """A gradient made with a parameter that this step has moved already."""
     for path in mismatch.paths:
         for name in mismatch.forward.inputs[path.through].keys() & truth.before.keys():
-            output, leaves = mismatch.forward.rerun(mismatch.atoms[path.through], {name: truth.after[name]})
-            above = mismatch.gradients.upstream[path.through]
-            there = vector_jacobian_product(output, leaves, above).get(mismatch.name)
-            if mismatch.came_out_as(path, there):
+            if mismatch.came_out_as(path, mismatch.share_with(path.through, {name: truth.after[name]})):
                 return Diagnosis(
                     "early-update",
                     f"d{mismatch.name} is made with {name} after its update, but the forward pass of this step read "
@@ -409,9 +429,8 @@ def _from_before(name: str, ours: Tensor, true: Tensor, earlier: Tensor | None) 
 
 def same_gradient(ours: Tensor, gradient: Tensor) -> bool:
     """Whether two gradients are the same but for rounding; one may be broadcast to the other's shape."""
-    try:
-        spread = gradient.to(ours.device).double().expand(ours.shape)
-    except RuntimeError:
+    spread = spread_to(gradient.to(ours.device).double(), ours.shape)
+    if spread is None:
         return False
     scale = float(spread.abs().max())
     return scale > 0 and float((ours.double() - spread).abs().max()) <= 1e-8 * scale
