@@ -437,3 +437,9 @@ def test_edits_tried_in_turns_say_what_all_at_once_would(statements, seed, monke
     assert said[1:] == said[:1] * 2
     assert asked[3] <= asked[2] <= asked[1]
     assert asked[3] < asked[1]
+
+
+def test_no_edit_explains_lines_that_are_right_as_they_are() -> None:
+    words = Vocabulary({"dy": (3, 4), "x": (3, 4)}, frozenset({"dy"}))
+    found = mending_edit(["dx = dy * x"], words, 50, lambda texts: range(len(texts)), "Off by 3%.")
+    assert found == (None, None)

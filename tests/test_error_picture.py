@@ -150,11 +150,12 @@ def test_a_narrowed_picture_keeps_what_is_farthest_from_zero() -> None:
 
 
 def test_an_error_is_told_in_words() -> None:
-    said = [size_words(share) for share in (2.0, 3.14, 31400.0, 0.184, 0.0123, 1.0, 3e-9, float("nan"))]
+    said = [size_words(share) for share in (2.0, 3.14, 31400.0, 1e300, 0.184, 0.0123, 1.0, 3e-9, float("nan"))]
     assert said == [
         "twice",
         "3.1 times",
         "31,400 times",
+        "over a million times",
         "18% of",
         "1.23% of",
         "100% of",

@@ -336,6 +336,17 @@ def zeros_kept(loop: Loop) -> Slip:
     return "wrong-losses", kept, "loss"
 
 
+def a_word_kept(loop: Loop) -> Slip:
+    kept = ast.parse("losses.append('none')").body[0]
+    loop.main.body.append(kept)
+    return "wrong-losses", kept, "loss"
+
+
+def left_at_once(loop: Loop) -> Slip:
+    loop.main.body.append(ast.Break())
+    return "loop-length", ast.Break(), "all"
+
+
 def a_step_too_few(loop: Loop) -> Slip:
     assert replace(loop.main, "range(max_steps)", "range(max_steps - 1)")
     return "loop-length", loop.main, "all"
@@ -370,6 +381,8 @@ SLIPS = (
     no_momentum,
     loss_doubled,
     zeros_kept,
+    a_word_kept,
+    left_at_once,
     a_step_too_few,
     left_early,
     second_draw,
@@ -506,3 +519,23 @@ def test_a_forward_tensor_whose_name_begins_with_d_is_not_taken_for_a_gradient(t
     wrong_ones = [verdict for verdict in report.verdicts if not verdict.passed]
     assert {verdict.mistake for verdict in wrong_ones} == {"wrong-forward"}
     assert {verdict.code for verdict in wrong_ones} == {wrong.strip()}
+
+
+def test_where_the_lessons_list_holds_no_numbers_no_other_is_taken_for_it(
+    grade_text: Callable[..., list[SubmissionReport]],
+) -> None:
+    text, kept = find_exercise("makemore/ex4").path.read_text(encoding="utf-8"), "        losses.append(loss.item())\n"
+    assert text.count(kept) == 1
+    (report,) = grade_text(text.replace(kept, f"{kept}        losses.append(None)\n"))
+    (wrong,) = (verdict for verdict in report.verdicts if not verdict.passed)
+    assert wrong.message == "No list holds the losses: append the loss of each step to losses, as a number."
+
+
+def test_a_gradient_that_is_not_finished_is_not_why_a_loop_stops(
+    grade_text: Callable[..., list[SubmissionReport]],
+) -> None:
+    text, line = find_exercise("makemore/ex4").path.read_text(encoding="utf-8"), "demb.view(-1, demb.shape[-1]))\n"
+    assert text.count(line) == 1
+    (report,) = grade_text(text.replace(line, "demb)\n"))
+    assert {(verdict.status, verdict.mistake) for verdict in report.verdicts} == {("error", "exception")}
+    assert "dC.index_add_(0, Xb.view(-1), demb)" in (report.verdicts[0].code or "")

@@ -221,6 +221,8 @@ def size_words(share: float) -> str:
     if not math.isfinite(share):
         return "nan or infinite, beside"
     if share >= 1.5:
+        if share >= 1e6:
+            return "over a million times"
         return "twice" if 1.95 <= share < 2.05 else f"{share:.2g} times" if share < 100 else f"{share:,.0f} times"
     if share < 5e-5:
         return "less than 0.01% of"

@@ -131,11 +131,14 @@ def mending_edit(
     the mistake so far. Where edits of several statements would do, there is no telling which is to blame.
     """
     mended: list[Variant] = []
-    # What leaves the text as it is would be no edit; it can be right where the line that was missing is not of these.
-    waiting = [variant for variant in variants(statements, words, most) if variant.statements != tuple(statements)]
+    unchanged = Variant(tuple(statements), Diagnosis("", ""))
+    edited = [variant for variant in variants(statements, words, most) if variant.statements != unchanged.statements]
+    waiting = [unchanged, *edited]
     while waiting:
         batch, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
         mended += [batch[number] for number in right([variant.statements for variant in batch])]
+        if unchanged in mended:
+            return None, None  # what is wrong lies elsewhere, and an edit that mends nothing is right too
         waiting = _news_beside(mended, waiting, statements)
     found = combined([variant.diagnosis for variant in mended], said)
     places = {edited_line(statements, variant) for variant in mended}

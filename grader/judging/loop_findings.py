@@ -92,6 +92,10 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         return _departure(name, trial, evidence)
     if trial.failure is not None:
         return _stopped(trial.failure, evidence)
+    if not trial.steps and trial.broken is not None:
+        many = f"it should make {trial.reference.count:,} steps"
+        said = f"The loop ends in its first step; {many}. Does a break or a return end it?"
+        return Finding("wrong", said, "loop-length", _place(evidence.lines.of_end()))
     if not trial.steps:
         return Finding("error", f"No step of the loop ran. {AS_THE_LESSON_SAYS}", "no-loop")
     if not plan.is_own and (short := _length(trial)) is not None:
@@ -135,14 +139,14 @@ def _place_of_gradient(name: str, evidence: LoopEvidence) -> Place | None:
 
 
 def _stopped(failure: Failure, evidence: LoopEvidence) -> Finding:
-    """An exception in the loop. Where a gradient above its line is wrong already, that is what to look at."""
+    """An exception in the loop. Where a gradient is wrong that was finished above its line, that is what to look at."""
     trial = evidence.decisive
     found = failed(failure, evidence.plan.statement)
     culprit = None if trial.broken is None else trial.broken.culprit
     if culprit is None or not culprit.gradient or failure.line is None:
         return found
-    place = _place_of_gradient(culprit.tensor, evidence)
-    if place is None or place.line >= failure.line:
+    place, spots = _place_of_gradient(culprit.tensor, evidence), evidence.lines.all_of_gradient(culprit.tensor)
+    if place is None or any(spot.line >= failure.line for spot in spots):
         return found
     said = f"It begins at {culprit.label}: {culprit.diagnosis.message} So the loop stops at line {failure.line}."
     return Finding("wrong", said, culprit.diagnosis.mistake, place)

@@ -455,11 +455,17 @@ def wrong_record(steps: Iterable[StepComparison], name: str, count: int) -> str 
     steps = list(steps)
     if not steps:
         return None
-    names = [name] if any(name in step.records for step in steps) else list(steps[0].records)
+    names = [name] if any(name in step.records for step in steps) else _grown(steps, count)
     said = [_wrong_in(steps, other, count) for other in names]
     if not said:
         return f"No list holds the losses: append the loss of each step to {name}, as a number."
     return None if None in said else said[0]
+
+
+def _grown(steps: Sequence[StepComparison], count: int) -> list[str]:
+    """The lists that get a number in each step, or that have a place for each; not a row of a parameter, for one."""
+    lengths = {name: [step.records[name].length for step in steps if name in step.records] for name in steps[0].records}
+    return [name for name, found in lengths.items() if found[0] in (1, count) or len({*found}) > 1]
 
 
 def _wrong_in(steps: list[StepComparison], name: str, count: int) -> str | None:
