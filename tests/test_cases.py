@@ -117,6 +117,9 @@ def test_right_definitions_pass(graded: Graded) -> None:
             "gives t.add(3).result() 8, not 5. Try it: `t = Total(2); result = [",
         ),
         ("Total", "return sum(self.parts)", "return sum(self.parts)[0]", "error", 'The case "one number": '),
+        ("Total", "return sum(self.parts)", "return sum(self.parts)[0]", "error", "is not subscriptable. Try it: `"),
+        ("slope", "    return (f", "    return [1, 2], (f", "wrong", "`x * x` gives a tuple, not a number. Try it: `"),
+        ("slope", "    return (f", "    return 1, (f", "wrong", "`x * x` gives numbers of shape (2,), not a number."),
         ("Total", "return sum(self.parts)", "pass", "wrong", 'The case "one number" gives '),
         (
             "slope",
@@ -133,7 +136,18 @@ def test_right_definitions_pass(graded: Graded) -> None:
             'The case "a cube": It did not finish',
         ),
     ],
-    ids=["factor", "sign", "doubled", "raises", "nothing", "endless", "endless later"],
+    ids=[
+        "factor",
+        "sign",
+        "doubled",
+        "raises",
+        "raises in a sentence",
+        "pairs",
+        "pair",
+        "nothing",
+        "endless",
+        "endless later",
+    ],
 )
 def test_the_first_case_that_fails_is_named_and_the_other_target_stands(
     graded: Graded, label: str, old: str, new: str, status: str, said: str, monkeypatch: pytest.MonkeyPatch

@@ -92,13 +92,9 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         return _departure(name, trial, evidence)
     if trial.failure is not None:
         return _stopped(trial.failure, evidence)
-    if not trial.steps and trial.broken is not None:
-        many = f"it should make {trial.reference.count:,} steps"
-        said = f"The loop ends in its first step; {many}. Does a break or a return end it?"
-        return Finding("wrong", said, "loop-length", _place(evidence.lines.of_end()))
-    if not trial.steps:
+    if not trial.steps and trial.broken is None:
         return Finding("error", f"No step of the loop ran. {AS_THE_LESSON_SAYS}", "no-loop")
-    if not plan.is_own and (short := _length(trial)) is not None:
+    if (not plan.is_own or not trial.steps) and (short := _length(trial)) is not None:
         return Finding("wrong", short, "loop-length", _place(evidence.lines.of_end()) if trial.waiting else None)
     if name == "loss":
         redrawn = _redrawn(trial)
@@ -187,6 +183,8 @@ def _redrawn(trial: LoopTrial) -> StepComparison | None:
 def _length(trial: LoopTrial) -> str | None:
     """That the loop makes too few steps or too many."""
     wanted = trial.reference.count
+    if not trial.steps:
+        return f"The loop ends in its first step; it should make {wanted:,} steps. Does a break or a return end it?"
     if trial.counted is not None and trial.counted != wanted:
         steps = "1 step" if trial.counted == 1 else f"{trial.counted:,} steps"
         return f"The loop makes {steps}; it should make {wanted:,}."

@@ -326,7 +326,8 @@ def _decided_by_cases(evidence: Evidence, cases: Sequence[TriedCase]) -> Finding
     if wrong is None:
         return Finding("pass") if cases else Finding("error", "No case of it ran.", "exception")
     found = _of_case(wrong, evidence.statement)
-    return replace(found, message=found.message + _to_try(wrong.case.program))
+    said = found.message if found.message.endswith((".", "?")) else f"{found.message}."
+    return replace(found, message=said + _to_try(wrong.case.program))
 
 
 def _of_case(wrong: TriedCase, statement: Statement | None) -> Finding:
@@ -337,9 +338,8 @@ def _of_case(wrong: TriedCase, statement: Statement | None) -> Finding:
     true = wrong.case.expected
     if answer.value is None or answer.value.shape != true.shape:
         kind = "nothing" if answer.words.type == "NoneType" else with_article(answer.words.type or answer.words.kind)
-        ours = kind if answer.value is None else f"numbers of shape {shape_text(answer.value.shape)}"
-        wanted = "a number" if true.dim() == 0 else f"numbers of shape {shape_text(true.shape)}"
-        return Finding("wrong", f"{label} gives {ours}, not {wanted}.", "case")
+        ours = kind if answer.value is None else _numbers(answer.value)
+        return Finding("wrong", f"{label} gives {ours}, not {_numbers(true)}.", "case")
     difference = (answer.value.double() - true).abs().nan_to_num(math.inf).flatten()
     at = int(difference.argmax())
     if true.dim() == 1 and len(wrong.case.parts) == true.numel():
@@ -352,6 +352,10 @@ def _of_case(wrong: TriedCase, statement: Statement | None) -> Finding:
     if ours == wanted:
         ours, wanted = (f"{float(value.flatten()[at]):.17g}" for value in (answer.value, true))
     return Finding("wrong", f"{label} gives {where}{ours}, not {wanted}.", "case")
+
+
+def _numbers(value: Tensor) -> str:
+    return f"numbers of shape {shape_text(value.shape)}" if value.dim() else "a number"
 
 
 def _to_try(program: str) -> str:
