@@ -17,6 +17,7 @@ import jupytext
 import nbformat
 import pytest
 from dojo import HALF_WRITTEN, REPOSITORY, dojo
+from lessons import lessons_in
 
 from grader.base.errors import DojoError
 from grader.learner import author_check
@@ -366,6 +367,43 @@ def test_check_reports_each_problem_once(tree: Path) -> None:
     assert len(problems) == 8, problems
     graded = sum(len(exercise.graded) for exercise in makemore)
     assert summary == f"{len(makemore) + 1} exercises, {graded} graded variables, 8 problems"
+
+
+CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FEW_LINES = re.search(r"^### A lesson in 40 lines.*?^```python\n(.*?)^```", CONTRIBUTING, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("square = y**2", "square = = y**2", "23: Python cannot read the cell tagged forward"),
+        ("dy = 2 * y", "dy = = 2 * y", "36: Python cannot read the cell tagged backward"),
+        ("= 6, 3", "= 6, int(3)", "10: a parameters cell holds one `name = literal` a line"),
+        ("= 6, 3", "= 6", "10: a parameters cell holds one `name = literal` a line"),
+        ("import torch\n", "import torch\n1 / 0\n", "14: the lesson's own code raises ZeroDivisionError: "),
+        # The sizes are tried in place of these, also where one line assigns two.
+        ("x @ w + b", "x @ w + b.expand(6, 1)", "22: the lesson's own code raises RuntimeError: The size of tensor a"),
+        ("dy = 2 * y", "dy = 3 * y", "36: y is wrong: "),
+        ('cmp("w"', '# %% tags=["grading"]\nsizes = [{"pints": 4}]\n#', "the grading cell's sizes name pints, "),
+    ],
+)
+def test_an_author_is_told_where_a_lesson_cannot_run(
+    old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert FEW_LINES is not None
+    path = tmp_path / "solutions/lines/ex1_line.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(FEW_LINES[1], encoding="utf-8")
+    edit(path, old, new)
+    monkeypatch.setattr(author_check, "bundled", lambda name: tmp_path / name)
+    monkeypatch.setattr(author_check, "_differences", lambda root: [])
+    found: list[str] = []
+    with lessons_in(tmp_path / "solutions"):
+        try:
+            assert author_check.check(found.append) == 1
+        except DojoError as problem:
+            found.append(str(problem))
+    assert re.search(rf"solutions/lines/ex1_line\.py:?( |){re.escape(said)}", found[0]), found
 
 
 def test_no_exercise_at_all_is_an_error(tree: Path) -> None:

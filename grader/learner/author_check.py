@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from grader.base.bundle import bundled
+from grader.base.errors import NotGradedError
 from grader.base.words import counted
 from grader.judging.grade import Grader, settings
 from grader.lesson.derive import derived_files, exercise_text
 from grader.lesson.exercise import HINTS_PER_ANSWER, Exercise, all_exercises, marked_id, track_of
+from grader.lesson.program import LESSON
 from grader.reading.attempts import analyse
 from grader.reading.submission import sole_part
 from grader.report.records import SubmissionReport
@@ -43,7 +46,7 @@ def _differences(root: Path) -> Iterator[str]:
         name = path.relative_to(root)
         if not path.is_file():
             yield f"{name}: missing; run `make exercises`"
-        elif path.read_text(encoding="utf-8") != text:
+        elif path.read_bytes() != text.encode():
             yield f"{name}: differs from what solutions/ gives; run `make exercises`, edit solutions/ only"
     for folder, suffix in (("exercises", "*.py"), ("notebooks", "*.ipynb")):
         for path in sorted((root / folder).rglob(suffix)):
@@ -61,14 +64,37 @@ def _problems(exercise: Exercise, grader: Grader) -> Iterator[str]:
         hints = exercise.hints.get(variable, ())
         if len(hints) != HINTS_PER_ANSWER or not all(hints):
             yield f"{name}: {exercise.label(variable)} has {len(hints)} hints, not {HINTS_PER_ANSWER}"
-    stubs = _grade_text(exercise, exercise_text(exercise), grader)
+    unknown = {size for sizes in exercise.grading.sizes for size in sizes} - exercise.parameter_values.keys()
+    if unknown:
+        yield f"{name}: the grading cell's sizes name {', '.join(sorted(unknown))}, which no parameters cell assigns"
+    try:
+        stubs = _grade_text(exercise, exercise_text(exercise), grader)
+        solution = _grade_text(exercise, exercise.text, grader)
+    except NotGradedError as problem:
+        yield _raised_by_the_lesson(exercise, problem)
+        return
     for verdict in stubs.verdicts:
         if verdict.status != "missing":
             yield f"{name}: the stub of {verdict.name} is {verdict.status}, not missing"
-    solution = _grade_text(exercise, exercise.path.read_text(encoding="utf-8"), grader)
     for verdict in solution.verdicts:
         if not verdict.passed or verdict.mistake:
-            yield f"{name}:{verdict.line}: {verdict.name} is {verdict.status}: {verdict.message}"
+            at = name if verdict.line is None else f"{name}:{verdict.line}"
+            yield f"{at}: {verdict.name} is {verdict.status}: {verdict.message}"
+
+
+def _raised_by_the_lesson(exercise: Exercise, problem: NotGradedError) -> str:
+    """What the lesson's own cells raised, and at which line.
+
+    Raises:
+        NotGradedError: it was not the lesson's code.
+    """
+    cause = problem.__cause__
+    frames = traceback.extract_tb(cause.__traceback__) if cause is not None else []
+    lines = [frame.lineno for frame in frames if frame.filename in (LESSON, exercise.path.name)]
+    if not lines:
+        raise problem
+    said = str(cause).split("\n")[0]
+    return f"solutions/{exercise.id}.py:{lines[-1]}: the lesson's own code raises {type(cause).__name__}: {said}"
 
 
 def _grade_text(exercise: Exercise, text: str, grader: Grader) -> SubmissionReport:

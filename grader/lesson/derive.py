@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from grader.base.bundle import bundled
@@ -12,6 +13,7 @@ from grader.base.errors import DojoError
 from grader.base.files import write_atomically
 from grader.base.loading import load_nbformat
 from grader.lesson import grading
+from grader.lesson.cells import body_of
 from grader.lesson.colab import badge, setup_cell
 from grader.lesson.exercise import (
     ANSWER_TAGS,
@@ -54,7 +56,7 @@ def exercise_text(exercise: Exercise) -> str:
     The grading cell goes to the end as a raw cell, which neither a script nor a notebook runs: it may hold a
     reference under the name of the learner's own class. Folded hints come after it.
     """
-    text = FIGURE_MARK.sub("", exercise.path.read_text(encoding="utf-8"))
+    text = FIGURE_MARK.sub("", exercise.text)
     starts = [found.start() for found in _MARK.finditer(text)]
     if not starts:
         raise DojoError(f"{exercise.path}: holds no cell; a cell begins with `# %%`")
@@ -65,6 +67,7 @@ def exercise_text(exercise: Exercise) -> str:
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part = text[start:end]
         (cell,) = percent_cells(part)
+        cell = replace(cell, line=cell.line + text.count("\n", 0, start))
         if "hint" in cell.tags:
             level += 1
             hints.append(_folded(part, cell, _answer_below(exercise, text, end), level))
@@ -96,7 +99,7 @@ def stub_names(exercise: Exercise, cell: Cell) -> list[str]:
 
 def stubs(exercise: Exercise, cell: Cell) -> str:
     """An answer cell as learners get it: `dX = ...`; of a function or class all but the bodies."""
-    body = ast.parse(cell.text).body
+    body = body_of(cell, exercise.path)
     defined = {node.name: node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     names = stub_names(exercise, cell)
     parts = [_emptied(cell.text, defined[name]) if name in defined else f"{name} = ...\n" for name in names]
@@ -160,7 +163,7 @@ def pristine_exercises() -> Iterator[tuple[Exercise, str]]:
     """Each exercise with the text that a learner starts from."""
     derived = exercise_folder().name != "solutions"
     for exercise in all_exercises():
-        yield exercise, exercise.path.read_text(encoding="utf-8") if derived else exercise_text(exercise)
+        yield exercise, exercise.text if derived else exercise_text(exercise)
 
 
 def build() -> list[Path]:
@@ -172,7 +175,7 @@ def build() -> list[Path]:
     root = bundled("solutions").parent
     written = []
     for path, text in derived_files(root).items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        if not path.is_file() or path.read_bytes() != text.encode():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text)
             written.append(path.relative_to(root))

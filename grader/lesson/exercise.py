@@ -13,6 +13,7 @@ from types import CodeType
 from grader.base.bundle import bundled
 from grader.base.errors import DojoError
 from grader.base.files import read_text
+from grader.lesson.cells import body_of
 from grader.lesson.grading import Grading, read_grading
 from grader.lesson.hint_cells import hint_for
 from grader.syntax.scopes import called_name, nodes_below
@@ -109,7 +110,7 @@ class Exercise:
         """The forward pass, one atom a line, in order."""
         found = []
         for cell in self.code_cells("forward"):
-            for node in ast.parse(cell.text).body:
+            for node in body_of(cell, self.path):
                 if not (isinstance(node, ast.Assign) and len(node.targets) == 1):
                     raise DojoError(
                         f"{self.path}:{cell.line + node.lineno - 1}: a forward cell holds one "
@@ -138,12 +139,19 @@ class Exercise:
 
     @cached_property
     def parameter_values(self) -> dict[str, object]:
-        """The literals of the `parameters` cells: sizes, seed, device, dtype."""
+        """The literals of the `parameters` cells: sizes, seed, device, dtype.
+
+        Raises:
+            DojoError: something else stands there, which a grader could not override.
+        """
         values: dict[str, object] = {}
         for cell in self.code_cells("parameters"):
-            for node in ast.parse(cell.text).body:
-                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                    values[node.targets[0].id] = ast.literal_eval(node.value)
+            for node in body_of(cell, self.path):
+                try:
+                    values |= _literals(node)
+                except (ValueError, TypeError):
+                    where = f"{self.path}:{cell.line + node.lineno - 1}"
+                    raise DojoError(f"{where}: a parameters cell holds one `name = literal` a line") from None
         return values
 
     @cached_property
@@ -156,7 +164,7 @@ class Exercise:
         """Every name that the setup and parameters cells bind at top level."""
         names: set[str] = set()
         for cell in self.code_cells(*SETUP_TAGS):
-            names.update(bound_names(ast.parse(cell.text).body))
+            names.update(self._bound_in(cell))
         return frozenset(names)
 
     @cached_property
@@ -164,7 +172,7 @@ class Exercise:
         """For each name of the setup the functions that are called to make it."""
         calls: dict[str, set[str]] = {}
         for cell in self.code_cells(*SETUP_TAGS):
-            for node in ast.parse(cell.text).body:
+            for node in body_of(cell, self.path):
                 called = {called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call)}
                 calls |= dict.fromkeys(bound_names([node]), called)
         return calls
@@ -239,7 +247,7 @@ class Exercise:
 
     @cached_property
     def _definitions_of_answers(self) -> frozenset[str]:
-        bodies = (ast.parse(cell.text).body for cell in self.code_cells("backward"))
+        bodies = (body_of(cell, self.path) for cell in self.code_cells("backward"))
         return frozenset(n.name for body in bodies for n in body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
 
     def mentions(self, name: str) -> bool:
@@ -264,13 +272,13 @@ class Exercise:
     @cached_property
     def losses_name(self) -> str:
         """What the lesson calls the list of losses: the first name that the cell with the loop assigns."""
-        return next((name for cell in self.code_cells("training") for name in _bound_in(cell)), "losses")
+        return next((name for cell in self.code_cells("training") for name in self._bound_in(cell)), "losses")
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
         """The entries of the setup's `parameters = [...]`, in their order; empty where there is no such list."""
         for cell in self.code_cells("setup"):
-            for node in ast.parse(cell.text).body:
+            for node in body_of(cell, self.path):
                 if isinstance(node, ast.Assign) and bound_names([node]) == ["parameters"]:
                     return tuple(element.id for element in nodes_below(node.value) if isinstance(element, ast.Name))
         return ()
@@ -309,12 +317,15 @@ class Exercise:
         if "training" in cell.tags:
             return list(self.after_a_step)
         defined = self._definitions_of_answers if "cases" in self.grading.binds else frozenset()
-        found = [name if name in defined else self._tensor_of(name) for name in _bound_in(cell)]
+        found = [name if name in defined else self._tensor_of(name) for name in self._bound_in(cell)]
         chosen = self.grading.targets
         return [name for name in found if name is not None and (name in chosen or not chosen)]
 
+    def _bound_in(self, cell: Cell) -> list[str]:
+        return bound_names(body_of(cell, self.path))
+
     def _gradients_in(self, cell: Cell) -> list[str]:
-        return [name for name in map(self._tensor_of, _bound_in(cell)) if name is not None]
+        return [name for name in map(self._tensor_of, self._bound_in(cell)) if name is not None]
 
     def _tensor_of(self, name: str) -> str | None:
         """`logits` for `dlogits`, where the forward pass has a tensor of that name."""
@@ -351,8 +362,17 @@ def bound_names(body: list[ast.stmt]) -> list[str]:
     return list(names)
 
 
-def _bound_in(cell: Cell) -> list[str]:
-    return bound_names(ast.parse(cell.text).body)
+def _literals(node: ast.stmt) -> dict[str, object]:
+    """`{"n": 32}` for `n = 32`; for `n, m = 32, 27` both.
+
+    Raises:
+        ValueError, TypeError: it is something else.
+    """
+    if not (isinstance(node, ast.Assign) and len(node.targets) == 1):
+        raise ValueError("no assignment")
+    target, value = node.targets[0], ast.literal_eval(node.value)
+    names = [element.id for element in getattr(target, "elts", [target]) if isinstance(element, ast.Name)]
+    return dict(zip(names, value if isinstance(target, ast.Tuple) else [value], strict=True))
 
 
 def _atom(node: ast.Assign, cell: Cell, path: Path) -> Atom:

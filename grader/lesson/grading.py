@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.base.errors import DojoError
+from grader.lesson.cells import body_of
 from grader.syntax.scopes import nodes_below
 from grader.syntax.source import Cell
 
@@ -82,14 +83,9 @@ def read_grading(path: Path, cells: tuple[Cell, ...]) -> Grading:
     cell = found[0]
     if len(found) > 1:
         raise DojoError(f"{path}:{found[1].line}: a second cell tagged grading; a lesson has at most one")
-    try:
-        body = ast.parse(cell.text).body
-    except SyntaxError as error:
-        line = cell.line + (error.lineno or 1) - 1
-        raise DojoError(f"{path}:{line}: Python cannot read the grading cell ({error.msg})") from None
     values: dict[str, Any] = {}
     binds = set()
-    for node in body:
+    for node in body_of(cell, path):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             binds.add(node.name)
         if not isinstance(node, ast.Assign):

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 
 from grader.lesson.exercise import SETUP_TAGS, Atom, Exercise, track_of
 
+LESSON = "lesson"
+"""What tracebacks call the file of a lesson's code: a worker knows no path."""
+
 
 @dataclass(frozen=True)
 class SetupCell:
@@ -88,7 +91,7 @@ def set_up(program: Program, parameters: Mapping[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=2048)
 def compiled(text: str, line: int) -> CodeType:
     """Code of a lesson, with the lines of its file."""
-    return compile("\n" * (line - 1) + text, "lesson", "exec")
+    return compile("\n" * (line - 1) + text, LESSON, "exec")
 
 
 def _line(atom: Atom) -> ForwardLine:

@@ -1,0 +1,23 @@
+"""A lesson's cells of code, read as Python."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from grader.base.errors import DojoError
+from grader.syntax.source import Cell
+
+
+def body_of(cell: Cell, path: Path) -> list[ast.stmt]:
+    """The statements of a cell of the lesson in `path`.
+
+    Raises:
+        DojoError: Python cannot read it; the file and the line are named.
+    """
+    try:
+        return ast.parse(cell.text).body
+    except SyntaxError as error:
+        line = cell.line + (error.lineno or 1) - 1
+        tags = f" tagged {', '.join(cell.tags)}" if cell.tags else ""
+        raise DojoError(f"{path}:{line}: Python cannot read the cell{tags} ({error.msg})") from None
