@@ -398,6 +398,16 @@ def test_a_title_that_goes_on_stays_below_itself() -> None:
     assert all(line.startswith(" " * 11) for line in others)
 
 
+def test_a_finished_track_says_what_it_counts() -> None:
+    """A gradient may be worth nothing or much, so that all points are not all gradients."""
+    about = {"title": "t", "seed": 1, "torch": "2", "device": "cpu", "isolation": "basic"}
+    ids = ("foundations/ex1_derivatives", "foundations/ex2_neuron")
+    right = [SubmissionReport(f"{i}.py", i, verdicts=[Verdict("w", "pass", max_points=5)], **about) for i in ids]
+    text = io.StringIO()
+    draw_report(Report(right), Console(file=text, width=80))
+    assert text.getvalue().startswith("10 of 10 points   Foundations, 2 lessons")
+
+
 def test_the_start_says_where_to_begin_and_the_end_what_comes_next(tmp_path: Path) -> None:
     assert dojo_here(tmp_path, "init", "--track", "makemore").returncode == 0
     begun = dojo_here(tmp_path, "grade", "exercises")

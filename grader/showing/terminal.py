@@ -101,8 +101,10 @@ def _is_one_line(submissions: Sequence[SubmissionReport], first: tuple[Submissio
 
 def _draw_track(track: str, submissions: Sequence[SubmissionReport], console: Console) -> None:
     right, total = (whole(sum(numbers)) for numbers in zip(*((s.score, s.max_score) for s in submissions), strict=True))
-    done = right == total
-    _draw_line(f"{right} of {total}", f"{find_track(track).title}, {len(submissions)} lessons", console, done, done)
+    unit = " points" if any(s.in_points for s in submissions) else ""
+    done = all(s.all_passed for s in submissions)
+    title = f"{find_track(track).title}, {len(submissions)} lessons"
+    _draw_line(f"{right} of {total}{unit}", title, console, done, done)
 
 
 def _draw_line(count: str, title: str, console: Console, done: bool, begun: bool) -> None:
