@@ -376,8 +376,8 @@ FEW_LINES = re.search(r"^### A lesson in 40 lines.*?^```python\n(.*?)^```", CONT
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("square = y**2", "square = = y**2", "23: Python cannot read the cell tagged forward"),
-        ("dy = 2 * y", "dy = = 2 * y", "36: Python cannot read the cell tagged backward"),
+        ("square = y**2", "square = = y**2", "23: Python cannot read the forward cell"),
+        ("dy = 2 * y", "dy = = 2 * y", "36: Python cannot read the backward cell"),
         ("= 6, 3", "= 6, int(3)", "10: a parameters cell holds one `name = literal` a line"),
         ("= 6, 3", "= 6", "10: a parameters cell holds one `name = literal` a line"),
         ("import torch\n", "import torch\n1 / 0\n", "14: the lesson's own code raises ZeroDivisionError: "),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from grader.base.errors import DojoError
 from grader.learner.memory import PLACES, Progress, load_progress, save_progress
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.tracks import begins_later, place_on_map
+from grader.syntax.source import Cell, Statement
 
 _WIDEST = 100
 
@@ -110,15 +111,12 @@ def solution(variable: str, asked: str | None = None, anyway: bool = False) -> s
             f"no graded file has {gradient} of {exercise.short_id} right so far; run `dojo grade`, "
             f"or see it all the same: dojo solution {_with_exercise(exercise, name)} --anyway"
         )
-    source = read_source(exercise.path)
-    if name in exercise.after_a_step:
-        lines = [(cell.line, cell.text) for cell in exercise.code_cells("training")]
-    else:
-        (part,) = find_parts(source, exercise.id)
-        writers = part.attempts[name].writers
-        lines = [(part.analysis.statements[index].line, part.analysis.statements[index].text) for index in writers]
-    text = "\n".join(textwrap.indent(text, "    ") for _, text in lines)
-    return f"{gradient} in {exercise.short_id}, {_shown(exercise.path)}:{lines[0][0]}\n\n{text}"
+    found: Sequence[Cell | Statement] = exercise.code_cells("training")
+    if name not in exercise.after_a_step:
+        (part,) = find_parts(read_source(exercise.path), exercise.id)
+        found = [part.analysis.statements[index] for index in part.attempts[name].writers]
+    text = "\n".join(textwrap.indent(piece.text, "    ") for piece in found)
+    return f"{gradient} in {exercise.short_id}, {_shown(exercise.path)}:{found[0].line}\n\n{text}"
 
 
 def first_not_right(progress: Progress, asked: Exercise | None = None) -> Open | None:

@@ -19,5 +19,5 @@ def body_of(cell: Cell, path: Path) -> list[ast.stmt]:
         return ast.parse(cell.text).body
     except SyntaxError as error:
         line = cell.line + (error.lineno or 1) - 1
-        tags = f" tagged {', '.join(cell.tags)}" if cell.tags else ""
-        raise DojoError(f"{path}:{line}: Python cannot read the cell{tags} ({error.msg})") from None
+        called = " ".join([*cell.tags, "cell"])
+        raise DojoError(f"{path}:{line}: Python cannot read the {called} ({error.msg})") from None
