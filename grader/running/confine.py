@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ ISOLATION_LEVELS = ("basic", "partial", "full")
 read (Landlock), and no system call but what tensor algebra makes (seccomp): no socket, no process, no thread, no
 signal. `partial`: Landlock alone, or seccomp alone where there is no Landlock."""
 
-_OPEN_FILES = 64
+_OPEN_FILES, _FILE_BYTES = 64, 16_000_000
 _SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 _CUDA_READS, _CUDA_WRITES = ("/proc", "/sys"), "/dev/nvidia*"
 
@@ -34,21 +34,24 @@ _CALLS = """
     futex futex_waitv sched_yield sched_getaffinity set_robust_list get_robust_list rseq membarrier
     rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall
     recvfrom sendto poll ppoll select pselect6 nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time
-    getpid gettid getppid getuid geteuid getgid getegid getrandom getrusage times uname sysinfo getcpu
+    prlimit64 getpid gettid getppid getuid geteuid getgid getegid getrandom getrusage times uname sysinfo getcpu
     exit exit_group
 """.split()
 """What Python and torch call while they compute. Everything else fails with "Operation not permitted"."""
 
-_ARGUMENT_FREE_OF = {
-    # call: (argument, bits that must all be zero): no file is opened to be written, made or cut
-    "openat": (2, os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
-    "open": (1, os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND),
-}
-_SENT_TO_NOBODY = 4, 0
-"""The argument of `sendto` that names an address, and its value where there is none: the judge alone hears a worker."""
-
+_ALL_BITS = (1 << 64) - 1
+_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 1030)
 """Duplicate, read and set flags. What makes the kernel send signals (F_SETOWN) is not among them."""
+
+_ONLY_WHERE: Mapping[str, Sequence[tuple[int, int, int]]] = {
+    "openat": [(2, _TO_WRITE, 0)],
+    "open": [(1, _TO_WRITE, 0)],
+    "fcntl": [(1, _ALL_BITS, command) for command in _FCNTL_COMMANDS],
+    "sendto": [(4, _ALL_BITS, 0)],  # to no address: the judge alone hears a worker
+    "prlimit64": [(2, _ALL_BITS, 0)],  # limits may be read, for glibc does, and never set
+}
+"""Calls that are let through only with certain arguments: which argument, which of its bits count, what they are."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ def confine_process(limits: Limits, held: int, *, threads: bool = False) -> None
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     bounds = {
         resource.RLIMIT_CPU: int(limits.seconds) + 2,
-        resource.RLIMIT_FSIZE: limits.file_bytes,
+        resource.RLIMIT_FSIZE: _FILE_BYTES,
         resource.RLIMIT_NOFILE: _OPEN_FILES,
         resource.RLIMIT_CORE: 0,
     }
@@ -190,26 +193,14 @@ def call_filter() -> Any:
     import pyseccomp
 
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(1))
-    for name in _known(pyseccomp, _CALLS):
-        if name in _ARGUMENT_FREE_OF:
-            argument, bits = _ARGUMENT_FREE_OF[name]
-            rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(argument, pyseccomp.MASKED_EQ, bits, 0))
-        elif name == "fcntl":
-            for command in _FCNTL_COMMANDS:
-                rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(1, pyseccomp.EQ, command))
-        elif name == "sendto":
-            argument, nobody = _SENT_TO_NOBODY
-            rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(argument, pyseccomp.EQ, nobody))
-        else:
+    for name in _CALLS:
+        if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) < 0:
+            continue  # this machine's architecture has no such call
+        if name not in _ONLY_WHERE:
             rules.add_rule(pyseccomp.ALLOW, name)
-    for name in _known(pyseccomp, ["prlimit64"]):  # limits may be read, for glibc does, and never set
-        rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(2, pyseccomp.EQ, 0))
+        for argument, bits, value in _ONLY_WHERE.get(name, ()):
+            rules.add_rule(pyseccomp.ALLOW, name, pyseccomp.Arg(argument, pyseccomp.MASKED_EQ, bits, value))
     return rules
-
-
-def _known(pyseccomp: Any, names: Iterable[str]) -> list[str]:
-    """The calls that this machine's architecture has."""
-    return [name for name in names if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0]
 
 
 def _drop_capabilities() -> None:

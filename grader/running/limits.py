@@ -13,9 +13,8 @@ class Limits:
 
     What reading and planning the file took is taken from the seconds; judging may take a few more.
 
-    `memory` counts beyond what a process holds before the first statement; `file_bytes` is for any one file.
+    `memory` counts beyond what a process holds before the first statement.
     """
 
     seconds: float = FILE_SECONDS
     memory: int = 2 << 30
-    file_bytes: int = 16_000_000

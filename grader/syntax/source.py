@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from grader.base.boundary import FILE_SECONDS, Clock, one_file
 from grader.base.errors import DojoError
@@ -263,24 +263,19 @@ Key = TypeVar("Key", bound=Hashable)
 Kept = TypeVar("Kept")
 
 
-class _Latest(Generic[Key, Kept]):
-    """What was read of texts, as long as all of them are not too long together. Nothing writes to it."""
+class _Latest(dict[Key, Kept]):
+    """What was read of texts, as long as all of them are not too long together. Nothing writes to what it holds."""
 
-    def __init__(self) -> None:
-        self._found: dict[Key, Kept] = {}
-        self._characters = 0
-
-    def get(self, key: Key) -> Kept | None:
-        return self._found.get(key)
+    characters = 0
 
     def keep(self, key: Key, kept: Kept, characters: int) -> None:
         if characters > _LONGEST_KEPT:
             return
-        if self._characters > _MOST_KEPT:
-            self._found.clear()
-            self._characters = 0
-        self._found[key] = kept
-        self._characters += characters
+        if self.characters > _MOST_KEPT:
+            self.clear()
+            self.characters = 0
+        self[key] = kept
+        self.characters += characters
 
 
 _CELLS: _Latest[Cell, _Read] = _Latest()
@@ -365,17 +360,14 @@ def _notebook_cells(path: Path, text: str) -> list[Cell]:
     try:
         raw: Any = nbformat.reader.reads(text)  # type: ignore[no-untyped-call]
         major = raw.get("nbformat")
-        if major is None or ("cells" not in raw and major >= 4):
-            raise DojoError(f"{path}: not a notebook (it has no cells)")
-        if major < 4:
-            raise DojoError(
-                f"{path}: notebook format {major} is too old; open it in Jupyter and save it again (format 4)"
-            )
-    except DojoError:
-        raise
+        too_old, without_cells = major is not None and major < 4, "cells" not in raw
     except Exception as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise DojoError(f"{path}: not a readable notebook ({reason})") from None
+    if too_old:
+        raise DojoError(f"{path}: notebook format {major} is too old; open it in Jupyter and save it again (format 4)")
+    if major is None or without_cells:
+        raise DojoError(f"{path}: not a notebook (it has no cells)")
     cells = []
     for number, cell in enumerate(raw["cells"], start=1):
         if not isinstance(cell, dict):
