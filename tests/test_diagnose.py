@@ -394,6 +394,15 @@ def test_an_answer_that_misses_a_line_which_cannot_be_read_is_told_so(grade_text
     assert verdict.message.startswith("This line cannot be read: ")
 
 
+@pytest.mark.parametrize("name", ["helper", "probs"])  # the second is lent from another lesson
+def test_an_answer_that_misses_a_name_is_told_of_the_line_that_cannot_be_read(grade_text, name: str) -> None:
+    text = f"{name} = F.softmax(logits, 1\ndlogits = {name} / n\n"
+    (report,) = grade_text(text, exercise="makemore/ex2")
+    (verdict,) = report.verdicts
+    assert (verdict.status, verdict.line, verdict.code) == ("error", 1, f"{name} = F.softmax(logits, 1")
+    assert verdict.message.startswith("This line cannot be read: ")
+
+
 def test_what_max_gives_is_called_a_tuple(grade_text) -> None:
     (report,) = grade_text("dlogits = logits.max(1)\n", exercise="makemore/ex2")
     assert report.verdicts[0].message.startswith("It is a Python tuple; ")

@@ -153,7 +153,7 @@ class Grader:
                 self._run_cases(judge, known)
         for name, evidence in known.items():
             verdict = verdicts.get(name) or verdict_of(evidence)
-            if not verdict.passed and (unread := _unread(name, part.analysis.source)) is not None:
+            if not verdict.passed and (unread := _unread(evidence, part.exercise, part.analysis.source)) is not None:
                 verdict = verdict_of(replace(evidence, found=unread))  # with that line it is another answer
             report.verdicts.append(verdict)
         if part.exercise.after_a_step:
@@ -187,7 +187,7 @@ class Grader:
             strict_sizes=self.settings.strict_sizes,
         )
         if (attempt := plan.attempts.get(name)) is None:
-            return replace(evidence, found=_unread(name, source) or Finding("missing", NOT_ATTEMPTED))
+            return replace(evidence, found=_unread(evidence, exercise, source) or Finding("missing", NOT_ATTEMPTED))
         luck = None
         if name in plan.unsized_one_hot:
             luck = Finding("wrong", _ONE_HOT, "one-hot-classes", Place.of(*plan.unsized_one_hot[name]))
@@ -369,9 +369,12 @@ def launcher_for(chosen: Settings, exercises: Collection[Exercise] | None = None
     return launcher
 
 
-def _unread(name: str, source: Source) -> Finding | None:
-    """The last line that cannot be read and would have written this gradient, where there is one."""
-    writes = re.compile(rf"\s*d{re.escape(name)}\s*(\[|[-+*/@%]{{0,2}}=(?!=))")
+def _unread(evidence: Evidence, exercise: Exercise, source: Source) -> Finding | None:
+    """The last line that cannot be read and would have written this gradient, or a name that its answer reads."""
+    there = {*exercise.forward_names, *exercise.network_names, *exercise.setup_names}
+    there |= {f"d{name}" for name in evidence.handed}
+    names = {f"d{evidence.name}"} | ((evidence.reads or set()) - there)
+    writes = re.compile(rf"\s*({'|'.join(map(re.escape, names))})\s*(\[|[-+*/@%]{{0,2}}=(?!=))")
     lines = [bad for bad in source.bad_lines if writes.match(bad.text)]
     return Finding.unreadable(lines[-1]) if lines else None
 
