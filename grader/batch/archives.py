@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ MOST_MEMBERS = 200_000
 MOST_UNPACKED = 8 << 30
 """Bytes that are unpacked from one archive in all: 10,000 notebooks of 800 kB."""
 
+_WINDOWS = 0
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
@@ -79,13 +81,15 @@ class Archive:
 
 
 def _name(member: zipfile.ZipInfo) -> str:
-    """The name, read as UTF-8 where it is that though the archive does not say so, as macOS packs it."""
-    if member.flag_bits & 0x800:
-        return member.filename
-    try:
-        return member.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return member.filename
+    """The name, read as UTF-8 where it is that though the archive does not say so, as macOS packs it.
+
+    Windows PowerShell packs with backslashes between folders.
+    """
+    name = member.filename
+    if not member.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/") if member.create_system == _WINDOWS and "/" not in name else name
 
 
 def _leads_out(name: str) -> bool:

@@ -296,6 +296,19 @@ def test_members_that_must_not_be_read(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["all.zip"], "nothing is unpacked"
 
 
+def test_backslashes_between_folders_as_windows_powershell_packs(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("ann\\ex1.py", "ann\\ex2.py", "bo\\ex1.py", "cy\\..\\..\\evil.py"):
+            member = zipfile.ZipInfo(name)
+            member.create_system = 0
+            archive.writestr(member, RIGHT)
+    people = found(tmp_path / "all.zip")
+    assert {name: labels(person) for name, person in people.items()} == {
+        "ann": ["ann/ex1.py", "ann/ex2.py"], "bo": ["bo/ex1.py"], "cy/../../evil": [],
+    }  # fmt: skip
+    assert "leads out" in people["cy/../../evil"].problems[0]
+
+
 def patched(path: Path, offset_in_central: int, form: str, value: int, name: str) -> None:
     """Change a field of a member's entry in the central directory and in its local header."""
     data = bytearray(path.read_bytes())
