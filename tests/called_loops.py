@@ -120,6 +120,224 @@ with torch.no_grad():
         losses.append(float(mean))
 """
 
+_LAYERS = """\
+class Linear:
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+
+    def __call__(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, up):
+        self.grads = [self.x.T @ up, up.sum(0)]
+        return up @ self.W.T
+
+    def parameters(self):
+        return [self.W, self.b]
+
+
+class BatchNorm:
+    def __init__(self, gain, bias):
+        self.gain, self.bias = gain, bias
+
+    def __call__(self, x):
+        mean, var = x.mean(0, keepdim=True), x.var(0, keepdim=True)
+        self.inv = 1.0 / torch.sqrt(var + 1e-5)
+        self.hat = (x - mean) * self.inv
+        return self.gain * self.hat + self.bias
+
+    def backward(self, up):
+        count = up.shape[0]
+        self.grads = [(up * self.hat).sum(0, keepdim=True), up.sum(0, keepdim=True)]
+        return self.gain * self.inv * (up - self.grads[1] / count - self.hat * self.grads[0] / (count - 1))
+
+    def parameters(self):
+        return [self.gain, self.bias]
+
+
+class Tanh:
+    def __call__(self, x):
+        self.out = torch.tanh(x)
+        return self.out
+
+    def backward(self, up):
+        self.grads = []
+        return up * (1 - self.out**2)
+
+    def parameters(self):
+        return []
+
+
+class Embedding:
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, ix):
+        self.ix = ix
+        return self.weight[ix].flatten(1)
+
+    def backward(self, up):
+        grad = torch.zeros_like(self.weight)
+        grad.index_add_(0, self.ix.reshape(-1), up.reshape(-1, self.weight.shape[1]))
+        self.grads = [grad]
+
+    def parameters(self):
+        return [self.weight]
+
+
+class CrossEntropy:
+    def __call__(self, logits, target):
+        self.probs, self.target = F.softmax(logits, 1), target
+        return -self.probs[range(len(target)), target].log().mean()
+
+    def backward(self):
+        up = self.probs.clone()
+        up[range(len(up)), self.target] -= 1
+        return up / len(up)
+
+
+class Network:
+    def __init__(self):
+        self.layers = [Embedding(C), Linear(W1, b1), BatchNorm(bngain, bnbias), Tanh(), Linear(W2, b2)]
+        self.criterion = CrossEntropy()
+
+    def forward(self, x, y):
+        for layer in self.layers:
+            x = layer(x)
+        return self.criterion(x, y)
+
+    def backward(self):
+        up = self.criterion.backward()
+        for layer in self.layers[::-1]:
+            up = layer.backward(up)
+
+    def step(self, lr):
+        for layer in self.layers:
+            for p, grad in zip(layer.parameters(), layer.grads):
+                p.data -= lr * grad
+
+
+def train(network, steps):
+    lossi = []
+    for step in range(steps):
+        ix = torch.randint(0, Xtr.shape[0], (batch_size,), generator=g)
+        loss = network.forward(Xtr[ix], Ytr[ix])
+        network.backward()
+        network.step(learning_rates[0] if step < steps / 2 else learning_rates[1])
+        lossi.append(loss.item())
+    return lossi
+
+
+with torch.no_grad():
+    losses = train(Network(), max_steps)
+"""
+
+_GRADIENTS_BY_POSITION = """\
+def loss_and_gradients(parameters, Xb, Yb):
+    C, W1, b1, W2, b2, gain, bias = parameters
+    x0 = C[Xb].flatten(1)
+    z = x0 @ W1 + b1
+    mu, var = z.mean(0), z.var(0)
+    s = (var + 1e-5).sqrt()
+    zh = (z - mu) / s
+    a = torch.tanh(gain * zh + bias)
+    lp = F.log_softmax(a @ W2 + b2, 1)
+    d = lp.exp()
+    d[range(n), Yb] -= 1
+    d = d / n
+    e = d @ W2.T * (1 - a**2)
+    eg = (e * zh).sum(0, keepdim=True)
+    eb = e.sum(0, keepdim=True)
+    f = gain / s * (e - eb / n - zh * eg / (n - 1))
+    table = torch.zeros_like(C).index_put((Xb,), (f @ W1.T).view(*Xb.shape, -1), accumulate=True)
+    return -lp[range(n), Yb].mean(), (table, x0.T @ f, f.sum(0), a.T @ d, d.sum(0), eg, eb)
+
+
+losses = []
+for step in tqdm(range(max_steps)):
+    with torch.no_grad():
+        ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)
+        loss, grads = loss_and_gradients(parameters, Xtr[ix].to(device), Ytr[ix].to(device))
+        rate = learning_rates[int(step >= max_steps / 2)]
+        for p, grad in zip(parameters, grads):
+            p.data.add_(grad, alpha=-rate)
+        losses.append(loss.item())
+"""
+
+_GLOBALS = """\
+losses = []
+
+
+def one_step(step):
+    global emb, h
+    one_hot = torch.eye(vocab_size, dtype=C.dtype, device=device)
+    ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)
+    Xb, Yb = Xtr[ix].to(device), Ytr[ix].to(device)
+
+    emb = C[Xb]
+    embcat = emb.view(n, -1)
+    hprebn = embcat @ W1 + b1
+    bnmean = hprebn.mean(0, keepdim=True)
+    bndiff = hprebn - bnmean
+    bnvar = 1 / (n - 1) * (bndiff**2).sum(0, keepdim=True)
+    bnvar_inv = (bnvar + 1e-5) ** -0.5
+    bnraw = bndiff * bnvar_inv
+    hpreact = bngain * bnraw + bnbias
+    h = torch.tanh(hpreact)
+    logits = h @ W2 + b2
+    loss = F.cross_entropy(logits, Yb)
+
+    dlogits = (F.softmax(logits, 1) - one_hot[Yb]) / n
+    dh = dlogits @ W2.T
+    dW2 = h.T @ dlogits
+    db2 = dlogits.sum(0)
+    dhpreact = (1.0 - h**2) * dh
+    dbngain = (bnraw * dhpreact).sum(0, keepdim=True)
+    dbnbias = dhpreact.sum(0, keepdim=True)
+    dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1)))
+    dembcat = dhprebn @ W1.T
+    dW1 = embcat.T @ dhprebn
+    db1 = dhprebn.sum(0)
+    demb = dembcat.view(emb.shape)
+    dC = torch.zeros_like(C)
+    dC.index_add_(0, Xb.view(-1), demb.view(-1, demb.shape[-1]))
+    gradients = [dC, dW1, db1, dW2, db2, dbngain, dbnbias]
+
+    lr = learning_rates[0] if step < max_steps / 2 else learning_rates[1]
+    for p, gradient in zip(parameters, gradients, strict=True):
+        p.sub_(gradient, alpha=lr)
+    losses.append(loss.item())
+
+
+for step in range(max_steps):
+    with torch.no_grad():
+        one_step(step)
+"""
+
+_BATCHES_OF_ITS_OWN = (
+    _FUNCTIONS.replace(
+        "losses = []\n",
+        "losses = []\n\n\ndef draws(steps):\n    for _ in range(steps):\n"
+        "        yield torch.randint(0, Xtr.shape[0], (n,), generator=g)\n",
+        1,
+    )
+    .replace("for step in range(max_steps):", "for step, ix in enumerate(draws(max_steps)):")
+    .replace("forward(torch.randint(0, Xtr.shape[0], (n,), generator=g))", "forward(ix)")
+)
+
+_LIST_MADE_ANEW = (
+    _FUNCTIONS.replace(
+        "        for p, grad in zip(parameters, backward(*cache)):\n            p.data += -lr * grad\n",
+        "        parameters = [p - lr * grad for p, grad in zip(parameters, backward(*cache))]\n",
+    )
+    .replace("    Xb, Yb = Xtr[ix]", "    C, W1, b1, W2, b2, bngain, bnbias = parameters\n    Xb, Yb = Xtr[ix]")
+    .replace(
+        "    dlogits = F.softmax(logits, 1)\n",
+        "    C, W1, b1, W2, b2, bngain, bnbias = parameters\n    dlogits = F.softmax(logits, 1)\n",
+    )
+)
+
 LOOPS: dict[str, list[OwnLoop]] = {
     "makemore/ex4": [
         OwnLoop(
@@ -148,6 +366,38 @@ LOOPS: dict[str, list[OwnLoop]] = {
                 ),
                 Slip("self.losses.append(self.loss.item())", "pass", "wrong-losses", "for step in"),
             ),
+        ),
+        OwnLoop(
+            "layers",
+            (_LAYERS,),
+            (
+                Slip(
+                    "self.hat * self.grads[0] / (count - 1)",
+                    "self.hat * self.grads[0] / count",
+                    "path-scaled",
+                    "for step in",
+                ),
+                Slip("p.data -= lr", "p.data += lr", "update-sign", "p.data += lr"),
+                Slip("up.sum(0)]\n        return up @", "up.mean(0)]\n        return up @", "scale", "for step in"),
+            ),
+        ),
+        OwnLoop(
+            "gradients by position",
+            (_GRADIENTS_BY_POSITION,),
+            (
+                Slip("d.sum(0), eg, eb", "d.sum(0), eb, eg", "wrong-order", "for p, grad in"),
+                Slip("    d = d / n\n", "", "scale", "for step in"),
+                Slip("losses.append(loss.item())", "pass", "wrong-losses", "for step in"),
+            ),
+        ),
+        OwnLoop(
+            "a function with globals", (_GLOBALS,), (Slip("(1.0 - h**2)", "(1.0 - h)", "wrong-power", "dhpreact = "),)
+        ),
+        OwnLoop("batches of its own", (_BATCHES_OF_ITS_OWN,)),
+        OwnLoop(
+            "the list made anew",
+            (_LIST_MADE_ANEW,),
+            (Slip("p - lr * grad", "p + lr * grad", "update-sign", "parameters = [p + lr"),),
         ),
     ],
     "classifier/ex2": [

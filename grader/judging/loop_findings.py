@@ -292,7 +292,11 @@ def _update_slip(
     if ratio is not None and (ratio < 0 if trial.own_rates is not None else abs(ratio + 1) < 1e-6):
         said = "every parameter moved the wrong way. A step goes against the gradient."
         return Diagnosis("update-sign", said), lines.of_update(name)
-    if ratio is not None and abs(ratio - 1) > 1e-6:
+    if (
+        ratio is not None
+        and abs(ratio - 1) > 1e-6
+        and not lines.has_rate(name, departure.truth.rate, departure.numbers)
+    ):
         return _wrong_rate(name, ratio, departure, lines)
     if (slipped := next((step for step in departures if name in step.slips), None)) is not None:
         slip = slipped.slips[name]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from grader.lesson.exercise import Exercise
 from grader.reading.alignment import align
@@ -92,9 +94,9 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     analysis = Analysis(source, effects, names, compared, spoilt=spoilt)
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
-    inside = _find_training(analysis, forward, stepped, asked)
+    inside = _find_training(analysis, asked, partial(_runs_both, names=names, forward=forward, stepped=stepped))
     for exercise in exercises:
-        find_loop_that_calls(analysis, exercise, asked, updates=True)
+        find_loop_that_calls(analysis, exercise, asked, alone=False)
     for index, node in enumerate(body):
         if index not in analysis.training and not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             _collect(analysis, index, source.statements[index], inside, forward - changes.objects)
@@ -110,56 +112,61 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
 
 
 def find_loop_that_calls(
-    analysis: Analysis, exercise: Exercise, asked: Collection[str] = (), *, updates: bool = False
+    analysis: Analysis, exercise: Exercise, asked: Collection[str] = (), *, alone: bool = True
 ) -> None:
     """Where no loop was found that runs forward and backward, look for one that leaves both to what it calls.
 
     A loop that tries out the functions that are `asked` for is none. What a loop calls says less of what it is for than
-    its own lines, so in a file that may be about something else it counts only where it `updates` parameters too.
+    its own lines: only where a file is about this lesson `alone` is a loop training that updates nothing, or that names
+    no gradient.
     """
-    if exercise.after_a_step and analysis.functions and not analysis.training:
-        forward = {*exercise.forward_names}
-        forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
-        made_by = _made_by_calls([f for f in analysis.functions if f.node.name not in asked])
-        _find_training(analysis, forward, forward, {*asked}, made_by, {*exercise.trained} if updates else None)
+    if not exercise.after_a_step or analysis.training or not analysis.functions:
+        return
+    forward = {*exercise.forward_names}
+    forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
+    own = [function for function in analysis.functions if function.node.name not in asked]
+    made_by = _made_by_calls(own)
+    carriers = _gradients_inside(analysis.statements, analysis.names, asked).keys()
+
+    def runs(loop: LoopNames, carriers: Collection[str]) -> bool:
+        return _runs_both(loop.with_calls(made_by), carriers, analysis.names, forward, forward)
+
+    def updates(loop: LoopNames, _: Collection[str]) -> bool:
+        reached = loop.with_calls(made_by)
+        return bool(reached.assigned & forward and loop.called & made_by.keys()) and _updates(reached, own, exercise)
+
+    if not alone:
+        _find_training(analysis, asked, lambda loop, carriers: runs(loop, carriers) and updates(loop, ()), carriers)
+        return
+    _find_training(analysis, asked, runs, carriers)
+    if not analysis.training:
+        _find_training(analysis, asked, updates)
 
 
 def _made_by_calls(functions: Sequence[Function]) -> dict[str, frozenset[str]]:
-    """What each function or method assigns, with what is assigned by those that it calls."""
-    made = {function.node.name: function.assigned | function.fields for function in functions}
+    """What each function or method assigns, with what those assign that it calls; methods of one name together."""
+    made: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for function in functions:
+        made[function.node.name] |= function.assigned | function.fields
     for _ in range(_CALLS_DEEP):
         for function in functions:
             called = {called_name(leaf) for leaf in function.nodes if isinstance(leaf, ast.Call)}
-            made[function.node.name] |= frozenset[str]().union(*(made[name] for name in called & made.keys()))
+            made[function.node.name] = made[function.node.name].union(*(made[name] for name in called & made.keys()))
     return made
 
 
+_Tells = Callable[[LoopNames, Collection[str]], bool]
+"""Whether a loop trains, given the names of the functions that assign gradients."""
+
+
 def _find_training(
-    analysis: Analysis,
-    forward: set[str],
-    stepped: set[str],
-    asked: set[str],
-    made_by: Mapping[str, frozenset[str]] | None = None,
-    updated: Collection[str] | None = None,
+    analysis: Analysis, asked: Collection[str], trains: _Tells, carriers: Collection[str] = ()
 ) -> dict[str, dict[str, str]]:
-    """Note the training loops, and the statements that run one; what the other functions assign (`_gradients_inside`).
-
-    `made_by` says of functions what a loop that calls them assigns by it; `updated` are parameters one of which it has
-    to change.
-    """
-    statements, names, functions = analysis.statements, analysis.names, analysis.functions
-    carriers = _gradients_inside(statements, names, asked) if made_by else {}
-
-    def training_in(loops: Iterable[LoopNames], carriers: Collection[str]) -> list[Loop]:
-        reaching = [loop.with_calls(made_by) for loop in loops] if made_by else [*loops]
-        if updated is not None:
-            reaching = [loop for loop in reaching if _updates(loop, functions, updated)]
-        return training_loops(reaching, names, forward, stepped, carriers)
-
-    found = {function.node.name for function in functions if training_in(function.loops, carriers)}
-    inside = _gradients_inside(statements, names, found | asked)
-    for index, statement in enumerate(statements):
-        loops = training_in(statement.loops, inside.keys())
+    """Note the training loops, and the statements that run one; `_gradients_inside` of the other functions."""
+    found = {f.node.name for f in analysis.functions if _outermost(f.loops, trains, carriers)}
+    inside = _gradients_inside(analysis.statements, analysis.names, found.union(asked))
+    for index, statement in enumerate(analysis.statements):
+        loops = _outermost(statement.loops, trains, inside.keys())
         if loops:
             analysis.loops[index] = loops
         is_definition = isinstance(statement.node, (*FUNCTIONS, ast.ClassDef))
@@ -168,9 +175,17 @@ def _find_training(
     return inside
 
 
-def _updates(loop: LoopNames, functions: Iterable[Function], parameters: Collection[str]) -> bool:
-    """True where a loop, or what it calls, changes one of `parameters`, or each of a list of them."""
-    if loop.assigned & set(parameters):
+def _outermost(loops: Iterable[LoopNames], trains: _Tells, carriers: Collection[str]) -> list[Loop]:
+    """The outermost of `loops` and of those inside them that train."""
+    found: list[Loop] = []
+    for loop in loops:
+        found += [loop.node] if trains(loop, carriers) else _outermost(loop.inner, trains, carriers)
+    return found
+
+
+def _updates(loop: LoopNames, functions: Iterable[Function], exercise: Exercise) -> bool:
+    """True where a loop, or what it calls, changes one of the parameters, or each of a list of them."""
+    if loop.assigned & {*exercise.trained}:
         return True
     called = [function.node for function in functions if function.node.name in loop.called]
     within = [leaf for node in (*loop.node.body, *called) for leaf in nodes_below(node) if isinstance(leaf, ast.For)]
@@ -316,19 +331,11 @@ def _gradients_inside(
     return {name: held for name, held in places.items() if held}
 
 
-def training_loops(
-    loops: Sequence[LoopNames], names: Names, forward: set[str], stepped: set[str], carriers: Collection[str] = ()
-) -> list[Loop]:
-    """The outermost of `loops` and of those inside them that run forward and backward again: training, not an answer.
+def _runs_both(loop: LoopNames, carriers: Collection[str], names: Names, forward: set[str], stepped: set[str]) -> bool:
+    """True for a loop that runs forward and backward again: training, not an answer.
 
     One gradient will do where the loop makes several of the tensors `stepped`, the forward pass of a lesson's loop.
     """
-    found: list[Loop] = []
-    for loop in loops:
-        gradients = {names.by_name[name] for name in loop.assigned if name in names.by_name}
-        enough = len(gradients) > 1 or loop.called & set(carriers) or (gradients and len(loop.assigned & stepped) > 2)
-        if enough and loop.assigned & forward:
-            found.append(loop.node)
-        else:
-            found += training_loops(loop.inner, names, forward, stepped, carriers)
-    return found
+    gradients = {names.by_name[name] for name in loop.assigned if name in names.by_name}
+    enough = len(gradients) > 1 or loop.called & set(carriers) or (gradients and len(loop.assigned & stepped) > 2)
+    return bool(enough and loop.assigned & forward)

@@ -108,6 +108,12 @@ class LoopLines:
                 return chosen
         return update
 
+    def has_rate(self, name: str, rate: float, numbers: Mapping[str, float]) -> bool:
+        """True where the update reads the right rate under a name: then what goes too far is the gradient."""
+        update = self.of_update(name)
+        read = update.read & numbers.keys() if update is not None else set()
+        return bool(read) and all(abs(numbers[each] - rate) <= 1e-9 * abs(rate) for each in read)
+
     def of_update(self, name: str) -> Spot | None:
         """The last statement that changes the parameter `name`: by its name, or as one of a list."""
         changes = [spot for spot in self.inside if spot.changes(self._called_in(spot, name))]

@@ -76,7 +76,7 @@ class LoopRun:
         self._lend()
         frame = inspect.currentframe()
         self.channel.send(LoopBegins(self.number, len(iterable) if isinstance(iterable, Sequence) else None))
-        at = _finder(iterable)
+        at = self._finder(iterable)
         while (position := self._next()) is not None:
             try:
                 item = at(position)
@@ -93,6 +93,27 @@ class LoopRun:
                 self.kept, self.made = {}, {}
                 if left:
                     self._next()
+
+    def _finder(self, iterable: Iterable[Any]) -> Callable[[int], Any]:
+        """The item at a position; of what has no positions the items between are passed over. What is drawn for these
+        counts for nothing: the judge has said where the generator stands."""
+        if isinstance(iterable, Sequence):
+            return iterable.__getitem__
+        items, passed = iter(iterable), 0
+
+        def find(position: int) -> Any:
+            nonlocal passed
+            if passed < position:
+                generators = generators_in(self.namespace)
+                states = [generator.get_state() for generator in generators]
+                for _ in range(position - passed):
+                    next(items)
+                for generator, state in zip(generators, states, strict=True):
+                    generator.set_state(state)
+            passed = position + 1
+            return next(items)
+
+        return find
 
     def _seen(self, inside: Mapping[str, Any]) -> dict[str, Any]:
         """What the loop's lines may name: what is `inside` its function, then what the whole submission has; last the
@@ -148,7 +169,17 @@ class LoopRun:
         gradients = {own: f"d{tensor}" for own, tensor in self.names.by_name.items() if f"d{tensor}" not in seen}
         renamed = {name: seen[own] for own, name in {**gradients, **self.names.given}.items() if own in seen}
         held = {name: fields.get(key) for fields, key, name in self.lent}
-        return self.made | seen | renamed | self.kept | held
+        return self.made | seen | renamed | self.kept | self._listed_anew(seen) | held
+
+    def _listed_anew(self, seen: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of a list `parameters` that the loop makes anew in each step, while their names stay as they
+        were: `parameters = [p - rate * dp for p, dp in zip(parameters, gradients)]`."""
+        listed = seen.get("parameters")
+        if not (isinstance(listed, (list, tuple)) and len(listed) == len(self.own)):
+            return {}
+        named = {name for name, own in self.own.items() if seen.get(name) is own}
+        pairs = zip(self.own, listed, strict=True)
+        return {name: value for name, value in pairs if name in named and value is not self.own[name]}
 
     def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}
@@ -176,23 +207,6 @@ def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:
     """The torch generators that a lesson's setup has made: a loop draws its batches from them."""
     # An isinstance() of torch's runs Python code for each value that is none, and this is asked for in each step.
     return [value for value in namespace.values() if issubclass(type(value), torch.Generator)]
-
-
-def _finder(iterable: Iterable[Any]) -> Callable[[int], Any]:
-    """The item at a position; of what has no positions the items between are passed over."""
-    if isinstance(iterable, Sequence):
-        return iterable.__getitem__
-    items, passed = iter(iterable), 0
-
-    def find(position: int) -> Any:
-        nonlocal passed
-        while passed < position:
-            next(items)
-            passed += 1
-        passed += 1
-        return next(items)
-
-    return find
 
 
 def _record(value: Any, position: int) -> Record | None:

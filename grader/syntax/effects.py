@@ -61,12 +61,14 @@ SELF = "self"
 class Changes:
     """What calls of the functions of a file change: their arguments, by position and by name, and names of the file.
 
-    `SELF` among arguments says that a method changes the object it belongs to. `objects` are the names that hold
-    instances of the file's classes, or what was made of them.
+    `SELF` among arguments says that a method changes the object it belongs to. `rebinds` are names that a call gives a
+    new value, whatever they held before. `objects` are the names that hold instances of the file's classes, or what was
+    made of them.
     """
 
     arguments: dict[str, set[int | str]] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
+    rebinds: dict[str, set[str]] = field(default_factory=dict)
     objects: set[str] = field(default_factory=set)
 
 
@@ -77,7 +79,7 @@ class _Collector(ast.NodeVisitor):
     def __init__(self, changes: Changes) -> None:
         self.effects = Effects()
         self.mutated_arguments = changes.arguments
-        self.changed_names = changes.names
+        self.changed_names, self.rebound_by_call = changes.names, changes.rebinds
         called = set().union(*(changes.arguments.get(name, ()) for name in ("__call__", "forward")))
         self.changed_by_call = changes.objects if SELF in called else set()
         self.hidden: list[set[str]] = []
@@ -123,7 +125,7 @@ class _Collector(ast.NodeVisitor):
         for target in node.targets:
             self.visit(target)
 
-    def _visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
+    def visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
         self.assigned.append(known)
         for child in body:
             self.visit(child)
@@ -135,7 +137,7 @@ class _Collector(ast.NodeVisitor):
         self.visit(node.target)
         targets = names_below(node.target)
         outer, self.effects.writes = self.effects.writes, set()
-        self._visit_block(node.body, set(targets))
+        self.visit_block(node.body, set(targets))
         inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
         changed = inner.difference(*(rebound_names(child) for child in node.body))
         if targets & changed:  # the items are parts of what is iterated over, and are changed in place
@@ -143,22 +145,22 @@ class _Collector(ast.NodeVisitor):
             for leaf in nodes_below(node.iter):
                 if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
                     self._mutate(leaf.id)
-        self._visit_block(node.orelse, set())
+        self.visit_block(node.orelse, set())
 
     visit_For = _visit_loop
     visit_AsyncFor = _visit_loop
 
     def visit_If(self, node: ast.If | ast.While) -> None:
         self.visit(node.test)
-        self._visit_block(node.body, set())
-        self._visit_block(node.orelse, set())
+        self.visit_block(node.body, set())
+        self.visit_block(node.orelse, set())
 
     visit_While = visit_If
 
     def visit_With(self, node: ast.With) -> None:
         for item in node.items:
             self.visit(item)
-        self._visit_block(node.body, set())
+        self.visit_block(node.body, set())
 
     def _visit_place(self, node: ast.Attribute | ast.Subscript) -> None:
         if (name := field_name(node)) is not None:
@@ -198,6 +200,8 @@ class _Collector(ast.NodeVisitor):
         for name in self.changed_names.get(called or "", ()):
             self._mutate(name)
             self._read(name)
+        for name in self.rebound_by_call.get(called or "", ()):
+            self._write(name)
         for position, argument in enumerate(node.args):
             if position in mutated:
                 self._mutate(root_name(argument))
@@ -235,8 +239,7 @@ class _Collector(ast.NodeVisitor):
                 self.visit(default)
         self._write(node.name)
         self.hidden.append(local_names(node))
-        for child in node.body:
-            self.visit(child)
+        self.visit_block(node.body, set())
         self.hidden.pop()
 
     visit_FunctionDef = _visit_function
@@ -281,17 +284,20 @@ def changes_of(body: Sequence[ast.stmt]) -> Changes:
     for function in functions_in(body):
         names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
         collector = _Collector(Changes())
-        for child in function.body:
-            collector.visit(child)
-        changed = collector.effects.writes - set().union(*(rebound_names(child) for child in function.body))
+        collector.visit_block(function.body, set())
+        rebound = set().union(*(rebound_names(child) for child in function.body))
+        changed = collector.effects.writes - rebound
         if names[:1] == [SELF]:
             names = names[1:]
         listed: set[int | str] = {i for i, name in enumerate(names) if name in changed}
         listed |= changed & {*names, SELF, *(argument.arg for argument in function.args.kwonlyargs)}
         if listed:
             found.arguments[function.name] = listed
-        changed = collector.effects.mutates | (collector.effects.writes & declared_global(function))
-        if outside := changed - local_names(function):
+        stored = collector.effects.writes & declared_global(function)
+        anew = stored & rebound - collector.effects.mutates - collector.effects.reads
+        if anew:
+            found.rebinds[function.name] = anew
+        if outside := (collector.effects.mutates | stored) - anew - local_names(function):
             found.names[function.name] = outside
     classes = {node.name for node in body if isinstance(node, ast.ClassDef)}
     for node in (leaf for statement in body if classes for leaf in nodes_below(statement)):
