@@ -124,7 +124,8 @@ def find_loop_that_calls(
         return
     forward = {*exercise.forward_names}
     forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
-    own = [function for function in analysis.functions if function.node.name not in asked]
+    leaves = (leaf for statement in analysis.statements for leaf in statement.nodes)
+    own = [Function(leaf) for leaf in leaves if isinstance(leaf, FUNCTIONS) and leaf.name not in asked]
     made_by = _made_by_calls(own)
     carriers = _gradients_inside(analysis.statements, analysis.names, asked).keys()
 

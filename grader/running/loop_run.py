@@ -63,7 +63,7 @@ class LoopRun:
         self.wanted = self.deciding.union(self.forward, (f"d{name}" for name in (*self.forward, *program.trained)))
         self.kept: dict[str, Any] = {}
         self.made: dict[str, Any] = {}
-        self.lent: list[tuple[dict[str, Any], str, str]] = []
+        self.lent: list[tuple[str, str, str]] = []
         self.handed: Mapping[str, Any] = {}
         self.whole = LoopStep(number, 0), dict[str, Tensor]()
 
@@ -118,20 +118,19 @@ class LoopRun:
     def _seen(self, inside: Mapping[str, Any]) -> dict[str, Any]:
         """What the loop's lines may name: what is `inside` its function, then what the whole submission has; last the
         fields of the object whose method runs it."""
-        fields = getattr(inside.get("self"), "__dict__", {})
-        return {**fields, **self.namespace, **inside}
+        return {**_fields_of(inside.get("self")), **self.namespace, **inside}
 
     def _lend(self) -> None:
         """Let dictionaries and objects in which the submission keeps its parameters hold the lesson's."""
         called = {own: name for own, name in self.names.given.items() if name in self.program.trained}
         called |= {name: name for name in self.program.trained}
-        for name, value in self.namespace.items():
-            fields = value if type(value) is dict else getattr(value, "__dict__", None)
-            if name not in self.before and isinstance(fields, dict) and not isinstance(value, (type, FunctionType)):
-                held = [key for key in fields.keys() & called.keys() if isinstance(fields[key], Tensor)]
-                self.lent += [(fields, key, called[key]) for key in held]
-        for fields, key, tensor in self.lent:
-            fields[key] = self.own[tensor]
+        for holder, value in self.namespace.items():
+            fields = _fields_of(value)
+            if holder in self.before or isinstance(value, (type, FunctionType)):
+                continue
+            for key in [key for key in fields.keys() & called.keys() if isinstance(fields[key], Tensor)]:
+                fields[key] = self.own[called[key]]
+                self.lent.append((holder, key, called[key]))
 
     def replace(self, tensor: str, read: Callable[[], Any], _line: int) -> Any:
         """A gradient that the loop has just written: its own, or the random one that the judge sent for it."""
@@ -168,7 +167,7 @@ class LoopRun:
         and the gradients that its functions have made."""
         gradients = {own: f"d{tensor}" for own, tensor in self.names.by_name.items() if f"d{tensor}" not in seen}
         renamed = {name: seen[own] for own, name in {**gradients, **self.names.given}.items() if own in seen}
-        held = {name: fields.get(key) for fields, key, name in self.lent}
+        held = {name: _fields_of(seen.get(holder)).get(key) for holder, key, name in self.lent}
         return self.made | seen | renamed | self.kept | self._listed_anew(seen) | held
 
     def _listed_anew(self, seen: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,6 +206,12 @@ def generators_in(namespace: Mapping[str, Any]) -> list[torch.Generator]:
     """The torch generators that a lesson's setup has made: a loop draws its batches from them."""
     # An isinstance() of torch's runs Python code for each value that is none, and this is asked for in each step.
     return [value for value in namespace.values() if issubclass(type(value), torch.Generator)]
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    """What a dictionary or an object holds under names; nothing where it is neither."""
+    fields = value if type(value) is dict else getattr(value, "__dict__", None)
+    return fields if isinstance(fields, dict) else {}
 
 
 def _record(value: Any, position: int) -> Record | None:
