@@ -265,6 +265,50 @@ for step in tqdm(range(max_steps)):
         losses.append(loss.item())
 """
 
+_DICTIONARY_MADE_ANEW = """\
+params = {"W1": W1, "b1": b1, "W2": W2, "b2": b2}
+losses = []
+for step in range(max_steps):
+    ix = torch.randint(0, Xtr.shape[1], (batch_size,), generator=g)
+    X, Y = Xtr[:, ix], Ytr[:, ix]
+    Z1 = params["W1"] @ X + params["b1"]
+    A1 = Z1.clamp(min=0)
+    A2 = torch.softmax(params["W2"] @ A1 + params["b2"], 0)
+    loss = -(Y * A2.log()).sum() / m
+    dZ2 = (A2 - Y) / m
+    dZ1 = (params["W2"].T @ dZ2) * (Z1 > 0)
+    grads = {"W1": dZ1 @ X.T, "b1": dZ1.sum(1, keepdim=True), "W2": dZ2 @ A1.T, "b2": dZ2.sum(1, keepdim=True)}
+    lr = learning_rates[0] if step < max_steps // 2 else learning_rates[1]
+    params = {name: params[name] - lr * grads[name] for name in params}
+    losses.append(loss.item())
+"""
+
+_CLOSURE = """\
+def make_trainer(W1, b1, W2, b2):
+    history = []
+
+    def train_step(rate):
+        ix = torch.randint(0, Xtr.shape[1], (m,), generator=g)
+        X, Y = Xtr[:, ix], Ytr[:, ix]
+        Z1 = W1 @ X + b1
+        A1 = Z1.relu()
+        A2 = torch.softmax(W2 @ A1 + b2, 0)
+        dZ2 = (A2 - Y) / m
+        dW2, db2 = dZ2 @ A1.T, dZ2.sum(1, keepdim=True)
+        dZ1 = (W2.T @ dZ2) * (Z1 > 0)
+        dW1, db1 = dZ1 @ X.T, dZ1.sum(1, keepdim=True)
+        for p, d in ((W1, dW1), (b1, db1), (W2, dW2), (b2, db2)):
+            p.sub_(rate * d)
+        history.append(-(Y * A2.log()).sum().item() / m)
+
+    return train_step, history
+
+
+train_step, losses = make_trainer(W1, b1, W2, b2)
+for step in tqdm(range(max_steps)):
+    train_step(learning_rates[0] if step < max_steps / 2 else learning_rates[1])
+"""
+
 _GLOBALS = """\
 losses = []
 
@@ -408,6 +452,14 @@ LOOPS: dict[str, list[OwnLoop]] = {
                 Slip("(A2 - Y) / m", "A2 - Y", "scale", "dZ2 = A2 - Y"),
                 Slip("p -= learning", "p += learning", "update-sign", "p += learning"),
             ),
+        ),
+        OwnLoop(
+            "the dictionary made anew",
+            (_DICTIONARY_MADE_ANEW,),
+            (Slip("- lr * grads[name]", "+ lr * grads[name]", "update-sign", "params = {name"),),
+        ),
+        OwnLoop(
+            "a function within a function", (_CLOSURE,), (Slip("p.sub_(rate", "p.add_(rate", "update-sign", "p.add_"),)
         ),
     ],
 }

@@ -19,6 +19,7 @@ from grader.lesson.exercise import find_exercise, read_exercise
 from grader.reading.attempts import analyse
 from grader.reading.loop_plan import plan_loop
 from grader.report.records import SubmissionReport
+from grader.running import loop_run
 from grader.syntax.source import read_source
 
 ROOTS = (REPOSITORY / "solutions", TRACKS)
@@ -539,3 +540,14 @@ def test_a_gradient_that_is_not_finished_is_not_why_a_loop_stops(
     (report,) = grade_text(text.replace(line, "demb)\n"))
     assert {(verdict.status, verdict.mistake) for verdict in report.verdicts} == {("error", "exception")}
     assert "dC.index_add_(0, Xb.view(-1), demb)" in (report.verdicts[0].code or "")
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(60.0, "c"), (0.0, "a")])
+def test_items_without_positions_are_passed_over_as_far_as_that_is_quick(
+    seconds: float, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_run, "_PASSING_SECONDS", seconds)
+    run = object.__new__(loop_run.LoopRun)
+    run.namespace = {}
+    assert run._finder(loop_run.numbered(iter("abc"), 1))(2) == (3, found)
+    assert run._finder(loop_run.Together(iter("abc"), range(9)))(2) == (found, 2)

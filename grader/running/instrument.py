@@ -10,11 +10,13 @@ from grader.reading.attempts import is_open_block
 from grader.reading.gradient_names import Names
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.syntax.loops import Loop, as_counted
-from grader.syntax.scopes import FUNCTIONS, assigned_names, nodes_below, statements_below
+from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_below, statements_below
 
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
 STEPS = "__steps__"
+TOGETHER = {"enumerate": "__enumerate__", "zip": "__zip__"}
+"""What numbers or pairs the items of a judged loop, by what the submission writes."""
 FORWARD = "forward:"
 """Before the name of a forward tensor that is passed on as a gradient is."""
 
@@ -65,9 +67,18 @@ class _Loops(ast.NodeTransformer):
         counted = as_counted(node) if node.lineno in self.lines else None
         if counted is None:
             return node
+        self._number_apart(counted.iter)
         counted.iter = ast.Call(ast.Name(STEPS, ast.Load()), [counted.iter], [])
         counted.body = self.passed_on(counted.body)
         return counted
+
+    def _number_apart(self, items: ast.expr) -> None:
+        """Let `enumerate` and `zip` in the head of a loop be those of a loop whose steps the judge chooses."""
+        if isinstance(items, ast.Call) and (called := called_name(items)) in {*TOGETHER, "tqdm"}:
+            for part in items.args:
+                self._number_apart(part)
+            if isinstance(items.func, ast.Name) and called not in self.names.own_functions:
+                items.func.id = TOGETHER.get(called, called)
 
     visit_For = _visit_loop
     visit_While = _visit_loop

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+import operator
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import FunctionType
 from typing import Any, TypeGuard
 
@@ -28,12 +32,51 @@ from grader.running.protocol import (
 )
 
 _MOST_ELEMENTS = 1_000_000
+_PASSING_SECONDS = 1.0
 _ours_alone = torch._C.DisableTorchFunction
 """A loop hands over in the middle of its statement, where `Float64Islands` would look at each of some hundred tensor
 operations a step. In this context it does not, so nothing of a submission may be called there."""
 
 GENERATOR, UPSTREAM = "generator", "upstream:"
 """Names of tensors that the judge sends beside the true parameters: the generator's state, random gradients."""
+
+
+class Numbers:
+    """What `enumerate` counts: as many numbers as there are items."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.start)
+
+
+class Together:
+    """`zip` in the head of a loop, or `enumerate`, where the first part are the numbers.
+
+    Each part is asked for its item at a position, so that the loop need not run through the positions between.
+    """
+
+    def __init__(self, *parts: Iterable[Any], strict: bool = False) -> None:
+        self.parts = parts
+        self.strict = strict
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return zip(*self.parts, strict=self.strict)
+
+
+def numbered(iterable: Iterable[Any], start: int = 0) -> Together:
+    """`enumerate` in the head of a loop."""
+    return Together(Numbers(start), iterable)
+
+
+def _count(iterable: Iterable[Any]) -> int | None:
+    """How many items there are; None where nobody knows yet."""
+    if isinstance(iterable, ProgressStandIn):
+        return _count(iterable.iterable)
+    if isinstance(iterable, Together):
+        return min((count for part in iterable.parts if (count := _count(part)) is not None), default=None)
+    return len(iterable) if isinstance(iterable, Sequence) else None
 
 
 class LoopRun:
@@ -69,13 +112,11 @@ class LoopRun:
 
     def steps(self, iterable: Iterable[Any]) -> Iterator[Any]:
         """The items of the loop at which it is to run, as the judge names them."""
-        while isinstance(iterable, ProgressStandIn):
-            iterable = iterable.iterable
         for generator, state in zip(generators_in(self.namespace), self.states, strict=False):
             generator.set_state(state)
         self._lend()
         frame = inspect.currentframe()
-        self.channel.send(LoopBegins(self.number, len(iterable) if isinstance(iterable, Sequence) else None))
+        self.channel.send(LoopBegins(self.number, _count(iterable)))
         at = self._finder(iterable)
         while (position := self._next()) is not None:
             try:
@@ -95,22 +136,33 @@ class LoopRun:
                     self._next()
 
     def _finder(self, iterable: Iterable[Any]) -> Callable[[int], Any]:
-        """The item at a position; of what has no positions the items between are passed over. What is drawn for these
-        counts for nothing: the judge has said where the generator stands."""
-        if isinstance(iterable, Sequence):
-            return iterable.__getitem__
-        items, passed = iter(iterable), 0
+        """The item at a position."""
+        while isinstance(iterable, ProgressStandIn):
+            iterable = iterable.iterable
+        if isinstance(iterable, Numbers):
+            return partial(operator.add, iterable.start)
+        if isinstance(iterable, Together):
+            finders = [self._finder(part) for part in iterable.parts]
+            return lambda position: tuple(find(position) for find in finders)
+        return iterable.__getitem__ if isinstance(iterable, Sequence) else self._passing_over(iter(iterable))
+
+    def _passing_over(self, items: Iterator[Any]) -> Callable[[int], Any]:
+        """The item at a position of what has none: those between are passed over, as far as that is quick. What is
+        drawn for these counts for nothing, because the judge has said where the generator stands."""
+        passed, seconds_left = 0, _PASSING_SECONDS
 
         def find(position: int) -> Any:
-            nonlocal passed
-            if passed < position:
-                generators = generators_in(self.namespace)
-                states = [generator.get_state() for generator in generators]
-                for _ in range(position - passed):
-                    next(items)
-                for generator, state in zip(generators, states, strict=True):
-                    generator.set_state(state)
-            passed = position + 1
+            nonlocal passed, seconds_left
+            generators = generators_in(self.namespace) if passed < position else []
+            states = [generator.get_state() for generator in generators]
+            begin = time.monotonic()
+            while passed < position and time.monotonic() - begin < seconds_left:
+                next(items)
+                passed += 1
+            seconds_left -= time.monotonic() - begin
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+            passed += 1
             return next(items)
 
         return find
