@@ -15,6 +15,9 @@ from grader.base.files import read_text
 from grader.lesson.exercise import Exercise, all_exercises, exercise_folder
 
 FILE = "track.toml"
+LAST = 1000
+"""The place on the map of what names none."""
+
 _TIME = re.compile(r"About (\d+(?:\.\d+)?) (minute|hour)s?")
 
 
@@ -61,7 +64,7 @@ def track_name(exercise_id: str) -> str:
 
 def place_on_map(exercise_id: str) -> int:
     """A sort key for lessons: the order of the map."""
-    return next((track.place for track in all_tracks() if track.name == track_name(exercise_id)), 1000)
+    return next((track.place for track in all_tracks() if track.name == track_name(exercise_id)), LAST)
 
 
 def begins_later(exercise_id: str) -> bool:
@@ -105,18 +108,10 @@ def find_track(name: str) -> Track:
 
 def _track(name: str, exercises: tuple[Exercise, ...]) -> Track:
     path = exercise_folder() / name / FILE
-    if not path.is_file():
-        return Track(name, name.capitalize(), "", 1000, False, exercises)
-    data = _read(path)
+    data: dict[str, Any] = _read(path) if path.is_file() else {"title": name.capitalize(), "about": "", "place": LAST}
+    begin_here = bool(data.get("begin_here", False))
     try:
-        return Track(
-            name,
-            str(data["title"]),
-            str(data["about"]),
-            int(data["place"]),
-            bool(data.get("begin_here", False)),
-            exercises,
-        )
+        return Track(name, str(data["title"]), str(data["about"]), int(data["place"]), begin_here, exercises)
     except (KeyError, TypeError, ValueError) as problem:
         raise DojoError(f"{path}: give title, about and place ({problem})") from None
 
