@@ -316,6 +316,8 @@ def _why_unreadable(statement: Statement) -> tuple[int, str] | None:
     for node in statement.nodes:
         if isinstance(node, ast.Constant) and type(node.value) is int and node.value >= _LARGEST:
             return _line_around(node, statement), _TOO_LARGE
+    if len(statement.nodes) <= _DEEPEST:
+        return None
     level: list[ast.AST] = [statement.node]
     for _ in range(_DEEPEST):
         level = [child for node in level for child in child_nodes(node)]
