@@ -14,8 +14,12 @@ from dojo import REPOSITORY
 
 from grader.diagnosing import explain_exception, repair
 from grader.diagnosing.repair import Vocabulary, mending_edit, variants
-from grader.lesson.exercise import find_exercise
+from grader.judging.grade import Grader
+from grader.lesson.exercise import find_exercise, read_exercise
+from grader.reading.attempts import analyse
+from grader.reading.submission import sole_part
 from grader.report.records import Status, Verdict
+from grader.syntax.source import read_source
 
 ATOMS = [
     ("sign", "dh", "dh = -dlogits @ W2.T", "wrong sign"),
@@ -452,3 +456,44 @@ def test_no_edit_explains_lines_that_are_right_as_they_are() -> None:
     words = Vocabulary({"dy": (3, 4), "x": (3, 4)}, frozenset({"dy"}))
     found = mending_edit(["dx = dy * x"], words, 50, lambda texts: range(len(texts)), "Off by 3%.")
     assert found == (None, None)
+
+
+SHUT = """\
+# %% [markdown]
+# # A gate that lets nothing through
+
+# %% tags=["parameters"]
+seed, device, dtype = 7, "cpu", "float32"
+points, features = 6, 3
+
+# %% tags=["setup"]
+import torch
+
+g = torch.Generator().manual_seed(seed)
+x = torch.randn((points, features), generator=g, dtype=getattr(torch, dtype)).to(device)
+w = torch.randn((features, 4), generator=g, dtype=getattr(torch, dtype)).to(device)
+
+# %% tags=["forward"]
+y = x @ w
+q = -y * y
+z = torch.relu(q)
+loss = (z**2).sum()
+
+# %% tags=["backward"]
+dz = 2 * z
+dq = dz * (q > 0)
+dy = -2 * y * dq
+dw = x.T @ dy
+"""
+
+
+@pytest.mark.parametrize("line", ["dy = torch.ones_like(y)", "dw = w.clone()", "dw = w.exp()", "dy = y.sum(0)"])
+def test_a_wrong_gradient_below_one_that_is_zero_gets_a_verdict(grader: Grader, tmp_path: Path, line: str) -> None:
+    lesson, path = tmp_path / "solutions" / "shut" / "ex1_shut.py", tmp_path / "answer.py"
+    lesson.parent.mkdir(parents=True)
+    lesson.write_text(SHUT)
+    path.write_text(f"{SHUT}{line}\n")
+    exercise = read_exercise(lesson, lesson.parents[1])
+    report = grader.grade_part(sole_part(analyse(read_source(path), [exercise]), exercise))
+    assert [verdict.label for verdict in report.verdicts if not verdict.passed] == [line[:2]]
+    assert all(verdict.message for verdict in report.verdicts if not verdict.passed)

@@ -73,8 +73,11 @@ class Mismatch:
 
     @cached_property
     def scale(self) -> float:
-        """What errors are measured by: the largest element of the true gradient, or `measure` where that is given."""
-        return self.gradients.scale(self.name) if self.measure is None else self.measure
+        """What errors are measured by: the largest element of the true gradient, or `measure` where that is given.
+
+        Where a gradient and all that arrives above it are zero, as below a ReLU that lets nothing through, it is 1.
+        """
+        return (self.gradients.scale(self.name) if self.measure is None else self.measure) or 1.0
 
     @cached_property
     def noise(self) -> float:

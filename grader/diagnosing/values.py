@@ -376,10 +376,12 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
     flat = int(difference.argmax())
     index = np.unravel_index(flat, tuple(truth.shape))  # torch's own loads sympy: 0.3 s
     where = f"[{', '.join(str(int(i)) for i in index)}]" if index else ""
+    far = f"Off by {size_words(float(difference.max()) / mismatch.scale)} the largest gradient"
+    if not bool(truth.any()):
+        far = "The true gradient is zero here"
     return Diagnosis(
         "wrong-values",
-        f"Off by {size_words(float(difference.max()) / mismatch.scale)} the largest gradient"
-        f"{f'; {right:.0%} of the elements are right' if right else ''}. The largest error is at "
+        f"{far}{f'; {right:.0%} of the elements are right' if right else ''}. The largest error is at "
         f"d{mismatch.name}{where}: "
         f"yours {float(candidate.flatten()[flat]):.6g}, true {float(truth.flatten()[flat]):.6g}.",
     )
