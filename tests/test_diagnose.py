@@ -497,3 +497,22 @@ def test_a_wrong_gradient_below_one_that_is_zero_gets_a_verdict(grader: Grader, 
     report = grader.grade_part(sole_part(analyse(read_source(path), [exercise]), exercise))
     assert [verdict.label for verdict in report.verdicts if not verdict.passed] == [line[:2]]
     assert all(verdict.message for verdict in report.verdicts if not verdict.passed)
+
+
+SLOW_MAXES = """\
+dlogits = dnorm_logits.clone()
+for row in range(logits.shape[0]):
+    column = 0
+    while column < logits.shape[1]:
+        if logits[row, column] == logit_maxes[row, 0]:
+            dlogits[row, column] = dlogit_maxes[row, 0]
+            break
+        column += 1
+"""
+
+
+def test_what_stores_over_an_answer_is_not_said_to_add_to_it(grade_text) -> None:
+    (report,) = grade_text(with_lines({"dlogits": SLOW_MAXES}))
+    (wrong,) = (verdict for verdict in report.verdicts if not verdict.passed)
+    assert (wrong.name, wrong.mistake) == ("logits", "missing-path")
+    assert "throws away what was there" in wrong.message

@@ -18,6 +18,7 @@ from grader.diagnosing.brackets import edits_of_several_tokens, short
 from grader.diagnosing.core import Diagnosis, combined
 from grader.lesson.exercise import Exercise
 from grader.syntax.inert_calls import drop_inert_calls
+from grader.syntax.scopes import assigned_names, root_name
 from grader.truth.autograd import Forward
 
 _AT_ONCE = 60
@@ -107,15 +108,29 @@ def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Va
 
 
 def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]:
+    stores = {position for position, text in enumerate(statements) if position and _stores_over(text)}
     for position, text in enumerate(statements[1:], start=1):
-        fewer = (*statements[:position], *statements[position + 1 :])
-        yield Variant(fewer, Diagnosis("path-twice", f"`{short(text)}` adds what is there already."))
+        if position not in stores:
+            fewer = (*statements[:position], *statements[position + 1 :])
+            yield Variant(fewer, Diagnosis("path-twice", f"`{short(text)}` adds what is there already."))
     edits = [_edits(text, words) for text in statements]
     for round_of_edits in itertools.zip_longest(*edits):
         for position, found in enumerate(round_of_edits):
             if found is not None:
                 changed = (*statements[:position], found[0], *statements[position + 1 :])
-                yield Variant(changed, found[1], found[2])
+                kept = position in stores and found[1].mistake == "missing-path"
+                yield Variant(changed, found[1], _KEPT if kept else found[2])
+
+
+def _stores_over(text: str) -> bool:
+    """True for a statement that stores into parts of the answer that stands above it, and adds nothing to them.
+
+    Many an edit of it mends an answer in which these parts were right, because then it stores elsewhere.
+    """
+    nodes = list(ast.walk(ast.parse(text)))
+    targets = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
+    stored = {root_name(target) for target in targets if isinstance(target, ast.Subscript)}
+    return bool(stored) and not stored & {root_name(node.target) for node in nodes if isinstance(node, ast.AugAssign)}
 
 
 def mending_edit(
@@ -188,7 +203,12 @@ def _edits(text: str, words: Vocabulary) -> Iterator[_Edited]:
             return  # Python writes it back as something else, which nobody has admitted
     except SyntaxError:
         return
-    places, dimensions = list(_places(tree)), _dimensions_in(tree)
+    places, dimensions, conditions, ends = (
+        list(_places(tree)),
+        _dimensions_in(tree),
+        _conditions_in(tree),
+        _ends_in(tree),
+    )
     words = words.nearest_first({leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)})
 
     def at(edit: _Edit, node: ast.AST, put: Callable[[ast.AST], None]) -> Iterator[_Edited]:
@@ -196,11 +216,11 @@ def _edits(text: str, words: Vocabulary) -> Iterator[_Edited]:
             put(replacement)
             text = ast.unparse(tree)  # asks for no place but an assignment's line
             put(node)
-            yield text, diagnosis, _FIRST.get(edit, _EDITS.index(edit))
+            yield text, diagnosis, _FIRST.get(edit, _EDITS.index(edit)) + _LAST * (id(node) in conditions)
 
     def by(edit: _Edit) -> Iterator[_Edited]:
         passed_over = dimensions if edit in (_sign, _constant) else set()
-        return _in_turns([at(edit, *place) for place in places if id(place[0]) not in passed_over])
+        return _in_turns([at(edit, *place) for place in places if id(place[0]) not in passed_over | ends])
 
     several = ((text, diagnosis, -1) for text, diagnosis in edits_of_several_tokens(tree))
     yield from _in_turns([several, *map(by, _EDITS)])
@@ -221,6 +241,22 @@ def _dimensions_in(tree: ast.AST) -> set[int]:
         for leaf in ast.walk(argument)
         if _whole_number(leaf) is not None
     }
+
+
+def _conditions_in(tree: ast.AST) -> set[int]:
+    """What decides whether lines run: an edit there may mend an answer because they do not run any more."""
+    tests = (node.test for node in ast.walk(tree) if isinstance(node, ast.If))
+    return {id(leaf) for test in tests for leaf in ast.walk(test)}
+
+
+def _ends_in(tree: ast.AST) -> set[int]:
+    """What a `while` loop ends by, its condition and the lines that change what that reads: with another one it may
+    never end, and all edits that are tried with it are lost."""
+    tests = [node.test for node in ast.walk(tree) if isinstance(node, ast.While)]
+    read = {leaf.id for test in tests for leaf in ast.walk(test) if isinstance(leaf, ast.Name)}
+    stored = (node for node in ast.walk(tree) if isinstance(node, (ast.Assign, ast.AugAssign)))
+    counted = [node for node in stored if read & assigned_names(node)]
+    return {id(leaf) for node in (*tests, *counted) for leaf in ast.walk(node)}
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, Callable[[ast.AST], None]]]:
@@ -492,3 +528,6 @@ _EDITS: tuple[_Edit, ...] = (
 )
 _FIRST: Mapping[_Edit, int] = {_index: -3, _extra_term: -2}
 """What says more than a change of several tokens, whose rank is -1."""
+
+_KEPT, _LAST = -4, 100
+"""The rank of an edit that keeps what an answer stores over, and what is added to that of an edit in a condition."""
