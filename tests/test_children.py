@@ -113,7 +113,7 @@ PRODUCTS = """
 import os, sys
 from pathlib import Path
 from grader.judging.grade import Grader
-from grader.judging.settings import Settings
+from grader.running.settings import Settings
 from grader.lesson.exercise import find_exercise
 for level in {levels!r}:
     with Grader(Settings(seed=4, isolation=level), exercises=[find_exercise("makemore/ex1")]) as grader:

@@ -31,7 +31,11 @@ def without_docstring(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("room", sorted(p.name for p in GRADER.iterdir() if p.is_dir() and p.name[0] != "_"))
+ROOMS = sorted(p.name for p in GRADER.iterdir() if p.is_dir() and p.name[0] != "_")
+MOST_LINES = 2500
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_all_that_is_public_has_a_docstring(room: str) -> None:
     silent = [found for path in sorted((GRADER / room).rglob("*.py")) for found in without_docstring(path)]
     assert not silent, "\n".join(silent)
@@ -41,3 +45,9 @@ def test_what_has_none_is_found(tmp_path: Path) -> None:
     module = tmp_path / "module.py"
     module.write_text('class A:\n    """A."""\n\n    def b(self): ...\n\n    def _c(self): ...\n\n\ndef d(): ...\n')
     assert without_docstring(module) == ["module.py:4: b", "module.py:9: d"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_can_be_read_in_an_evening(room: str) -> None:
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (GRADER / room).rglob("*.py"))
+    assert lines <= MOST_LINES, f"{room} has {lines:,} lines: take something away, or move it to where it belongs"

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader.base.errors import DojoError, NotGradedError
-from grader.judging.settings import Settings, settings
 from grader.reading.submission import Part, select_parts
 from grader.report.assignment import Assignment
 from grader.report.points import PointsTable
 from grader.report.records import SCHEMA, Report
 from grader.running.limits import Limits
+from grader.running.settings import Settings, settings
 from grader.syntax.source import read_source
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from grader.base.errors import DojoError, NotGradedError
 from grader.diagnosing import UNEXPLAINED
 from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.judging.judge import Judge, prove
-from grader.judging.settings import Settings, settings
 from grader.judging.verdicts import (
     LASTING,
     NOT_ATTEMPTED,
@@ -47,6 +46,7 @@ from grader.reading.submission import Part, find_parts
 from grader.report.records import Refusal, Report, ShownData, SubmissionReport, Verdict
 from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
+from grader.running.settings import Settings, settings
 from grader.syntax.scopes import nodes_below
 from grader.syntax.source import Source, Statement, read_source
 from grader.truth.truths import KnownTruths

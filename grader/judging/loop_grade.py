@@ -11,7 +11,6 @@ from grader.judging.judge import Judge
 from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, findings_of, first_departure
 from grader.judging.loop_repair import repair_lines
 from grader.judging.loops import LoopTrial
-from grader.judging.settings import Settings
 from grader.judging.verdicts import LASTING, Evidence, Finding, Place
 from grader.lesson.trials import as_written, other_data, other_sizes
 from grader.reading.loop_lines import LoopLines
@@ -19,6 +18,7 @@ from grader.reading.loop_plan import LoopPlan, plan_loop
 from grader.reading.plan import short_texts
 from grader.reading.submission import Part
 from grader.running.sandbox import Launcher
+from grader.running.settings import Settings
 from grader.syntax.loops import why_not_stepwise
 from grader.truth.truths import KnownTruths
 
