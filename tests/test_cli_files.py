@@ -225,6 +225,21 @@ def test_what_cannot_be_evaluated_costs_no_loss_curve(tmp_path: Path) -> None:
     assert files(tmp_path) == ["ex4.py", "losses.png"]
 
 
+@pytest.mark.parametrize(
+    "head",
+    ["enumerate(tqdm([0] * max_steps))", "tqdm(enumerate([0] * max_steps))", "zip(range(max_steps), [0] * 9)"],
+)
+def test_train_runs_a_loop_whose_steps_are_numbered_or_paired(tmp_path: Path, head: str) -> None:
+    loop = "    for step in tqdm(range(max_steps)):\n"
+    text = EX4.path.read_text(encoding="utf-8")
+    assert text.count(loop) == 1
+    path = tmp_path / "ex4_training.py"
+    path.write_text(text.replace(loop, f"    for step, _ in {head}:\n"))
+    ran = dojo(tmp_path, "train", path.name, "--steps", "3")
+    assert ran.returncode == 0, ran.stderr
+    assert "loss curve: losses.png" in ran.stdout
+
+
 def test_control_c_keeps_what_there_is(tmp_path: Path) -> None:
     text = EX4.path.read_text(encoding="utf-8")
     stop = "losses.append(loss.item())\n        if step == 30:\n            import os; os.kill(os.getpid(), 2)"

@@ -20,7 +20,7 @@ from grader.base.words import counted
 from grader.lesson.trials import namespace_of, use_exact_arithmetic
 from grader.reading.loop_plan import plan_loop
 from grader.reading.submission import Part
-from grader.running.instrument import HAND_OVER, STEPS, hook_loops
+from grader.running.instrument import hook_loops, loop_names
 from grader.running.stand_ins import stand_ins, without_stand_ins
 from grader.running.statements import run_statement
 from grader.showing.plots import kept_beside, loss_curve
@@ -80,7 +80,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     namespace = namespace_of(part.exercise, {} if steps is None else {"max_steps": steps})
     protected = without_stand_ins(namespace)
     bar = LossBar()
-    namespace |= stand_ins() | {STEPS: bar, HAND_OVER: lambda _tensor, read, _line: read()}
+    namespace |= stand_ins() | loop_names(bar, lambda _tensor, read, _line: read())
     for index, statement in zip(plan.indexes, plan.statements, strict=True):
         namespace.update(protected)
         lines = [statement.cell.line + loop.lineno - 1 for loop in plan.loops.get(index, [])]

@@ -17,7 +17,7 @@ from grader.admission.lesson_data import DATA
 from grader.lesson.numbers import as_numbers, as_tensor_like, in_the_kind_of
 from grader.lesson.program import Program, compiled, set_up
 from grader.running.describe import describe_exception, describe_value
-from grader.running.instrument import HAND_OVER, RAISED, STEPS, TOGETHER, hook_gradients, hook_loops
+from grader.running.instrument import HAND_OVER, RAISED, hook_gradients, hook_loops, loop_names
 from grader.running.loop_run import LoopRun, Together, generators_in, numbered
 from grader.running.protected import Protected
 from grader.running.protocol import (
@@ -277,8 +277,7 @@ class GradientRun:
             if self.has_loop:
                 states = [generator.get_state() for generator in generators_in(trial.namespace)]
                 loop = LoopRun(self.channel, number, self.request.program, trial.namespace, states, self.request.names)
-                trial.namespace |= {STEPS: loop.steps, HAND_OVER: loop.replace}
-                trial.namespace |= {TOGETHER["enumerate"]: numbered, TOGETHER["zip"]: Together}
+                trial.namespace |= loop_names(loop.steps, loop.replace, numbered=numbered, paired=Together)
             trial.namespace[RAISED] = partial(_note_failure, trial)
         for step, then in zip(steps, [*(step.index for step in steps[1:]), None], strict=True):
             for trial in self.trials:

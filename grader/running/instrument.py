@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from grader.reading.attempts import is_open_block
@@ -15,8 +15,8 @@ from grader.syntax.scopes import FUNCTIONS, assigned_names, called_name, nodes_b
 HAND_OVER = "__hand_over__"
 RAISED = "__raised__"
 STEPS = "__steps__"
-TOGETHER = {"enumerate": "__enumerate__", "zip": "__zip__"}
-"""What numbers or pairs the items of a judged loop, by what the submission writes."""
+_TOGETHER = {"enumerate": "__enumerate__", "zip": "__zip__"}
+"""What numbers or pairs the items of a hooked loop, by what the submission writes."""
 FORWARD = "forward:"
 """Before the name of a forward tensor that is passed on as a gradient is."""
 
@@ -52,6 +52,17 @@ def hook_loops(tree: ast.Module, lines: Collection[int], names: Names, forward: 
     loops.visit(tree)
 
 
+def loop_names(
+    steps: Callable[..., Any],
+    hand_over: Callable[..., Any],
+    *,
+    numbered: Callable[..., Any] = enumerate,
+    paired: Callable[..., Any] = zip,
+) -> dict[str, Callable[..., Any]]:
+    """All the names that `hook_loops` puts into a submission, and what each calls there."""
+    return {STEPS: steps, HAND_OVER: hand_over, _TOGETHER["enumerate"]: numbered, _TOGETHER["zip"]: paired}
+
+
 class _Loops(ast.NodeTransformer):
     def __init__(self, lines: Collection[int], names: Names, forward: Mapping[str, str]) -> None:
         self.lines = lines
@@ -74,11 +85,11 @@ class _Loops(ast.NodeTransformer):
 
     def _number_apart(self, items: ast.expr) -> None:
         """Let `enumerate` and `zip` in the head of a loop be those of a loop whose steps the judge chooses."""
-        if isinstance(items, ast.Call) and (called := called_name(items)) in {*TOGETHER, "tqdm"}:
+        if isinstance(items, ast.Call) and (called := called_name(items)) in {*_TOGETHER, "tqdm"}:
             for part in items.args:
                 self._number_apart(part)
             if isinstance(items.func, ast.Name) and called not in self.names.own_functions:
-                items.func.id = TOGETHER.get(called, called)
+                items.func.id = _TOGETHER.get(called, called)
 
     visit_For = _visit_loop
     visit_While = _visit_loop
