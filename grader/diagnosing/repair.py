@@ -108,12 +108,13 @@ def variants(statements: Sequence[str], words: Vocabulary, most: int) -> list[Va
 
 
 def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]:
-    stores = {position for position, text in enumerate(statements) if position and _stores_over(text)}
+    trees = [_tree_of(text) for text in statements]
+    stores = {position for position, tree in enumerate(trees) if position and tree is not None and _stores_over(tree)}
     for position, text in enumerate(statements[1:], start=1):
         if position not in stores:
             fewer = (*statements[:position], *statements[position + 1 :])
             yield Variant(fewer, Diagnosis("path-twice", f"`{short(text)}` adds what is there already."))
-    edits = [_edits(text, words) for text in statements]
+    edits = [() if tree is None else _edits(tree, words) for tree in trees]
     for round_of_edits in itertools.zip_longest(*edits):
         for position, found in enumerate(round_of_edits):
             if found is not None:
@@ -122,12 +123,23 @@ def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]
                 yield Variant(changed, found[1], _KEPT if kept else found[2])
 
 
-def _stores_over(text: str) -> bool:
+def _tree_of(text: str) -> ast.Module | None:
+    """A statement that may be edited, as Python reads it; None where there is no editing it."""
+    try:
+        tree = ast.parse(text)
+        drop_inert_calls(tree, ())  # what a worker leaves out is not admitted, and an edit may make it run
+        same = ast.dump(ast.parse(ast.unparse(tree))) == ast.dump(tree)
+    except SyntaxError:
+        return None
+    return tree if same else None  # else Python writes it back as something else, which nobody has admitted
+
+
+def _stores_over(tree: ast.Module) -> bool:
     """True for a statement that stores into parts of the answer that stands above it, and adds nothing to them.
 
     Many an edit of it mends an answer in which these parts were right, because then it stores elsewhere.
     """
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(ast.walk(tree))
     targets = [target for node in nodes if isinstance(node, ast.Assign) for target in node.targets]
     stored = {root_name(target) for target in targets if isinstance(target, ast.Subscript)}
     return bool(stored) and not stored & {root_name(node.target) for node in nodes if isinstance(node, ast.AugAssign)}
@@ -195,20 +207,9 @@ _Edited = tuple[str, Diagnosis, int]
 _Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
 
 
-def _edits(text: str, words: Vocabulary) -> Iterator[_Edited]:
-    try:
-        tree = ast.parse(text)
-        drop_inert_calls(tree, ())  # what a worker leaves out is not admitted, and an edit may make it run
-        if ast.dump(ast.parse(ast.unparse(tree))) != ast.dump(tree):
-            return  # Python writes it back as something else, which nobody has admitted
-    except SyntaxError:
-        return
-    places, dimensions, conditions, ends = (
-        list(_places(tree)),
-        _dimensions_in(tree),
-        _conditions_in(tree),
-        _ends_in(tree),
-    )
+def _edits(tree: ast.Module, words: Vocabulary) -> Iterator[_Edited]:
+    places, dimensions = list(_places(tree)), _dimensions_in(tree)
+    conditions, ends = _conditions_in(tree), _ends_in(tree)
     words = words.nearest_first({leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)})
 
     def at(edit: _Edit, node: ast.AST, put: Callable[[ast.AST], None]) -> Iterator[_Edited]:
