@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from textwrap import dedent, indent
+
 from own_loops import OwnLoop, Slip
+
+from grader.lesson.exercise import find_exercise
 
 _FUNCTIONS = """\
 losses = []
@@ -309,49 +313,14 @@ for step in tqdm(range(max_steps)):
     train_step(learning_rates[0] if step < max_steps / 2 else learning_rates[1])
 """
 
-_GLOBALS = """\
-losses = []
-
+(_LESSONS,) = find_exercise("makemore/ex4").code_cells("training")
+_HEAD, _, _STEP = _LESSONS.text.partition("with torch.inference_mode():\n    for step in tqdm(range(max_steps)):\n")
+_GLOBALS = f"""\
+{_HEAD}
 
 def one_step(step):
     global emb, h
-    one_hot = torch.eye(vocab_size, dtype=C.dtype, device=device)
-    ix = torch.randint(0, Xtr.shape[0], (n,), generator=g)
-    Xb, Yb = Xtr[ix].to(device), Ytr[ix].to(device)
-
-    emb = C[Xb]
-    embcat = emb.view(n, -1)
-    hprebn = embcat @ W1 + b1
-    bnmean = hprebn.mean(0, keepdim=True)
-    bndiff = hprebn - bnmean
-    bnvar = 1 / (n - 1) * (bndiff**2).sum(0, keepdim=True)
-    bnvar_inv = (bnvar + 1e-5) ** -0.5
-    bnraw = bndiff * bnvar_inv
-    hpreact = bngain * bnraw + bnbias
-    h = torch.tanh(hpreact)
-    logits = h @ W2 + b2
-    loss = F.cross_entropy(logits, Yb)
-
-    dlogits = (F.softmax(logits, 1) - one_hot[Yb]) / n
-    dh = dlogits @ W2.T
-    dW2 = h.T @ dlogits
-    db2 = dlogits.sum(0)
-    dhpreact = (1.0 - h**2) * dh
-    dbngain = (bnraw * dhpreact).sum(0, keepdim=True)
-    dbnbias = dhpreact.sum(0, keepdim=True)
-    dhprebn = bngain * bnvar_inv * (dhpreact - dbnbias / n - bnraw * (dbngain / (n - 1)))
-    dembcat = dhprebn @ W1.T
-    dW1 = embcat.T @ dhprebn
-    db1 = dhprebn.sum(0)
-    demb = dembcat.view(emb.shape)
-    dC = torch.zeros_like(C)
-    dC.index_add_(0, Xb.view(-1), demb.view(-1, demb.shape[-1]))
-    gradients = [dC, dW1, db1, dW2, db2, dbngain, dbnbias]
-
-    lr = learning_rates[0] if step < max_steps / 2 else learning_rates[1]
-    for p, gradient in zip(parameters, gradients, strict=True):
-        p.sub_(gradient, alpha=lr)
-    losses.append(loss.item())
+{indent(dedent(_STEP), "    ").rstrip()}
 
 
 for step in range(max_steps):
