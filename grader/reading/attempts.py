@@ -58,11 +58,6 @@ class Analysis:
         """The statements of the submission, in the order of the file."""
         return self.source.statements
 
-    @property
-    def functions(self) -> list[Function]:
-        """The functions and methods of the submission."""
-        return [function for statement in self.source.statements for function in statement.functions]
-
     def gradients_read(self, index: int) -> set[str]:
         """The tensors whose gradients the statement at this index reads."""
         found = self.effects[index]
@@ -120,14 +115,14 @@ def find_loop_that_calls(
     its own lines: only where a file is about this lesson `alone` is a loop training that updates nothing, or that names
     no gradient.
     """
-    if not exercise.after_a_step or analysis.training or not analysis.functions:
+    if not exercise.after_a_step or analysis.training or not analysis.source.functions:
         return
     forward = {*exercise.forward_names}
     forward |= {mine for mine, theirs in analysis.names.given.items() if theirs in forward}
     leaves = (leaf for statement in analysis.statements for leaf in statement.nodes)
     own = [Function(leaf) for leaf in leaves if isinstance(leaf, FUNCTIONS) and leaf.name not in asked]
     made_by = _made_by_calls(own)
-    carriers = _gradients_inside(analysis.statements, analysis.names, asked).keys()
+    carriers = _gradients_inside(analysis.source, analysis.names, asked).keys()
 
     def runs(loop: LoopNames, carriers: Collection[str]) -> bool:
         return _runs_both(loop.with_calls(made_by), carriers, analysis.names, forward, forward)
@@ -136,12 +131,12 @@ def find_loop_that_calls(
         reached = loop.with_calls(made_by)
         return bool(reached.assigned & forward and loop.called & made_by.keys()) and _updates(reached, own, exercise)
 
-    if not alone:
-        _find_training(analysis, asked, lambda loop, carriers: runs(loop, carriers) and updates(loop, ()), carriers)
-        return
-    _find_training(analysis, asked, runs, carriers)
-    if not analysis.training:
-        _find_training(analysis, asked, updates)
+    def both(loop: LoopNames, carriers: Collection[str]) -> bool:
+        return runs(loop, carriers) and updates(loop, carriers)
+
+    for trains in (runs, updates) if alone else (both,):
+        if not analysis.training:
+            _find_training(analysis, asked, trains, carriers)
 
 
 def _made_by_calls(functions: Sequence[Function]) -> dict[str, frozenset[str]]:
@@ -151,8 +146,8 @@ def _made_by_calls(functions: Sequence[Function]) -> dict[str, frozenset[str]]:
         made[function.node.name] |= function.assigned | function.fields
     for _ in range(_CALLS_DEEP):
         for function in functions:
-            called = {called_name(leaf) for leaf in function.nodes if isinstance(leaf, ast.Call)}
-            made[function.node.name] = made[function.node.name].union(*(made[name] for name in called & made.keys()))
+            called = (made[name] for name in function.called if name in made)
+            made[function.node.name] = made[function.node.name].union(*called)
     return made
 
 
@@ -164,8 +159,8 @@ def _find_training(
     analysis: Analysis, asked: Collection[str], trains: _Tells, carriers: Collection[str] = ()
 ) -> dict[str, dict[str, str]]:
     """Note the training loops, and the statements that run one; `_gradients_inside` of the other functions."""
-    found = {f.node.name for f in analysis.functions if _outermost(f.loops, trains, carriers)}
-    inside = _gradients_inside(analysis.statements, analysis.names, found.union(asked))
+    found = {f.node.name for f in analysis.source.functions if _outermost(f.loops, trains, carriers)}
+    inside = _gradients_inside(analysis.source, analysis.names, found.union(asked))
     for index, statement in enumerate(analysis.statements):
         loops = _outermost(statement.loops, trains, inside.keys())
         if loops:
@@ -312,19 +307,15 @@ def _add_generic_names(analysis: Analysis) -> None:
             versions.sort(key=lambda attempt: attempt.writers[0])
 
 
-def _gradients_inside(
-    statements: Sequence[Statement], names: Names, trainers: Collection[str]
-) -> dict[str, dict[str, str]]:
+def _gradients_inside(source: Source, names: Names, trainers: Collection[str]) -> dict[str, dict[str, str]]:
     """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
-    functions = [function for statement in statements for function in statement.functions]
-    places = {f.node.name: names.written(f.nodes) for f in functions if f.node.name not in trainers}
-    for _ in range(_CALLS_DEEP):
-        for function in functions:
-            held = places.get(function.node.name)
-            for leaf in function.nodes if any(places.values()) else ():
-                if held is not None and isinstance(leaf, ast.Call) and (called := called_name(leaf)) in places:
-                    held |= {t: place for t, place in places[called].items() if t not in held}
-    for statement in statements:
+    places = {f.node.name: names.written(f.nodes) for f in source.functions if f.node.name not in trainers}
+    for _ in range(_CALLS_DEEP if any(places.values()) else 0):
+        for function in source.functions:
+            held = places.get(function.node.name, {})
+            for called in function.called:
+                held |= {t: place for t, place in places.get(called, {}).items() if t not in held}
+    for statement in source.statements:
         if isinstance(statement.node, ast.ClassDef):
             own = (function.node.name for function in statement.functions)
             start = [name for name in own if name in ("__init__", "__post_init__", "__call__")]

@@ -80,11 +80,10 @@ def find_names(
 ) -> tuple[Names, list[Compared]]:
     """The gradient names of a submission: `dlogits`, what `cmp` calls name, what its own names for the tensors give,
     and loose spellings. With them come the calls of `cmp`."""
-    functions = [function for statement in source.statements for function in statement.functions]
-    own = frozenset(function.node.name for function in functions)
+    own = frozenset(function.node.name for function in source.functions)
     names = Names({"d" + tensor: tensor for tensor in tensors}, caches=_caches(source), own_functions=own)
     written = {name for e in effects for name in e.writes | e.fields}
-    written = written.union(*(function.assigned | function.fields for function in functions))
+    written = written.union(*(function.assigned | function.fields for function in source.functions))
     compared = [
         (index, value, tensor)
         for index, statement in enumerate(source.statements)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from grader.reading.loop_plan import LoopPlan
@@ -64,7 +64,7 @@ class LoopLines:
 
     def of_gradient(self, name: str) -> Spot | None:
         """The last statement that writes the gradient of `name`."""
-        return self._last(iter(self.all_of_gradient(name)))
+        return self._last(self.all_of_gradient(name))
 
     def all_of_gradient(self, name: str) -> list[Spot]:
         """The statements that write the gradient of `name`, in order."""
@@ -104,7 +104,7 @@ class LoopLines:
         """What chooses a wrong rate: the line of a number that the update reads and that is another one, or itself."""
         update = self.of_update(name)
         for read in sorted(update.read & numbers.keys()) if update is not None else ():
-            if abs(numbers[read] - rate) > 1e-9 * abs(rate) and (chosen := self.of_name(read)) is not None:
+            if not _is_rate(numbers[read], rate) and (chosen := self.of_name(read)) is not None:
                 return chosen
         return update
 
@@ -112,12 +112,12 @@ class LoopLines:
         """True where the update reads the right rate under a name: then what goes too far is the gradient."""
         update = self.of_update(name)
         read = update.read & numbers.keys() if update is not None else set()
-        return bool(read) and all(abs(numbers[each] - rate) <= 1e-9 * abs(rate) for each in read)
+        return bool(read) and all(_is_rate(numbers[each], rate) for each in read)
 
     def of_update(self, name: str) -> Spot | None:
         """The last statement that changes the parameter `name`: by its name, or as one of a list."""
         changes = [spot for spot in self.inside if spot.changes(self._called_in(spot, name))]
-        return self._last(iter([spot for spot in changes if not spot.takes_out] or changes))
+        return self._last([spot for spot in changes if not spot.takes_out] or changes)
 
     def unknown_sources(self, name: str) -> dict[str, int]:
         """What the gradient of `name` is made from there under names that say nothing, such as `tmp`: the lines that
@@ -207,8 +207,12 @@ class LoopLines:
                 held |= {*[argument.arg for argument in outer.args.args if argument.arg != "self"][:1]}
         return held
 
-    def _last(self, spots: Iterator[Spot]) -> Spot | None:
+    def _last(self, spots: Iterable[Spot]) -> Spot | None:
         return next(iter([*spots][-1:]), None)
+
+
+def _is_rate(number: float, rate: float) -> bool:
+    return abs(number - rate) <= 1e-9 * abs(rate)
 
 
 def _is_power(leaf: ast.AST) -> bool:

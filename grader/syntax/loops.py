@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from grader.syntax.scopes import assigned_names, called_name, child_nodes, nodes_below
+from grader.syntax.scopes import assigned_names, called_names, child_nodes, nodes_below
 
 Loop = ast.For | ast.While
 
@@ -34,7 +34,7 @@ def loops_below(node: ast.AST) -> tuple[LoopNames, ...]:
     inner = tuple(loop for child in child_nodes(node) for loop in loops_below(child))
     if not isinstance(node, Loop):
         return inner
-    called = frozenset(called_name(leaf) for leaf in nodes_below(node) if isinstance(leaf, ast.Call))
+    called = frozenset(called_names(nodes_below(node)))
     return (LoopNames(node, frozenset(assigned_names(node)), called, inner),)
 
 

@@ -184,6 +184,11 @@ def called_name(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else root_name(node.func) or ""
 
 
+def called_names(nodes: Iterable[ast.AST]) -> tuple[str, ...]:
+    """The names of what `nodes` call, each once, in order."""
+    return tuple(dict.fromkeys(called_name(node) for node in nodes if isinstance(node, ast.Call)))
+
+
 def changes_its_object(method: str) -> bool:
     """True for a method such as `add_`, which by torch's convention changes what it is called on."""
     return method.endswith("_") and not method.startswith("_")

@@ -26,6 +26,7 @@ from grader.syntax.scopes import (
     FunctionNode,
     assigned_names,
     called_name,
+    called_names,
     child_nodes,
     field_name,
     functions_in,
@@ -107,6 +108,11 @@ class Function:
     def fields(self) -> frozenset[str]:
         """The attributes and keys that it names."""
         return frozenset(name for leaf in self.nodes if (name := field_name(leaf)) is not None)
+
+    @cached_property
+    def called(self) -> tuple[str, ...]:
+        """The names of what it calls, each once, in order."""
+        return called_names(self.nodes)
 
 
 def _loops_among(nodes: Sequence[ast.AST]) -> tuple[LoopNames, ...]:
@@ -212,6 +218,11 @@ class Source:
     statements: tuple[Statement, ...]
     bad_lines: tuple[BadLine, ...]
     clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def functions(self) -> list[Function]:
+        """The functions and methods of the file, in order."""
+        return [function for statement in self.statements for function in statement.functions]
 
     @property
     def is_notebook(self) -> bool:
