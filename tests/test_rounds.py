@@ -13,7 +13,7 @@ from grader.judging.judge import Judge
 from grader.judging.loops import LoopTrial
 from grader.judging.verdicts import Answer
 from grader.lesson.exercise import find_exercise
-from grader.lesson.trials import other_data
+from grader.lesson.trials import Trial, other_data
 from grader.reading.plan import make_plan
 from grader.reading.submission import find_parts
 from grader.report.records import SubmissionReport
@@ -86,6 +86,42 @@ def test_what_is_handed_over_once_more_after_the_true_one_was_told_does_not_coun
         text = text.replace(right, wrong)
     (report,) = grade_text(text)
     assert [v.name for v in report.verdicts if v.status != "pass"] == ["probs", "counts_sum"]
+
+
+LARGE = find_exercise("foundations/ex3").path.read_text(encoding="utf-8")
+OF_LARGE = {
+    "right": ("", ""),
+    "with the lesson's sizes": ("ddiff = 2 * diff / n", "ddiff = 2 * diff / 1000"),
+    "with a function for it": ("db1 = dl1.sum(0)", "def db(d):\n    return d.sum(0)\n\ndb1 = db(dl1)"),
+    "wrong": ("db2 = dout.sum(0)", "db2 = dout.mean(0)"),
+    "wrong from the twentieth example on": ("db1 = dl1.sum(0)", "db1 = dl1[:20].sum(0)"),
+    "right on this loss alone": ("ddiff = 2 * diff / n", "ddiff = 2 * (out.squeeze(-1) - y) / n"),
+    "an exception where there are few examples": ("db1 = dl1.sum(0)", "dl1[20]\ndb1 = dl1.sum(0)\ndb1 += 0 * dl1[20]"),
+}
+
+
+@pytest.mark.parametrize("how", OF_LARGE)
+def test_where_tensors_are_large_other_sizes_come_first_and_nothing_comes_out_otherwise(
+    grade_text: Grade, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    at_own_sizes: list[bool] = []
+    handed_over = Judge._pass
+
+    def counted(self: Judge, trials: tuple[Trial, ...], told: Any) -> object:
+        at_own_sizes.extend("n" not in trial.parameters for trial in trials)
+        return handed_over(self, trials, told)
+
+    monkeypatch.setattr(Judge, "_pass", counted)
+    right, written = OF_LARGE[how]
+    assert not right or LARGE.count(right) == 1
+    text = LARGE.replace(right, written) if right else LARGE
+    (report,) = grade_text(text)
+    assert report.all_passed == ("wrong" not in how)
+    if how in ("right", "with a function for it"):
+        assert at_own_sizes == [False, False, True]
+    monkeypatch.setattr("grader.truth.truths._LARGE", 10**9)
+    (at_once,) = grade_text(text)
+    assert report == at_once
 
 
 class Liar:

@@ -169,10 +169,12 @@ def test_a_worker_is_confined(level: str, tmp_path: Path) -> None:
     assert seen["memory"] == "MemoryError"
 
 
-def run_program(text: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+def run_program(text: str, seconds: float = 60, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A Python program in a process of its own, with this package."""
     own = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run([sys.executable, "-c", text], env=own, capture_output=True, text=True, timeout=seconds)
+    return subprocess.run(
+        [sys.executable, "-c", text, *arguments], env=own, capture_output=True, text=True, timeout=seconds
+    )
 
 
 REHEARSAL = """
@@ -212,6 +214,26 @@ before = free()
 use_up_free_pieces()
 print(before, free())
 """
+
+
+AT_HAND = """
+import resource, sys
+import torch
+from grader.running.memory import have_at_hand
+def pages():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+have_at_hand(int(sys.argv[1]))
+before = pages()
+torch.ones(100_000_000, dtype=torch.uint8)
+print(pages() - before)
+"""
+
+
+@on_linux
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="another C library than glibc 2.33 or newer")
+def test_what_is_at_hand_need_not_come_from_the_system() -> None:
+    asked, at_hand = (int(run_program(AT_HAND, 60, size).stdout) for size in ("0", "110000000"))
+    assert at_hand < asked / 10
 
 
 @on_linux

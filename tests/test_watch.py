@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import pty
 import re
 import select
@@ -26,6 +27,7 @@ from grader.learner.watch import Session
 from grader.lesson.exercise import Exercise, find_exercise
 from grader.reading.submission import Part
 from grader.report.records import Report, SubmissionReport, Verdict
+from grader.running.memory import most_held
 
 ROOT = Path(__file__).resolve().parents[1]
 SOLUTION = (ROOT / "solutions/makemore/ex1_atoms.py").read_text()
@@ -331,6 +333,25 @@ def test_what_is_prepared_is_used_and_no_verdict_depends_on_it(name: str) -> Non
             (after,) = grader.grade_file(exercise.path, exercise.id)
         assert after == before
         assert after.all_passed
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is kept through glibc's malloc")
+def test_what_large_tensors_took_is_at_hand_for_the_next_save() -> None:
+    exercise = find_exercise("foundations/ex3")
+    with Grader(settings(7, "cpu")) as grader:
+        grader.grade_file(exercise.path, exercise.id)
+        for _ in grader.prepare(exercise):
+            pass
+        worker = grader.launcher.start()  # it is there once it has the memory
+        assert worker._held < most_held(worker.pid) - 250e6
+        worker.close()
+        small = find_exercise("makemore/ex1")
+        grader.grade_file(small.path, small.id)
+        for _ in grader.prepare(small):
+            pass
+        worker = grader.launcher.start()
+        assert worker._held > most_held(worker.pid) - 50e6
+        worker.close()
 
 
 @pytest.mark.parametrize("ready", [True, False])

@@ -15,10 +15,10 @@ from torch import Tensor
 from grader.base.errors import DojoError
 from grader.base.visible import harmless
 from grader.judging.loops import LoopTrial
-from grader.judging.verdicts import Answer
+from grader.judging.verdicts import Answer, seen_in_trial
 from grader.lesson.exercise import Exercise
 from grader.lesson.program import program_of
-from grader.lesson.trials import Trial, as_written
+from grader.lesson.trials import Trial, as_written, at_other_sizes
 from grader.reading.plan import Plan, Step
 from grader.running.protocol import (
     CaseResults,
@@ -117,6 +117,8 @@ class Judge:
         """
         decisive, shown, probe, sizes = trials
         try:
+            if self.known.find(self.plan.exercise, shown).is_large and (found := self._right_at_other_sizes(trials)):
+                return found
             first, probed, resized = self._pass((decisive, probe, sizes), told={1})
             (lecture,) = self._pass((shown,), told={0})
             first, resized = self._after_slips((first, resized), (decisive, sizes))
@@ -128,6 +130,23 @@ class Judge:
             return self.run([trial.again() for trial in trials])
         self.settled = set()
         return [first, lecture, probed, resized]
+
+    def _right_at_other_sizes(
+        self, trials: tuple[Trial, Trial, Trial, Trial]
+    ) -> list[tuple[dict[str, Answer], Truth]] | None:
+        """As `run_at_once` where all is right at other sizes, where random gradients come from above there, and on the
+        lesson's own data. Else None, for somebody may have written the lesson's sizes into an answer.
+
+        Three trials with large tensors take as many times as long as one.
+        """
+        _, shown, probe, sizes = trials
+        found, probed = self._pass(at_other_sizes(probe, sizes), told={1})
+        to_find = self.plan.attempts.keys() - self.plan.definitions.keys()
+        if not all(seen_in_trial(name, *each).right for each in (found, probed) for name in to_find):
+            return None
+        (lecture,) = self._pass((shown,), told={0})
+        right = all(seen_in_trial(name, *lecture).right for name in to_find)
+        return [found, lecture, probed, found] if right else None
 
     def _after_slips(
         self, found: Sequence[tuple[dict[str, Answer], Truth]], trials: Sequence[Trial]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from grader.lesson.exercise import Exercise
@@ -91,6 +91,14 @@ def trials_of(exercise: Exercise, seed: int, device: str) -> tuple[Trial, Trial,
     """The trials of every submission: the one that decides, the one that is shown, the probe, and other sizes."""
     probe = random_upstream(seed, device)
     return other_data(seed, device), as_written(device), probe, other_sizes(exercise, seed, device)
+
+
+def at_other_sizes(probe: Trial, sizes: Trial) -> tuple[Trial, Trial]:
+    """`sizes` as the trial that decides, and `probe` at its sizes: what large tensors would show at their own, for
+    little."""
+    return replace(sizes, decides=True), replace(
+        probe, parameters={**sizes.parameters, "seed": probe.parameters["seed"]}
+    )
 
 
 def setups_of(exercises: Iterable[Exercise], seed: int, device: str) -> list[TrialSetup]:

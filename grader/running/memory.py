@@ -1,4 +1,4 @@
-"""Lays out the memory of a process that forks many others, so that each copies little of it."""
+"""Lays out memory beforehand: that of a process that forks many others, and what one that waits will need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ _LARGE_PAGE, _MADV_COLLAPSE = 1 << 21, 25
 _PIECES = (*(int(100_000 * 0.8**step) for step in range(21)), *range(1000, 16, -16))
 """Bytes, from large to small. What is larger lies apart, and is given back when it is freed."""
 _MOST_PIECES = 100_000
+_TRIM_THRESHOLD, _MOST_MAPPED_APART, _NEVER = -1, -4, (1 << 31) - 1
+"""Two parameters of glibc's `mallopt`, and a size that none has."""
 
 
 def settle_memory() -> None:
@@ -30,6 +32,29 @@ def use_up_free_pieces() -> None:
         for _ in range(_MOST_PIECES):
             if (system.malloc(size) or end) >= end:  # it was not there before
                 break
+
+
+def have_at_hand(size: int) -> None:
+    """Take `size` bytes from the system, and keep them for what is made next: of 300 MB the pages take 0.2 s, and what
+    is done with them 0.05. It does nothing where the C library is not glibc."""
+    system = ctypes.CDLL(None)
+    if size and hasattr(system, "gnu_get_libc_version"):
+        system.mallopt(_MOST_MAPPED_APART, 0)
+        system.mallopt(_TRIM_THRESHOLD, _NEVER)
+        system.malloc.argtypes, system.malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+        system.free.argtypes = [ctypes.c_void_p]
+        if (block := system.malloc(size)) is not None:
+            ctypes.memset(block, 0, size)
+            system.free(block)
+
+
+def most_held(pid: int) -> int:
+    """The most bytes that a process has held in memory so far; 0 where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def _in_large_pages(maps: str) -> None:

@@ -132,9 +132,10 @@ class Cases(Message, tag="cases"):
 
 
 class Prepare(Message, tag="prepare"):
-    """Set up these trials for the run that follows. Answered by `Ready`."""
+    """Set up these trials for the run that follows, and have so many bytes at hand. Answered by `Ready`."""
 
     trials: tuple[TrialSetup, ...]
+    memory: int = 0
 
 
 class Truths(Message, tag="truths"):

@@ -35,7 +35,7 @@ from grader.running.confine import (
     offer,
 )
 from grader.running.limits import Limits
-from grader.running.memory import settle_memory
+from grader.running.memory import most_held, settle_memory
 
 if TYPE_CHECKING:
     from grader.running.protocol import Channel, Reply
@@ -46,6 +46,8 @@ START_SECONDS = 120.0
 """How long the first worker may take to be there: torch is loaded before it."""
 
 _FIRST_WORDS = 1000
+_WORTH_KEEPING, _MOST_KEPT = 50_000_000, 1_000_000_000
+"""Bytes. Less comes fast, and more is not taken from others while nothing is done with it."""
 _LARGE_PAGES = "glibc.malloc.hugetlb=1"
 """torch brings 140 MB that every fork maps anew: in large pages that takes 4 ms in place of 7."""
 
@@ -71,16 +73,20 @@ class Terms:
 
 
 class Worker:
-    """A process that runs one submission. `channel` speaks to it."""
+    """A process that runs one submission. `channel` speaks to it. `grown_by` is how many bytes more it held at the most
+    than at its start, once it is closed."""
 
     def __init__(self, end: socket.socket, pid: int) -> None:
         from grader.running.protocol import REPLIES, Channel  # loads torch, which who only starts a launcher needs not
 
         self.channel: Channel[Reply] = Channel(end, REPLIES)
         self.pid = pid
+        self.grown_by = 0
+        self._held = most_held(pid)
 
     def close(self) -> None:
         """Kill the worker and whatever it started."""
+        self.grown_by = max(self.grown_by, most_held(self.pid) - self._held)
         self.channel.close()
         for kill in (os.killpg, os.kill):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -91,6 +97,7 @@ class Launcher:
     """Starts workers. Make one before any true gradient is computed, so that no worker can hold one."""
 
     _prepared: Worker | None = None
+    _latest: Worker | None = None
 
     def __init__(
         self,
@@ -136,7 +143,8 @@ class Launcher:
         return launcher
 
     def prepare(self, trials: Sequence[TrialSetup]) -> None:
-        """Fork a worker now that finds these `trials` set up, as in `Terms`; the next `start` gives it.
+        """Fork a worker now that finds these `trials` set up, as in `Terms`, and has the memory at hand that the one
+        before it needed; the next `start` gives it.
 
         Raises:
             DojoError: as `start`.
@@ -145,9 +153,10 @@ class Launcher:
 
         if self._prepared is not None:
             self._prepared.close()
+        memory = 0 if self._latest is None else self._latest.grown_by
         self._prepared = worker = self._fork()
         with contextlib.suppress(OSError):
-            worker.channel.send(Prepare(tuple(trials)))
+            worker.channel.send(Prepare(tuple(trials), memory if _WORTH_KEEPING < memory < _MOST_KEPT else 0))
 
     def start(self) -> Worker:
         """A worker that has run nothing yet: the one that was prepared, if it lives, or a new one.
@@ -162,11 +171,13 @@ class Launcher:
             try:
                 worker.channel.receive(time.monotonic() + START_SECONDS)
                 if not worker.channel.ended:
+                    self._latest = worker
                     return worker
             except (EOFError, ProtocolError, TimeoutError):
                 pass
             worker.close()
-        return self._fork()
+        self._latest = self._fork()
+        return self._latest
 
     def _fork(self) -> Worker:
         """A new worker.

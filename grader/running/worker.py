@@ -13,6 +13,7 @@ import torch
 from grader.lesson.program import Program, TrialSetup
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
+from grader.running.memory import have_at_hand
 from grader.running.protocol import (
     REPLIES,
     REQUESTS,
@@ -78,6 +79,7 @@ def serve(channel: Channel[Request]) -> None:
         match request:
             case Prepare():
                 warm_up(request.trials)
+                have_at_hand(request.memory)
                 channel.send(Ready())
             case Run() | Variants() | Cases():
                 run = _RUNS[type(request)](channel, request)

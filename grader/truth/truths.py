@@ -24,6 +24,9 @@ _MOST_KEPT, _MOST_MESSAGES = 24, 200
 """Truths kept at a time, about a megabyte each: all trials of all exercises, and some of the probes. Messages are
 some 30 kB."""
 
+_LARGE = 100_000
+"""Elements. The largest tensor of makemore has 10,000, that of foundations/ex3 784,000."""
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -47,6 +50,11 @@ class Truth:
         total = self.gradients.total[name]
         tolerance = self.exercise.grading.tolerance_of(name)
         return compare(value, total.to(value.dtype), self.gradients.scale(name), tolerance)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a tensor of the forward pass is so large that to run an answer takes longer than all around it."""
+        return any(total.numel() > _LARGE for total in self.gradients.total.values())
 
     @property
     def device(self) -> str:
