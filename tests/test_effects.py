@@ -78,6 +78,21 @@ def test_reads_writes_and_rebinds(text: str, reads: str, writes: str, rebinds: s
         ("dh = dh * 2", ""),
         ("for k in steps:\n    dh = dh @ W[k].T", ""),
         ("for k in steps:\n    dW[k] = h[k].T @ dh\n    dh = dh @ W[k].T", "dW"),
+        ("for d in (dq, dk):\n    d = d.reshape(-1)\n    s = d @ w", ""),
+        ("for d in (dq, dk):\n    d = d.reshape(-1)\n    d += 1", "dq dk"),
+        ("for d in (dq, dk):\n    d = d.clone()\n    d += 1", ""),
+        ("for d in (dq, dk):\n    d += 1\n    d = d.clone()", "dq dk"),
+        ("for d in (dq, dk):\n    if k:\n        d = d * 2\n    d += 1", "dq dk"),
+        ("for p, d in zip(ps, ds):\n    p = p - d", ""),
+        ("for p, d in zip(ps, ds):\n    p -= d", "ps"),
+        ("for i, (p, d) in enumerate(zip([a, b], ds)):\n    p[i] -= d", "a b"),
+        ("for p, d in ((a, da), (b, db)):\n    p -= d", "a b"),
+        ("for (p, d), k in (((a, da), 1), ((b, db), 2)):\n    p -= d * k", "a da b db"),
+        ("for p, d in [(a, da), pair]:\n    p -= d", "a da pair"),
+        ("for p, d in pairs.items():\n    d -= 1", "pairs"),
+        ("for p, *ds in ((a, da), (b, db)):\n    p -= ds[0]", "a da b db"),
+        ("for i, row in enumerate(dC, 1):\n    row += i", "dC"),
+        ("for row in dC:\n    for j in k:\n        row[j] += 1", "dC"),
     ],
 )
 def test_only_what_is_changed_in_place_changes_for_its_other_names(text: str, changed: str) -> None:
@@ -120,8 +135,22 @@ def test_arguments_by_name_are_changed_too() -> None:
     assert found.writes == {"dC"}
 
 
-def test_an_argument_that_is_only_rebound_is_not_changed() -> None:
-    assert effects("def half(t):\n    t = 1\n    return t\na = half(dh)").writes == {"a"}
+@pytest.mark.parametrize(
+    ("body", "changed"),
+    [
+        ("t = 1", False),
+        ("t = t.reshape(-1)", False),
+        ("t = t * 2\n    t += 1", False),
+        ("t = t.clone()\n    t[0] = 1", False),
+        ("for i in k:\n        t = t @ i", False),
+        ("t += 1\n    t = t * 2", True),
+        ("t = t.view(-1)\n    t += 1", True),
+        ("if k:\n        t = t.clone()\n    t.zero_()", True),
+        ("for i in k:\n        t[i] = 0", True),
+    ],
+)
+def test_an_argument_that_is_only_rebound_is_not_changed(body: str, changed: bool) -> None:
+    assert effects(f"def half(t):\n    {body}\n    return t\na = half(dh)").writes == {"a", *(["dh"] * changed)}
 
 
 def test_fields_are_known_by_name() -> None:

@@ -15,6 +15,7 @@ import pytest
 from answers.tracks import TRACKS
 from answers.wrong import WRONG
 from conftest import GradeText, sampled
+from uses import HEAD, RIGHT_LINE, SLIP, USES
 
 from grader.judging.grade import Grader
 from grader.lesson.exercise import all_exercises, find_exercise
@@ -99,3 +100,16 @@ def test_every_function_and_class_has_slips_of_its_own() -> None:
 def test_the_new_mistakes_are_among_the_slips_that_are_named(mistake: str, lesson: str, name: str, said: str) -> None:
     """Those of an optimiser, such as decay inside Adam's moments and a bias correction forgotten: in test_loops."""
     assert (lesson, name, said) in {(answer.exercise, answer.variable, answer.kind) for answer in TRACKS}, mistake
+
+
+@pytest.mark.parametrize("how", USES)
+def test_a_slip_costs_one_gradient_however_it_is_used_further_down(how: str, grade_text: GradeText) -> None:
+    text = HEAD + USES[how]
+    (right,) = grade_text(text, exercise="transformer/ex3")
+    written = [verdict for verdict in right.verdicts if verdict.status != "missing"]
+    assert len(written) == 11
+    assert all(verdict.passed and not verdict.message for verdict in written)
+    (slipped,) = grade_text(text.replace(RIGHT_LINE, SLIP), exercise="transformer/ex3")
+    (wrong,) = (verdict for verdict in slipped.verdicts if verdict.status not in ("pass", "missing"))
+    assert (wrong.name, wrong.mistake, wrong.code) == ("q", "scale", SLIP)
+    assert [v.name for v in slipped.verdicts if v.message and v.passed] == []

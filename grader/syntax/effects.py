@@ -10,6 +10,7 @@ from grader.syntax.scopes import (
     FUNCTIONS,
     argument_names,
     assigned_names,
+    called_name,
     changes_its_object,
     child_nodes,
     declared_global,
@@ -34,6 +35,7 @@ _ALWAYS_MUTATING = frozenset({"send"})
 _FIRST_ARGUMENT_MUTATORS = frozenset(
     "at put copyto place putmask setattr next heapify heappush heappop insort shuffle".split()
 )
+_COPIES = frozenset({"clone", "copy", "deepcopy"})
 
 
 @dataclass
@@ -74,7 +76,8 @@ class Changes:
 
 class _Collector(ast.NodeVisitor):
     """Walks one statement. `hidden` holds names of inner scopes; `assigned` those that the statement itself has
-    given a value by now, so that reading them needs nothing from outside."""
+    given a value by now, so that reading them needs nothing from outside, and `fresh` those to which it gave one that
+    nothing else holds. `changed` are the others that it changes in place: `d = d.T` leaves alone what `d` held."""
 
     def __init__(self, changes: Changes) -> None:
         self.effects = Effects()
@@ -84,6 +87,8 @@ class _Collector(ast.NodeVisitor):
         self.changed_by_call = changes.objects if SELF in called else set()
         self.hidden: list[set[str]] = []
         self.assigned: list[set[str]] = []
+        self.fresh: list[set[str]] = []
+        self.changed: set[str] = set()
         self.statement_call: ast.expr | None = None
 
     def generic_visit(self, node: ast.AST) -> None:
@@ -100,7 +105,11 @@ class _Collector(ast.NodeVisitor):
 
     def _mutate(self, name: str | None) -> None:
         self._write(name)
-        if name is not None and not any(name in names for names in (*self.hidden, *self.assigned)):
+        if name is None or any(name in names for names in self.hidden):
+            return
+        if not any(name in names for names in self.fresh):
+            self.changed.add(name)
+        if not any(name in names for names in self.assigned):
             self.effects.mutates.add(name)
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -127,24 +136,27 @@ class _Collector(ast.NodeVisitor):
 
     def visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
         self.assigned.append(known)
+        self.fresh.append(set())
         for child in body:
             self.visit(child)
             known |= rebound_names(child)
+            self.fresh[-1] |= rebound_names(child) | _made_anew(child)
         self.assigned.pop()
+        self.fresh.pop()
 
     def _visit_loop(self, node: ast.For | ast.AsyncFor) -> None:
         self.visit(node.iter)
         self.visit(node.target)
         targets = names_below(node.target)
-        outer, self.effects.writes = self.effects.writes, set()
+        outer, self.changed = self.changed, set()
         self.visit_block(node.body, set(targets))
-        inner, self.effects.writes = self.effects.writes, outer | self.effects.writes
-        changed = inner.difference(*(rebound_names(child) for child in node.body))
-        if targets & changed:  # the items are parts of what is iterated over, and are changed in place
-            called = {id(leaf.func) for leaf in nodes_below(node.iter) if isinstance(leaf, ast.Call)}
-            for leaf in nodes_below(node.iter):
-                if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
-                    self._mutate(leaf.id)
+        changed, self.changed = self.changed, outer | self.changed
+        for target, drawn_from in _drawn(node.target, node.iter):
+            if names_below(target) & changed:  # the items are parts of what is iterated over
+                called = {id(leaf.func) for leaf in nodes_below(drawn_from) if isinstance(leaf, ast.Call)}
+                for leaf in nodes_below(drawn_from):
+                    if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
+                        self._mutate(leaf.id)
         self.visit_block(node.orelse, set())
 
     visit_For = _visit_loop
@@ -268,6 +280,36 @@ class _Collector(ast.NodeVisitor):
         self.generic_visit(node)
 
 
+def _drawn(target: ast.expr, items: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Which target of a loop is drawn from what: in `for p, d in zip(ps, ds)` p from ps, d from ds."""
+    if not isinstance(target, ast.Tuple) or any(isinstance(part, ast.Starred) for part in target.elts):
+        return [(target, items)]
+    if isinstance(items, ast.Call) and isinstance(items.func, ast.Name) and not items.keywords:
+        among = {"zip": items.args, "enumerate": [ast.Constant(0), *items.args]}.get(items.func.id, [])
+        rows: list[list[ast.expr]] = [among]
+        further = _drawn
+    elif isinstance(items, (ast.Tuple, ast.List)):
+        rows = [row.elts if isinstance(row, (ast.Tuple, ast.List)) else [] for row in items.elts]
+        further = _pair
+    else:
+        return [(target, items)]
+    if any(len(row) != len(target.elts) or any(isinstance(part, ast.Starred) for part in row) for row in rows):
+        return [(target, items)]
+    return [pair for row in rows for parts in zip(target.elts, row, strict=True) for pair in further(*parts)]
+
+
+def _made_anew(node: ast.stmt) -> set[str]:
+    """The name to which a statement gives a new value that is made from its old one: d of `d = d * 2`."""
+    if not isinstance(node, ast.Assign) or not all(isinstance(target, ast.Name) for target in node.targets):
+        return set()
+    copied = isinstance(node.value, ast.Call) and called_name(node.value) in _COPIES
+    return assigned_names(node) if copied or isinstance(node.value, (ast.BinOp, ast.UnaryOp)) else set()
+
+
+def _pair(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    return [(target, value)]
+
+
 def statement_effects(node: ast.stmt, changes: Changes | None = None) -> Effects:
     """What one top-level statement reads and writes; `changes` is what the functions of the same file change."""
     collector = _Collector(changes or Changes())
@@ -286,7 +328,7 @@ def changes_of(body: Sequence[ast.stmt]) -> Changes:
         collector = _Collector(Changes())
         collector.visit_block(function.body, set())
         rebound = set().union(*(rebound_names(child) for child in function.body))
-        changed = collector.effects.writes - rebound
+        changed = collector.changed
         if names[:1] == [SELF]:
             names = names[1:]
         listed: set[int | str] = {i for i, name in enumerate(names) if name in changed}
