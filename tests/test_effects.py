@@ -35,6 +35,8 @@ PLAIN = [
     ("(a if b else c)[0] = d", "a b c d", "", ""),
     ("dC.index_add_(0, ix, d)", "dC ix d", "dC", ""),
     ("dC.view(-1).add_(d)", "dC d", "dC", ""),
+    ("dW = torch.zeros(2).addr_(a, b)", "torch a b", "dW torch", "dW"),
+    ("torch.relu_(a)", "torch a", "a torch", ""),
     ("torch.mul(a, b, out=c)", "torch a b c", "c", ""),
     ("np.add.at(dC, ix, d)", "np dC ix d", "dC", ""),
     ("dh = dlogits.add(da)", "dlogits da", "dh", "dh"),

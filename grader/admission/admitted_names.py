@@ -15,7 +15,8 @@ def _sets(table: str) -> dict[str, frozenset[str]]:
 
 TORCH, _kinds, _python = _sets("torch"), _sets("kinds"), _sets("python")
 _FUNCTIONS_AND_METHODS = frozenset().union(*TORCH.values())
-_IN_PLACE = frozenset(f"{name}_" for name in TORCH["elementwise"] | TORCH["shapes"] | TORCH["scattering"])
+_CHANGING = ("elementwise", "shapes", "scattering", "accumulating")
+_IN_PLACE = frozenset(f"{name}_" for kind in _CHANGING for name in TORCH[kind])
 
 TENSOR = _FUNCTIONS_AND_METHODS | _IN_PLACE | _kinds["tensor"]
 GENERATOR, ARRAY, UFUNC, DRAWS, LAYER = (_kinds[kind] for kind in ("generator", "array", "ufunc", "draws", "layer"))

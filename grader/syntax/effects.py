@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from grader.syntax.scopes import (
@@ -197,7 +197,8 @@ class _Collector(ast.NodeVisitor):
         if called is not None:
             self.effects.calls.add(called)
         mutated: set[int | str] = set(self.mutated_arguments.get(called or "", ()))
-        if called in _FIRST_ARGUMENT_MUTATORS or (root in _MODULES and called is not None and called.endswith("_")):
+        of_module = root in _MODULES and not any(isinstance(leaf, ast.Call) for leaf in nodes_below(function))
+        if called in _FIRST_ARGUMENT_MUTATORS or (of_module and called is not None and called.endswith("_")):
             mutated.add(0)
         if isinstance(function, ast.Attribute):
             method = function.attr
@@ -280,14 +281,17 @@ class _Collector(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-def _drawn(target: ast.expr, items: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+_Drawn = list[tuple[ast.expr, ast.expr]]
+
+
+def _drawn(target: ast.expr, items: ast.expr) -> _Drawn:
     """Which target of a loop is drawn from what: in `for p, d in zip(ps, ds)` p from ps, d from ds."""
     if not isinstance(target, ast.Tuple) or any(isinstance(part, ast.Starred) for part in target.elts):
         return [(target, items)]
     if isinstance(items, ast.Call) and isinstance(items.func, ast.Name) and not items.keywords:
         among = {"zip": items.args, "enumerate": [ast.Constant(0), *items.args]}.get(items.func.id, [])
         rows: list[list[ast.expr]] = [among]
-        further = _drawn
+        further: Callable[[ast.expr, ast.expr], _Drawn] = _drawn
     elif isinstance(items, (ast.Tuple, ast.List)):
         rows = [row.elts if isinstance(row, (ast.Tuple, ast.List)) else [] for row in items.elts]
         further = _pair
@@ -306,7 +310,7 @@ def _made_anew(node: ast.stmt) -> set[str]:
     return assigned_names(node) if copied or isinstance(node.value, (ast.BinOp, ast.UnaryOp)) else set()
 
 
-def _pair(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+def _pair(target: ast.expr, value: ast.expr) -> _Drawn:
     return [(target, value)]
 
 
