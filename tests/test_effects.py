@@ -95,6 +95,17 @@ def test_reads_writes_and_rebinds(text: str, reads: str, writes: str, rebinds: s
         ("for p, *ds in ((a, da), (b, db)):\n    p -= ds[0]", "a da b db"),
         ("for i, row in enumerate(dC, 1):\n    row += i", "dC"),
         ("for row in dC:\n    for j in k:\n        row[j] += 1", "dC"),
+        ("for i in k:\n    row = dC[i]\n    row += 1", "dC"),
+        ("for i in k:\n    row = dC[i] * 2\n    row += 1", ""),
+        ("for i in k:\n    row = dC[i]\n    row = row.clone()\n    row += 1", ""),
+        ("for i in k:\n    a, b = dC.view(-1), dh[i]\n    b.zero_()", "dh"),
+        ("for i in k:\n    a, b = dC.unbind(0)\n    b.zero_()", "dC"),
+        ("for part in dC:\n    a = part\n    b = a.view(-1)\n    b.fill_(1)", "dC"),
+        ("def put(d):\n    t = d[0]\n    t += 1\nput(dq)", "dq"),
+        ("def put(d):\n    return d * 2\nput(dq)", ""),
+        ("put(dq, 0, 1)", "dq"),
+        ("add = lambda t, d: t.add_(d)\nadd(dx, dq)", "dx"),
+        ("add = lambda d: dx.add_(d)\nadd(dq)", "dx"),
     ],
 )
 def test_only_what_is_changed_in_place_changes_for_its_other_names(text: str, changed: str) -> None:

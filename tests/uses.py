@@ -13,6 +13,7 @@ dscores = dmasked.masked_fill(later, 0.0)
 dq = dscores @ k * C**-0.5
 dk = dscores.transpose(-2, -1) @ q * C**-0.5
 """
+WEIGHTS = 'dWq, dWk, dWv = (torch.einsum("bti,bto->io", x, d) for d in (dq, dk, dv))\n'
 INPUT = "dx = dq @ Wq.T + dk @ Wk.T + dv @ Wv.T\n"
 USES = {
     "dict": """grads = {"q": dq, "k": dk, "v": dv}
@@ -159,5 +160,309 @@ except RuntimeError as e:
 dWk = x.flatten(0, 1).T @ (d2 := dk.flatten(0, 1))
 dWv = x.flatten(0, 1).T @ (d3 := dv.flatten(0, 1))
 dx = (d1 @ Wq.T + d2 @ Wk.T + d3 @ Wv.T).unflatten(0, (B, T))
+""",
+    "namedtuple": """from collections import namedtuple
+Grads = namedtuple("Grads", "q k v")
+g_all = Grads(dq, dk, dv)
+dWq = x.flatten(0, 1).T @ g_all.q.flatten(0, 1)
+dWk = x.flatten(0, 1).T @ g_all.k.flatten(0, 1)
+dWv = x.flatten(0, 1).T @ g_all.v.flatten(0, 1)
+dx = g_all.q @ Wq.T + g_all.k @ Wk.T + g_all.v @ Wv.T
+""",
+    "dataclass": """from dataclasses import dataclass
+@dataclass
+class Flow:
+    d: torch.Tensor
+    w: torch.Tensor
+    def weight(self):
+        return x.flatten(0, 1).T @ self.d.flatten(0, 1)
+    def below(self):
+        return self.d @ self.w.T
+flows = [Flow(dq, Wq), Flow(dk, Wk), Flow(dv, Wv)]
+dWq, dWk, dWv = (f.weight() for f in flows)
+dx = sum(f.below() for f in flows)
+""",
+    "namespace": """from types import SimpleNamespace
+s = SimpleNamespace(q=dq, k=dk)
+s.v = dv
+dWq, dWk, dWv = (torch.einsum("bti,bto->io", x, d) for d in vars(s).values())
+dx = s.q @ Wq.T + s.k @ Wk.T + s.v @ Wv.T
+""",
+    "update dict": """grads = dict(q=dq)
+grads.update(k=dk, v=dv)
+weights_of = dict(q=Wq, k=Wk, v=Wv)
+made = {n: torch.einsum("bti,bto->io", x, d) for n, d in grads.items()}
+dWq, dWk, dWv = made.values()
+dx = sum(grads[n] @ weights_of[n].T for n in grads)
+""",
+    "closure": """def make_backward(inp):
+    def backward(d, w):
+        d2 = d.flatten(0, 1)
+        return inp.flatten(0, 1).T @ d2, d @ w.T
+    return backward
+backward_x = make_backward(x)
+dWq, a = backward_x(dq, Wq)
+dWk, b = backward_x(dk, Wk)
+dWv, c = backward_x(dv, Wv)
+dx = a + b + c
+""",
+    "globals in fn": """def weight_grads():
+    flat = x.reshape(B * T, C)
+    return [flat.T @ d.reshape(B * T, C) for d in (dq, dk, dv)]
+def input_grad():
+    return dq @ Wq.T + dk @ Wk.T + dv @ Wv.T
+dWq, dWk, dWv = weight_grads()
+dx = input_grad()
+""",
+    "generator fn": """def weight_grads(ds):
+    for d in ds:
+        d = d.reshape(-1, C)
+        yield x.reshape(-1, C).T @ d
+dWq, dWk, dWv = weight_grads([dq, dk, dv])
+"""
+    + INPUT,
+    "out arg": """dWq, dWk, dWv = (torch.empty(C, C) for _ in range(3))
+xf = x.flatten(0, 1)
+torch.mm(xf.T, dq.flatten(0, 1), out=dWq)
+torch.mm(xf.T, dk.flatten(0, 1), out=dWk)
+torch.mm(xf.T, dv.flatten(0, 1), out=dWv)
+dx = torch.empty_like(x)
+torch.matmul(dq, Wq.T, out=dx)
+dx.add_(dk @ Wk.T).add_(dv @ Wv.T)
+""",
+    "addmm": """xf = x.flatten(0, 1)
+dWq = torch.zeros(C, C).addmm_(xf.T, dq.flatten(0, 1))
+dWk = torch.addmm(torch.zeros(C, C), xf.T, dk.flatten(0, 1))
+dWv = torch.zeros(C, C)
+dWv.addmm_(xf.T, dv.flatten(0, 1))
+dx = torch.baddbmm(dk @ Wk.T, dq, Wq.T.expand(B, C, C)) + dv @ Wv.T
+""",
+    "index write": """dW = torch.zeros(3, C, C)
+for i, d in enumerate((dq, dk, dv)):
+    dW[i] = x.flatten(0, 1).T @ d.flatten(0, 1)
+dWq, dWk, dWv = dW
+dx = torch.zeros(B, T, C)
+for b in range(B):
+    dx[b] += dq[b] @ Wq.T
+    dx[b] += dk[b] @ Wk.T
+    dx[b] += dv[b] @ Wv.T
+""",
+    "while index": """ds, ws = [dq, dk, dv], [Wq, Wk, Wv]
+i, dx, dws = 0, 0, []
+while i < 3:
+    d, w = ds[i], ws[i]
+    dx = dx + d @ w.T
+    d = d.reshape(-1, C)
+    dws.append(x.reshape(-1, C).T @ d)
+    i += 1
+dWq, dWk, dWv = dws
+""",
+    "if main": """if True:
+    dWq = torch.einsum("bti,bto->io", x, dq)
+    dWk = torch.einsum("bti,bto->io", x, dk)
+    dWv = torch.einsum("bti,bto->io", x, dv)
+    dx = dq @ Wq.T
+    dx = dx + dk @ Wk.T
+    dx = dx + dv @ Wv.T
+""",
+    "method self rebinding": """class Linear:
+    def __init__(self, w):
+        self.w = w
+        self.grad = None
+    def backward(self, inp, d):
+        below = d @ self.w.T
+        d = d.reshape(-1, d.size(-1))
+        inp = inp.reshape(-1, inp.size(-1))
+        self.grad = inp.T @ d
+        return below
+lq, lk, lv = Linear(Wq), Linear(Wk), Linear(Wv)
+dx = lq.backward(x, dq) + lk.backward(x, dk) + lv.backward(x, dv)
+dWq, dWk, dWv = lq.grad, lk.grad, lv.grad
+""",
+    "layers list": """class Linear:
+    def __init__(self, w):
+        self.w = w
+    def backward(self, inp, d):
+        self.dw = inp.flatten(0, 1).T @ d.flatten(0, 1)
+        return d @ self.w.T
+layers = [Linear(w) for w in (Wq, Wk, Wv)]
+dx = torch.zeros_like(x)
+for layer, d in zip(layers, (dq, dk, dv)):
+    dx += layer.backward(x, d)
+dWq, dWk, dWv = [layer.dw for layer in layers]
+""",
+    "dict of lists": """paths = {"q": [dq, Wq], "k": [dk, Wk], "v": [dv, Wv]}
+dx = torch.zeros_like(x)
+found = {}
+for name, (d, w) in paths.items():
+    dx += d @ w.T
+    found[name] = x.flatten(0, 1).T @ d.flatten(0, 1)
+dWq, dWk, dWv = found["q"], found["k"], found["v"]
+""",
+    "swap after": """a, b = dq, dk
+a, b = b, a
+dWq = x.flatten(0, 1).T @ b.flatten(0, 1)
+dWk = x.flatten(0, 1).T @ a.flatten(0, 1)
+dWv = x.flatten(0, 1).T @ dv.flatten(0, 1)
+dx = b @ Wq.T + a @ Wk.T + dv @ Wv.T
+""",
+    "scaled in place later": """dWq = x.flatten(0, 1).T @ dq.flatten(0, 1)
+dWk = x.flatten(0, 1).T @ dk.flatten(0, 1)
+dWv = x.flatten(0, 1).T @ dv.flatten(0, 1)
+parts = [dq.clone(), dk.clone(), dv.clone()]
+for i, w in enumerate([Wq, Wk, Wv]):
+    parts[i] = parts[i] @ w.T
+dx = parts[0]
+for part in parts[1:]:
+    dx += part
+""",
+    "numpyish": """import numpy as np
+xn = x.numpy().reshape(-1, C)
+dWq = torch.from_numpy(xn.T @ dq.numpy().reshape(-1, C))
+dWk = torch.from_numpy(xn.T @ dk.numpy().reshape(-1, C))
+dWv = torch.from_numpy(xn.T @ dv.numpy().reshape(-1, C))
+through_q, through_k = np.matmul(dq.numpy(), Wq.numpy().T), np.matmul(dk.numpy(), Wk.numpy().T)
+dx = torch.from_numpy(np.add(through_q, through_k) + dv.numpy() @ Wv.numpy().T)
+""",
+    "alias in fn": WEIGHTS
+    + """def accumulate(total, d, w):
+    rows = total.view(-1, C)
+    rows += (d @ w.T).view(-1, C)
+dx = torch.zeros_like(x)
+accumulate(dx, dq, Wq)
+accumulate(dx, dk, Wk)
+accumulate(dx, dv, Wv)
+""",
+    "alias name in fn": WEIGHTS
+    + """def accumulate(total, d, w):
+    t = total
+    t += d @ w.T
+dx = torch.zeros_like(x)
+accumulate(dx, dq, Wq)
+accumulate(dx, dk, Wk)
+accumulate(dx, dv, Wv)
+""",
+    "fn index alias": WEIGHTS
+    + """def accumulate(total, d, w):
+    for b in range(B):
+        row = total[b]
+        row += d[b] @ w.T
+dx = torch.zeros_like(x)
+accumulate(dx, dq, Wq)
+accumulate(dx, dk, Wk)
+accumulate(dx, dv, Wv)
+""",
+    "loop alias": WEIGHTS
+    + """dx = torch.zeros_like(x)
+for b in range(B):
+    row = dx[b]
+    row += dq[b] @ Wq.T
+    row += dk[b] @ Wk.T
+    row += dv[b] @ Wv.T
+""",
+    "loop view alias": WEIGHTS
+    + """dx = torch.zeros_like(x)
+for d, w in ((dq, Wq), (dk, Wk), (dv, Wv)):
+    flat = dx.view(-1, C)
+    flat += (d @ w.T).view(-1, C)
+""",
+    "loop item alias": WEIGHTS
+    + """dx = torch.zeros_like(x)
+for part, qb, kb, vb in zip(dx, dq, dk, dv):
+    p = part
+    p += qb @ Wq.T
+    p += kb @ Wk.T
+    p += vb @ Wv.T
+""",
+    "list of outputs": """outs = [torch.zeros(C, C) for _ in range(3)]
+for o, d in zip(outs, (dq, dk, dv)):
+    o += torch.einsum("bti,bto->io", x, d)
+dWq, dWk, dWv = outs
+"""
+    + INPUT,
+    "list of outputs named before": """dWq, dWk, dWv = outs = [torch.zeros(C, C) for _ in range(3)]
+for o, d in zip(outs, (dq, dk, dv)):
+    o += torch.einsum("bti,bto->io", x, d)
+"""
+    + INPUT,
+    "outputs listed after names": """dWq, dWk, dWv = torch.zeros(C, C), torch.zeros(C, C), torch.zeros(C, C)
+outs = [dWq, dWk, dWv]
+for o, d in zip(outs, (dq, dk, dv)):
+    o += torch.einsum("bti,bto->io", x, d)
+"""
+    + INPUT,
+    "outs by index": """dWq, dWk, dWv = torch.zeros(C, C), torch.zeros(C, C), torch.zeros(C, C)
+outs = [dWq, dWk, dWv]
+ds = [dq, dk, dv]
+for i in range(3):
+    outs[i] += torch.einsum("bti,bto->io", x, ds[i])
+"""
+    + INPUT,
+    "outs dict": """dWq, dWk, dWv = torch.zeros(C, C), torch.zeros(C, C), torch.zeros(C, C)
+outs = {"q": dWq, "k": dWk, "v": dWv}
+ds = {"q": dq, "k": dk, "v": dv}
+for name, out_w in outs.items():
+    out_w.add_(torch.einsum("bti,bto->io", x, ds[name]))
+"""
+    + INPUT,
+    "while row": WEIGHTS
+    + """dx = torch.zeros_like(x)
+b = 0
+while b < B:
+    row = dx[b]
+    row.copy_(dq[b] @ Wq.T + dk[b] @ Wk.T + dv[b] @ Wv.T)
+    b += 1
+""",
+    "lambda inplace": WEIGHTS
+    + """dx = torch.zeros_like(x)
+put = lambda d, w: dx.add_(d @ w.T)
+put(dq, Wq)
+put(dk, Wk)
+put(dv, Wv)
+""",
+    "map inplace": WEIGHTS
+    + """dx = torch.zeros_like(x)
+[dx.add_(d @ w.T) for d, w in ((dq, Wq), (dk, Wk), (dv, Wv))]
+""",
+    "nested fn": WEIGHTS
+    + """def back():
+    total = torch.zeros_like(x)
+    def put(d, w):
+        nonlocal total
+        total = total + d @ w.T
+    put(dq, Wq)
+    put(dk, Wk)
+    put(dv, Wv)
+    return total
+dx = back()
+""",
+    "returned same": WEIGHTS
+    + """def put(total, d, w):
+    total += d @ w.T
+    return total
+dx = torch.zeros_like(x)
+dx = put(dx, dq, Wq)
+dx = put(dx, dk, Wk)
+dx = put(dx, dv, Wv)
+""",
+    "setattr obj": WEIGHTS
+    + """class G: pass
+g_ = G()
+g_.x = torch.zeros_like(x)
+for d, w in ((dq, Wq), (dk, Wk), (dv, Wv)):
+    g_.x += d @ w.T
+dx = g_.x
+""",
+    "view before": WEIGHTS
+    + """dx = torch.zeros_like(x)
+dx_rows = dx.view(-1, C)
+dx_rows += dq.view(-1, C) @ Wq.T
+dx_rows += dk.view(-1, C) @ Wk.T
+dx_rows += dv.view(-1, C) @ Wv.T
+""",
+    "unbind": WEIGHTS
+    + """dx = torch.zeros_like(x)
+for b, row in enumerate(dx.unbind(0)):
+    row += dq[b] @ Wq.T + dk[b] @ Wk.T + dv[b] @ Wv.T
 """,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import changed_place, field_name, root_name
+from grader.syntax.scopes import changed_place, field_name, root_name, viewed_name
 from grader.syntax.source import Source, Statement
 
 if TYPE_CHECKING:
@@ -157,12 +157,6 @@ def _compared(statement: Statement, tensors: set[str]) -> list[tuple[ast.expr, s
     return found
 
 
-_VIEWS = frozenset(
-    "view view_as reshape flatten ravel squeeze unsqueeze transpose t permute expand detach numpy narrow".split()
-)
-_VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
-
-
 def add_objects(
     body: Iterable[ast.stmt], effects: list[Effects], gradients: Mapping[str, str], objects: Collection[str]
 ) -> None:
@@ -186,13 +180,15 @@ class Spoilt:
 
 
 def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Mapping[str, str]) -> list[Spoilt]:
-    """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`.
+    """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`, and so
+    does after `all = [dC, dW]` what changes an item of `all`.
 
     Two gradients that share memory stay apart: each is judged after its own last line. What is given back is where
     a gradient is changed so, and another tensor with it.
     """
     groups: dict[str, set[str]] = {}
     joined: dict[str, int] = {}
+    items: dict[str, set[str]] = {}
     spoilt = []
     for index, (node, found) in enumerate(zip(body, effects, strict=True)):
         for name in sorted(found.mutates - found.rebinds):
@@ -201,10 +197,17 @@ def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Map
                     spoilt.append(Spoilt(index, name, other, max(joined[name], joined[other])))
                 if not (name in gradients and other in gradients):
                     effects[index] = found = replace(found, writes=found.writes | {other})
+        if changed := set[str]().union(*(items.get(name, ()) for name in found.inner)):
+            effects[index] = found = replace(found, writes=found.writes | changed)
+        for name in found.rebinds:
+            items.pop(name, None)
+            for held in items.values():
+                held.discard(name)
+        items |= _listed(node)
         targets, viewed = list[str](), None
         if isinstance(node, ast.Assign):
             targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
-            viewed = _viewed(node.value)
+            viewed = viewed_name(node.value)
         for name in found.rebinds | {*targets} - {viewed}:
             groups.pop(name, set()).discard(name)
         if isinstance(node, ast.Assign) and targets and not isinstance(node.value, ast.Constant):
@@ -217,14 +220,17 @@ def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Map
     return spoilt
 
 
-def _viewed(value: ast.expr) -> str | None:
-    """The name whose memory an expression shares: `dC` for `dC.view(-1)`; None for a fresh tensor."""
-    while True:
-        if isinstance(value, ast.Name):
-            return value.id
-        if isinstance(value, ast.Attribute) and value.attr in _VIEW_ATTRIBUTES:
-            value = value.value
-        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _VIEWS:
-            value = value.func.value
-        else:
-            return None
+def _listed(node: ast.stmt) -> dict[str, set[str]]:
+    """What an assignment tells of the items of a list, a tuple or a dict: the names of which they are the values."""
+    if not isinstance(node, ast.Assign):
+        return {}
+    found: dict[str, set[str]] = {}
+    lists = {target.id for target in (*node.targets, node.value) if isinstance(target, ast.Name)}
+    for part in (*node.targets, node.value):
+        among = (
+            part.values if isinstance(part, ast.Dict) else part.elts if isinstance(part, (ast.Tuple, ast.List)) else []
+        )
+        named = {name for item in among if (name := viewed_name(item)) is not None}
+        for name in lists if named else ():
+            found.setdefault(name, set()).update(named)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from grader.syntax.scopes import (
@@ -22,6 +22,7 @@ from grader.syntax.scopes import (
     nodes_below,
     rebound_names,
     root_name,
+    viewed_name,
 )
 
 _MUTATING_METHODS = frozenset(
@@ -44,6 +45,8 @@ class Effects:
 
     `mutates` is the part of `writes` whose memory changes, as in `x += 1`: after `y = x` this changes `y` as well,
     while a loop that says `x = x + 1` leaves `y` alone.
+    `inner` is the part of `mutates` where items are changed and not replaced, as by `xs[0] += 1`: after `xs = [x, y]`
+    this changes `x` as well.
     `calls` are the names of what is called (`f` in `f(x)`, `step` in `net.step(x)`); `fields` the attribute
     or key names that are read or stored to (`h` in `grads["h"]`).
     """
@@ -51,6 +54,7 @@ class Effects:
     rebinds: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
+    inner: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
@@ -65,30 +69,34 @@ class Changes:
 
     `SELF` among arguments says that a method changes the object it belongs to. `rebinds` are names that a call gives a
     new value, whatever they held before. `objects` are the names that hold instances of the file's classes, or what was
-    made of them.
+    made of them, and `own` the functions that are called as one of Python, numpy or torch that changes an argument.
     """
 
     arguments: dict[str, set[int | str]] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
     rebinds: dict[str, set[str]] = field(default_factory=dict)
     objects: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
 
 
 class _Collector(ast.NodeVisitor):
     """Walks one statement. `hidden` holds names of inner scopes; `assigned` those that the statement itself has
     given a value by now, so that reading them needs nothing from outside, and `fresh` those to which it gave one that
-    nothing else holds. `changed` are the others that it changes in place: `d = d.T` leaves alone what `d` held."""
+    nothing else holds. `changed` are the others that it changes in place: `d = d.T` leaves alone what `d` held.
+    `parts_of` are names that share memory with others, which change with them: `row = dC[i]`."""
 
     def __init__(self, changes: Changes) -> None:
         self.effects = Effects()
         self.mutated_arguments = changes.arguments
         self.changed_names, self.rebound_by_call = changes.names, changes.rebinds
+        self.own_functions = changes.own
         called = set().union(*(changes.arguments.get(name, ()) for name in ("__call__", "forward")))
         self.changed_by_call = changes.objects if SELF in called else set()
         self.hidden: list[set[str]] = []
         self.assigned: list[set[str]] = []
         self.fresh: list[set[str]] = []
         self.changed: set[str] = set()
+        self.parts_of: dict[str, set[str]] = {}
         self.statement_call: ast.expr | None = None
 
     def generic_visit(self, node: ast.AST) -> None:
@@ -103,10 +111,17 @@ class _Collector(ast.NodeVisitor):
         if name is not None and not any(name in names for names in self.hidden):
             self.effects.writes.add(name)
 
-    def _mutate(self, name: str | None) -> None:
+    def _mutate(self, name: str | None, *, items: bool = False) -> None:
+        self._mutate_alone(name, items)
+        for whole in sorted(self.parts_of.get(name or "", ())):
+            self._mutate_alone(whole, items=True)
+
+    def _mutate_alone(self, name: str | None, items: bool) -> None:
         self._write(name)
         if name is None or any(name in names for names in self.hidden):
             return
+        if items:
+            self.effects.inner.add(name)
         if not any(name in names for names in self.fresh):
             self.changed.add(name)
         if not any(name in names for names in self.assigned):
@@ -126,13 +141,26 @@ class _Collector(ast.NodeVisitor):
         root = root_name(node.target)
         if root is not None:
             self._read(root)
-        self._mutate(root)
+        self._mutate(root, items=not isinstance(node.target, ast.Name))
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
         for target in node.targets:
             self.visit(target)
+            self._share(target, node.value)
+
+    def _share(self, target: ast.expr, value: ast.expr) -> None:
+        """Note with which names those of `target` share memory from now on."""
+        pairs = [(target, value)]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            pairs = list(zip(target.elts, value.elts, strict=True))
+        for part, held in pairs:
+            whole = viewed_name(held, parts=True)
+            for name in names_below(part) if isinstance(part, (ast.Name, ast.Tuple, ast.List)) else ():
+                self.parts_of.pop(name, None)
+                if whole is not None and (wholes := self.parts_of.get(whole, {whole}) - {name}):
+                    self.parts_of[name] = wholes
 
     def visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
         self.assigned.append(known)
@@ -156,7 +184,7 @@ class _Collector(ast.NodeVisitor):
                 called = {id(leaf.func) for leaf in nodes_below(drawn_from) if isinstance(leaf, ast.Call)}
                 for leaf in nodes_below(drawn_from):
                     if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
-                        self._mutate(leaf.id)
+                        self._mutate(leaf.id, items=True)
         self.visit_block(node.orelse, set())
 
     visit_For = _visit_loop
@@ -198,13 +226,14 @@ class _Collector(ast.NodeVisitor):
             self.effects.calls.add(called)
         mutated: set[int | str] = set(self.mutated_arguments.get(called or "", ()))
         of_module = root in _MODULES and not any(isinstance(leaf, ast.Call) for leaf in nodes_below(function))
-        if called in _FIRST_ARGUMENT_MUTATORS or (of_module and called is not None and called.endswith("_")):
+        changes_first = called in _FIRST_ARGUMENT_MUTATORS - self.own_functions
+        if changes_first or (of_module and called is not None and called.endswith("_")):
             mutated.add(0)
         if isinstance(function, ast.Attribute):
             method = function.attr
             mutates = method in _ALWAYS_MUTATING or (node is self.statement_call and method in _MUTATING_METHODS)
             if mutates or changes_its_object(method):
-                self._mutate(root)
+                self._mutate(root, items=not mutates and not isinstance(function.value, ast.Name))
             elif SELF in mutated:  # of (a @ b).backward() both may change
                 for name in [root] if root is not None else names_below(function.value):
                     self._mutate(name)
@@ -324,11 +353,20 @@ def statement_effects(node: ast.stmt, changes: Changes | None = None) -> Effects
     return effects
 
 
+def _named_lambdas(body: Sequence[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """Each `f = lambda x: ...` as the function that it is."""
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            for name in sorted(assigned_names(node)):
+                yield ast.FunctionDef(name, node.value.args, [ast.Expr(node.value.body)], [])
+
+
 def changes_of(body: Sequence[ast.stmt]) -> Changes:
     """What calls of the functions in `body` change in place."""
     found = Changes()
-    for function in functions_in(body):
+    for function in [*functions_in(body), *_named_lambdas(body)]:
         names = [argument.arg for argument in [*function.args.posonlyargs, *function.args.args]]
+        found.own |= {function.name} & _FIRST_ARGUMENT_MUTATORS
         collector = _Collector(Changes())
         collector.visit_block(function.body, set())
         rebound = set().union(*(rebound_names(child) for child in function.body))

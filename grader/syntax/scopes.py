@@ -203,3 +203,28 @@ def changed_place(node: ast.AST, also: Collection[str] = ()) -> ast.expr | None:
         method = node.func.attr
         return node.func.value if method in also or changes_its_object(method) else None
     return None
+
+
+_VIEWS = frozenset(
+    "view view_as reshape flatten ravel squeeze unsqueeze transpose t permute expand detach numpy narrow".split()
+)
+_VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
+_PARTS = frozenset("select unbind split chunk diagonal values get".split())
+
+
+def viewed_name(value: ast.expr, *, parts: bool = False) -> str | None:
+    """The name whose memory an expression shares: `dC` for `dC.view(-1)`; None for a fresh tensor.
+
+    Where `parts` count, it is also the one of which it may share a part, as `dC[0]` does.
+    """
+    while not isinstance(value, ast.Name):
+        match value:
+            case ast.Attribute(value=whole, attr=name) if name in _VIEW_ATTRIBUTES:
+                value = whole
+            case ast.Call(func=ast.Attribute(value=whole, attr=name)) if name in _VIEWS or (parts and name in _PARTS):
+                value = whole
+            case ast.Subscript(value=whole) if parts:
+                value = whole
+            case _:
+                return None
+    return value.id
