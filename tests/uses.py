@@ -1,7 +1,9 @@
 """Ways in which later lines use a gradient: each of them is to find the true one, whatever was handed over.
 
-All are answers to transformer/ex3, from the loss down to `x`. `RIGHT_LINE` becomes `SLIP` for the slip.
+`USES` are answers to transformer/ex3, from the loss down to `x`. `RIGHT_LINE` becomes `SLIP` for the slip.
 """
+
+from grader.lesson.exercise import find_exercise
 
 RIGHT_LINE, SLIP = "dq = dscores @ k * C**-0.5", "dq = dscores @ k"
 
@@ -413,6 +415,14 @@ while b < B:
     row.copy_(dq[b] @ Wq.T + dk[b] @ Wk.T + dv[b] @ Wv.T)
     b += 1
 """,
+    "two parts": WEIGHTS
+    + """dx = torch.zeros_like(x)
+top, rest = dx[:1], dx[1:]
+first = dx[:, :1]
+top += dq[:1] @ Wq.T + dk[:1] @ Wk.T + dv[:1] @ Wv.T
+rest += dq[1:] @ Wq.T + dk[1:] @ Wk.T + dv[1:] @ Wv.T
+first *= 1
+""",
     "lambda inplace": WEIGHTS
     + """dx = torch.zeros_like(x)
 put = lambda d, w: dx.add_(d @ w.T)
@@ -466,3 +476,215 @@ for b, row in enumerate(dx.unbind(0)):
     row += dq[b] @ Wq.T + dk[b] @ Wk.T + dv[b] @ Wv.T
 """,
 }
+
+
+MAKEMORE_SLIPS = {
+    "bnraw": ("dbnraw = bngain * dhpreact", "dbnraw = dhpreact.clone()"),
+    "probs": ("dprobs = dlogprobs / probs", "dprobs = 2 * dlogprobs / probs"),
+}
+MAKEMORE = {
+    "zip rows": (
+        "C",
+        """dC = torch.zeros_like(C)
+for d_row, ix_row in zip(demb, Xb):
+    for d, i in zip(d_row, ix_row):
+        dC[i] += d
+""",
+    ),
+    "alias in loop": (
+        "C",
+        """dC = torch.zeros_like(C)
+for ex in range(n):
+    for pos in range(Xb.shape[1]):
+        row = dC[Xb[ex, pos]]
+        row += demb[ex, pos]
+""",
+    ),
+    "numpy view": (
+        "C",
+        """import numpy as np
+dC = torch.zeros_like(C)
+dCn = dC.numpy()
+np.add.at(dCn, Xb.numpy(), demb.numpy())
+""",
+    ),
+    "list of rows": (
+        "C",
+        """rows = [torch.zeros(C.shape[1]) for _ in range(C.shape[0])]
+for i, d in zip(Xb.flatten().tolist(), demb.flatten(0, 1)):
+    rows[i] += d
+dC = torch.stack(rows)
+""",
+    ),
+    "rows unbound": (
+        "C",
+        """dC = torch.zeros_like(C)
+rows = dC.unbind(0)
+for i, d in zip(Xb.flatten().tolist(), demb.flatten(0, 1)):
+    rows[i].add_(d)
+""",
+    ),
+    "rows listed": (
+        "C",
+        """dC = torch.zeros_like(C)
+rows = list(dC)
+for i, d in zip(Xb.flatten().tolist(), demb.flatten(0, 1)):
+    rows[i] += d
+""",
+    ),
+    "rows comp": (
+        "C",
+        """dC = torch.zeros_like(C)
+rows = [dC[i] for i in range(len(C))]
+for i, d in zip(Xb.flatten().tolist(), demb.flatten(0, 1)):
+    rows[i] += d
+""",
+    ),
+    "fn scatter": (
+        "C",
+        """def scatter(table, index, values):
+    flat = index.view(-1)
+    values = values.view(-1, values.shape[-1])
+    for i, v in zip(flat, values):
+        row = table[i]
+        row += v
+dC = torch.zeros_like(C)
+scatter(dC, Xb, demb)
+""",
+    ),
+    "add_into": (
+        "bndiff",
+        """def add_into(total, part):
+    total += part
+dbndiff = bnvar_inv * dbnraw
+add_into(dbndiff, 2 * bndiff * dbndiff2)
+""",
+    ),
+    "parts": (
+        "bndiff",
+        """parts = [bnvar_inv * dbnraw]
+parts.append(2 * bndiff * dbndiff2)
+dbndiff = sum(parts)
+""",
+    ),
+    "default dict": (
+        "bndiff",
+        """from collections import defaultdict
+acc = defaultdict(float)
+acc["bndiff"] += bnvar_inv * dbnraw
+acc["bndiff"] += 2 * bndiff * dbndiff2
+dbndiff = acc["bndiff"]
+""",
+    ),
+    "two names": (
+        "bndiff",
+        """total = dbndiff = bnvar_inv * dbnraw
+total += 2 * bndiff * dbndiff2
+""",
+    ),
+    "for parts": (
+        "bndiff",
+        """dbndiff = torch.zeros_like(bndiff)
+for part in (bnvar_inv * dbnraw, 2 * bndiff * dbndiff2):
+    dbndiff += part
+""",
+    ),
+    "columns": (
+        "bndiff",
+        """dbndiff = torch.empty_like(bndiff)
+for j in range(dbndiff.shape[1]):
+    column = dbndiff[:, j]
+    column[:] = bnvar_inv[0, j] * dbnraw[:, j]
+    column += 2 * bndiff[:, j] * dbndiff2[:, j]
+""",
+    ),
+    "out list": (
+        "bndiff",
+        """dbndiff = torch.zeros_like(bndiff)
+outs = [dbndiff]
+outs[0] += bnvar_inv * dbnraw
+outs[-1] += 2 * bndiff * dbndiff2
+""",
+    ),
+    "dict out": (
+        "bndiff",
+        """dbndiff = torch.zeros_like(bndiff)
+g_of = {"bndiff": dbndiff}
+g_of["bndiff"] += bnvar_inv * dbnraw
+g_of["bndiff"] += 2 * bndiff * dbndiff2
+""",
+    ),
+    "row alias": (
+        "logprobs",
+        """dlogprobs = torch.zeros_like(logprobs)
+for i, y in enumerate(Yb):
+    row = dlogprobs[i]
+    row[y] = -1.0 / n
+""",
+    ),
+    "chained": (
+        "logprobs",
+        """d = dlogprobs = torch.zeros_like(logprobs)
+d[torch.arange(n), Yb] = -1.0 / n
+""",
+    ),
+    "max by loop": (
+        "logits",
+        """dlogits = dnorm_logits.clone()
+for i, j in enumerate(logits.argmax(1)):
+    one = dlogits[i]
+    one[j] += dlogit_maxes[i, 0]
+""",
+    ),
+    "enumerate rows": (
+        "logits",
+        """dlogits = dnorm_logits.clone()
+for row, best, d in zip(dlogits, logits.max(1).indices, dlogit_maxes):
+    row[best] += d.item()
+""",
+    ),
+    "fn plus": (
+        "counts",
+        """def plus(a, b):
+    a = a.clone()
+    a += b
+    return a
+dcounts = plus(counts_sum_inv * dprobs, dcounts_sum.expand_as(counts))
+""",
+    ),
+    "class acc": (
+        "hprebn",
+        """class Sum:
+    def __init__(self, like):
+        self.total = torch.zeros_like(like)
+    def add(self, part):
+        self.total += part
+        return self
+dhprebn = Sum(hprebn).add(dbndiff).add(dbnmeani.expand_as(hprebn) / n).total
+""",
+    ),
+    "while parts": (
+        "hprebn",
+        """dhprebn = torch.zeros_like(hprebn)
+todo = [dbndiff, dbnmeani / n]
+while todo:
+    part = todo.pop()
+    dhprebn += part
+""",
+    ),
+    "rows of hprebn": (
+        "hprebn",
+        """dhprebn = dbndiff.clone()
+for r in dhprebn:
+    r += dbnmeani[0] / n
+""",
+    ),
+}
+"""Answers to makemore/ex1: a gradient, and the lines that take the place of its own."""
+
+
+def makemore(tensor: str, lines: str) -> str:
+    """The answers of makemore/ex1 with `lines` for the gradient of `tensor`."""
+    cells = [cell.text for cell in find_exercise("makemore/ex1").code_cells("backward")]
+    own = [cell for cell in cells if cell.startswith(f"d{tensor} = ")]
+    return "\n".join(lines if cell == own[-1] else cell for cell in cells if cell == own[-1] or cell not in own)

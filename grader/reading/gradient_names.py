@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import changed_place, field_name, root_name, viewed_name
+from grader.syntax.scopes import changed_place, field_name, names_below, paired, root_name, viewed_name
 from grader.syntax.source import Source, Statement
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Map
     groups: dict[str, set[str]] = {}
     joined: dict[str, int] = {}
     items: dict[str, set[str]] = {}
+    wholes: dict[str, str] = {}
     spoilt = []
     for index, (node, found) in enumerate(zip(body, effects, strict=True)):
         for name in sorted(found.mutates - found.rebinds):
@@ -197,13 +198,18 @@ def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Map
                     spoilt.append(Spoilt(index, name, other, max(joined[name], joined[other])))
                 if not (name in gradients and other in gradients):
                     effects[index] = found = replace(found, writes=found.writes | {other})
-        if changed := set[str]().union(*(items.get(name, ()) for name in found.inner)):
+        changed = set[str]().union(*(items.get(name, ()) for name in found.inner))
+        parts = [name for name in found.mutates - found.rebinds if name in wholes]
+        changed |= {wholes[name] for name in parts if not (name in gradients and wholes[name] in gradients)}
+        if changed:
             effects[index] = found = replace(found, writes=found.writes | changed)
         for name in found.rebinds:
             items.pop(name, None)
+            wholes.pop(name, None)
             for held in items.values():
                 held.discard(name)
         items |= _listed(node)
+        wholes |= _parts(node)
         targets, viewed = list[str](), None
         if isinstance(node, ast.Assign):
             targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
@@ -233,4 +239,14 @@ def _listed(node: ast.stmt) -> dict[str, set[str]]:
         named = {name for item in among if (name := viewed_name(item)) is not None}
         for name in lists if named else ():
             found.setdefault(name, set()).update(named)
+    return found
+
+
+def _parts(node: ast.stmt) -> dict[str, str]:
+    """The names to which an assignment gives a part of what another name holds, and that name: `row = dC[0]`."""
+    found: dict[str, str] = {}
+    for target, value in paired(node) if isinstance(node, ast.Assign) else ():
+        whole = viewed_name(value, parts=True)
+        if whole is not None and isinstance(target, (ast.Name, ast.Tuple, ast.List)):
+            found |= dict.fromkeys(names_below(target) - {whole}, whole)
     return found

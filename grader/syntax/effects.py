@@ -20,6 +20,7 @@ from grader.syntax.scopes import (
     local_names,
     names_below,
     nodes_below,
+    paired,
     rebound_names,
     root_name,
     viewed_name,
@@ -148,16 +149,9 @@ class _Collector(ast.NodeVisitor):
         self.visit(node.value)
         for target in node.targets:
             self.visit(target)
-            self._share(target, node.value)
-
-    def _share(self, target: ast.expr, value: ast.expr) -> None:
-        """Note with which names those of `target` share memory from now on."""
-        pairs = [(target, value)]
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
-            pairs = list(zip(target.elts, value.elts, strict=True))
-        for part, held in pairs:
-            whole = viewed_name(held, parts=True)
-            for name in names_below(part) if isinstance(part, (ast.Name, ast.Tuple, ast.List)) else ():
+        for target, value in paired(node):
+            whole = viewed_name(value, parts=True)
+            for name in names_below(target) if isinstance(target, (ast.Name, ast.Tuple, ast.List)) else ():
                 self.parts_of.pop(name, None)
                 if whole is not None and (wholes := self.parts_of.get(whole, {whole}) - {name}):
                     self.parts_of[name] = wholes

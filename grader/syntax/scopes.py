@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -212,10 +212,20 @@ _VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
 _PARTS = frozenset("select unbind split chunk diagonal values get".split())
 
 
+def paired(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Each target of an assignment with what it is given: of `a, b = x, y` a with x, and b with y."""
+    value = node.value
+    for target in node.targets:
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+            yield from zip(target.elts, value.elts, strict=True)
+        else:
+            yield target, value
+
+
 def viewed_name(value: ast.expr, *, parts: bool = False) -> str | None:
     """The name whose memory an expression shares: `dC` for `dC.view(-1)`; None for a fresh tensor.
 
-    Where `parts` count, it is also the one of which it may share a part, as `dC[0]` does.
+    Where `parts` count, it is also the one of which it may share a part, as `dC[0]` and `list(dC)` do.
     """
     while not isinstance(value, ast.Name):
         match value:
@@ -223,8 +233,10 @@ def viewed_name(value: ast.expr, *, parts: bool = False) -> str | None:
                 value = whole
             case ast.Call(func=ast.Attribute(value=whole, attr=name)) if name in _VIEWS or (parts and name in _PARTS):
                 value = whole
-            case ast.Subscript(value=whole) if parts:
+            case ast.Subscript(value=whole) | ast.Call(func=ast.Name(id="list" | "tuple"), args=[whole]) if parts:
                 value = whole
+            case ast.ListComp(elt=item, generators=[ast.comprehension(target=drawn, iter=whole)]) if parts:
+                value = whole if viewed_name(item, parts=True) in names_below(drawn) else item
             case _:
                 return None
     return value.id
