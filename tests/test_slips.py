@@ -15,7 +15,7 @@ import pytest
 from answers.tracks import TRACKS
 from answers.wrong import WRONG
 from conftest import GradeText, sampled
-from uses import HEAD, MAKEMORE, MAKEMORE_SLIPS, RIGHT_LINE, SLIP, USES, makemore
+from uses import HEAD, RIGHT_LINE, SLIP, USES, WRITTEN, answers
 
 from grader.judging.grade import Grader
 from grader.lesson.exercise import all_exercises, find_exercise
@@ -115,12 +115,14 @@ def test_a_slip_costs_one_gradient_however_it_is_used_further_down(how: str, gra
     assert [v.name for v in slipped.verdicts if v.message and v.passed] == []
 
 
-@pytest.mark.parametrize("how", MAKEMORE)
-def test_a_slip_costs_one_gradient_however_one_further_down_is_written(how: str, grade_text: GradeText) -> None:
-    text = makemore(*MAKEMORE[how])
-    (right,) = grade_text(text, exercise="makemore/ex1")
+@pytest.mark.parametrize(("lesson", "how"), [(lesson, how) for lesson, (forms, _) in WRITTEN.items() for how in forms])
+def test_a_slip_costs_one_gradient_however_another_is_written(lesson: str, how: str, grade_text: GradeText) -> None:
+    forms, slips = WRITTEN[lesson]
+    text = answers(lesson, *forms[how])
+    (right,) = grade_text(text, exercise=lesson)
     assert [(v.name, v.message) for v in right.verdicts if not v.passed or v.message] == []
-    for tensor, (line, slip) in MAKEMORE_SLIPS.items():
-        assert text.count(line) == 1
-        (slipped,) = grade_text(text.replace(line, slip), exercise="makemore/ex1")
-        assert [(v.name, v.code) for v in slipped.verdicts if not v.passed or v.message] == [(tensor, slip)]
+    for tensor, (line, slip) in slips.items():
+        if tensor != forms[how][0]:
+            assert text.count(line) == 1
+            (slipped,) = grade_text(text.replace(line, slip), exercise=lesson)
+            assert [(v.name, v.code) for v in slipped.verdicts if not v.passed or v.message] == [(tensor, slip)]

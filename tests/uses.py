@@ -680,11 +680,172 @@ for r in dhprebn:
 """,
     ),
 }
-"""Answers to makemore/ex1: a gradient, and the lines that take the place of its own."""
+"""A gradient, and the lines that take the place of its own."""
+
+CLASSIFIER_SLIPS = {
+    "Z2": ("dZ2 = (A2 - Y) / m", "dZ2 = A2 - Y"),
+    "A1": ("dA1 = W2.T @ dZ2", "dA1 = -W2.T @ dZ2"),
+}
+CLASSIFIER = {
+    "fill then add": (
+        "W2",
+        """dW2 = np.empty_like(W2)
+dW2.fill(0)
+for j in range(m):
+    dW2 += np.outer(dZ2[:, j], A1[:, j])
+""",
+    ),
+    "only fill": (
+        "b1",
+        """db1 = np.empty_like(b1)
+for i in range(len(db1)):
+    row = db1[i]
+    row.fill(dZ1[i].sum())
+""",
+    ),
+    "matmul out": (
+        "W2",
+        """dW2 = np.empty_like(W2)
+np.matmul(dZ2, A1.T, out=dW2)
+""",
+    ),
+    "dot out pos": (
+        "W2",
+        """dW2 = np.empty_like(W2)
+np.dot(dZ2, A1.T, dW2)
+""",
+    ),
+    "add out pos": (
+        "Z2",
+        """dZ2 = np.empty_like(Z2)
+np.subtract(A2, Y, dZ2)
+np.divide(dZ2, m, dZ2)
+""",
+    ),
+    "sum out": (
+        "b2",
+        """db2 = np.zeros_like(b2)
+np.sum(dZ2, axis=1, keepdims=True, out=db2)
+""",
+    ),
+    "copyto": (
+        "A1",
+        """dA1 = np.empty_like(A1)
+np.copyto(dA1, W2.T @ dZ2)
+""",
+    ),
+    "nditer-like": (
+        "Z1",
+        """dZ1 = np.zeros_like(Z1)
+for index, value in np.ndenumerate(dA1):
+    if Z1[index] > 0:
+        dZ1[index] = value
+""",
+    ),
+    "flat": (
+        "Z1",
+        """dZ1 = dA1.copy()
+dZ1.flat[Z1.flat <= 0] = 0
+""",
+    ),
+    "ravel": (
+        "Z1",
+        """dZ1 = dA1.copy()
+flat = dZ1.ravel()
+flat[Z1.ravel() <= 0] = 0
+""",
+    ),
+    "putmask": (
+        "Z1",
+        """dZ1 = dA1.copy()
+np.putmask(dZ1, Z1 <= 0, 0)
+""",
+    ),
+    "place": (
+        "Z1",
+        """dZ1 = dA1.copy()
+np.place(dZ1, Z1 <= 0, 0)
+""",
+    ),
+    "multiply out": (
+        "Z1",
+        """dZ1 = np.multiply(dA1, Z1 > 0, out=np.empty_like(dA1))
+""",
+    ),
+    "columns": (
+        "A1",
+        """dA1 = np.zeros_like(A1)
+for j, d in enumerate(dZ2.T):
+    column = dA1[:, j]
+    column += W2.T @ d
+""",
+    ),
+    "T rows": (
+        "A1",
+        """dA1 = np.zeros_like(A1)
+for row, d in zip(dA1.T, dZ2.T):
+    row += W2.T @ d
+""",
+    ),
+    "T alias": (
+        "A1",
+        """dA1 = np.zeros_like(A1)
+rows = dA1.T
+for j in range(m):
+    rows[j] = W2.T @ dZ2[:, j]
+""",
+    ),
+    "ix_": (
+        "W1",
+        """dW1 = np.zeros_like(W1)
+for k in range(W1.shape[0]):
+    dW1[k] = (dZ1[k] * X).sum(axis=1)
+""",
+    ),
+    "add.at": (
+        "W1",
+        """dW1 = np.zeros_like(W1)
+for j in range(m):
+    np.add.at(dW1, slice(None), dZ1[:, [j]] * X[:, j])
+""",
+    ),
+    "list append": (
+        "b1",
+        """sums = []
+for row in dZ1:
+    sums.append([row.sum()])
+db1 = np.array(sums)
+""",
+    ),
+    "dict params": (
+        "W1",
+        """grads = {}
+grads["dW1"] = np.zeros_like(W1)
+g1 = grads["dW1"]
+g1 += dZ1 @ X.T
+dW1 = grads["dW1"]
+""",
+    ),
+    "vsplit": (
+        "W1",
+        """dW1 = np.zeros_like(W1)
+for part, d in zip(np.split(dW1, W1.shape[0]), dZ1):
+    part += d @ X.T
+""",
+    ),
+    "inplace method chain": (
+        "Z1",
+        """dZ1 = dA1.copy()
+dZ1[Z1 <= 0] *= 0
+""",
+    ),
+}
+
+WRITTEN = {"makemore/ex1": (MAKEMORE, MAKEMORE_SLIPS), "classifier/ex1": (CLASSIFIER, CLASSIFIER_SLIPS)}
 
 
-def makemore(tensor: str, lines: str) -> str:
-    """The answers of makemore/ex1 with `lines` for the gradient of `tensor`."""
-    cells = [cell.text for cell in find_exercise("makemore/ex1").code_cells("backward")]
+def answers(lesson: str, tensor: str, lines: str) -> str:
+    """The answers of a lesson with `lines` for the gradient of `tensor`."""
+    cells = [cell.text for cell in find_exercise(lesson).code_cells("backward")]
     own = [cell for cell in cells if cell.startswith(f"d{tensor} = ")]
     return "\n".join(lines if cell == own[-1] else cell for cell in cells if cell == own[-1] or cell not in own)

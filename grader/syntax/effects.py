@@ -28,16 +28,23 @@ from grader.syntax.scopes import (
 
 _MUTATING_METHODS = frozenset(
     "append appendleft extend extendleft insert update setdefault pop popleft popitem clear remove rotate sort reverse "
-    "add discard subtract move_to_end apply load_state_dict close".split()
+    "add discard subtract move_to_end apply load_state_dict close fill partition itemset".split()
 )
 _MODULES = frozenset({"torch", "nn", "init"})
 """What has functions that change their first argument: `nn.init.zeros_(w)`."""
 
 _ALWAYS_MUTATING = frozenset({"send"})
 _FIRST_ARGUMENT_MUTATORS = frozenset(
-    "at put copyto place putmask setattr next heapify heappush heappop insort shuffle".split()
+    "at put copyto place putmask fill_diagonal put_along_axis setattr next heapify heappush heappop insort "
+    "shuffle".split()
 )
 _COPIES = frozenset({"clone", "copy", "deepcopy"})
+
+_NUMPY = frozenset({"np", "numpy"})
+_OF_ONE = "exp exp2 expm1 log log2 log10 log1p sqrt square tanh sinh cosh sin cos negative abs absolute sign reciprocal"
+_OF_TWO = "add subtract multiply divide true_divide power maximum minimum matmul dot outer mod logaddexp"
+_PLACE_OF_RESULT = dict.fromkeys(_OF_ONE.split(), 1) | dict.fromkeys(_OF_TWO.split(), 2) | {"clip": 3}
+"""Which argument by position numpy writes the result to, where it is given: `np.add(a, b, total)`."""
 
 
 @dataclass
@@ -223,7 +230,9 @@ class _Collector(ast.NodeVisitor):
         changes_first = called in _FIRST_ARGUMENT_MUTATORS - self.own_functions
         if changes_first or (of_module and called is not None and called.endswith("_")):
             mutated.add(0)
-        if isinstance(function, ast.Attribute):
+        if root in _NUMPY and called in _PLACE_OF_RESULT:
+            mutated.add(_PLACE_OF_RESULT[called])
+        if isinstance(function, ast.Attribute) and root not in _NUMPY:
             method = function.attr
             mutates = method in _ALWAYS_MUTATING or (node is self.statement_call and method in _MUTATING_METHODS)
             if mutates or changes_its_object(method):
