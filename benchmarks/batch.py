@@ -189,7 +189,7 @@ def in_turn(scheduler: LocalJobs, count: int, rounds: int) -> list[tuple[str, st
             (f"{what}: with full marks", f"{' or '.join(map(str, sorted(full)))} of {count}", ""),
         ]
     seconds = [jobs / measured.rate() for measured in found["person"][1:]]
-    rows.append(("a person with makemore 1 to 4, a job's seconds", _spread(seconds, 3), "at most 0.12"))
+    rows.append(("four of makemore: seconds of a job", _spread(seconds, 3), "at most 0.12"))
     return rows
 
 

@@ -94,11 +94,9 @@ def trials_of(exercise: Exercise, seed: int, device: str) -> tuple[Trial, Trial,
 
 
 def at_other_sizes(probe: Trial, sizes: Trial) -> tuple[Trial, Trial]:
-    """`sizes` as the trial that decides, and `probe` at its sizes: what large tensors would show at their own, for
-    little."""
-    return replace(sizes, decides=True), replace(
-        probe, parameters={**sizes.parameters, "seed": probe.parameters["seed"]}
-    )
+    """`sizes` as the trial that decides, and `probe` at its sizes: what large tensors would show, for little."""
+    parameters = {**sizes.parameters, "seed": probe.parameters["seed"]}
+    return replace(sizes, decides=True), replace(probe, parameters=parameters)
 
 
 def setups_of(exercises: Iterable[Exercise], seed: int, device: str) -> list[TrialSetup]:
