@@ -168,8 +168,9 @@ class _Collector(ast.NodeVisitor):
         self.fresh.append(set())
         for child in body:
             self.visit(child)
-            known |= rebound_names(child)
-            self.fresh[-1] |= rebound_names(child) | _made_anew(child)
+            anew = rebound_names(child)
+            known |= anew
+            self.fresh[-1] |= anew | _made_anew(child)
         self.assigned.pop()
         self.fresh.pop()
 
