@@ -17,6 +17,7 @@ import psutil
 import torch
 from rich.console import Console
 from rich.table import Table
+from rounds import FEWEST_ROUNDS, in_turn
 
 from grader.batch.jobs import LocalJobs
 from grader.batch.person import Task, Terms
@@ -159,11 +160,8 @@ def whole_track(scheduler: LocalJobs, count: int) -> Measured:
     return run(scheduler, answers, count, together=True)
 
 
-def in_turn(scheduler: LocalJobs, count: int, rounds: int) -> list[tuple[str, str, str]]:
-    """Right answers, mixed ones and people with four exercises, beside the floor.
-
-    Each round runs all, every other one in reverse, and a first round does not count.
-    """
+def beside_the_floor(scheduler: LocalJobs, count: int, rounds: int) -> list[tuple[str, str, str]]:
+    """Right answers, mixed ones and people with four exercises, in turn with the floor."""
     exercise, jobs = find_exercise(EXERCISE), scheduler.jobs
     parts: dict[str, Callable[[], Any]] = {
         "floor": lambda: floor(exercise),
@@ -171,13 +169,11 @@ def in_turn(scheduler: LocalJobs, count: int, rounds: int) -> list[tuple[str, st
         "mixed": lambda: run(scheduler, mixed_answers(), count),
         "person": lambda: whole_track(scheduler, count // 5),
     }
-    found: dict[str, list[Any]] = {name: [] for name in parts}
-    for number in range(rounds + 1):
-        for name in list(parts)[:: -1 if number % 2 else 1]:
-            found[name].append(parts[name]())
-    least, *answers = (found[name][1:] for name in parts)
+    found = in_turn(parts, rounds)
+    least = found["floor"]
     rows = [("the floor, ms", _spread([1000 * seconds for seconds in least]), "")]
-    for what, runs in zip(("right", "mixed"), answers, strict=False):
+    for what in ("right", "mixed"):
+        runs = found[what]
         over = [jobs / measured.rate() / seconds for measured, seconds in zip(runs, least, strict=True)]
         slowest = median(measured.p95() for measured in runs)
         full = {measured.full_marks for measured in runs}
@@ -188,7 +184,7 @@ def in_turn(scheduler: LocalJobs, count: int, rounds: int) -> list[tuple[str, st
             (f"{what}: seconds of one, 95 of 100", f"{slowest:.3f}", "at most 0.3"),
             (f"{what}: with full marks", f"{' or '.join(map(str, sorted(full)))} of {count}", ""),
         ]
-    seconds = [jobs / measured.rate() for measured in found["person"][1:]]
+    seconds = [jobs / measured.rate() for measured in found["person"]]
     rows.append(("four of makemore: seconds of a job", _spread(seconds, 3), "at most 0.12"))
     return rows
 
@@ -238,13 +234,13 @@ def flatness(terms: Terms, jobs: int, count: int) -> list[tuple[str, str, str]]:
 @click.option("--isolation", default="highest", help="The isolation level.")
 @click.option("--full", is_flag=True, help="Measure the cost after thousands, too.")
 @click.option("--many", default=5000, type=click.IntRange(min=200), help="How many those are.")
-@click.option("--rounds", default=7, type=click.IntRange(min=7), help="How many times the parts run in turn.")
+@click.option("--rounds", default=FEWEST_ROUNDS, type=click.IntRange(min=FEWEST_ROUNDS), help="Rounds that count.")
 def main(jobs: int, count: int, isolation: str, full: bool, many: int, rounds: int) -> None:
     """Print figures and targets. Ends with 0, met or missed."""
     terms = Terms(SEED, isolation=check_isolation(isolation))
     console = Console(highlight=False)
     scheduler = begun(terms, jobs)
-    rows = in_turn(scheduler, count, rounds)
+    rows = beside_the_floor(scheduler, count, rounds)
     rows += each_lesson(scheduler, count // 10)
     scheduler.close()
     rows.append(("memory of a further job, PSS", f"{memory_of_a_job(terms) / MB:.0f} MB", "at most 120 MB"))

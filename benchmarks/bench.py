@@ -22,13 +22,13 @@ from typing import Any
 
 import click
 import torch
+from rounds import FEWEST_ROUNDS, in_turn
 
 from grader.judging.grade import Grader, settings
 from grader.lesson.exercise import Exercise, all_exercises, find_exercise
 from grader.lesson.trials import namespace_of, use_exact_arithmetic
 
 ROOT = Path(__file__).resolve().parents[1]
-FEWEST_ROUNDS = 7
 STEPS = 1500
 """Steps of exercise 4 in a round; the loops of other lessons make a fifth of that."""
 
@@ -115,15 +115,8 @@ def cost(task: Task) -> Cost:
 
 
 def costs(tasks: Mapping[str, Task], rounds: int) -> dict[str, list[Cost]]:
-    """The cost of each task in each round, after one round that does not count.
-
-    Every other round runs the tasks in reverse, so that none of them always goes first.
-    """
-    found: dict[str, list[Cost]] = {name: [] for name in tasks}
-    for number in range(rounds + 1):
-        for name in list(tasks) if number % 2 else reversed(list(tasks)):
-            found[name].append(cost(tasks[name]))
-    return {name: listed[1:] for name, listed in found.items()}
+    """The cost of each task in each round."""
+    return in_turn({name: partial(cost, task) for name, task in tasks.items()}, rounds)
 
 
 def python(*arguments: str, folder: Path = ROOT) -> None:

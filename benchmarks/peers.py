@@ -10,6 +10,7 @@ import tempfile
 import time
 import venv
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -18,11 +19,11 @@ import nbformat
 import torch
 from rich.console import Console
 from rich.table import Table
+from rounds import FEWEST_ROUNDS, in_turn
 
 from grader.lesson.exercise import Exercise, find_exercise
 
 ROOT = Path(__file__).resolve().parents[1]
-FEWEST_ROUNDS = 7
 ASSIGNMENT = "ps1"
 PEERS = ("nbgrader", "otter-grader")
 REFERENCE = """\
@@ -202,12 +203,7 @@ def main(environments: Path, install: bool, rounds: int, students: int, many: in
             "dojo many": dojo.everyone,
             "nbgrader many": nbgrader.everyone,
         }
-        taken: dict[str, list[float]] = {name: [] for name in tasks}
-        for number in range(rounds + 1):
-            for name in list(tasks)[:: 1 if number % 2 else -1]:
-                spent = seconds(tasks[name])
-                if number:  # the first round warms the disk cache
-                    taken[name].append(spent)
+        taken = in_turn({name: partial(seconds, task) for name, task in tasks.items()}, rounds)
         for grader in (dojo, nbgrader, otter):
             if not grader.full_marks():
                 raise click.ClickException(f"{type(grader).__name__} did not give full marks to a right answer")
