@@ -15,7 +15,7 @@ import pytest
 from answers.tracks import TRACKS
 from answers.wrong import WRONG
 from conftest import GradeText, sampled
-from uses import HEAD, RIGHT_LINE, SLIP, USES, WRITTEN, answers
+from uses import HEAD, OTHER_NAMES, RIGHT_LINE, SLIP, USES, VALUE, WRITTEN, answers
 
 from grader.judging.grade import Grader
 from grader.lesson.exercise import all_exercises, find_exercise
@@ -126,3 +126,13 @@ def test_a_slip_costs_one_gradient_however_another_is_written(lesson: str, how: 
             assert text.count(line) == 1
             (slipped,) = grade_text(text.replace(line, slip), exercise=lesson)
             assert [(v.name, v.code) for v in slipped.verdicts if not v.passed or v.message] == [(tensor, slip)]
+
+
+@pytest.mark.parametrize("how", OTHER_NAMES)
+def test_a_slip_in_what_is_written_under_another_name_is_named_and_costs_one_gradient(
+    how: str, grade_text: GradeText
+) -> None:
+    lines = OTHER_NAMES[how].replace("VALUE", f"({VALUE}) / n")
+    (slipped,) = grade_text(answers("makemore/ex1", "W1", lines), exercise="makemore/ex1")
+    (wrong,) = (verdict for verdict in slipped.verdicts if not verdict.passed or verdict.message)
+    assert (wrong.name, wrong.mistake) == ("W1", "scale")

@@ -682,6 +682,203 @@ for r in dhprebn:
 }
 """A gradient, and the lines that take the place of its own."""
 
+OTHER_NAMES = {
+    "a function that calls a function": """def put(into, value):
+    into += value
+def accumulate(d, value):
+    put(d, value)
+dW1 = torch.zeros_like(W1)
+accumulate(dW1, VALUE)
+""",
+    "functions below those that call them": """def accumulate(d, value):
+    middle(value, d)
+def middle(value, d):
+    put(d, value)
+def put(into, value):
+    into += value
+dW1 = torch.zeros_like(W1)
+accumulate(dW1, VALUE)
+""",
+    "partial": """from functools import partial
+def put(into, value):
+    into += value
+dW1 = torch.zeros_like(W1)
+add = partial(put, dW1)
+add(VALUE)
+""",
+    "partial with a keyword": """import functools
+def put(value, into):
+    into += value
+dW1 = torch.zeros_like(W1)
+add = functools.partial(put, into=dW1)
+add(VALUE)
+""",
+    "bound method": """dW1 = torch.zeros_like(W1)
+add = dW1.add_
+add(VALUE)
+""",
+    "function under another name": """def put(into, value):
+    into += value
+add = put
+dW1 = torch.zeros_like(W1)
+add(dW1, VALUE)
+""",
+    "operator": """import operator
+dW1 = torch.zeros_like(W1)
+operator.iadd(dW1, VALUE)
+""",
+    "function in a function": """def backward(into):
+    def put(v):
+        into.add_(v)
+    put(VALUE)
+dW1 = torch.zeros_like(W1)
+backward(dW1)
+""",
+    "closure": """def adder(into):
+    def add(v):
+        into.add_(v)
+    return add
+dW1 = torch.zeros_like(W1)
+add = adder(dW1)
+add(VALUE)
+""",
+    "star arguments": """def put(*args):
+    into, value = args
+    into += value
+dW1 = torch.zeros_like(W1)
+put(dW1, VALUE)
+""",
+    "star call": """def put(into, value):
+    into += value
+dW1 = torch.zeros_like(W1)
+args = (dW1, VALUE)
+put(*args)
+""",
+    "keyword arguments": """def put(**kw):
+    kw["into"] += kw["value"]
+dW1 = torch.zeros_like(W1)
+put(into=dW1, value=VALUE)
+""",
+    "recursion": """def rec(into, i):
+    if i == W1.shape[0]:
+        return
+    into[i] = (VALUE)[i]
+    rec(into, i + 1)
+dW1 = torch.zeros_like(W1)
+rec(dW1, 0)
+""",
+    "object": """class Acc:
+    def __init__(self, t):
+        self.t = t
+    def add(self, v):
+        self.t += v
+dW1 = torch.zeros_like(W1)
+acc = Acc(dW1)
+acc.add(VALUE)
+""",
+    "object with operator": """class Acc:
+    def __init__(self, t):
+        self.t = t
+    def __iadd__(self, v):
+        self.t += v
+        return self
+dW1 = torch.zeros_like(W1)
+acc = Acc(dW1)
+acc += VALUE
+""",
+    "map": """dW1 = torch.zeros_like(W1)
+v = VALUE
+list(map(lambda a, b: a.copy_(b), dW1, v))
+""",
+    "comprehension by index": """dW1 = torch.zeros_like(W1)
+v = VALUE
+[dW1[i].copy_(v[i]) for i in range(W1.shape[0])]
+""",
+    "comprehension": """dW1 = torch.zeros_like(W1)
+v = VALUE
+[row.copy_(one) for row, one in zip(dW1, v)]
+""",
+    "iterator": """dW1 = torch.zeros_like(W1)
+v = VALUE
+rows = iter(dW1)
+for one in v:
+    next(rows).copy_(one)
+""",
+    "decorator": """def into(buffer):
+    def wrap(f):
+        buffer.copy_(f())
+        return f
+    return wrap
+dW1 = torch.zeros_like(W1)
+@into(dW1)
+def compute():
+    return VALUE
+""",
+    "default argument": """dW1 = torch.zeros_like(W1)
+def add(v, into=dW1):
+    into += v
+add(VALUE)
+""",
+    "one of two": """dW1 = torch.zeros_like(W1)
+other = torch.zeros_like(W1)
+target = dW1 if n > 1 else other
+target += VALUE
+""",
+    "view from a function": """def rows_of(t):
+    return t.view(-1)
+dW1 = torch.zeros_like(W1)
+flat = rows_of(dW1)
+flat += (VALUE).view(-1)
+""",
+    "context": """import contextlib
+@contextlib.contextmanager
+def collecting(t):
+    yield t
+dW1 = torch.zeros_like(W1)
+with collecting(dW1) as d:
+    d += VALUE
+""",
+    "match": """dW1 = torch.zeros_like(W1)
+match dW1:
+    case d:
+        d += VALUE
+""",
+    "asarray": """dW1 = torch.zeros_like(W1)
+import numpy as np
+a = np.asarray(dW1)
+a += (VALUE).numpy()
+""",
+    "namespace": """from types import SimpleNamespace
+dW1 = torch.zeros_like(W1)
+g = SimpleNamespace(d=dW1)
+g.d += VALUE
+""",
+    "dict call": """dW1 = torch.zeros_like(W1)
+g = dict(d=dW1)
+g["d"] += VALUE
+""",
+    "torch.split": """dW1 = torch.zeros_like(W1)
+v = VALUE
+left, right = torch.split(dW1, W1.shape[1]//2, dim=1) if W1.shape[1] % 2 == 0 else (dW1, None)
+if right is None:
+    left += v
+else:
+    left += v[:, :W1.shape[1]//2]
+    right += v[:, W1.shape[1]//2:]
+""",
+    "torch.flatten": """dW1 = torch.zeros_like(W1)
+flat = torch.flatten(dW1)
+flat += (VALUE).flatten()
+""",
+    "torch.transpose": """dW1 = torch.zeros_like(W1)
+tr = torch.transpose(dW1, 0, 1)
+tr += (VALUE).T
+""",
+}
+"""Ways to write `VALUE` into `dW1` through what has another name."""
+VALUE = "embcat.T @ dhprebn"
+MAKEMORE |= {how: ("W1", lines.replace("VALUE", VALUE)) for how, lines in OTHER_NAMES.items()}
+
 CLASSIFIER_SLIPS = {
     "Z2": ("dZ2 = (A2 - Y) / m", "dZ2 = A2 - Y"),
     "A1": ("dA1 = W2.T @ dZ2", "dA1 = -W2.T @ dZ2"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from grader.base.boundary import FILE_MEMORY, one_file
 from grader.base.errors import DojoError, NotGradedError
 from grader.diagnosing import UNEXPLAINED
 from grader.diagnosing.repair import mending_edit, vocabulary_of
-from grader.judging.judge import Judge, prove
+from grader.judging.judge import InTrial, Judge, prove
 from grader.judging.verdicts import (
     LASTING,
     NOT_ATTEMPTED,
@@ -32,6 +32,7 @@ from grader.judging.verdicts import (
 )
 from grader.lesson.exercise import Exercise, all_exercises
 from grader.lesson.trials import (
+    Trial,
     other_data,
     other_sizes,
     random_upstream,
@@ -40,8 +41,9 @@ from grader.lesson.trials import (
     use_exact_arithmetic,
 )
 from grader.reading.cautions import about_aliases, about_early_reads, place_of
+from grader.reading.observed import as_observed, worth_watching
 from grader.reading.operations import repeated_atoms
-from grader.reading.plan import Plan, make_plan
+from grader.reading.plan import Plan, make_plan, needed_by
 from grader.reading.submission import Part, find_parts
 from grader.report.records import Refusal, Report, ShownData, SubmissionReport, Verdict
 from grader.running.limits import Limits
@@ -139,7 +141,7 @@ class Grader:
         )
         deadline = time.monotonic() + limits.seconds
         plan = make_plan(part.analysis, part.exercise, part.attempts)
-        known = {name: self._before_running(name, plan, part.analysis.source) for name in part.exercise.assigned}
+        known = self._before_running(plan, part)
         unreadable = any(e.found is not None and e.found.status == "error" for e in known.values())
         report.attempted = bool(plan.attempts) or unreadable
         verdicts: dict[str, Verdict] = {}
@@ -147,7 +149,13 @@ class Grader:
             seconds, guarded = limits.seconds, self.settings.guarded
             with closing(Judge(self.launcher, plan, self.truths, seconds, guarded=guarded)) as judge:
                 if plan.steps:
-                    verdicts = self._run(judge, known)
+                    trials = trials_of(part.exercise, self.settings.seed, self.settings.device)
+                    runs = judge.run_at_once(trials)
+                    if (observed := self._as_observed(judge, part, runs, trials[0])) is not None:
+                        judge.follow(observed)
+                        plan, known = observed, self._before_running(observed, part)
+                        runs = judge.run_at_once(trials)
+                    verdicts = self._run(judge, known, runs)
                     self._note_forward(judge, plan, report)
                     self._note_cautions(part, plan, report)
                 self._run_cases(judge, known)
@@ -175,7 +183,24 @@ class Grader:
                 report.look_at = named.get(tensor)
         report.verdicts += [verdict_of(evidence) for evidence in known]
 
-    def _before_running(self, name: str, plan: Plan, source: Source) -> Evidence:
+    def _as_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> Plan | None:
+        """Another plan, where a wrong gradient is changed by statements of which the text does not tell it, or is not
+        changed by those of which the text seems to tell it."""
+        wrong = [name for name in judge.plan.attempts if not all(seen_in_trial(name, *run).right for run in runs)]
+        wrong = [name for name in wrong if name not in judge.plan.definitions and name not in judge.lost]
+        watched = worth_watching(part.analysis, judge.plan.attempts, wrong)
+        if not watched:
+            return None
+        attempts = judge.plan.attempts
+        changes = judge.observe(needed_by(part.analysis, part.exercise, attempts, watched), trial)
+        found = as_observed(part.analysis, attempts, wrong, changes)
+        return None if found == attempts else make_plan(part.analysis, part.exercise, found)
+
+    def _before_running(self, plan: Plan, part: Part) -> dict[str, Evidence]:
+        """What the text alone tells of each gradient."""
+        return {name: self._read(name, plan, part.analysis.source) for name in part.exercise.assigned}
+
+    def _read(self, name: str, plan: Plan, source: Source) -> Evidence:
         """What the text alone tells of one gradient: where the attempt stands, or that there is none."""
         exercise = plan.exercise
         evidence = Evidence(
@@ -194,12 +219,10 @@ class Grader:
         statement = plan.statements[attempt.writers[-1]]
         return replace(evidence, statement=statement, luck=luck, writes_at=_writes_at(statement, plan, name))
 
-    def _run(self, judge: Judge, known: dict[str, Evidence]) -> dict[str, Verdict]:
+    def _run(self, judge: Judge, known: dict[str, Evidence], runs: Sequence[InTrial]) -> dict[str, Verdict]:
         """Add to what is known of each gradient what its answer gives in every trial; the verdicts that stand."""
         plan, exercise = judge.plan, judge.plan.exercise
-        decisive, (answers, truth), probe, sizes = judge.run_at_once(
-            trials_of(exercise, self.settings.seed, self.settings.device)
-        )
+        decisive, (answers, truth), probe, sizes = runs
         shown = answers, self.truths.of_real_backward(exercise, truth.trial)
         by_index = dict(enumerate(plan.statements))
         for name, evidence in known.items():

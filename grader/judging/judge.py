@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache, partial
 
@@ -30,6 +30,8 @@ from grader.running.protocol import (
     LoopBegins,
     LoopEnd,
     LoopStep,
+    Observe,
+    Observed,
     ProtocolError,
     Reply,
     Request,
@@ -73,6 +75,10 @@ _NOTHING_GIVEN = encode(Truths())
 _harmless = lru_cache(maxsize=256)(harmless)
 
 
+InTrial = tuple[dict[str, Answer], Truth]
+"""What a submission hands over in one trial, by gradient, and the truth there."""
+
+
 class StepFailed(Exception):
     """The worker was lost or too slow in one statement; `kind` is `timeout` or `crash`."""
 
@@ -107,7 +113,7 @@ class Judge:
             self.worker.close()
             self.worker = None
 
-    def run_at_once(self, trials: tuple[Trial, Trial, Trial, Trial]) -> list[tuple[dict[str, Answer], Truth]]:
+    def run_at_once(self, trials: tuple[Trial, Trial, Trial, Trial]) -> list[InTrial]:
         """As `run` of `trials_of`, in a few rounds in place of one for each gradient.
 
         In the first no true gradient is told: a submission goes on with its own, and in the probe with the random ones
@@ -131,9 +137,7 @@ class Judge:
         self.settled = set()
         return [first, lecture, probed, resized]
 
-    def _right_at_other_sizes(
-        self, trials: tuple[Trial, Trial, Trial, Trial]
-    ) -> list[tuple[dict[str, Answer], Truth]] | None:
+    def _right_at_other_sizes(self, trials: tuple[Trial, Trial, Trial, Trial]) -> list[InTrial] | None:
         """As `run_at_once` where all is right at other sizes, where random gradients come from above there, and on the
         lesson's own data. Else None, for somebody may have written the lesson's sizes into an answer.
 
@@ -148,9 +152,7 @@ class Judge:
         right = all(seen_in_trial(name, *lecture).right for name in to_find)
         return [found, lecture, probed, found] if right else None
 
-    def _after_slips(
-        self, found: Sequence[tuple[dict[str, Answer], Truth]], trials: Sequence[Trial]
-    ) -> list[tuple[dict[str, Answer], Truth]]:
+    def _after_slips(self, found: Sequence[InTrial], trials: Sequence[Trial]) -> list[InTrial]:
         """What was `found` in `trials`, of each gradient with the true ones in place of all that is wrong before it.
 
         A gradient counts as it was first handed over so; from then on the worker may be told the true one.
@@ -171,9 +173,7 @@ class Judge:
             found = self._pass(trials, told=())
         return [(kept, truth) for kept, (_, truth) in zip(counted, found, strict=True)]
 
-    def run(
-        self, trials: Sequence[Trial], chained: frozenset[str] = frozenset()
-    ) -> list[tuple[dict[str, Answer], Truth]]:
+    def run(self, trials: Sequence[Trial], chained: frozenset[str] = frozenset()) -> list[InTrial]:
         """For each trial every gradient that the submission hands over there, and the truth."""
         while True:
             try:
@@ -222,6 +222,36 @@ class Judge:
             and (value.shape, value.dtype) == (true.shape, true.dtype)
             and truth.compare(tensor, value).right
         ]
+
+    def observe(self, indexes: Iterable[int], trial: Trial) -> dict[int, tuple[str, ...]]:
+        """The statements at `indexes`, run in that order with what they give: by statement the gradients that each
+        changed. One that raised is not there."""
+        statements = {index: self.plan.statements[index] for index in indexes}
+        request = Observe(
+            program_of(self.plan.exercise),
+            dict(trial.parameters),
+            tuple(StepRequest(index, each.text, each.line, each.text_line) for index, each in statements.items()),
+            {tensor: attempt.place for tensor, attempt in self.plan.attempts.items() if not attempt.inside},
+            self.plan.aliases,
+            self.plan.names,
+            self.guarded,
+        )
+        truth = self.known.find(self.plan.exercise, trial)
+        known = {f"0:{name}": truth.put_back[name] for name in {*self.plan.exercise.given, *self.plan.missing}}
+        try:
+            self._ask(request)
+            self._set_off(encode(Truths(), known))
+            found, _ = self._next(self.at_once_seconds)
+        except StepFailed:
+            self.close()
+            return {}
+        changes = found.changes if isinstance(found, Observed) else {}
+        return {index: changed for index, changed in changes.items() if index in statements}
+
+    def follow(self, plan: Plan) -> None:
+        """Go on with another plan for the same submission, in a worker that has run nothing yet."""
+        self.close()
+        self.plan, self.barred, self.lost, self.settled, self.forward_differs = plan, {}, {}, set(), []
 
     def run_loops(self, loops: Sequence[LoopTrial]) -> None:
         """Run the plan's loop in every trial; each keeps what came of its steps."""
@@ -290,7 +320,7 @@ class Judge:
             self.close()
             return found, Failure(failed.kind)
 
-    def _run_once(self, trials: Sequence[Trial], chained: frozenset[str]) -> list[tuple[dict[str, Answer], Truth]]:
+    def _run_once(self, trials: Sequence[Trial], chained: frozenset[str]) -> list[InTrial]:
         self._ask(self._request(trials))
         truths = [self.known.find(self.plan.exercise, trial, chained) for trial in trials]  # while it is set up there
         known = sorted({*self.plan.exercise.given, *self.plan.missing, *self.lost, *self.settled})
@@ -298,7 +328,7 @@ class Judge:
         self._set_off(encode(Truths(), given))
         return list(zip(self._collect(truths), truths, strict=True))
 
-    def _pass(self, trials: Sequence[Trial], told: Collection[int]) -> list[tuple[dict[str, Answer], Truth]]:
+    def _pass(self, trials: Sequence[Trial], told: Collection[int]) -> list[InTrial]:
         """A run that does not wait; in the trials `told` each gradient is replaced by that of the trial's truth."""
         self._ask(self._request(trials, waits=False))
         truths = [self.known.find(self.plan.exercise, trial) for trial in trials]

@@ -107,6 +107,14 @@ def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Att
     return _Planner(analysis, exercise, assigned).plan()
 
 
+def needed_by(
+    analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], also: Iterable[int]
+) -> list[int]:
+    """All statements that attempts and `also` these statements need, in the order of the file."""
+    writers = (index for attempt in attempts.values() for index in attempt.writers)
+    return sorted(_Planner(analysis, exercise, dict(attempts)).slicer.slice([*writers, *also]))
+
+
 class _Planner:
     def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt]) -> None:
         self.analysis = analysis

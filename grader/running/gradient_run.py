@@ -29,6 +29,7 @@ from grader.running.protocol import (
     Failure,
     ForwardCheck,
     LoopEnd,
+    Observe,
     Request,
     Run,
     Running,
@@ -97,7 +98,7 @@ class TrialRun:
 
     def __init__(
         self,
-        request: Run | Variants | Cases,
+        request: Run | Variants | Observe | Cases,
         parameters: Mapping[str, Any],
         aliases: Mapping[str, str],
         *,
@@ -271,7 +272,7 @@ class GradientRun:
         steps = self.request.steps
         asked = {tensor for step in steps for tensor in (*step.hand_over, *step.hooks)}
         for number, trial in enumerate(self.trials):
-            self.told.append(_of_trial(truths, number))
+            self.told.append(of_trial(truths, number))
             trial.start({tensor: truth for tensor, truth in self.told[number].items() if tensor not in asked})
             trial.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
             if self.has_loop:
@@ -426,7 +427,7 @@ class VariantRun:
                 self.trial.restore()
                 for name in self.request.fresh:
                     self.trial.namespace.pop(name, None)
-                for tensor, truth in _of_trial(truths, 0).items():
+                for tensor, truth in of_trial(truths, 0).items():
                     self.trial.put_back(tensor, truth)
                 if all(self._succeeds(text, 1) for text in statements):
                     with contextlib.suppress(Exception):
@@ -445,7 +446,7 @@ def _note_failure(trial: TrialRun, tensors: tuple[str, ...], error: Exception) -
         trial.failures.setdefault(tensor, describe_exception(error))
 
 
-def _of_trial(truths: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+def of_trial(truths: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
     """The true gradients of one trial from a message that holds all: under `2:logits` that of logits in trial 2."""
     prefix = f"{number}:"
     return {name.removeprefix(prefix): truth for name, truth in truths.items() if name.startswith(prefix)}

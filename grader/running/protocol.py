@@ -131,6 +131,19 @@ class Cases(Message, tag="cases"):
     guarded: bool = True
 
 
+class Observe(Message, tag="observe"):
+    """Run the steps in their own order and with what they give, and tell what each changes of the gradients that the
+    `places` (tensor -> expression) and the `aliases` hold."""
+
+    program: Program
+    trial: dict[str, Any]
+    steps: tuple[StepRequest, ...]
+    places: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    names: Names = msgspec.field(default_factory=Names)
+    guarded: bool = True
+
+
 class Prepare(Message, tag="prepare"):
     """Set up these trials for the run that follows, and have so many bytes at hand. Answered by `Ready`."""
 
@@ -273,8 +286,16 @@ class VariantValues(Message, tag="variant-values"):
     """What the variants gave, as tensors under their numbers."""
 
 
-Request = Run | Variants | Cases | Prepare | Truths | NextStep | TellAll
-Reply = Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResults | VariantValues
+class Observed(Message, tag="observed"):
+    """By statement the tensors whose gradients it changed; those that raised are not there."""
+
+    changes: Annotated[dict[Number, Annotated[tuple[Name, ...], Meta(max_length=10_000)]], Meta(max_length=10_000)]
+
+
+Request = Run | Variants | Cases | Observe | Prepare | Truths | NextStep | TellAll
+Reply = (
+    Ready | Running | Value | Values | Done | LoopBegins | LoopStep | LoopEnd | CaseResults | VariantValues | Observed
+)
 
 REQUESTS: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
 """What a worker understands."""

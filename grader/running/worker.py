@@ -14,11 +14,13 @@ from grader.lesson.program import Program, TrialSetup
 from grader.lesson.trials import use_exact_arithmetic
 from grader.running.gradient_run import CaseRun, GradientRun, VariantRun, make
 from grader.running.memory import have_at_hand
+from grader.running.observed_run import ObservedRun
 from grader.running.protocol import (
     REPLIES,
     REQUESTS,
     Cases,
     Channel,
+    Observe,
     Prepare,
     Ready,
     Request,
@@ -28,9 +30,10 @@ from grader.running.protocol import (
 )
 from grader.running.statements import forget_statements
 
-_RUNS: dict[type, Callable[..., CaseRun | GradientRun | VariantRun]] = {
+_RUNS: dict[type, Callable[..., CaseRun | GradientRun | ObservedRun | VariantRun]] = {
     Run: GradientRun,
     Variants: VariantRun,
+    Observe: ObservedRun,
     Cases: CaseRun,
 }
 
@@ -81,7 +84,7 @@ def serve(channel: Channel[Request]) -> None:
                 warm_up(request.trials)
                 have_at_hand(request.memory)
                 channel.send(Ready())
-            case Run() | Variants() | Cases():
+            case Run() | Variants() | Observe() | Cases():
                 run = _RUNS[type(request)](channel, request)
                 channel.send(Ready())
                 _, truths = channel.receive(device=run.device)

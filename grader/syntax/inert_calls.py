@@ -7,9 +7,10 @@ from collections.abc import Collection
 
 from grader.syntax.scopes import FUNCTIONS, called_name, statements_below
 
-_INERT_CALLS = frozenset(
+INERT_CALLS = frozenset(
     {"print", "cmp", "display", "live_losses", "backward", "retain_grad", "requires_grad_", "zero_grad", "zero_grad_"}
 )
+"""The functions and methods of which nobody reads what they give."""
 
 
 def drop_inert_calls(tree: ast.AST, own_functions: Collection[str]) -> None:
@@ -26,7 +27,7 @@ def _without_inert_calls(body: list[ast.stmt], own_functions: Collection[str]) -
     kept: list[ast.stmt] = []
     for statement in body:
         call = statement.value if isinstance(statement, ast.Expr) else None
-        if isinstance(call, ast.Call) and called_name(call) in _INERT_CALLS - set(own_functions):
+        if isinstance(call, ast.Call) and called_name(call) in INERT_CALLS - set(own_functions):
             continue
         if isinstance(statement, (ast.For, ast.With, ast.If)):
             statement.body = _without_inert_calls(statement.body, own_functions)
