@@ -43,7 +43,7 @@ from grader.lesson.trials import (
 from grader.reading.cautions import about_aliases, about_early_reads, place_of
 from grader.reading.observed import as_observed, worth_watching
 from grader.reading.operations import repeated_atoms
-from grader.reading.plan import Plan, make_plan, needed_by
+from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
 from grader.report.records import Refusal, Report, ShownData, SubmissionReport, Verdict
 from grader.running.limits import Limits
@@ -152,8 +152,9 @@ class Grader:
                     trials = trials_of(part.exercise, self.settings.seed, self.settings.device)
                     runs = judge.run_at_once(trials)
                     if (observed := self._as_observed(judge, part, runs, trials[0])) is not None:
-                        judge.follow(observed)
-                        plan, known = observed, self._before_running(observed, part)
+                        plan = make_plan(observed.analysis, part.exercise, observed.attempts)
+                        known = self._before_running(plan, part)
+                        judge.follow(plan)
                         runs = judge.run_at_once(trials)
                     verdicts = self._run(judge, known, runs)
                     self._note_forward(judge, plan, report)
@@ -183,18 +184,19 @@ class Grader:
                 report.look_at = named.get(tensor)
         report.verdicts += [verdict_of(evidence) for evidence in known]
 
-    def _as_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> Plan | None:
-        """Another plan, where a wrong gradient is changed by statements of which the text does not tell it, or is not
-        changed by those of which the text seems to tell it."""
+    def _as_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> Part | None:
+        """The part as running it shows it, where a wrong gradient is changed by statements of which the text does not
+        tell it, or is not changed by those of which the text seems to tell it."""
         wrong = [name for name in judge.plan.attempts if not all(seen_in_trial(name, *run).right for run in runs)]
         wrong = [name for name in wrong if name not in judge.plan.definitions and name not in judge.lost]
-        watched = worth_watching(part.analysis, judge.plan.attempts, wrong)
+        watched = worth_watching(part, judge.plan, wrong)
         if not watched:
             return None
-        attempts = judge.plan.attempts
-        changes = judge.observe(needed_by(part.analysis, part.exercise, attempts, watched), trial)
-        found = as_observed(part.analysis, attempts, wrong, changes)
-        return None if found == attempts else make_plan(part.analysis, part.exercise, found)
+        effects = part.analysis.effects
+        names = {name for index in watched for name in effects[index].writes}
+        places = (attempt.place for attempt in judge.plan.attempts.values() if not attempt.inside)
+        changes = judge.observe(watched, names.union(places), trial)
+        return as_observed(part, judge.plan, wrong, changes)
 
     def _before_running(self, plan: Plan, part: Part) -> dict[str, Evidence]:
         """What the text alone tells of each gradient."""

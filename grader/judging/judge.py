@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache, partial
 
@@ -223,15 +223,15 @@ class Judge:
             and truth.compare(tensor, value).right
         ]
 
-    def observe(self, indexes: Iterable[int], trial: Trial) -> dict[int, tuple[str, ...]]:
-        """The statements at `indexes`, run in that order with what they give: by statement the gradients that each
-        changed. One that raised is not there."""
+    def observe(self, indexes: Sequence[int], places: Collection[str], trial: Trial) -> dict[int, tuple[str, ...]]:
+        """Run the statements at `indexes`, in that order and with what they give: by statement those of the `places`
+        that it changed. One that raised is not there."""
         statements = {index: self.plan.statements[index] for index in indexes}
         request = Observe(
             program_of(self.plan.exercise),
             dict(trial.parameters),
             tuple(StepRequest(index, each.text, each.line, each.text_line) for index, each in statements.items()),
-            {tensor: attempt.place for tensor, attempt in self.plan.attempts.items() if not attempt.inside},
+            tuple(sorted(places)),
             self.plan.aliases,
             self.plan.names,
             self.guarded,
@@ -246,7 +246,7 @@ class Judge:
             self.close()
             return {}
         changes = found.changes if isinstance(found, Observed) else {}
-        return {index: changed for index, changed in changes.items() if index in statements}
+        return {index: changed for index, changed in changes.items() if index in statements and {*changed} <= {*places}}
 
     def follow(self, plan: Plan) -> None:
         """Go on with another plan for the same submission, in a worker that has run nothing yet."""

@@ -1,22 +1,22 @@
-"""The worker's side of watching an answer: which statement changes which gradient, under whatever name."""
+"""The worker's side of watching an answer: what each of its statements changes, under whatever name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from types import FunctionType, ModuleType
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from grader.lesson.numbers import as_numbers
 from grader.running.gradient_run import TrialRun, default_device, of_trial
 from grader.running.protocol import Channel, Observe, Observed, Request
 from grader.running.statements import arithmetic_of, run_statement
 from grader.syntax.inert_calls import drop_inert_calls
 
-_Kept = tuple[int, Tensor] | None
-"""How often a value was changed in place, as far as that is counted, and a copy of it; None where there is none."""
+_DEEP = 4
+"""How far objects in objects are looked into: a list of layers, each with a dict of arrays."""
 
 
 class ObservedRun:
@@ -29,7 +29,6 @@ class ObservedRun:
         self.default_device = default_device(self.device)
         self.trial = TrialRun(request, request.trial, request.aliases)
         self.trial.past_versions = any(".data" in step.text for step in request.steps)
-        self.held_in = {(tensor, name) for name, tensor in request.aliases.items()} | set(request.places.items())
 
     def run(self, truths: Mapping[str, Tensor]) -> None:
         """Run the statements, and tell what each of those that raise nothing changes."""
@@ -38,32 +37,38 @@ class ObservedRun:
         self.trial.start(of_trial(truths, 0))
         changes: dict[int, tuple[str, ...]] = {}
         with arithmetic_of(self.request.trial):
-            before = {held: self._kept(held[1]) for held in self.held_in}
+            before = self._contents()
             for step in self.request.steps:
                 self.trial.restore()
                 failure = run_statement(step.text, step.text_line, namespace, rewrite, "observed", guarded=guarded)
-                after = {held: self._kept(held[1]) for held in self.held_in}
+                after = self._contents()
                 if failure is None:
-                    changed = {held[0] for held in self.held_in if not _same(before[held], after[held])}
-                    changes[step.index] = tuple(sorted(changed))
+                    changes[step.index] = tuple(place for place in after if before[place] != after[place])
                 before = after
         self.channel.send(Observed(changes))
 
-    def _kept(self, place: str) -> _Kept:
+    def _contents(self) -> dict[str, Any]:
+        return {place: self._content(place) for place in self.request.places}
+
+    def _content(self, place: str) -> Any:
         try:
-            value: Any = self.trial.evaluate(place)
-            numbers = as_numbers(value)
-            if numbers is None:
-                return None
-            return value._version if isinstance(value, Tensor) else 0, numbers.detach().clone()
+            return content(self.trial.evaluate(place))
         except BaseException:
             return None
 
 
-def _same(before: _Kept, after: _Kept) -> bool:
-    if before is None or after is None:
-        return before is after
-    (version, old), (later, new) = before, after
-    if version != later or old.shape != new.shape or old.dtype != new.dtype:
-        return False
-    return torch.equal(old, new) or bool(((old == new) | ((old != old) & (new != new))).all())
+def content(value: Any, deep: int = _DEEP) -> Any:
+    """What a value holds, to be compared with what it holds later: numbers, and those in lists, dicts and objects."""
+    if isinstance(value, Tensor):
+        return value.shape, value.dtype, hash(value.detach().cpu().numpy().tobytes())
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype, hash(value.tobytes())
+    if deep and isinstance(value, (list, tuple)):
+        return [content(item, deep - 1) for item in value]
+    if deep and isinstance(value, dict):
+        return [(key, content(item, deep - 1)) for key, item in value.items()]
+    if isinstance(value, (bool, int, float, str, bytes)):
+        return repr(value)  # nan is not nan
+    if deep and hasattr(value, "__dict__") and not isinstance(value, (type, FunctionType, ModuleType)):
+        return content(vars(value), deep - 1)
+    return id(value)

@@ -132,13 +132,13 @@ class Cases(Message, tag="cases"):
 
 
 class Observe(Message, tag="observe"):
-    """Run the steps in their own order and with what they give, and tell what each changes of the gradients that the
-    `places` (tensor -> expression) and the `aliases` hold."""
+    """Run the steps in their own order and with what they give, and tell which of the `places`, names and other
+    expressions, each changes."""
 
     program: Program
     trial: dict[str, Any]
     steps: tuple[StepRequest, ...]
-    places: dict[str, str] = {}
+    places: tuple[str, ...] = ()
     aliases: dict[str, str] = {}
     names: Names = msgspec.field(default_factory=Names)
     guarded: bool = True
@@ -287,9 +287,9 @@ class VariantValues(Message, tag="variant-values"):
 
 
 class Observed(Message, tag="observed"):
-    """By statement the tensors whose gradients it changed; those that raised are not there."""
+    """By statement the places that it changed; those that raised are not there."""
 
-    changes: Annotated[dict[Number, Annotated[tuple[Name, ...], Meta(max_length=10_000)]], Meta(max_length=10_000)]
+    changes: Annotated[dict[Number, Annotated[tuple[Text, ...], Meta(max_length=10_000)]], Meta(max_length=10_000)]
 
 
 Request = Run | Variants | Cases | Observe | Prepare | Truths | NextStep | TellAll
