@@ -187,8 +187,8 @@ class Grader:
     def _as_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> Part | None:
         """The part as running it shows it, where a wrong gradient is changed by statements of which the text does not
         tell it, or is not changed by those of which the text seems to tell it."""
-        wrong = [name for name in judge.plan.attempts if not all(seen_in_trial(name, *run).right for run in runs)]
-        wrong = [name for name in wrong if name not in judge.plan.definitions and name not in judge.lost]
+        gradients = judge.plan.attempts.keys() - judge.plan.definitions.keys() - judge.lost.keys()
+        wrong = [name for name in gradients if not all(seen_in_trial(name, *run).right for run in runs)]
         watched = worth_watching(part, judge.plan, wrong)
         if not watched:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -44,6 +44,7 @@ class Analysis:
     compared: list[Compared]
     attempts: dict[str, list[Attempt]] = field(default_factory=dict)
     hidden: dict[str, list[Attempt]] = field(default_factory=dict)
+    begun: dict[str, int] = field(default_factory=dict)
     training: list[int] = field(default_factory=list)
     loops: dict[int, list[Loop]] = field(default_factory=dict)
     spoilt: list[Spoilt] = field(default_factory=list)
@@ -83,13 +84,15 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     effects = known or [statement_effects(node, changes) for node in body]
     alignment = align(source.statements, exercises)
     names, compared = find_names(source, effects, tensors, alignment)
-    forward |= {mine for mine, theirs in alignment.names.items() if theirs in forward}
+    own_names = {mine: theirs for mine, theirs in alignment.names.items() if theirs in forward}
+    forward |= own_names.keys()
+    beside = _forward_beside(exercises, forward, own_names)
     add_objects(body, effects, names.by_name, changes.objects)
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, compared, spoilt=spoilt)
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
-    inside = _find_training(analysis, asked, partial(_runs_both, names=names, forward=forward, stepped=stepped))
+    inside = _find_training(analysis, asked, partial(_runs_both, names=names, forward=beside, stepped=stepped))
     for exercise in exercises:
         find_loop_that_calls(analysis, exercise, asked, alone=False)
     for index, node in enumerate(body):
@@ -125,7 +128,7 @@ def find_loop_that_calls(
     carriers = _gradients_inside(analysis.source, analysis.names, asked).keys()
 
     def runs(loop: LoopNames, carriers: Collection[str]) -> bool:
-        return _runs_both(loop.with_calls(made_by), carriers, analysis.names, forward, forward)
+        return _runs_both(loop.with_calls(made_by), carriers, analysis.names, {"": forward}, forward)
 
     def updates(loop: LoopNames, _: Collection[str]) -> bool:
         reached = loop.with_calls(made_by)
@@ -235,6 +238,7 @@ def _collect(
     for name in sorted(effects.writes & names.by_name.keys() - deleted):  # people free memory when all is done
         written.setdefault(names.by_name[name], name)
     if is_stub(node):
+        analysis.begun.update(dict.fromkeys(written, index))
         return
     called: dict[str, str] = {}
     for function in _called_in(statement, tensors) & inside.keys() if effects.calls & inside.keys() else ():
@@ -244,13 +248,14 @@ def _collect(
     passing -= {found[0] for target in _targets(node) if (found := names.find(target)) is not None}
     blocks = len(written) > 1 and is_open_block(node)
     for tensor, place in written.items():
-        if tensor in passing:
+        if tensor in passing and tensor in analysis.attempts:
             continue
         versions = analysis.attempts.setdefault(tensor, [])
         if tensor in called and len(written) > 1:
             versions.append(Attempt(tensor, called[tensor], [index], inside=True))
         elif tensor in fresh or not versions or versions[-1].place != place:
-            versions.append(Attempt(tensor, place, [index], inside=blocks))
+            begins = [analysis.begun[tensor]] if tensor in analysis.begun and place in effects.reads else []
+            versions.append(Attempt(tensor, place, [*begins, index], inside=blocks))
         else:
             versions[-1].writers.append(index)
             versions[-1].inside = False
@@ -309,7 +314,7 @@ def _add_generic_names(analysis: Analysis) -> None:
 
 def _gradients_inside(source: Source, names: Names, trainers: Collection[str]) -> dict[str, dict[str, str]]:
     """For each function, method or class: the gradients that calling it assigns (tensor -> expression)."""
-    places = {f.node.name: names.written(f.nodes) for f in source.functions if f.node.name not in trainers}
+    places = {f.node.name: _made_inside(f, names) for f in source.functions if f.node.name not in trainers}
     for _ in range(_CALLS_DEEP if any(places.values()) else 0):
         for function in source.functions:
             held = places.get(function.node.name, {})
@@ -323,11 +328,40 @@ def _gradients_inside(source: Source, names: Names, trainers: Collection[str]) -
     return {name: held for name, held in places.items() if held}
 
 
-def _runs_both(loop: LoopNames, carriers: Collection[str], names: Names, forward: set[str], stepped: set[str]) -> bool:
+def _made_inside(function: Function, names: Names) -> dict[str, str]:
+    """The gradients that a function makes, and not those of others that it changes: `def put(i): dC[i] = 1`."""
+    stored = (leaf for leaf in function.nodes if isinstance(leaf, ast.Name) and isinstance(leaf.ctx, ast.Store))
+    added = {id(leaf.target) for leaf in function.nodes if isinstance(leaf, ast.AugAssign)}
+    made = {leaf.id for leaf in stored if id(leaf) not in added}
+    written = names.written(function.nodes)
+    return {tensor: place for tensor, place in written.items() if place in made or not place.isidentifier()}
+
+
+def _forward_beside(
+    exercises: Iterable[Exercise], forward: Collection[str], own_names: Mapping[str, str]
+) -> dict[str, set[str]]:
+    """For each tensor the names of `forward` that a lesson which knows it has for its own forward pass, and under ""
+    all: a loop that draws `b` makes nothing of a lesson that has no such tensor."""
+    beside: defaultdict[str, set[str]] = defaultdict(set)
+    for exercise in exercises:
+        known = {*exercise.forward_names, *exercise.assigned, *exercise.given, *exercise.trained}
+        made = {name for name in forward if own_names.get(name, name) in known}
+        for tensor in known:
+            beside[tensor] |= made
+        beside[""] |= made
+    return beside
+
+
+def _runs_both(
+    loop: LoopNames, carriers: Collection[str], names: Names, forward: Mapping[str, Collection[str]], stepped: set[str]
+) -> bool:
     """True for a loop that runs forward and backward again: training, not an answer.
 
     One gradient will do where the loop makes several of the tensors `stepped`, the forward pass of a lesson's loop.
     """
     gradients = {names.by_name[name] for name in loop.assigned if name in names.by_name}
     enough = len(gradients) > 1 or loop.called & set(carriers) or (gradients and len(loop.assigned & stepped) > 2)
-    return bool(enough and loop.assigned & forward)
+    if not enough:
+        return False
+    beside = set().union(*(forward.get(tensor, forward[""]) for tensor in gradients or [""]))
+    return bool((loop.assigned - loop.drawn) & beside)

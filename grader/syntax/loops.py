@@ -16,17 +16,22 @@ _FEWEST_FORWARD_NAMES = 3
 
 @dataclass(frozen=True, eq=False)
 class LoopNames:
-    """A loop, the names that it assigns and those of what it calls, and the loops inside it."""
+    """A loop, the names that it assigns and those of what it calls, and the loops inside it.
+
+    `drawn` are those of the names that it and the loops inside it draw, such as `b` of `for b in range(B)`.
+    """
 
     node: Loop
     assigned: frozenset[str]
+    drawn: frozenset[str]
     called: frozenset[str]
     inner: tuple[LoopNames, ...]
 
     def with_calls(self, made_by: Mapping[str, frozenset[str]]) -> LoopNames:
         """The same loop with what the functions that it calls assign (`made_by`) as its own."""
         assigned = self.assigned.union(*(made_by[name] for name in self.called if name in made_by))
-        return LoopNames(self.node, assigned, self.called, tuple(loop.with_calls(made_by) for loop in self.inner))
+        inner = tuple(loop.with_calls(made_by) for loop in self.inner)
+        return LoopNames(self.node, assigned, self.drawn, self.called, inner)
 
 
 def loops_below(node: ast.AST) -> tuple[LoopNames, ...]:
@@ -35,7 +40,9 @@ def loops_below(node: ast.AST) -> tuple[LoopNames, ...]:
     if not isinstance(node, Loop):
         return inner
     called = frozenset(called_names(nodes_below(node)))
-    return (LoopNames(node, frozenset(assigned_names(node)), called, inner),)
+    drawn = assigned_names(node.target) if isinstance(node, ast.For) else set[str]()
+    drawn = drawn.union(*(loop.drawn for loop in inner))
+    return (LoopNames(node, frozenset(assigned_names(node)), frozenset(drawn), called, inner),)
 
 
 def as_counted(loop: Loop) -> ast.For | None:
