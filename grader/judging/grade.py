@@ -41,7 +41,7 @@ from grader.lesson.trials import (
     use_exact_arithmetic,
 )
 from grader.reading.cautions import about_aliases, about_early_reads, place_of
-from grader.reading.observed import as_observed, worth_watching
+from grader.reading.observed import as_observed, held_elsewhere, places_of, worth_watching
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
@@ -151,10 +151,9 @@ class Grader:
                 if plan.steps:
                     trials = trials_of(part.exercise, self.settings.seed, self.settings.device)
                     runs = judge.run_at_once(trials)
-                    if (observed := self._as_observed(judge, part, runs, trials[0])) is not None:
-                        plan = make_plan(observed.analysis, part.exercise, observed.attempts)
+                    if self._follow_observed(judge, part, runs, trials[0]):
+                        plan = judge.plan
                         known = self._before_running(plan, part)
-                        judge.follow(plan)
                         runs = judge.run_at_once(trials)
                     verdicts = self._run(judge, known, runs)
                     self._note_forward(judge, plan, report)
@@ -184,19 +183,24 @@ class Grader:
                 report.look_at = named.get(tensor)
         report.verdicts += [verdict_of(evidence) for evidence in known]
 
-    def _as_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> Part | None:
-        """The part as running it shows it, where a wrong gradient is changed by statements of which the text does not
-        tell it, or is not changed by those of which the text seems to tell it."""
+    def _follow_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> bool:
+        """Let the judge follow what running an answer shows, where a gradient is wrong and the text does not tell which
+        statements make and change it, or what else holds it. Whether there is such a thing."""
         gradients = judge.plan.attempts.keys() - judge.plan.definitions.keys() - judge.lost.keys()
-        wrong = [name for name in gradients if not all(seen_in_trial(name, *run).right for run in runs)]
+        wrong = sorted(name for name in gradients if not all(seen_in_trial(name, *run).right for run in runs))
+        changes = {}
         watched = worth_watching(part, judge.plan, wrong)
-        if not watched:
-            return None
-        effects = part.analysis.effects
-        names = {name for index in watched for name in effects[index].writes}
-        places = (attempt.place for attempt in judge.plan.attempts.values() if not attempt.inside)
-        changes = judge.observe(watched, names.union(places), trial)
-        return as_observed(part, judge.plan, wrong, changes)
+        if not wrong and not watched:
+            return False
+        if watched:
+            names = {name for index in watched for name in part.analysis.effects[index].writes}
+            changes = judge.observe(watched, names | places_of(part, judge.plan), trial)
+        found = as_observed(part, judge.plan, wrong, changes)
+        shares = bool(wrong) and held_elsewhere(part)
+        if found is part and not shares:
+            return False
+        judge.follow(make_plan(found.analysis, part.exercise, found.attempts), shares=shares)
+        return True
 
     def _before_running(self, plan: Plan, part: Part) -> dict[str, Evidence]:
         """What the text alone tells of each gradient."""
@@ -326,7 +330,11 @@ class Grader:
         """
         plan, seed, device = judge.plan, self.settings.seed, self.settings.device
         exercise, attempt = plan.exercise, plan.attempts[name]
-        fed = {f"d{atom.name}" for atom in exercise.atoms if name in atom.reads}
+        above = [atom.name for atom in exercise.atoms if name in atom.reads]
+        beside = any({*plan.attempts[other].writers} & {*attempt.writers} for other in above if other in plan.attempts)
+        if beside and not decisive.gradients.vanishes(name):
+            return True  # what one statement makes of its own gradient no other one takes the place of
+        fed = {f"d{other}" for other in above}
         if fed <= plan.reads[name] or (fed & plan.reads[name] and not decisive.gradients.vanishes(name)):
             return False
         lines = [plan.statements[index].text for index in plan.lines_of(name)]

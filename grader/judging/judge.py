@@ -103,6 +103,7 @@ class Judge:
         self.barred: dict[int, str] = {}
         self.lost: dict[str, Failure] = {}
         self.settled: set[str] = set()
+        self.shares = False
         self.forward_differs: list[int] = []
         self.at_once_seconds = AT_ONCE_SHARE * seconds
         self.deadline = time.monotonic() + seconds
@@ -248,9 +249,11 @@ class Judge:
         changes = found.changes if isinstance(found, Observed) else {}
         return {index: changed for index, changed in changes.items() if index in statements and {*changed} <= {*places}}
 
-    def follow(self, plan: Plan) -> None:
-        """Go on with another plan for the same submission, in a worker that has run nothing yet."""
+    def follow(self, plan: Plan, *, shares: bool) -> None:
+        """Go on with another plan for the same submission, in a worker that has run nothing yet; `shares` as in
+        `Run`."""
         self.close()
+        self.shares = shares
         self.plan, self.barred, self.lost, self.settled, self.forward_differs = plan, {}, {}, set(), []
 
     def run_loops(self, loops: Sequence[LoopTrial]) -> None:
@@ -434,6 +437,7 @@ class Judge:
             tuple(checks) if trials[0].decides else (),
             self.guarded,
             codes_of({step.index: step.statement for step in steps}) if self.guarded else {},
+            self.shares,
         )
 
     def _step(self, step: Step) -> StepRequest:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -112,6 +113,7 @@ class TrialRun:
         self.done: set[str] = set()
         self.failures: dict[str, Failure] = {}
         self.interrupted: dict[str, Failure] = {}
+        self.unmade: dict[str, Failure] = {}
         self.stopped = False
         self.given: Mapping[str, Tensor] = {}
         self.settled: dict[str, Tensor] = {}
@@ -150,24 +152,18 @@ class TrialRun:
             failure = run_statement(step.text, step.text_line, self.namespace, hook, guarded=self.guarded)
         if failure is not None:
             failure.step = step.index
+            failure = self.unmade.get(failure.name or "", failure)  # why there is no such name says more
             for tensor in step.needed_by if failure.type == REFUSED else step.writes:
                 self.failures.setdefault(tensor, failure)
-            for tensor in step.needed_by if self._stopped_halfway(step.text) else ():
+            changed = _changed_by(step.text)
+            for tensor in step.needed_by if changed & self.namespace.keys() else ():
                 self.interrupted.setdefault(tensor, failure)
+            self.unmade |= dict.fromkeys(changed - self.namespace.keys() - self.unmade.keys(), failure)
         for tensor in self.given.keys() & set(step.writes):
             self.put_back(tensor, self.given[tensor])
         for tensor in self.settled.keys() & set(step.spoils):
             self.put_back(tensor, self.settled[tensor])
         return failure
-
-    def _stopped_halfway(self, text: str) -> bool:
-        """Whether a statement that stopped leaves what it would have changed: an answer goes on with that. Where it
-        leaves nothing, an answer that needs it stops too."""
-        try:
-            (node,) = ast.parse(text).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-        return bool(statement_effects(node).writes & self.namespace.keys())
 
     def describe(self, tensor: str, read: Callable[[], Any]) -> tuple[Said, Tensor | None]:
         """What is handed over for `tensor`: words, and numbers where there are any."""
@@ -208,6 +204,21 @@ class TrialRun:
         except Exception:
             return  # an expression that cannot be assigned to keeps the learner's value
 
+    def share(self, place: str, truth: Tensor) -> None:
+        """Write the true gradient into the tensor that the submission holds, if no other gradient has its memory."""
+        try:
+            own = self.evaluate(place)
+        except BaseException:
+            return
+        numbers = torch.from_numpy(own) if isinstance(own, np.ndarray) else own
+        if not isinstance(numbers, Tensor) or (numbers.shape, numbers.dtype) != (truth.shape, truth.dtype):
+            return
+        others = (self.namespace.get(name) for name in self.aliases.keys() - {place})
+        memory = {other.untyped_storage().data_ptr() for other in others if isinstance(other, Tensor)}
+        if numbers.untyped_storage().data_ptr() not in memory:
+            with contextlib.suppress(RuntimeError, ValueError):  # an expanded or a read-only one stays as it is
+                numbers.copy_(truth)
+
     def put_back(self, tensor: str, truth: Tensor, *, protect: bool = False) -> None:
         """Give the true gradient every name that the submission has for it."""
         self.settled[tensor] = truth
@@ -240,6 +251,16 @@ class TrialRun:
         if value.shape != ours.shape:
             return False
         return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
+
+
+def _changed_by(text: str) -> set[str]:
+    """The names that a statement gives a value or changes: one that stopped leaves those that were there half changed,
+    and an answer goes on with that; what would have been new it leaves out, and an answer that needs it stops too."""
+    try:
+        (node,) = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    return statement_effects(node).writes
 
 
 class GradientRun:
@@ -309,6 +330,8 @@ class GradientRun:
             waiting = self._without(tensor)
             truths = self._hand_over(tensor, waiting, partial(self._evaluate, place), step.line)
             for number in waiting:
+                if self.request.shares:
+                    self.trials[number].share(place, truths[number])
                 self.trials[number].put_back(tensor, truths[number])
                 self.trials[number].assign(tensor, place, truths[number])
 

@@ -88,6 +88,9 @@ class Run(Message, tag="run"):
     with the first `Truths`, or else by what the submission has.
 
     `codes` is what the texts of steps compile to, by their indexes, as far as the judge knows it.
+
+    Where a submission `shares` its gradients, a true one is also written into the tensor that was handed over: that may
+    stand in a dict as well.
     """
 
     program: Program
@@ -100,6 +103,7 @@ class Run(Message, tag="run"):
     checks: tuple[ForwardCheck, ...] = ()
     guarded: bool = True
     codes: dict[int, bytes] = {}
+    shares: bool = False
 
 
 class Variants(Message, tag="variants"):
