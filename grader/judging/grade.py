@@ -18,6 +18,7 @@ from grader.base.errors import DojoError, NotGradedError
 from grader.diagnosing import UNEXPLAINED
 from grader.diagnosing.repair import mending_edit, vocabulary_of
 from grader.judging.judge import InTrial, Judge, prove
+from grader.judging.reruns import run_as_written, wrong_in
 from grader.judging.verdicts import (
     LASTING,
     NOT_ATTEMPTED,
@@ -32,7 +33,6 @@ from grader.judging.verdicts import (
 )
 from grader.lesson.exercise import Exercise, all_exercises
 from grader.lesson.trials import (
-    Trial,
     other_data,
     other_sizes,
     random_upstream,
@@ -40,8 +40,7 @@ from grader.lesson.trials import (
     trials_of,
     use_exact_arithmetic,
 )
-from grader.reading.cautions import about_aliases, about_early_reads, place_of
-from grader.reading.observed import as_observed, held_elsewhere, places_of, worth_watching
+from grader.reading.cautions import about_aliases, about_early_reads, about_kept_names, place_of
 from grader.reading.operations import repeated_atoms
 from grader.reading.plan import Plan, make_plan
 from grader.reading.submission import Part, find_parts
@@ -150,14 +149,14 @@ class Grader:
             with closing(Judge(self.launcher, plan, self.truths, seconds, guarded=guarded)) as judge:
                 if plan.steps:
                     trials = trials_of(part.exercise, self.settings.seed, self.settings.device)
-                    runs = judge.run_at_once(trials)
-                    if self._follow_observed(judge, part, runs, trials[0]):
+                    runs = run_as_written(judge, part, trials)
+                    if judge.plan is not plan:
                         plan = judge.plan
                         known = self._before_running(plan, part)
-                        runs = judge.run_at_once(trials)
                     verdicts = self._run(judge, known, runs)
                     self._note_forward(judge, plan, report)
-                    self._note_cautions(part, plan, report)
+                    wrong = wrong_in(runs, known.keys() & plan.slices) if not judge.unkept else ()
+                    self._note_cautions(part, plan, report, wrong)
                 self._run_cases(judge, known)
         for name, evidence in known.items():
             verdict = verdicts.get(name) or verdict_of(evidence)
@@ -182,25 +181,6 @@ class Grader:
                 named = {held: name for name, held in part.exercise.after_a_step.items()}
                 report.look_at = named.get(tensor)
         report.verdicts += [verdict_of(evidence) for evidence in known]
-
-    def _follow_observed(self, judge: Judge, part: Part, runs: Sequence[InTrial], trial: Trial) -> bool:
-        """Let the judge follow what running an answer shows, where a gradient is wrong and the text does not tell which
-        statements make and change it, or what else holds it. Whether there is such a thing."""
-        gradients = judge.plan.attempts.keys() - judge.plan.definitions.keys() - judge.lost.keys()
-        wrong = sorted(name for name in gradients if not all(seen_in_trial(name, *run).right for run in runs))
-        changes = {}
-        watched = worth_watching(part, judge.plan, wrong)
-        if not wrong and not watched:
-            return False
-        if watched:
-            names = {name for index in watched for name in part.analysis.effects[index].writes}
-            changes = judge.observe(watched, names | places_of(part, judge.plan), trial)
-        found = as_observed(part, judge.plan, wrong, changes)
-        shares = bool(wrong) and held_elsewhere(part)
-        if found is part and not shares:
-            return False
-        judge.follow(make_plan(found.analysis, part.exercise, found.attempts), shares=shares)
-        return True
 
     def _before_running(self, plan: Plan, part: Part) -> dict[str, Evidence]:
         """What the text alone tells of each gradient."""
@@ -365,12 +345,13 @@ class Grader:
                     "than the exercise does; gradients are judged against the exercise's."
                 )
 
-    def _note_cautions(self, part: Part, plan: Plan, report: SubmissionReport) -> None:
+    def _note_cautions(self, part: Part, plan: Plan, report: SubmissionReport, wrong: Collection[str]) -> None:
         total = self.truths.find(plan.exercise, other_data(self.settings.seed, self.settings.device)).gradients.total
         for spoilt in plan.spoilt:
             if total[plan.names.by_name[spoilt.name]].dim():  # a number is no place in memory: `x += 1` makes another
                 report.notes.append(about_aliases(plan, spoilt))
         report.notes += about_early_reads(part.analysis, plan)
+        report.notes += about_kept_names(part.analysis, plan, wrong)
 
 
 def _writes_at(statement: Statement, plan: Plan, name: str) -> int | None:

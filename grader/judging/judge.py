@@ -103,7 +103,7 @@ class Judge:
         self.barred: dict[int, str] = {}
         self.lost: dict[str, Failure] = {}
         self.settled: set[str] = set()
-        self.shares = False
+        self.shares, self.unkept = False, frozenset[str]()
         self.forward_differs: list[int] = []
         self.at_once_seconds = AT_ONCE_SHARE * seconds
         self.deadline = time.monotonic() + seconds
@@ -249,11 +249,11 @@ class Judge:
         changes = found.changes if isinstance(found, Observed) else {}
         return {index: changed for index, changed in changes.items() if index in statements and {*changed} <= {*places}}
 
-    def follow(self, plan: Plan, *, shares: bool) -> None:
-        """Go on with another plan for the same submission, in a worker that has run nothing yet; `shares` as in
-        `Run`."""
+    def follow(self, plan: Plan, *, shares: bool, unkept: frozenset[str] = frozenset()) -> None:
+        """Go on with another plan for the same submission, in a worker that has run nothing yet; `shares` and `unkept`
+        as in `Run`."""
         self.close()
-        self.shares = shares
+        self.shares, self.unkept = shares, unkept
         self.plan, self.barred, self.lost, self.settled, self.forward_differs = plan, {}, {}, set(), []
 
     def run_loops(self, loops: Sequence[LoopTrial]) -> None:
@@ -438,6 +438,7 @@ class Judge:
             self.guarded,
             codes_of({step.index: step.statement for step in steps}) if self.guarded else {},
             self.shares,
+            tuple(sorted(self.unkept)),
         )
 
     def _step(self, step: Step) -> StepRequest:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections.abc import Collection
 
 from grader.base.words import at_line
 from grader.lesson.exercise import Exercise
 from grader.reading.attempts import Analysis, is_stub
 from grader.reading.gradient_names import Spoilt
 from grader.reading.plan import Plan
-from grader.syntax.scopes import FUNCTIONS, assigned_names
+from grader.syntax.scopes import FUNCTIONS, assigned_names, names_below
 from grader.syntax.source import Statement
 
 
@@ -52,6 +53,29 @@ def about_early_reads(analysis: Analysis, plan: Plan) -> list[str]:
     lines = len({id(statement) for statement, *_ in found}) - 1
     more = f" {lines} more line{'s read' if lines > 1 else ' reads'} what stands below." if lines else ""
     return [f"{said}{more} It costs nothing here: the grader runs each line when what it reads is there."]
+
+
+def about_kept_names(analysis: Analysis, plan: Plan, wrong: Collection[str]) -> list[str]:
+    """That a line gives a name of the lesson another value, which a wrong answer below reads in vain."""
+    return [
+        f"{place_of(statement)}: `{_first_line(statement)}` gives {name} another value. The grader keeps the lesson's "
+        f"{name} for all answers, so a line below does not see yours: give it a name of its own."
+        for name, statement in remade_names(analysis, plan, wrong).items()
+    ]
+
+
+def remade_names(analysis: Analysis, plan: Plan, wrong: Collection[str]) -> dict[str, Statement]:
+    """The names of the lesson that a statement gives another value made from their own, as `Yb = Yb.view(-1, 1)` does,
+    and that a wrong answer below reads, with that statement."""
+    graded = {name for name, tensor in plan.names.by_name.items() if tensor in plan.attempts}
+    kept = _provided(plan.exercise) - graded
+    found: dict[str, Statement] = {}
+    for index, statement in enumerate(plan.statements):
+        if isinstance(statement.node, ast.Assign) and index not in analysis.training:
+            remade = kept & assigned_names(statement.node) & names_below(statement.node.value)
+            read = set().union(*(analysis.effects[at].reads for t in wrong for at in plan.slices[t] if at > index))
+            found |= dict.fromkeys(remade & read, statement)
+    return found
 
 
 def _provided(exercise: Exercise) -> set[str]:

@@ -97,14 +97,17 @@ def short_texts(statements: Iterable[Statement]) -> list[str]:
     return texts
 
 
-def make_plan(analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt]) -> Plan:
+def make_plan(
+    analysis: Analysis, exercise: Exercise, attempts: Mapping[str, Attempt], unkept: Collection[str] = ()
+) -> Plan:
     """Slice the submission to what feeds the graded gradients, and order it so that each is judged on truth.
+    `unkept` are names of the lesson to which the submission gives values of its own.
 
     A statement that reads a gradient runs after that gradient was judged, except where the submission reads
     it between two of its writes: there it sees the unfinished value, as it would in a plain run.
     """
     assigned = {name: attempt for name, attempt in attempts.items() if name in exercise.assigned}
-    return _Planner(analysis, exercise, assigned).plan()
+    return _Planner(analysis, exercise, assigned, unkept).plan()
 
 
 def needed_by(
@@ -116,7 +119,9 @@ def needed_by(
 
 
 class _Planner:
-    def __init__(self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt]) -> None:
+    def __init__(
+        self, analysis: Analysis, exercise: Exercise, attempts: dict[str, Attempt], unkept: Collection[str] = ()
+    ) -> None:
         self.analysis = analysis
         self.exercise = exercise
         self.attempts = attempts
@@ -125,6 +130,7 @@ class _Planner:
         tensors = set(exercise.forward_names) | exercise.network_names
         self.protected = PROVIDED_MODULES | tensors | exercise.fixed_parameters | given
         self.protected |= {own for own, name in analysis.names.given.items() if name in tensors | exercise.setup_names}
+        self.protected = self.protected - {*unkept}
         self.cut_names = {name: tensor for name, tensor in analysis.names.by_name.items() if tensor in self.graded}
         self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
         self.slicer = Slicer(

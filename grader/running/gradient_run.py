@@ -295,6 +295,8 @@ class GradientRun:
         for number, trial in enumerate(self.trials):
             self.told.append(of_trial(truths, number))
             trial.start({tensor: truth for tensor, truth in self.told[number].items() if tensor not in asked})
+            for name in self.request.unkept:
+                trial.protected.leave(name)
             trial.namespace[HAND_OVER] = partial(self._hand_over_inside, number)
             if self.has_loop:
                 states = [generator.get_state() for generator in generators_in(trial.namespace)]

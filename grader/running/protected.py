@@ -33,6 +33,11 @@ class Protected:
         elif isinstance(value, np.ndarray):
             self._arrays[name] = value, value.copy()
 
+    def leave(self, name: str) -> None:
+        """Keep what is under `name` no more."""
+        for kept in (self._values, self._tensors, self._versions, self._arrays):
+            kept.pop(name, None)
+
     def restore(self, namespace: dict[str, Any], *, counted: bool) -> None:
         """Undo in `namespace` what was done since. Where changes are `counted`, each tensor's own count tells of them;
         it says nothing of what was done through `.data`."""

@@ -90,7 +90,7 @@ class Run(Message, tag="run"):
     `codes` is what the texts of steps compile to, by their indexes, as far as the judge knows it.
 
     Where a submission `shares` its gradients, a true one is also written into the tensor that was handed over: that may
-    stand in a dict as well.
+    stand in a dict as well. Of the lesson's names those that are `unkept` stay as the submission leaves them.
     """
 
     program: Program
@@ -104,6 +104,7 @@ class Run(Message, tag="run"):
     guarded: bool = True
     codes: dict[int, bytes] = {}
     shares: bool = False
+    unkept: tuple[str, ...] = ()
 
 
 class Variants(Message, tag="variants"):
