@@ -155,7 +155,8 @@ class Grader:
                         known = self._before_running(plan, part)
                     verdicts = self._run(judge, known, runs)
                     self._note_forward(judge, plan, report)
-                    wrong = wrong_in(runs, known.keys() & plan.slices) if not judge.unkept else ()
+                    gradients = plan.attempts.keys() - plan.definitions.keys() if not judge.unkept else ()
+                    wrong = wrong_in(runs, gradients)
                     self._note_cautions(part, plan, report, wrong)
                 self._run_cases(judge, known)
         for name, evidence in known.items():

@@ -127,8 +127,10 @@ def _where_made(analysis: Analysis, attempt: Attempt, changes: Changes) -> Attem
         if place in stored or place in changes.get(index, ()):
             writers.insert(0, index)
         if stored.get(place) or root in analysis.effects[index].rebinds:
+            if writers:
+                return replace(attempt, place=place, writers=sorted({index, *writers}))
             inside = [hidden for hidden in analysis.hidden.get(attempt.tensor, ()) if hidden.writers == [index]]
-            return inside[0] if inside else replace(attempt, place=place, writers=writers) if writers else attempt
+            return inside[0] if inside else attempt
     return attempt
 
 
