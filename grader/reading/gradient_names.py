@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from grader.syntax.effects import Effects
-from grader.syntax.scopes import changed_place, field_name, names_below, paired, root_name, viewed_name
+from grader.syntax.scopes import changed_place, field_name, root_name, viewed_name
 from grader.syntax.source import Source, Statement
 
 if TYPE_CHECKING:
@@ -180,16 +180,13 @@ class Spoilt:
 
 
 def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Mapping[str, str]) -> list[Spoilt]:
-    """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`, and so
-    does after `all = [dC, dW]` what changes an item of `all`.
+    """Let a write through one name count for the others: after `flat = dC.view(-1)`, writing `flat` writes `dC`.
 
     Two gradients that share memory stay apart: each is judged after its own last line. What is given back is where
     a gradient is changed so, and another tensor with it.
     """
     groups: dict[str, set[str]] = {}
     joined: dict[str, int] = {}
-    items: dict[str, set[str]] = {}
-    wholes: dict[str, str] = {}
     spoilt = []
     for index, (node, found) in enumerate(zip(body, effects, strict=True)):
         for name in sorted(found.mutates - found.rebinds):
@@ -198,18 +195,6 @@ def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Map
                     spoilt.append(Spoilt(index, name, other, max(joined[name], joined[other])))
                 if not (name in gradients and other in gradients):
                     effects[index] = found = replace(found, writes=found.writes | {other})
-        changed = set[str]().union(*(items.get(name, ()) for name in found.inner))
-        parts = [name for name in found.mutates - found.rebinds if name in wholes]
-        changed |= {wholes[name] for name in parts if not (name in gradients and wholes[name] in gradients)}
-        if changed:
-            effects[index] = found = replace(found, writes=found.writes | changed)
-        for name in found.rebinds:
-            items.pop(name, None)
-            wholes.pop(name, None)
-            for held in items.values():
-                held.discard(name)
-        items |= _listed(node)
-        wholes |= _parts(node)
         targets, viewed = list[str](), None
         if isinstance(node, ast.Assign):
             targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
@@ -224,29 +209,3 @@ def add_aliases(body: Iterable[ast.stmt], effects: list[Effects], gradients: Map
                 group.add(target)
                 joined[target], groups[target] = index, group
     return spoilt
-
-
-def _listed(node: ast.stmt) -> dict[str, set[str]]:
-    """What an assignment tells of the items of a list, a tuple or a dict: the names of which they are the values."""
-    if not isinstance(node, ast.Assign):
-        return {}
-    found: dict[str, set[str]] = {}
-    lists = {target.id for target in (*node.targets, node.value) if isinstance(target, ast.Name)}
-    for part in (*node.targets, node.value):
-        among = (
-            part.values if isinstance(part, ast.Dict) else part.elts if isinstance(part, (ast.Tuple, ast.List)) else []
-        )
-        named = {name for item in among if (name := viewed_name(item)) is not None}
-        for name in lists if named else ():
-            found.setdefault(name, set()).update(named)
-    return found
-
-
-def _parts(node: ast.stmt) -> dict[str, str]:
-    """The names to which an assignment gives a part of what another name holds, and that name: `row = dC[0]`."""
-    found: dict[str, str] = {}
-    for target, value in paired(node) if isinstance(node, ast.Assign) else ():
-        whole = viewed_name(value, parts=True)
-        if whole is not None and isinstance(target, (ast.Name, ast.Tuple, ast.List)):
-            found |= dict.fromkeys(names_below(target) - {whole}, whole)
-    return found

@@ -20,10 +20,8 @@ from grader.syntax.scopes import (
     local_names,
     names_below,
     nodes_below,
-    paired,
     rebound_names,
     root_name,
-    viewed_name,
 )
 
 _MUTATING_METHODS = frozenset(
@@ -53,8 +51,6 @@ class Effects:
 
     `mutates` is the part of `writes` whose memory changes, as in `x += 1`: after `y = x` this changes `y` as well,
     while a loop that says `x = x + 1` leaves `y` alone.
-    `inner` is the part of `mutates` where items are changed and not replaced, as by `xs[0] += 1`: after `xs = [x, y]`
-    this changes `x` as well.
     `calls` are the names of what is called (`f` in `f(x)`, `step` in `net.step(x)`); `fields` the attribute
     or key names that are read or stored to (`h` in `grads["h"]`).
     """
@@ -62,7 +58,6 @@ class Effects:
     rebinds: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
     mutates: set[str] = field(default_factory=set)
-    inner: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     calls: set[str] = field(default_factory=set)
     fields: set[str] = field(default_factory=set)
@@ -90,8 +85,7 @@ class Changes:
 class _Collector(ast.NodeVisitor):
     """Walks one statement. `hidden` holds names of inner scopes; `assigned` those that the statement itself has
     given a value by now, so that reading them needs nothing from outside, and `fresh` those to which it gave one that
-    nothing else holds. `changed` are the others that it changes in place: `d = d.T` leaves alone what `d` held.
-    `parts_of` are names that share memory with others, which change with them: `row = dC[i]`."""
+    nothing else holds. `changed` are the others that it changes in place: `d = d.T` leaves alone what `d` held."""
 
     def __init__(self, changes: Changes) -> None:
         self.effects = Effects()
@@ -104,7 +98,6 @@ class _Collector(ast.NodeVisitor):
         self.assigned: list[set[str]] = []
         self.fresh: list[set[str]] = []
         self.changed: set[str] = set()
-        self.parts_of: dict[str, set[str]] = {}
         self.statement_call: ast.expr | None = None
 
     def generic_visit(self, node: ast.AST) -> None:
@@ -119,17 +112,10 @@ class _Collector(ast.NodeVisitor):
         if name is not None and not any(name in names for names in self.hidden):
             self.effects.writes.add(name)
 
-    def _mutate(self, name: str | None, *, items: bool = False) -> None:
-        self._mutate_alone(name, items)
-        for whole in sorted(self.parts_of.get(name or "", ())):
-            self._mutate_alone(whole, items=True)
-
-    def _mutate_alone(self, name: str | None, items: bool) -> None:
+    def _mutate(self, name: str | None) -> None:
         self._write(name)
         if name is None or any(name in names for names in self.hidden):
             return
-        if items:
-            self.effects.inner.add(name)
         if not any(name in names for names in self.fresh):
             self.changed.add(name)
         if not any(name in names for names in self.assigned):
@@ -149,19 +135,8 @@ class _Collector(ast.NodeVisitor):
         root = root_name(node.target)
         if root is not None:
             self._read(root)
-        self._mutate(root, items=not isinstance(node.target, ast.Name))
+        self._mutate(root)
         self.generic_visit(node)
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self.visit(node.value)
-        for target in node.targets:
-            self.visit(target)
-        for target, value in paired(node):
-            whole = viewed_name(value, parts=True)
-            for name in names_below(target) if isinstance(target, (ast.Name, ast.Tuple, ast.List)) else ():
-                self.parts_of.pop(name, None)
-                if whole is not None and (wholes := self.parts_of.get(whole, {whole}) - {name}):
-                    self.parts_of[name] = wholes
 
     def visit_block(self, body: list[ast.stmt], known: set[str]) -> None:
         self.assigned.append(known)
@@ -186,7 +161,7 @@ class _Collector(ast.NodeVisitor):
                 called = {id(leaf.func) for leaf in nodes_below(drawn_from) if isinstance(leaf, ast.Call)}
                 for leaf in nodes_below(drawn_from):
                     if isinstance(leaf, ast.Name) and id(leaf) not in called:  # zip itself stays as it is
-                        self._mutate(leaf.id, items=True)
+                        self._mutate(leaf.id)
         self.visit_block(node.orelse, set())
 
     visit_For = _visit_loop
@@ -237,7 +212,7 @@ class _Collector(ast.NodeVisitor):
             method = function.attr
             mutates = method in _ALWAYS_MUTATING or (node is self.statement_call and method in _MUTATING_METHODS)
             if mutates or changes_its_object(method):
-                self._mutate(root, items=not mutates and not isinstance(function.value, ast.Name))
+                self._mutate(root)
             elif SELF in mutated:  # of (a @ b).backward() both may change
                 for name in [root] if root is not None else names_below(function.value):
                     self._mutate(name)

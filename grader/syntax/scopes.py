@@ -209,7 +209,6 @@ _VIEWS = frozenset(
     "view view_as reshape flatten ravel squeeze unsqueeze transpose t permute expand detach numpy narrow".split()
 )
 _VIEW_ATTRIBUTES = frozenset({"T", "mT", "data"})
-_PARTS = frozenset("select unbind split chunk diagonal values get".split())
 
 
 def paired(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -222,21 +221,14 @@ def paired(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield target, value
 
 
-def viewed_name(value: ast.expr, *, parts: bool = False) -> str | None:
-    """The name whose memory an expression shares: `dC` for `dC.view(-1)`; None for a fresh tensor.
-
-    Where `parts` count, it is also the one of which it may share a part, as `dC[0]` and `list(dC)` do.
-    """
+def viewed_name(value: ast.expr) -> str | None:
+    """The name whose memory an expression shares: `dC` for `dC.view(-1)`; None for a fresh tensor."""
     while not isinstance(value, ast.Name):
         match value:
             case ast.Attribute(value=whole, attr=name) if name in _VIEW_ATTRIBUTES:
                 value = whole
-            case ast.Call(func=ast.Attribute(value=whole, attr=name)) if name in _VIEWS or (parts and name in _PARTS):
+            case ast.Call(func=ast.Attribute(value=whole, attr=name)) if name in _VIEWS:
                 value = whole
-            case ast.Subscript(value=whole) | ast.Call(func=ast.Name(id="list" | "tuple"), args=[whole]) if parts:
-                value = whole
-            case ast.ListComp(elt=item, generators=[ast.comprehension(target=drawn, iter=whole)]) if parts:
-                value = whole if viewed_name(item, parts=True) in names_below(drawn) else item
             case _:
                 return None
     return value.id
