@@ -86,13 +86,13 @@ def analyse(source: Source, exercises: Iterable[Exercise]) -> Analysis:
     names, compared = find_names(source, effects, tensors, alignment)
     own_names = {mine: theirs for mine, theirs in alignment.names.items() if theirs in forward}
     forward |= own_names.keys()
-    beside = _forward_beside(exercises, forward, own_names)
+    by_lesson = _forward_of(exercises, forward, own_names)
     add_objects(body, effects, names.by_name, changes.objects)
     spoilt = add_aliases(body, effects, names.by_name)
     analysis = Analysis(source, effects, names, compared, spoilt=spoilt)
     stepped = {name for e in exercises if e.after_a_step for name in e.forward_names}
     asked = {name for e in exercises for name in e.definitions}  # what is in them is graded by the lesson's cases
-    inside = _find_training(analysis, asked, partial(_runs_both, names=names, forward=beside, stepped=stepped))
+    inside = _find_training(analysis, asked, partial(_runs_both, names=names, forward=by_lesson, stepped=stepped))
     for exercise in exercises:
         find_loop_that_calls(analysis, exercise, asked, alone=False)
     for index, node in enumerate(body):
@@ -128,7 +128,7 @@ def find_loop_that_calls(
     carriers = _gradients_inside(analysis.source, analysis.names, asked).keys()
 
     def runs(loop: LoopNames, carriers: Collection[str]) -> bool:
-        return _runs_both(loop.with_calls(made_by), carriers, analysis.names, {"": forward}, forward)
+        return _runs_both(loop.with_calls(made_by), carriers, analysis.names, [(forward, forward)], forward)
 
     def updates(loop: LoopNames, _: Collection[str]) -> bool:
         reached = loop.with_calls(made_by)
@@ -337,25 +337,24 @@ def _made_inside(function: Function, names: Names) -> dict[str, str]:
     return {tensor: place for tensor, place in written.items() if place in made or not place.isidentifier()}
 
 
-def _forward_beside(
+_Forward = Sequence[tuple[Collection[str], set[str]]]
+"""For each lesson the tensors that it knows, and the names that its forward pass makes."""
+
+
+def _forward_of(
     exercises: Iterable[Exercise], forward: Collection[str], own_names: Mapping[str, str]
-) -> dict[str, set[str]]:
-    """For each tensor the names of `forward` that a lesson which knows it has for its own forward pass, and under ""
-    all: a loop that draws `b` makes nothing of a lesson that has no such tensor."""
-    beside: defaultdict[str, set[str]] = defaultdict(set)
+) -> list[tuple[Collection[str], set[str]]]:
+    """The names of `forward` by lesson, those that a submission has of its own included."""
+    found: list[tuple[Collection[str], set[str]]] = []
     for exercise in exercises:
         known = {*exercise.forward_names, *exercise.assigned, *exercise.given, *exercise.trained}
-        made = {name for name in forward if own_names.get(name, name) in known}
-        for tensor in known:
-            beside[tensor] |= made
-        beside[""] |= made
-    return beside
+        found.append((known, {name for name in forward if own_names.get(name, name) in known}))
+    return found
 
 
-def _runs_both(
-    loop: LoopNames, carriers: Collection[str], names: Names, forward: Mapping[str, Collection[str]], stepped: set[str]
-) -> bool:
-    """True for a loop that runs forward and backward again: training, not an answer.
+def _runs_both(loop: LoopNames, carriers: Collection[str], names: Names, forward: _Forward, stepped: set[str]) -> bool:
+    """True for a loop that runs forward and backward again: training, not an answer. What it draws, and what is a
+    tensor only in a lesson that does not know its gradients, is no forward pass.
 
     One gradient will do where the loop makes several of the tensors `stepped`, the forward pass of a lesson's loop.
     """
@@ -363,5 +362,5 @@ def _runs_both(
     enough = len(gradients) > 1 or loop.called & set(carriers) or (gradients and len(loop.assigned & stepped) > 2)
     if not enough:
         return False
-    beside = set().union(*(forward.get(tensor, forward[""]) for tensor in gradients or [""]))
-    return bool((loop.assigned - loop.drawn) & beside)
+    made = [made for known, made in forward if gradients <= {*known}] or [made for _, made in forward]
+    return any((loop.assigned - loop.drawn) & each for each in made)
