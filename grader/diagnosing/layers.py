@@ -135,11 +135,14 @@ def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
             said = f"d{path.through} is multiplied by {name} itself{mismatch.on_path(path)}. The slope of "
             said += f"{mismatch.line_of(path)} is 1 where {mismatch.name} comes through, and 0 elsewhere."
             return Diagnosis("missing-local-derivative", said)
-    if not bool((~open_).any() and open_.any() and through.any()):
+    if not bool((~open_).any() and open_.any() and through.any()) or _only_number(true[open_], mismatch) is None:
         return None
-    for factors in (true[open_], ours[through]):
-        if float((factors - factors[0]).abs().max()) > max(mismatch.limit, SAME_FACTOR) * float(factors[0].abs()):
-            return None
+    straight, leak = (_only_number(ours[part], mismatch) for part in (open_, ~open_))
+    if shut and straight is not None and leak and mismatch.is_factor(straight, 1) and not mismatch.is_factor(leak, 1):
+        said = f"Right where {mismatch.line_of(path)} lets a number through{mismatch.on_path(path)}. Where it shuts one "
+        return Diagnosis("wrong-mask", f"{said}out, the slope is 0; yours is {leak:.3g}.")
+    if _only_number(ours[through], mismatch) is None:
+        return None
     masks = [
         name
         for name, value in mismatch.forward.inputs[path.through].items()
@@ -160,6 +163,13 @@ def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         "wrong-mask",
         f"Other elements come through than in {mismatch.line_of(path)}{mismatch.on_path(path)}. {cause}",
     )
+
+
+def _only_number(values: Tensor, mismatch: Mismatch) -> float | None:
+    """What all of them are, up to rounding; None where they differ."""
+    first = float(values[0])
+    spread = float((values - first).abs().max())
+    return first if spread <= max(mismatch.limit, SAME_FACTOR) * abs(first) else None
 
 
 def one_part_of_a_sum(mismatch: Mismatch, path: Path) -> Diagnosis | None:

@@ -172,6 +172,8 @@ def precision(mismatch: Mismatch) -> Diagnosis | None:
     """Right but for the rounding of a coarser dtype: small errors, as often up as down."""
     difference = mismatch.candidate - mismatch.truth
     size = difference.abs() / mismatch.scale
+    if bool((size[mismatch.truth == 0] > mismatch.limit).any()):  # what a mask makes 0 is 0 in every dtype
+        return None
     noisy = size[size > 0]
     if noisy.numel() < _ENOUGH_NOISE or float(size.max()) > _HALF_PRECISION:
         return None
