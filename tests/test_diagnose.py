@@ -222,6 +222,8 @@ SPOKEN = [
      "also shuts out where A1 is 0", "drawn anew"),
     ("classifier/ex4_dropout", "dA1 = dD1 * mask / (1 - p)", "dA1 = dD1 * (torch.rand_like(A1) > p) / (1 - p)",
      "wrong-mask", "drawn anew", "A1 is 0"),
+    ("foundations/ex1_derivatives", "dv1 = dv2 * v2", "dv1 = 2 * v2", "missing-local-derivative",
+     "dv2 is passed on unchanged", "alone"),
     ("foundations/ex3_linear_relu_mse", "dl1 = (l1 > 0) * dl2", "dl1 = torch.where(l1 > 0, dl2, 0.01 * dl2)",
      "wrong-mask", "Where it shuts one out, the slope is 0; yours is 0.01.", "rounding"),
     ("foundations/ex3_linear_relu_mse", "dl1 = (l1 > 0) * dl2",

@@ -89,11 +89,12 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     if local is None or mismatch.factor(path.share, local) is not None:
         return None
     factor = mismatch.factor(path.found, local)
-    if factor is None or named_factor(factor, mismatch) is None:  # where it is the same everywhere, any number fits it
+    if factor is None or not mismatch.is_factor(abs(factor), 1):  # 2 * h is no local derivative of h.exp()
         return None
+    minus = "minus " if factor < 0 else ""
     return Diagnosis(
         "missing-upstream",
-        f"This is the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
+        f"This is {minus}the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
         f"multiplies it by the upstream gradient, d{path.through} {shape_text(above.shape)}.",
     )
 
