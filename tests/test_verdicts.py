@@ -82,6 +82,19 @@ def test_what_stops_and_leaves_nothing_is_not_why_a_gradient_is_wrong(ex1: Any) 
     assert (verdict.status, verdict.mistake) == ("wrong", "scale")
 
 
+HELPER = "def backward(d, a, w):\n    return d @ a.T, d.sum(axis=1, keepdims=True), w @ d\n"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["dW2, db2, dA1 = dZ2 @ A1.T, dZ2.sum(axis=1, keepdims=True), W2 @ dZ2", "dW2, db2, dA1 = backward(dZ2, A1, W2)"],
+)
+def test_what_stops_at_other_sizes_beside_a_right_gradient_is_no_size_in_it(statement: str, grade_text: Grade) -> None:
+    (report,) = grade_text(f"{HELPER}dZ2 = (A2 - Y) / m\n{statement}\n", exercise="classifier/ex1")
+    assert [name for name, verdict in named(report).items() if verdict.message and verdict.passed] == []
+    assert named(report)["A1"].status == "wrong"
+
+
 # ---- Statuses ----
 
 ONE_EACH = [

@@ -119,13 +119,15 @@ class Finding:
 class Seen:
     """One gradient in one trial: what was handed over, the truth, and how far apart they are.
 
-    There is no comparison where there are no numbers of the right shape and dtype to compare.
+    There is no comparison where there are no numbers of the right shape and dtype to compare. `trial` holds what was
+    handed over for the other gradients, where that is known.
     """
 
     answer: Answer
     gradients: Gradients
     forward: Forward | None = None
     comparison: Comparison | None = None
+    trial: tuple[Mapping[str, Answer], Truth] | None = None
 
     @property
     def right(self) -> bool:
@@ -144,7 +146,7 @@ def seen_in_trial(name: str, answers: Mapping[str, Answer], truth: Truth) -> See
         if total.dtype is torch.float64 and not (comparison and comparison.right) and _holds_float32(value):
             # A float32 island in a float64 trial is compared as what it is.
             comparison = truth.compare(name, value.float())
-    return Seen(answer, truth.gradients, truth.forward, comparison)
+    return Seen(answer, truth.gradients, truth.forward, comparison, (answers, truth))
 
 
 def _holds_float32(value: Tensor) -> bool:
@@ -289,9 +291,19 @@ def _weighed(evidence: Evidence) -> Finding:
             found = _explained("wrong", evidence, evidence.sizes)
             said = "Right at the lesson's own sizes by luck; at other sizes it is wrong. "
             return replace(found, message=said + found.message)
-        said = only_these_sizes(evidence.name, evidence.text, evidence.decisive.forward)
-        return Finding("wrong" if evidence.strict_sizes else "pass", said, "hardcoded-size")
+        if not _stopped_by_another(evidence.name, evidence.sizes, evidence.decisive):
+            said = only_these_sizes(evidence.name, evidence.text, evidence.decisive.forward)
+            return Finding("wrong" if evidence.strict_sizes else "pass", said, "hardcoded-size")
     return replace(found, message=evidence.remark) if found.passed and evidence.remark and not found.message else found
+
+
+def _stopped_by_another(name: str, sizes: Seen, decisive: Seen) -> bool:
+    """Whether the exception at other sizes may be that of a wrong gradient, which the same statement gives."""
+    failure = sizes.answer.failure
+    if failure is None or sizes.trial is None or decisive.trial is None:
+        return False
+    together = [other for other, answer in sizes.trial[0].items() if answer.failure == failure and other != name]
+    return not all(seen_in_trial(other, *decisive.trial).right for other in together)
 
 
 def _decided(evidence: Evidence, decisive: Seen) -> Finding:
