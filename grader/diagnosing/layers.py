@@ -139,7 +139,9 @@ def wrong_gate(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return None
     straight, leak = (_only_number(ours[part], mismatch) for part in (open_, ~open_))
     if shut and straight is not None and leak and mismatch.is_factor(straight, 1) and not mismatch.is_factor(leak, 1):
-        said = f"Right where {mismatch.line_of(path)} lets a number through{mismatch.on_path(path)}. Where it shuts one "
+        said = (
+            f"Right where {mismatch.line_of(path)} lets a number through{mismatch.on_path(path)}. Where it shuts one "
+        )
         return Diagnosis("wrong-mask", f"{said}out, the slope is 0; yours is {leak:.3g}.")
     if _only_number(ours[through], mismatch) is None:
         return None

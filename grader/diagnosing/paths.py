@@ -17,7 +17,6 @@ from grader.diagnosing.core import (
     Diagnosis,
     Mismatch,
     Path,
-    named_factor,
     shape_text,
     times,
     without_small_constants,
@@ -94,8 +93,8 @@ def missing_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     minus = "minus " if factor < 0 else ""
     return Diagnosis(
         "missing-upstream",
-        f"This is {minus}the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain rule "
-        f"multiplies it by the upstream gradient, d{path.through} {shape_text(above.shape)}.",
+        f"This is {minus}the local derivative of {mismatch.line_of(path)} alone{mismatch.on_path(path)}. The chain "
+        f"rule multiplies it by the upstream gradient, d{path.through} {shape_text(above.shape)}.",
     )
 
 
