@@ -227,7 +227,7 @@ SPOKEN = [
     ("foundations/ex3_linear_relu_mse", "dl1 = (l1 > 0) * dl2", "dl1 = torch.where(l1 > 0, dl2, 0.01 * dl2)",
      "wrong-mask", "Where it shuts one out, the slope is 0; yours is 0.01.", "rounding"),
     ("foundations/ex3_linear_relu_mse", "dl1 = (l1 > 0) * dl2",
-     "dl1 = torch.where(l1 > 0, dl2, 0.01 * l1.exp() * dl2)", "wrong-constant", "The constant 0.01 is wrong", "rounding"),
+     "dl1 = torch.where(l1 > 0, dl2, 0.01 * l1.exp() * dl2)", "wrong-constant", "The constant 0.01", "rounding"),
     ("transformer/ex4_block", "dx1 = dx2 + rstd2", "dx1 = rstd2", "missing-path", "through x2 is missing", "3 times"),
     ("transformer/ex6_data_parallel", "db = dcopies_b.sum(0)", "db = dcopies_b[0]", "missing-sum",
      "one part of 3", "example"),
@@ -242,6 +242,31 @@ def test_the_reason_given_is_that_of_this_answer(lesson, old, new, mistake, said
     assert verdict.mistake == mistake
     assert said in verdict.message
     assert unsaid not in verdict.message
+
+
+LAYERNORM = "d = dout * gain2\ndh = hrstd * (d - d.mean(-1, keepdim=True) - hhat * (d * hhat).mean(-1, keepdim=True))"
+STEPS = """\
+dhhat = dout * gain2
+dhc = hrstd * (dhhat - hhat * (dhhat * hhat).mean(-1, keepdim=True))
+dhmean = -dhc.sum(-1, keepdim=True)
+dh = dhc + dhmean"""
+SOFTMAX_SUM = "dlogp.sum(-1, keepdim=True)"
+
+
+@pytest.mark.parametrize(
+    ("lesson", "old", "new", "code"),
+    [
+        ("transformer/ex1_softmax", f"dz = dlogp - logp.exp() * {SOFTMAX_SUM}",
+         f"p = logp.exp()\ndz = dlogp + p * {SOFTMAX_SUM}", f"dz = dlogp + p * {SOFTMAX_SUM}"),
+        ("transformer/ex2_layernorm", LAYERNORM, STEPS, STEPS),
+    ],
+)  # fmt: skip
+def test_no_line_is_blamed_alone_that_may_be_right(lesson, old, new, code, grade_text) -> None:
+    text = (REPOSITORY / "solutions" / f"{lesson}.py").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    verdict = blamed(grade_text(text.replace(old, new)))
+    assert verdict.code == code
+    assert "This line" not in verdict.message
 
 
 def test_a_line_of_a_loop_is_shown_and_not_its_head(grade_text) -> None:

@@ -18,7 +18,7 @@ from grader.diagnosing.brackets import edits_of_several_tokens, short
 from grader.diagnosing.core import Diagnosis, combined
 from grader.lesson.exercise import Exercise
 from grader.syntax.inert_calls import drop_inert_calls
-from grader.syntax.scopes import assigned_names, root_name
+from grader.syntax.scopes import assigned_names, names_below, root_name
 from grader.truth.autograd import Forward
 
 _AT_ONCE = 60
@@ -43,6 +43,11 @@ class Variant:
     diagnosis: Diagnosis
     rank: int = 0
 
+    @property
+    def likely(self) -> bool:
+        """False for what mends many an answer that is wrong elsewhere: it counts where nothing else mends."""
+        return self.rank < _LAST // 2
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -58,6 +63,10 @@ class Vocabulary:
     sizes: tuple[str, ...] = ()
     numbers: tuple[float, ...] = ()
     indices: frozenset[str] = frozenset()
+
+    def is_gradient(self, name: str) -> bool:
+        """True for the gradient of a tensor of the lesson, graded or not."""
+        return name in self.gradients or (name[:1] == "d" and name[1:] in self.shapes)
 
     @property
     def dimensions(self) -> range:
@@ -79,7 +88,8 @@ class Vocabulary:
     def nearest_first(self, read: Collection[str]) -> Vocabulary:
         """The same words, those that a line reads before all others."""
         near = {name: self.shapes[name] for name in sorted(read) if name in self.shapes}
-        return replace(self, shapes=near | dict(self.shapes))
+        sizes = tuple(sorted(self.sizes, key=lambda size: size not in read))
+        return replace(self, shapes=near | dict(self.shapes), sizes=sizes)
 
 
 def vocabulary_of(exercise: Exercise, forward: Forward, graded: Collection[str]) -> Vocabulary:
@@ -114,7 +124,8 @@ def _variants(statements: Sequence[str], words: Vocabulary) -> Iterator[Variant]
         if position not in stores:
             fewer = (*statements[:position], *statements[position + 1 :])
             yield Variant(fewer, Diagnosis("path-twice", f"`{short(text)}` adds what is there already."))
-    edits = [() if tree is None else _edits(tree, words) for tree in trees]
+    carriers = _carriers(trees, words)
+    edits = [() if tree is None else _edits(tree, words, carriers) for tree in trees]
     for round_of_edits in itertools.zip_longest(*edits):
         for position, found in enumerate(round_of_edits):
             if found is not None:
@@ -166,6 +177,8 @@ def mending_edit(
         mended += [batch[number] for number in right([variant.statements for variant in batch])]
         if unchanged in mended:
             return None, None  # what is wrong lies elsewhere, and an edit that mends nothing is right too
+        if any(variant.likely for variant in mended):
+            mended, waiting = ([variant for variant in some if variant.likely] for some in (mended, waiting))
         waiting = _news_beside(mended, waiting, statements)
     found = combined([variant.diagnosis for variant in mended], said)
     places = {edited_line(statements, variant) for variant in mended}
@@ -207,9 +220,9 @@ _Edited = tuple[str, Diagnosis, int]
 _Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
 
 
-def _edits(tree: ast.Module, words: Vocabulary) -> Iterator[_Edited]:
+def _edits(tree: ast.Module, words: Vocabulary, carriers: Collection[str]) -> Iterator[_Edited]:
     places, dimensions = list(_places(tree)), _dimensions_in(tree)
-    conditions, ends = _conditions_in(tree), _ends_in(tree)
+    unlikely, ends = _conditions_in(tree) | _forward_lines_in(tree, carriers), _ends_in(tree)
     words = words.nearest_first({leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)})
 
     def at(edit: _Edit, node: ast.AST, put: Callable[[ast.AST], None]) -> Iterator[_Edited]:
@@ -217,7 +230,7 @@ def _edits(tree: ast.Module, words: Vocabulary) -> Iterator[_Edited]:
             put(replacement)
             text = ast.unparse(tree)  # asks for no place but an assignment's line
             put(node)
-            yield text, diagnosis, _FIRST.get(edit, _EDITS.index(edit)) + _LAST * (id(node) in conditions)
+            yield text, diagnosis, _FIRST.get(edit, _EDITS.index(edit)) + _LAST * (id(node) in unlikely)
 
     def by(edit: _Edit) -> Iterator[_Edited]:
         passed_over = dimensions if edit in (_sign, _constant) else set()
@@ -248,6 +261,31 @@ def _conditions_in(tree: ast.AST) -> set[int]:
     """What decides whether lines run: an edit there may mend an answer because they do not run any more."""
     tests = (node.test for node in ast.walk(tree) if isinstance(node, ast.If))
     return {id(leaf) for test in tests for leaf in ast.walk(test)}
+
+
+def _forward_lines_in(tree: ast.AST, carriers: Collection[str]) -> set[int]:
+    """The assignments that no gradient enters, such as `p = logp.exp()`: a sign or a constant that is missing where p
+    is read could stand here as well."""
+    stored = (node for node in ast.walk(tree) if isinstance(node, (ast.Assign, ast.AugAssign)))
+    return {id(node) for node in stored if names_below(node).isdisjoint(carriers)}
+
+
+def _carriers(trees: Iterable[ast.AST | None], words: Vocabulary) -> set[str]:
+    """The names of gradients, and of all that the learner's lines make from them."""
+    flows: list[tuple[ast.expr, ast.expr]] = []
+    for node in (node for tree in trees if tree is not None for node in ast.walk(tree)):
+        match node:
+            case ast.Assign():
+                flows += [(target, node.value) for target in node.targets]
+            case ast.AugAssign():
+                flows.append((node.target, node.value))
+            case ast.For():
+                flows.append((node.target, node.iter))
+    found = set(words.gradients)
+    while reached := [(target, value) for target, value in flows if not found.isdisjoint(names_below(value))]:
+        flows = [flow for flow in flows if flow not in reached]
+        found |= {name for target, _ in reached for name in (*assigned_names(target), root_name(target)) if name}
+    return found
 
 
 def _ends_in(tree: ast.AST) -> set[int]:
@@ -490,9 +528,12 @@ def _missing_term(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, D
 
 def _missing_factor(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Diagnosis]]:
     name = _loaded(node)
-    if name is None or not (name.id in words.shapes or name.id in words.sizes):
+    if name is None:
         return
-    for other in (*words.shapes, *words.sizes):
+    known = name.id in words.shapes or name.id in words.sizes
+    if not known and not words.is_gradient(name.id):
+        return
+    for other in (*words.sizes, *(words.shapes if known else ())):
         for operation in (ast.Mult(), ast.Div()):
             product = ast.BinOp(name, operation, ast.Name(other, ast.Load()))
             yield product, Diagnosis("missing-factor", f"A factor is missing at {name.id}.")
@@ -531,4 +572,5 @@ _FIRST: Mapping[_Edit, int] = {_index: -3, _extra_term: -2}
 """What says more than a change of several tokens, whose rank is -1."""
 
 _KEPT, _LAST = -4, 100
-"""The rank of an edit that keeps what an answer stores over, and what is added to that of an edit in a condition."""
+"""The rank of an edit that keeps what an answer stores over, and what is added to that of an edit in a condition or of
+a whole line that no gradient enters."""
