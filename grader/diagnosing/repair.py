@@ -6,6 +6,7 @@ Used where no detector recognises the numbers. The learner is told which token t
 from __future__ import annotations
 
 import ast
+import builtins
 import copy
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -223,6 +224,7 @@ _Edit = Callable[[ast.AST, Vocabulary], Iterator[tuple[ast.AST, Diagnosis]]]
 def _edits(tree: ast.Module, words: Vocabulary, carriers: Collection[str]) -> Iterator[_Edited]:
     places, dimensions = list(_places(tree)), _dimensions_in(tree)
     unlikely, ends = _conditions_in(tree) | _forward_lines_in(tree, carriers), _ends_in(tree)
+    helpers = _helpers_in(tree)
     words = words.nearest_first({leaf.id for leaf in ast.walk(tree) if isinstance(leaf, ast.Name)})
 
     def at(edit: _Edit, node: ast.AST, put: Callable[[ast.AST], None]) -> Iterator[_Edited]:
@@ -230,6 +232,9 @@ def _edits(tree: ast.Module, words: Vocabulary, carriers: Collection[str]) -> It
             put(replacement)
             text = ast.unparse(tree)  # asks for no place but an assignment's line
             put(node)
+            if id(node) in helpers:
+                either = f"{diagnosis.message} Or it is {helpers[id(node)]} that is wrong: see what it returns."
+                diagnosis = replace(diagnosis, message=either)
             yield text, diagnosis, _FIRST.get(edit, _EDITS.index(edit)) + _LAST * (id(node) in unlikely)
 
     def by(edit: _Edit) -> Iterator[_Edited]:
@@ -254,6 +259,19 @@ def _dimensions_in(tree: ast.AST) -> set[int]:
         for argument in (*call.args, *(keyword.value for keyword in call.keywords))
         for leaf in ast.walk(argument)
         if _whole_number(leaf) is not None
+    }
+
+
+def _helpers_in(tree: ast.AST) -> dict[int, str]:
+    """What is handed to functions of the file, and the function's name: an edit of it may make up for a wrong line of
+    the function."""
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {
+        id(leaf): call.func.id
+        for call in calls
+        if isinstance(call.func, ast.Name) and not hasattr(builtins, call.func.id)
+        for argument in (*call.args, *(keyword.value for keyword in call.keywords))
+        for leaf in ast.walk(argument)
     }
 
 
@@ -320,7 +338,9 @@ def _other_name(node: ast.AST, words: Vocabulary) -> Iterator[tuple[ast.AST, Dia
         return
     for other in words.alternatives(name.id):
         kind, meant = "wrong-forward-value", "another tensor of the forward pass"
-        if other in words.gradients:
+        if other in words.own:
+            meant = "a tensor of your own lines"
+        elif other in words.gradients:
             kind, meant = "wrong-upstream", "another gradient"
         elif name.id in words.gradients:
             meant = "a tensor of the forward pass"
