@@ -193,6 +193,8 @@ def test_an_edit_of_one_token_explains_what_no_detector_knows(grade_text) -> Non
 
 # ---- What is said holds for this answer: (lesson, old, new, mistake, said, not said, line) ----
 
+SLOPE = "(2 / math.pi) ** 0.5 * (1 + 3 * 0.044715 * u**2)"
+GELU = "dact2 * (0.5 * (1 + t) + 0.5 * u"
 SPOKEN = [
     ("transformer/ex2_layernorm", "dgain = (dy * xhat).sum((0, 1))", "dgain = (dy * xhat).sum(0)", "missing-sum",
      "over dimensions 0 and 1 of y (4, 8, 16); yours sums over 0 alone", "Not summed yet"),
@@ -228,6 +230,20 @@ SPOKEN = [
      "wrong-mask", "Where it shuts one out, the slope is 0; yours is 0.01.", "rounding"),
     ("foundations/ex3_linear_relu_mse", "dl1 = (l1 > 0) * dl2",
      "dl1 = torch.where(l1 > 0, dl2, 0.01 * l1.exp() * dl2)", "wrong-constant", "The constant 0.01", "rounding"),
+    ("foundations/ex3_linear_relu_mse", "dl2 = dout * w2.T", "dl2 = diff.unsqueeze(-1) * w2.T", "wrong-upstream",
+     "diff is read where dout belongs", "500"),
+    ("classifier/ex1_digits", "dW2 = dZ2 @ A1.T", "dW2 = np.full_like(W2, (dZ2 @ A1.T).mean())", "wrong-dimension",
+     "Each element of W2 has a number of its own", "a mean of means"),
+    ("transformer/ex1_softmax", "dA = torch.diag(P[0]) - torch.outer(P[0], P[0])",
+     "D = torch.eye(n_classes)\ndA = P * D - P * D.sum(1, keepdim=True)", "missing-factor", "P or dP", "dP is missing"),
+    ("transformer/ex3_attention", "djoined.view(B, T, H, D).transpose(1, 2)", "djoined.view(B, H, T, D)",
+     "unmoved-dimensions", "a view or reshape does not", "in yours"),
+    ("transformer/ex3_attention", "djoined.view(B, T, H, D).transpose(1, 2)",
+     "torch.stack(djoined.split(D, -1)[::-1], 1)", "unmoved-dimensions", "along dimension 1 of oh", "a view"),
+    ("transformer/ex3_attention", "djoined.view(B, T, H, D).transpose(1, 2)",
+     "djoined.view(B, T, D, H).permute(0, 3, 1, 2)", "unmoved-dimensions", "they come back in another order", "a view"),
+    ("transformer/ex4_block", f"slope = {SLOPE}\ndu = {GELU} * (1 - t**2) * slope)",
+     f"du = {GELU} * (1 - inner**2) * {SLOPE})", "wrong-forward-value", "a tensor of your own lines", "forward pass"),
     ("transformer/ex4_block", "dx1 = dx2 + rstd2", "dx1 = rstd2", "missing-path", "through x2 is missing", "3 times"),
     ("transformer/ex6_data_parallel", "db = dcopies_b.sum(0)", "db = dcopies_b[0]", "missing-sum",
      "one part of 3", "example"),
@@ -251,6 +267,21 @@ dhc = hrstd * (dhhat - hhat * (dhhat * hhat).mean(-1, keepdim=True))
 dhmean = -dhc.sum(-1, keepdim=True)
 dh = dhc + dhmean"""
 SOFTMAX_SUM = "dlogp.sum(-1, keepdim=True)"
+
+
+HELPED = """\
+def layernorm_backward(dz, zhat, rstd, gain):
+    d = dz
+    return rstd * (d - d.mean(-1, keepdim=True) - zhat * (d * zhat).mean(-1, keepdim=True)), (dz * zhat).sum((0, 1))
+dh, dgain2 = layernorm_backward(dout, hhat, hrstd, gain2)
+"""
+
+
+def test_what_is_handed_to_a_function_is_not_blamed_alone(grade_text) -> None:
+    (report,) = grade_text(HELPED, exercise="transformer/ex2")
+    (verdict,) = (verdict for verdict in report.verdicts if verdict.status == "wrong")
+    assert verdict.name == "h"
+    assert "Or it is layernorm_backward that is wrong" in verdict.message
 
 
 @pytest.mark.parametrize(

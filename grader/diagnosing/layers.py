@@ -65,8 +65,11 @@ def _parts(
     yield path.share - first, Diagnosis("missing-path", only)
     only = f"This is the softmax of {name} alone: the upstream gradient d{through} of {line} is missing."
     yield weights, Diagnosis("missing-upstream", only)
-    only = f"In the way back of {line} a sum over each row is taken away, and d{through} is missing in that sum."
-    yield above - weights if logarithm else weights * (above - 1), Diagnosis("missing-upstream", only)
+    only = f"In the way back of {line} a sum over each row is taken away, and"
+    said, kind = f"{only} d{through} is missing in that sum.", "missing-upstream"
+    if not logarithm and any(bool((above.sum(dimension) == 1).all()) for dimension in range(above.dim())):
+        said, kind = f"{only} a factor is missing in that sum: {through} or d{through}.", "missing-factor"
+    yield above - weights if logarithm else weights * (above - 1), Diagnosis(kind, said)
     only = f"In the way back of {line} a factor is missing: the softmax of {name}."
     for dimension in range(above.dim()):
         row_sum = above.sum(dimension, keepdim=True) if logarithm else (above * weights).sum(dimension, keepdim=True)

@@ -252,9 +252,9 @@ def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
     gradients = mismatch.gradients.total | mismatch.gradients.upstream
     others = {f"d{name}": value for name, value in gradients.items()} | mismatch.forward_tensors
     for name, value in others.items():
-        if value.shape != above.shape or name == f"d{path.through}" or mismatch.same(value, above):
+        if not mismatch.may_read(name) or name == f"d{path.through}" or not _may_stand_for(value, above):
             continue
-        if not mismatch.may_read(name):
+        if mismatch.same(value := value.reshape(above.shape), above):
             continue
         there = mismatch.pull_back(path.through, value)
         if mismatch.came_out_as(path, there):
@@ -264,6 +264,11 @@ def wrong_upstream(mismatch: Mismatch, path: Path) -> Diagnosis | None:
                 f"{mismatch.line_of(path)} passes its own gradient back.",
             )
     return None
+
+
+def _may_stand_for(value: Tensor, other: Tensor) -> bool:
+    """True where the shapes differ by dimensions of size 1 alone, as with an unsqueeze in between."""
+    return value.squeeze().shape == other.squeeze().shape
 
 
 PATH_DETECTORS: tuple[Callable[[Mismatch, Path], Diagnosis | None], ...] = (

@@ -68,13 +68,25 @@ def misplaced(mismatch: Mismatch, path: Path) -> Diagnosis | None:
         return Diagnosis(
             "unmoved-dimensions",
             f"The right numbers in another order{mismatch.on_path(path)}. {mismatch.line_of(path)} exchanges "
-            "dimensions, so the way back exchanges them again; a view or reshape does not.",
+            f"dimensions, so the way back exchanges them again; {_how_moved(mismatch, path)}",
         )
     return Diagnosis(
         "wrong-reshape",
         f"The right numbers in another order{mismatch.on_path(path)}. {mismatch.line_of(path)} does not move "
         "any element; neither should the way back.",
     )
+
+
+def _how_moved(mismatch: Mismatch, path: Path) -> str:
+    """The rest of a sentence about dimensions that are to be exchanged: what was done in place of that."""
+    found, true = path.found, path.share
+    if mismatch.same(found.flatten(), mismatch.gradients.upstream[path.through].flatten()):
+        return "a view or reshape does not."
+    for dimension in range(true.dim()):
+        parts = true.unbind(dimension)
+        if all(any(mismatch.same(part, other) for other in parts) for part in found.unbind(dimension)):
+            return f"in yours what stands along dimension {dimension} of {mismatch.name} is in another order."
+    return "in yours they come back in another order."
 
 
 def wrong_places(mismatch: Mismatch, path: Path) -> Diagnosis | None:

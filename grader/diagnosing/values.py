@@ -390,15 +390,15 @@ def wrong_values(mismatch: Mismatch) -> Diagnosis:
 
 
 def mean_of_means(mismatch: Mismatch) -> Diagnosis | None:
-    """One number everywhere, the mean of the true ones: parts of different sizes were counted alike."""
-    mean = mismatch.truth.mean().expand(mismatch.truth.shape)
+    """One number everywhere, the mean of the true ones: where these are weights, parts were counted alike."""
+    truth, said = mismatch.truth, "All numbers are the same, the mean of the true ones."
+    mean = truth.mean().expand(truth.shape)
     if not mismatch.same(mismatch.candidate, mean) or mismatch.same(torch.zeros_like(mean), mean):
         return None
-    said = (
-        f"All numbers are the same, the mean of the true ones. But each part counts by a weight of its own in "
-        f"d{mismatch.name}: a mean of means is right only where all parts have the same size."
-    )
-    return Diagnosis("wrong-count", said)
+    if bool((truth < 0).any()) or not mismatch.is_factor(float(truth.sum()), 1):
+        return Diagnosis("wrong-dimension", f"{said} Each element of {mismatch.name} has a number of its own.")
+    said += f" But each part counts by a weight of its own in d{mismatch.name}: a mean of means is right only where "
+    return Diagnosis("wrong-count", f"{said}all parts have the same size.")
 
 
 FIRST_DETECTORS: tuple[Callable[[Mismatch], Diagnosis | None], ...] = (
