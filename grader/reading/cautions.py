@@ -65,14 +65,15 @@ def about_kept_names(analysis: Analysis, plan: Plan, wrong: Collection[str]) -> 
 
 
 def remade_names(analysis: Analysis, plan: Plan, wrong: Collection[str]) -> dict[str, Statement]:
-    """The names of the lesson that a statement gives another value made from their own, as `Yb = Yb.view(-1, 1)` does,
+    """The names of the lesson that a statement gives another value made from their own, as `Yb = Yb.view(-1)` does,
     and that a wrong answer below reads, with that statement."""
     graded = {name for name, tensor in plan.names.by_name.items() if tensor in plan.attempts}
     kept = _provided(plan.exercise) - graded
     found: dict[str, Statement] = {}
     for index, statement in enumerate(plan.statements):
-        if isinstance(statement.node, ast.Assign) and index not in analysis.training:
-            remade = kept & assigned_names(statement.node) & names_below(statement.node.value)
+        if isinstance(statement.node, (ast.Assign, ast.AugAssign)) and index not in analysis.training:
+            own = assigned_names(statement.node)
+            remade = kept & (own & names_below(statement.node.value) if isinstance(statement.node, ast.Assign) else own)
             read = set().union(*(analysis.effects[at].reads for t in wrong for at in plan.slices[t] if at > index))
             found |= dict.fromkeys(remade & read, statement)
     return found

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from grader.reading.attempts import is_open_block
+from grader.reading.attempts import is_open_block, is_stub
 from grader.reading.gradient_names import Names
 from grader.syntax.inert_calls import drop_inert_calls
 from grader.syntax.loops import Loop, as_counted
@@ -121,8 +121,10 @@ def _hook_block(block: ast.stmt, places: Mapping[str, str], names: Names) -> Non
 
 def _hooked_body(body: list[ast.stmt], places: Mapping[str, str], names: Names) -> list[ast.stmt]:
     written = [
-        {} if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Return)) else names.written(nodes_below(statement))
-        for statement in body
+        {}
+        if isinstance(each, (*FUNCTIONS, ast.ClassDef, ast.Return)) or is_stub(each)
+        else names.written(nodes_below(each))
+        for each in body
     ]
     last = {tensor: index for index, found in enumerate(written) for tensor in found if tensor in places}
     result: list[ast.stmt] = []

@@ -58,7 +58,8 @@ class ObservedRun:
 
 
 def content(value: Any, deep: int = _DEEP) -> Any:
-    """What a value holds, to be compared with what it holds later: numbers, and those in lists, dicts and objects."""
+    """What a value holds, to be compared with what it holds later: numbers, and those in lists, dicts, objects and
+    what functions keep."""
     if isinstance(value, Tensor):
         return value.shape, value.dtype, hash(value.detach().cpu().numpy().tobytes())
     if isinstance(value, np.ndarray):
@@ -69,6 +70,8 @@ def content(value: Any, deep: int = _DEEP) -> Any:
         return [(key, content(item, deep - 1)) for key, item in value.items()]
     if isinstance(value, (bool, int, float, str, bytes)):
         return repr(value)  # nan is not nan
-    if deep and hasattr(value, "__dict__") and not isinstance(value, (type, FunctionType, ModuleType)):
+    if deep and isinstance(value, FunctionType):
+        return [content(cell.cell_contents, deep - 1) for cell in value.__closure__ or ()]
+    if deep and hasattr(value, "__dict__") and not isinstance(value, (type, ModuleType)):
         return content(vars(value), deep - 1)
     return id(value)
