@@ -23,7 +23,7 @@ PROVIDED_MODULES = frozenset({"torch", "F", "nn", "np", "numpy", "math", "random
 MAX_ANSWER_TEXT = 8000
 """Characters of an answer that a report repeats: a literal of megabytes stays out of it."""
 
-_PLAIN_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For)
+_PLAIN_STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.For, ast.While, ast.With, ast.If)
 
 
 @dataclass(frozen=True)
