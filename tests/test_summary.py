@@ -426,3 +426,17 @@ def test_points_by_hand_count_where_nothing_was_graded_and_are_told_where_they_d
     assert "not graded; 0.25 by hand" in table
     elsewhere = changed(own_course, changes, ("makemore/ex2_cross_entropy",))
     assert "overrides.toml: makemore/ex1_atoms does not count, so its points change no grade" in elsewhere.problems
+
+
+def test_of_whom_no_result_can_be_read_is_still_known(own_course: Path) -> None:
+    lost = Results(own_course).entries()[3]
+    (own_course / lost.file).unlink()
+    (own_course / "overrides.toml").write_text('[[override]]\nperson = "Zoe Zu"\npoints = 3\n', encoding="utf-8")
+    summary = summarise(Results(own_course))
+    assert [one.submission for one in summary.unread] == [lost.submission, "Zoe Zu"]
+    assert "missing, or changed since" in summary.unread[0].reason
+    assert summary.unread[1].reason == "no submission, but changed in overrides.toml"
+    assert not summary.damaged
+    index = own_course / "index.jsonl"
+    index.write_text(index.read_text(encoding="utf-8") + "nonsense\n", encoding="utf-8")
+    assert summarise(Results(own_course)).damaged

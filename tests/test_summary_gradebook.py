@@ -103,7 +103,10 @@ def test_a_name_may_have_marks_and_hyphens(roster_file: Path) -> None:
         (student("nobody"), "nobody on the roster"),
         (student("Ada"), "nobody on the roster"),
         (student("10"), "nobody on the roster"),
-        (student("Anna Hall"), "fits several people: Hall, Anna, Hall, Anna"),
+        (
+            student("Anna Hall"),
+            "fits several people: Hall, Anna (anna2@uni.example), Hall, Anna (anna@uni.example); neither",
+        ),
         (student("x", name="Grace Hopper", number="101"), "fits several people: Hopper, Grace, Lovelace, Ada"),
         (student("999"), "nobody on the roster"),
     ],
@@ -167,6 +170,66 @@ def test_grades_are_scaled_to_the_stated_assignment_and_what_is_missing_counts_0
     assert "not graded, so 0 is written: 1\n  104 (refused)" in said
 
 
+@pytest.mark.parametrize(
+    ("called", "said"),
+    [
+        ("Anna Hall", "fits several people: Hall, Anna (anna2@uni.example), Hall, Anna (anna@uni.example); neither"),
+        ("Ada Lovelace", "Lovelace, Ada (ada@uni.example) stands there twice; neither a grade nor a 0"),
+    ],
+)
+def test_nobody_gets_0_whom_a_submission_fits(roster_file: Path, called: str, said: str) -> None:
+    roster_file.write_text(CANVAS + '"Lovelace, Ada",101,A-1,ada@uni.example,S2,,\n', encoding="utf-8")
+    summary = course_of(student("102", 9), student(called), title="Homework 3", stated=True)
+    gradebook = canvas_gradebook(summary, read_roster(roster_file))
+    zeros = {row[1] for row in rows(gradebook.text) if row[-1] == "0"}
+    assert zeros == {"101", "103", "104", "105"} - ({"104", "105"} if called == "Anna Hall" else {"101"})
+    assert f"not matched: 1\n  {called} ({said}" in "\n".join(gradebook.remarks)
+
+
+def test_nobody_gets_0_of_whom_something_is_known_that_is_no_result(roster_file: Path) -> None:
+    group = replace(student("submission_3"), members=(("Ada Lovelace", "101"), ("Nobody", "7")))
+    summary = course_of(student("102", 9), group, title="Homework 3", stated=True)
+    summary.assignment = replace(summary.assignment, group="alone")
+    summary.unread = [replace(student("104"), reason="results/104.json: missing")]
+    gradebook = canvas_gradebook(summary, read_roster(roster_file))
+    assert [row[1] for row in rows(gradebook.text)[2:]] == ["102", "103", "105"]
+    said = "\n".join(gradebook.remarks)
+    assert "no result, so neither a grade nor a 0 is written: 1\n  104 (results/104.json: missing)" in said
+    summary.damaged = True
+    gradebook = canvas_gradebook(summary, read_roster(roster_file))
+    assert [row[1] for row in rows(gradebook.text)[2:]] == ["102"]
+    assert "the results are damaged, see the notes below, so no 0 is written for them" in gradebook.remarks
+
+
+def test_what_stands_there_is_kept_or_said(roster_file: Path) -> None:
+    there = {"101": "EX", "102": "9.5", "103": "EX", "104": "7.00", "105": "EX"}
+    people = "".join(f'"Student {number}",{number},{grade}\n' for number, grade in there.items())
+    roster_file.write_text(f"Student,ID,Homework 3 (1)\n{people}", encoding="utf-8")
+    by_hand = replace(student("105"), overrides=[Override("105", points=4)])
+    students = [student("101"), student("102"), student("103", status="refused"), student("104", 7), by_hand]
+    summary = course_of(*students, title="Homework 3", stated=True)
+    gradebook = canvas_gradebook(summary, read_roster(roster_file))
+    assert [(row[1], row[-1]) for row in rows(gradebook.text)[2:]] == [("102", "20"), ("104", "7"), ("105", "4")]
+    said = "\n".join(gradebook.remarks)
+    assert "kept as it stands there: 2\n  Student 101: EX\n  Student 103: EX" in said
+    assert "so 0 is written" not in said
+    assert "changed: 2\n  Student 102: 20 in place of 9.5\n  Student 105: 4 in place of EX" in said
+
+
+def test_of_rows_that_are_not_written_nothing_is_said(roster_file: Path) -> None:
+    late = replace(student("late_guy"), late=Lateness(0.2, "2 d late"), overrides=[Override("x", points=1)])
+    summary = course_of(student("101"), late, student("doe", status="refused"), title="Homework 3", stated=True)
+    said = "\n".join(canvas_gradebook(summary, read_roster(roster_file)).remarks)
+    assert "not matched: 2\n  late_guy" in said
+    assert not any(words in said for words in ("not graded, so 0", "\nlate: ", "overrides.toml"))
+
+
+def test_a_roster_that_fits_nobody_makes_no_gradebook_of_zeros(roster_file: Path) -> None:
+    summary = course_of(student("Bo Xu"), title="Homework 3", stated=True)
+    with pytest.raises(DojoError, match=r"the roster of this course\? .*: Bo Xu \(nobody on the roster"):
+        canvas_gradebook(summary, read_roster(roster_file))
+
+
 HEAD = "Student,ID,SIS User ID,SIS Login ID,Section,"
 
 
@@ -223,7 +286,8 @@ def test_of_a_group_everyone_gets_the_grade(roster_file: Path) -> None:
     assert "matched 1 of 1 submission, 2 people with the roster (2 by id)" in gradebook.remarks
     assert "  submission_3: Nobody (nobody on the roster has this id, login or name)" in gradebook.remarks
     matches = match([group], read_roster(roster_file), groups=False)
-    assert (matches.people, matches.unmatched[0][1]) == ({}, "handed in by several people, and each was to work alone")
+    said = "handed in by several people, and each was to work alone; neither a grade nor a 0 is written"
+    assert (matches.people, matches.unmatched[0][1]) == ({}, said)
 
 
 def test_canvas_without_a_roster_takes_the_ids_of_its_download() -> None:
@@ -361,6 +425,7 @@ def test_what_is_said_of_work_that_was_not_graded_is_true_and_no_traceback(tmp_p
     path = tmp_path / "worksheet.csv"
     path.write_text(WORKSHEET, encoding="utf-8")
     four, due = Override("x", points=4), Override("x", due=datetime(2026, 1, 8, tzinfo=ZoneInfo("UTC")))
+    path.write_text(WORKSHEET + "Participant 103,Bo Xu,bo@uni.example,Submitted,,100.00,Yes,\n", encoding="utf-8")
     broken = replace(
         student("101", status="grader-error"), reason="Traceback (most recent call last)", overrides=[four]
     )
@@ -373,7 +438,7 @@ def test_what_is_said_of_work_that_was_not_graded_is_true_and_no_traceback(tmp_p
     assert "so 0 is written" not in said, "4 points are"
     assert "no grade written, look at them yourself: 1\n  103 (grader-error)" in said
     assert "Traceback" not in said + book.text
-    assert [row[4] for row in rows(book.text)[1:]] == ["4", "4"]
+    assert [row[4] for row in rows(book.text)[1:]] == ["4", "4", ""]
 
 
 def test_without_a_grade_there_is_no_gradebook(roster_file: Path) -> None:

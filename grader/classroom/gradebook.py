@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.base.words import counted
-from grader.classroom.roster import LOGINS, Roster, Worksheet, match, number_of
+from grader.classroom.roster import LOGINS, Roster, Worksheet, is_number, match, number_of
 from grader.classroom.statistics import CourseSummary, Student
 from grader.report.records import Points
 
@@ -87,7 +88,7 @@ def _canvas_by_names(summary: CourseSummary) -> Gradebook:
     remarks = [f"no --roster: ids are those in the names of the submissions ({len(graded)} students)"]
     without = [one.submission for one in summary.students if one.graded and one not in known]
     remarks += _listed("has no id in its name", without)
-    return Gradebook(csv_text(rows), remarks + _said(summary))
+    return Gradebook(csv_text(rows), remarks + _said(summary, known))
 
 
 def moodle_gradebook(summary: CourseSummary, roster: Roster | None) -> Gradebook:
@@ -154,10 +155,18 @@ def comment_on(summary: CourseSummary, student: Student) -> str:
     return text if len(text) <= _LONGEST_COMMENT else f"{text[:_LONGEST_COMMENT]} ..."
 
 
+def _by_hand(student: Student) -> bool:
+    return any(override.points is not None for override in student.overrides)
+
+
+def _replaces(student: Student, there: str) -> bool:
+    """True where this person's grade takes the place of what stands there: by hand always, by the grader a number."""
+    return _by_hand(student) or (student.graded and is_number(there))
+
+
 def _counts(summary: CourseSummary, student: Student) -> bool:
     """True where a grade is written: a refused file counts 0 where an assignment is stated, a grader's error never."""
-    by_hand = any(override.points is not None for override in student.overrides)
-    return student.graded or by_hand or (summary.assignment.stated and student.status == "refused")
+    return student.graded or _by_hand(student) or (summary.assignment.stated and student.status == "refused")
 
 
 def _graded(
@@ -166,11 +175,19 @@ def _graded(
     """The grade of each place of the roster that gets one, in its order; what is to be said; whose work it is for."""
     asked = summary.assignment
     matches = match(summary.students, roster, groups=asked.group == "everyone")
-    graded = {place: student for place, student in matches.people.items() if _counts(summary, student)}
-    absent = {place: roster.people[place] for place in matches.absent}
-    # Who handed in nothing gets 0, but what stands there (a grade, "EX") is not touched.
-    blank = {place: row for place, row in absent.items() if not row.cells.get(column, "").strip("- ")}
-    missing = blank if asked.stated else {}
+    if matches.unmatched and not matches.people:
+        first = "; ".join(f"{called} ({reason})" for called, reason in matches.unmatched[:3])
+        raise DojoError(f"{roster.path}: is it the roster of this course? No submission was matched with it: {first}")
+    others = set(match(summary.unread, roster).absent)
+    there = {place: row.cells.get(column, "").strip("- ") for place, row in enumerate(roster.people)}
+    counting = {place: student for place, student in matches.people.items() if _counts(summary, student)}
+    # Who has earned nothing gets 0, but what stands there (a grade, "EX") is not touched. A grade replaces a grade.
+    kept = {place for place, one in counting.items() if there[place] and not _replaces(one, there[place])}
+    graded = {place: summary.grade(student).after for place, student in counting.items() if place not in kept}
+    absent = [place for place in matches.absent if place in others]
+    missing = [place for place in absent if asked.stated and not there[place] and not summary.damaged]
+    changed = [place for place, grade in graded.items() if there[place] and (number_of(there[place]) or 0) != grade]
+    unread = [f"{one.submission} ({one.reason})" for one in summary.unread]
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
     total, found = len(summary.students), len({id(student) for student in matches.people.values()})
     people = f", {len(matches.people)} people" if len(matches.people) != found else ""
@@ -178,28 +195,38 @@ def _graded(
     remarks = [
         matched + (f" ({how})" if how else ""),
         *_listed("not matched", [f"{called} ({reason})" for called, reason in matches.unmatched]),
-        *_listed("on the roster, and no submission was matched", [row.name for row in absent.values()]),
-        *_listed("0 is written for those of them who have no grade yet", [row.name for row in missing.values()]),
+        *_listed("no result, so neither a grade nor a 0 is written", unread),
+        *_listed("on the roster, and no submission was matched", [roster.called(place) for place in absent]),
+        *["the results are damaged, see the notes below, so no 0 is written for them"]
+        * (summary.damaged and bool(absent)),
+        *_listed("0 is written for those of them who have no grade yet", [roster.called(place) for place in missing]),
+        *_listed("kept as it stands there", [f"{roster.called(place)}: {there[place]}" for place in sorted(kept)]),
+        *_listed("changed", [f"{roster.called(n)}: {graded[n]} in place of {there[n]}" for n in sorted(changed)]),
     ]
-    grades = dict.fromkeys(missing, 0) | {place: summary.grade(student).after for place, student in graded.items()}
-    return dict(sorted(grades.items())), remarks + _said(summary), matches.people
+    grades: dict[int, Points] = dict.fromkeys(missing, 0) | graded
+    written = [student for place, student in matches.people.items() if place not in kept]
+    return dict(sorted(grades.items())), remarks + _said(summary, written), matches.people
 
 
-def _said(summary: CourseSummary) -> list[str]:
-    """What is said of grades whoever they are for: refused, late, changed by hand, and the scale."""
-    refused = [one for one in summary.students if not one.graded]
+def _said(summary: CourseSummary, written: Iterable[Student]) -> list[str]:
+    """What is said of grades whoever they are for: refused, late, changed by hand, and the scale.
+
+    `written` are those whose rows the gradebook has, or would have if they were graded.
+    """
+    total = summary.max_score
+    if not total or not any(_counts(summary, one) for one in summary.students):
+        raise DojoError("no submission was graded: there is nothing for a gradebook")
+    people = {one.submission: one for one in written}.values()  # a group once
+    refused = [one for one in people if not one.graded]
     counting = [one for one in refused if _counts(summary, one)]
     zero = [f"{one.submission} ({one.told or one.status})" for one in counting if not summary.grade(one).after]
     rest = [f"{one.submission} ({one.status})" for one in refused if not _counts(summary, one)]
     late = [
         f"{one.submission}: {grade.words()} ({one.late.words})"
-        for one in summary.students
+        for one in people
         if one.late and _counts(summary, one) and (grade := summary.grade(one))
     ]
-    changed = [f"{one.submission}: {summary.grade(one).after}" for one in summary.students if one.overrides]
-    total = summary.max_score
-    if not total or not any(_counts(summary, one) for one in summary.students):
-        raise DojoError("no submission was graded: there is nothing for a gradebook")
+    changed = [f"{one.submission}: {summary.grade(one).after}" for one in people if one.overrides]
     parts = ", ".join(f"{exercise.short_id} {exercise.max_score}" for exercise in summary.exercises.values())
     scaled = "" if summary.full_marks == total else f", scaled to {summary.full_marks}"
     return [

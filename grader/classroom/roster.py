@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ LOGINS = ("sis login id", "username", "login", "email address", "email")
 NAMES = ("student", "full name", "name")
 FIRST, LAST = ("first name", "firstname"), ("last name", "surname", "lastname")
 _NOT_PEOPLE = ("points possible", "manual posting", "student, test", "test student")
+_BLANK = "; neither a grade nor a 0 is written"
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
@@ -69,10 +71,23 @@ class Roster:
         spelled = {column.casefold(): column for column in self.columns}
         return next((spelled[name] for name in names if name in spelled), None)
 
+    def called(self, place: int) -> str:
+        """The name of the person there; with a login or an id where others have the same name."""
+        row = self.people[place]
+        own = _first(row.cells, LOGINS) or _first(row.cells, IDS)
+        return f"{row.name} ({own})" if own and self._names[row.name] > 1 else row.name
+
+    @cached_property
+    def _names(self) -> Counter[str]:
+        return Counter(row.name for row in self.people)
+
 
 @dataclass
 class Matches:
-    """Who is who. `unmatched` gives the reason for each submission; `by` counts the kinds of key that decided."""
+    """Who is who. `unmatched` gives the reason for each submission; `by` counts the kinds of key that decided.
+
+    `absent` are those whom no submission fits, not even one that fits others too.
+    """
 
     people: dict[int, Student] = field(default_factory=dict)
     unmatched: list[tuple[str, str]] = field(default_factory=list)
@@ -147,6 +162,11 @@ def take_times(roster: Roster, students: Sequence[Student], assignment: Assignme
     return f"when people handed in stands in {roster.path}, {column!r}, and is taken as the time of {zone}"
 
 
+def is_number(text: str) -> bool:
+    """True for a grade in digits, 0 too; "EX" and its like are none."""
+    return _NUMBER.fullmatch(text) is not None
+
+
 def number_of(text: str) -> float | None:
     """A number of points above 0, as people write it; None for anything else."""
     try:
@@ -203,34 +223,41 @@ def match(students: Iterable[Student], roster: Roster, *, groups: bool = True) -
             for key in row.keys[kind]:
                 index[key].append(number)
     found: dict[int, list[tuple[Student, str]]] = defaultdict(list)
+    fitted: set[int] = set()
     matches = Matches()
     for student in students:
-        if student.members and not groups:
-            matches.unmatched.append((student.submission, "handed in by several people, and each was to work alone"))
-            continue
+        alone = groups or not student.members
+        if not alone:
+            matches.unmatched.append(
+                (student.submission, f"handed in by several people, and each was to work alone{_BLANK}")
+            )
         for name, own_id in student.members or ((student.student, student.student_id),):
             called = f"{student.submission}: {name}" if student.members else student.submission
             submission = "" if student.members else student.submission
             hits = {kind: _hits(kind, index, name, own_id, submission) for kind, index in indexes.items()}
+            fitted |= (fits := set().union(*hits.values()))
+            if not alone:
+                continue
             decisive = next((kind for kind, people in hits.items() if people), None)
             if decisive is None:
                 matches.unmatched.append((called, "nobody on the roster has this id, login or name"))
                 continue
             agreed = set.intersection(*(people for people in hits.values() if people))
             if len(agreed) != 1:
-                named = ", ".join(sorted(roster.people[place].name for place in set().union(*hits.values()))[:4])
-                matches.unmatched.append((called, f"fits several people: {named}"))
+                named = sorted({roster.called(place) for place in fits})
+                what = f"fits several people: {', '.join(named[:4])}" if named[1:] else f"{named[0]} stands there twice"
+                matches.unmatched.append((called, f"{what}{_BLANK}"))
                 continue
             found[agreed.pop()].append((student, decisive))
     for place, owners in found.items():
         if len(owners) > 1:
             both = ", ".join(student.submission for student, _ in owners[:4])
-            reason = f"{len(owners)} submissions fit {roster.people[place].name}: {both}"
+            reason = f"{len(owners)} submissions fit {roster.called(place)}: {both}{_BLANK}"
             matches.unmatched += [(student.submission, reason) for student, _ in owners]
             continue
         ((matches.people[place], kind),) = owners
         matches.by[kind] = matches.by.get(kind, 0) + 1
-    matches.absent = [place for place in range(len(roster.people)) if place not in found]
+    matches.absent = [place for place in range(len(roster.people)) if place not in fitted]
     return matches
 
 

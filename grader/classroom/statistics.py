@@ -142,7 +142,11 @@ class ExerciseSummary:
 
 @dataclass
 class CourseSummary:
-    """Everything that the page, the tables and the gradebooks are made from."""
+    """Everything that the page, the tables and the gradebooks are made from.
+
+    `unread` are people of whom there is no result that can be read, and who are not as those who handed in nothing;
+    `damaged` says that there may be more of them, whose names are not known.
+    """
 
     students: list[Student] = field(default_factory=list)
     exercises: dict[str, ExerciseSummary] = field(default_factory=dict)
@@ -151,6 +155,8 @@ class CourseSummary:
     answers: Answers = field(default_factory=Answers)
     problems: list[str] = field(default_factory=list)
     assignment: Assignment = field(default_factory=lambda: of_majority([]))
+    unread: list[Student] = field(default_factory=list)
+    damaged: bool = False
 
     @property
     def max_score(self) -> Points:
@@ -209,13 +215,14 @@ def summarise(
     """
     data = results.parameters.get("assignment")
     stated = assignment or (Assignment.from_data(data) if data else None)
-    summary = CourseSummary(problems=list(results.problems))
+    summary = CourseSummary(problems=list(results.problems), damaged=bool(results.problems))
     overrides = read_overrides(results.folder, stated.exercises if stated else ())
     for entry in results.entries():
         try:
             report = results.report(entry)
         except DojoError as error:
             summary.problems.append(str(error))
+            summary.unread.append(_student(entry, {"problems": [str(error)]}, ()))
             continue
         student = _student(entry, report, overrides)
         graded = [one for one in counting(report) if not exercises or one["exercise"] in exercises]
@@ -235,6 +242,12 @@ def summarise(
     _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
     _find_late(summary, take_times, str(results.parameters.get("layout", "")))
     summary.problems += _amiss(overrides, summary)
+    known = {override.person for student in summary.students for override in student.overrides}
+    summary.unread += [
+        Student(name, name, "", "refused", "", 0, reason=f"no submission, but changed in {OVERRIDES}")
+        for name in dict.fromkeys(override.person for override in overrides if override.points is not None)
+        if name not in known
+    ]
     summary.groups = summary.answers.groups()
     for number, group in enumerate(summary.groups, start=1):
         for member in group.members:
