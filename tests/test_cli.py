@@ -60,7 +60,23 @@ def in_the_way(folder: Path) -> None:
 
 # ---- Bad input ----
 
+
 # (what is wrong, what makes it, the call, what is said)
+def linked(folder: Path) -> None:
+    (folder / "a.py").write_text("dh = 1\n")
+    (folder / "a.html").symlink_to("a.py")
+
+
+def beside(file: str) -> Make:
+    """An answer, and a file that must be as it is."""
+
+    def make(folder: Path) -> None:
+        (folder / "a.py").write_text("dh = 1\n")
+        (folder / file).write_text("ada\n")
+
+    return make
+
+
 BAD: list[tuple[str, Make, str, str]] = [
     ("no such file", lambda _: None, "grade ex1.py", "ex1.py: no such file or folder"),
     ("no such folder", lambda _: None, "grade answers/", "answers: no such file or folder"),
@@ -133,6 +149,26 @@ BAD: list[tuple[str, Make, str, str]] = [
     ("a report over an answer", lambda f: (f / "a.py").write_text("dh = 1\n"), "grade a.py --output a.py", "work"),
     ("a picture over an answer", lambda f: (f / "a.py").write_text("dh = 1\n"), "train a.py --picture a.py", "work"),
     ("a zip over a notebook", lambda f: (f / "a.ipynb").touch(), "gradescope --out a.ipynb", "a.ipynb: holds somebody"),
+    (
+        "a zip over another",
+        lambda f: (f / "a.zip").touch(),
+        "gradescope --out a.zip",
+        "a.zip: is there, and is no auto",
+    ),
+    ("a report behind a link", linked, "grade a.py --format html --output a.html", "a.html: holds somebody's work"),
+    *(
+        (f"a report over {file}", beside(file), f"grade a.py --format json {said} --output ./{file}", "would be lost")
+        for file, said in (
+            ("hw.toml", "--assignment hw.toml"),
+            ("p", "--points p"),
+            ("n.txt", "--names n.txt"),
+            ("pyproject.toml", ""),
+            ("t.txt", "--text t.txt"),
+            ("b.txt", "b.txt"),
+        )
+    ),
+    ("a zip over points", beside("p.zip"), "gradescope --out p.zip --points p.zip", "p.zip: is the --points of this"),
+    ("a curve over data", beside("d.svg"), "train a.py --picture d.svg --data d.svg", "d.svg: is the data file of"),
     ("init into a file", lambda f: (f / "a").write_text("x"), "init a", "cannot be written"),
 ]
 

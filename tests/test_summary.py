@@ -28,7 +28,7 @@ from grader.classroom.gradebook import comment_on
 from grader.classroom.histogram import histogram
 from grader.classroom.page import render_page
 from grader.classroom.statistics import CourseSummary, quantile, summarise
-from grader.classroom.write import table_rows
+from grader.classroom.write import Wishes, table_rows, write_pages
 from grader.report.assignment import Assignment
 from grader.report.points import PointsTable
 
@@ -259,7 +259,12 @@ def test_what_is_not_its_own_is_kept(own_course: Path) -> None:
         (["nowhere"], "not a folder of results"),
         (["results", "--output", "results"], "is a folder"),
         (["results", "--csv", "none/x.csv"], "there is no folder none"),
-        (["results", "--canvas", "roster.csv", "--roster", "roster.csv"], "is the roster already"),
+        (["results", "--canvas", "roster.csv", "--roster", "roster.csv"], "is the --roster of this call"),
+        (["results", "--canvas", "p.toml", "--assignment", "p.toml"], "p.toml: is the assignment already"),
+        (["results", "--csv", "roster.csv", "--points", "./roster.csv"], "is the --points of this call"),
+        (["results", "--csv", "results/index.jsonl"], "is a part of the results already"),
+        (["results", "--verdicts", "results/overrides.toml"], "is a part of the results already"),
+        (["results", "--output", "results/results/../results/x.json"], "is a part of the results already"),
         (["results", "--canvas", "x.csv", "--moodle", "x.csv"], "is the file for the canvas already"),
         (["results", "--roster", "roster.csv"], "add --canvas FILE or --moodle FILE"),
         (["results", "--exercise", "ex9"], "'ex9' is unknown"),
@@ -330,7 +335,7 @@ def test_work_that_does_not_count_and_the_scale_are_told_to_their_author(own_cou
     summary = summarise(results, assignment=Assignment(("makemore/ex2_cross_entropy", EX1), points=100))
     for asked, said in (
         (("makemore/ex2_cross_entropy", EX1), ["The exercises give ", "and this is scaled to 100."]),
-        (("makemore/ex2_cross_entropy",), ["one atom at a time was handed in too, and does not count."]),
+        (("makemore/ex2_cross_entropy",), ["one atom at a time” was handed in too, and does not count."]),
     ):
         summary = summarise(results, assignment=Assignment(asked, points=100))
         student = next(one for one in summary.students if one.graded)
@@ -440,3 +445,16 @@ def test_of_whom_no_result_can_be_read_is_still_known(own_course: Path) -> None:
     index = own_course / "index.jsonl"
     index.write_text(index.read_text(encoding="utf-8") + "nonsense\n", encoding="utf-8")
     assert summarise(Results(own_course)).damaged
+
+
+def test_feedback_keeps_what_is_not_its_own(own_course: Path) -> None:
+    folder = own_course.parent / "pages"
+    said: list[str] = []
+    write_pages(own_course, Wishes(feedback=folder), said.append)
+    page = next(folder.glob("*.html"))
+    page.write_text("what I found out", encoding="utf-8")
+    for kept in (1, 0):
+        said.clear()
+        write_pages(own_course, Wishes(feedback=folder), said.append)
+        assert sum(line.startswith("kept: ") for line in said) == kept
+    assert page.with_name(f"{page.name}.bak").read_text(encoding="utf-8") == "what I found out"

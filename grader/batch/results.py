@@ -26,6 +26,9 @@ from grader.base.files import keep_copy, told_if_unwritable, write_atomically
 from grader.batch.disk import append_flushed, file_name, locked, matches, part_of, sha256, write_flushed
 from grader.report.records import SCHEMA, Points, whole
 
+PARAMETERS, INDEX, FOLDER = "batch.json", "index.jsonl", "results"
+"""What a results folder is known by, and the folder of the results in it."""
+
 EntryStatus = Literal["graded", "refused", "grader-error"]
 
 
@@ -101,11 +104,11 @@ class Results:
             folder.mkdir(parents=True, exist_ok=True)
             lock = locked(folder)
             try:
-                index = folder / "index.jsonl"
-                if not (folder / "batch.json").exists():
+                index = folder / INDEX
+                if not (folder / PARAMETERS).exists():
                     _refuse_foreign(folder)
                 if not index.exists() or index.stat().st_size == 0:  # nothing is graded: begin anew
-                    (folder / "results").mkdir(exist_ok=True)
+                    (folder / FOLDER).mkdir(exist_ok=True)
                     _write_parameters(folder, {"schema": SCHEMA, **parameters})
                 results = cls(folder)
                 results._recover()
@@ -161,7 +164,7 @@ class Results:
         path = self.folder / file
         try:
             write_flushed(part_of(path), text)
-            append_flushed(self.folder / "index.jsonl", json.dumps(asdict(entry)).encode() + b"\n")
+            append_flushed(self.folder / INDEX, json.dumps(asdict(entry)).encode() + b"\n")
             part_of(path).replace(path)
         except OSError as error:
             raise DojoError(
@@ -208,7 +211,7 @@ class Results:
 
     def _read_index(self) -> int:
         """Read the index; how many bytes of it are a line that was cut short."""
-        path = self.folder / "index.jsonl"
+        path = self.folder / INDEX
         try:
             *lines, torn = path.read_bytes().split(b"\n")
         except FileNotFoundError:
@@ -222,7 +225,7 @@ class Results:
 
     def _recover(self) -> None:
         """Finish what a killed run began, and forget what is not as the index says."""
-        index, folder = self.folder / "index.jsonl", self.folder / "results"
+        index, folder = self.folder / INDEX, self.folder / FOLDER
         folder.mkdir(exist_ok=True)
         if self._torn_bytes:
             os.truncate(index, index.stat().st_size - self._torn_bytes)
@@ -283,7 +286,7 @@ def read_parameters(folder: Path) -> dict[str, Any]:
     Raises:
         DojoError: `folder` is not one that `dojo batch` made.
     """
-    path = folder / "batch.json"
+    path = folder / PARAMETERS
     try:
         data = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -299,7 +302,7 @@ def read_parameters(folder: Path) -> dict[str, Any]:
 
 def _write_parameters(folder: Path, parameters: Mapping[str, Any]) -> None:
     with told_if_unwritable(folder):
-        write_atomically(folder / "batch.json", json.dumps(parameters, indent=2) + "\n")
+        write_atomically(folder / PARAMETERS, json.dumps(parameters, indent=2) + "\n")
 
 
 def _refuse_foreign(folder: Path) -> None:

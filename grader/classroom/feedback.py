@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
 
-from grader.base.files import told_if_unwritable, write_atomically
+from grader.base.files import keep_copy, told_if_unwritable, write_atomically
 from grader.base.words import at_line, counted
 from grader.batch.disk import file_name
 from grader.batch.results import Results, counting
@@ -29,6 +31,9 @@ FOLDER = "feedback"
 """Where the pages lie in RESULTS, unless another folder is named."""
 
 MOODLE_ZIP, CANVAS_ZIP = "feedback-for-moodle.zip", "feedback-for-canvas.zip"
+_ZIP_COMMENT = b"dojo feedback"
+"""By this an earlier zip of one's own is known."""
+
 _MOODLE_FOLDER = re.compile(r"(.+?_\d+_assignsubmission_)(?:file|onlinetext)(_?)", re.DOTALL)
 
 
@@ -101,7 +106,9 @@ def write_feedback(
             assert entry is not None, student.submission
             told = feedback_for(summary, student, results.report(entry), points)
             page = rendered("feedback.html", told=told, states=STATES, pieces=pieces)
-            write_atomically(folder / page_name(student.submission), page)
+            target = folder / page_name(student.submission)
+            keep_foreign(target, partial(begins_as, target, page), say)
+            write_atomically(target, page)
             if kind is not None:
                 place = _in_moodle(student.source, page) if kind == "Moodle" else _in_canvas(student, told)
                 packed.update([place] if place else [])
@@ -109,12 +116,37 @@ def write_feedback(
         say(f"written: {counted(len(summary.students), 'page')} in {folder}")
         if packed:
             target = folder / (MOODLE_ZIP if kind == "Moodle" else CANVAS_ZIP)
-            with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+            keep_foreign(target, partial(_is_our_zip, target), say)
+            content = BytesIO()
+            with ZipFile(content, "w", ZIP_DEFLATED) as archive:
+                archive.comment = _ZIP_COMMENT
                 for name, text in packed.items():
                     archive.writestr(name, text)
+            write_atomically(target, content.getvalue())
             say(f"written: {target}, to be uploaded in {kind} ({counted(len(packed), 'person', 'people')})")
     if unsent:
         say(f"  not in the zip, for {kind} takes no page in place of what they handed in: {', '.join(unsent)}")
+
+
+def keep_foreign(path: Path, is_ours: Callable[[], bool], say: Callable[[str], None]) -> None:
+    """Copy the file that is to be written over, and say so, unless it is of our own making."""
+    if path.exists() and not is_ours():
+        say(f"kept: {path} was there, and is now {keep_copy(path)}")
+
+
+def begins_as(path: Path, page: str) -> bool:
+    """True where the file is an earlier page of the same kind, by all that comes before its title."""
+    head = page[: page.index("<title>")]
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return file.read(len(head)) == head
+
+
+def _is_our_zip(path: Path) -> bool:
+    try:
+        with ZipFile(path) as archive:
+            return archive.comment == _ZIP_COMMENT
+    except (BadZipFile, OSError):
+        return False
 
 
 def feedback_for(
@@ -125,13 +157,13 @@ def feedback_for(
     grade = summary.grade(student)
     notes = [student.told] if student.told else []
     notes += [
-        f"{one['title']} was handed in too, and does not count."
+        f"“{one['title']}” was handed in too, and does not count."
         for name, one in graded.items()
         if name not in summary.exercises
     ]
     missing = "no file could be graded as it" if student.told else "it was not handed in"
     notes += [
-        f"{exercise.title} counts 0 of {exercise.max_score}, because {missing}."
+        f"“{exercise.title}” counts 0 of {exercise.max_score}, because {missing}."
         for name, exercise in summary.exercises.items()
         if name not in student.scores
     ]

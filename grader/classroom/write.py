@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 from grader.base.errors import DojoError
-from grader.base.files import keep_copy, told_if_unwritable, write_atomically
+from grader.base.files import told_if_unwritable, write_atomically
 from grader.base.tables import csv_text
-from grader.batch.results import Results
-from grader.classroom.feedback import FOLDER, page_name, write_feedback
+from grader.batch.results import FOLDER as RESULTS
+from grader.batch.results import INDEX, PARAMETERS, Results
+from grader.classroom.feedback import FOLDER, begins_as, keep_foreign, page_name, write_feedback
 from grader.classroom.gradebook import Gradebook, canvas_gradebook, moodle_gradebook
+from grader.classroom.overrides import FILE as OVERRIDES
 from grader.classroom.page import render_page
 from grader.classroom.roster import Roster, read_roster, take_times
 from grader.classroom.statistics import CourseSummary, Student, VerdictSink, summarise
@@ -166,12 +168,16 @@ def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:
         "moodle": wishes.moodle,
     }
     files = {kind: path for kind, path in wanted.items() if path is not None}
-    taken = {wishes.roster.resolve(): "the roster"} if wishes.roster else {}
+    taken = {(folder / name).resolve(): "a part of the results" for name in (PARAMETERS, INDEX, OVERRIDES)}
+    taken |= {wishes.assignment.resolve(): "the assignment"} if wishes.assignment else {}
     for kind, path in files.items():
         if path.is_dir():
             raise DojoError(f"{path}: is a folder; name a file to write to")
         if not path.absolute().parent.is_dir() and path.absolute().parent != folder.absolute():
             raise DojoError(f"{path}: there is no folder {path.parent} to write it to")
+        taken |= (
+            {path.resolve(): "a part of the results"} if path.resolve().parent == (folder / RESULTS).resolve() else {}
+        )
         if path.resolve() in taken:
             raise DojoError(f"{path}: is {taken[path.resolve()]} already; name another file for the {kind}")
         taken[path.resolve()] = f"the file for the {kind}"
@@ -180,8 +186,7 @@ def _files(folder: Path, wishes: Wishes) -> dict[str, Path]:
 
 def _write(kind: str, path: Path, text: str, say: Callable[[str], None]) -> None:
     with told_if_unwritable(path):
-        if path.exists() and not _is_ours(kind, path, text):
-            say(f"kept: {path} was there, and is now {keep_copy(path)}")
+        keep_foreign(path, lambda: _is_ours(kind, path, text), say)
         write_atomically(path, text)
     size = len(text.encode())
     say(f"written: {path} ({size / 1e6:.2f} MB)" if size > 10_000 else f"written: {path}")
@@ -189,9 +194,9 @@ def _write(kind: str, path: Path, text: str, say: Callable[[str], None]) -> None
 
 def _is_ours(kind: str, path: Path, text: str) -> bool:
     """True where the file is an earlier one of the same kind, by its beginning. A gradebook may be anyone's."""
+    if kind == "page":
+        return begins_as(path, text)
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        if kind == "page":
-            return file.read(len(text[: text.index("<title>")])) == text[: text.index("<title>")]
         heading: Sequence[str] = next(csv.reader(file), [])
         if kind in ("table", "verdicts"):
             head = TABLE_HEAD if kind == "table" else VERDICT_HEAD
@@ -209,5 +214,5 @@ def _tell(gradebook: Gradebook, path: Path, say: Callable[[str], None]) -> None:
             say(f"  {remark}")
     if hidden:
         log = path.with_name(f"{path.stem}-remarks.txt")
-        write_atomically(log, "\n".join(gradebook.remarks) + "\n")
+        _write("remarks", log, "\n".join(gradebook.remarks) + "\n", lambda line: say(f"  {line}"))
         say(f"  and {hidden} more names; all are in {log}")

@@ -15,6 +15,7 @@ from grader.cli.options import (
     OUTPUT,
     as_option,
     assignment_option,
+    command,
     data_options,
     exercise_option,
     flag,
@@ -27,7 +28,7 @@ from grader.lesson.data_files import check_chosen
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
-@click.command()
+@command()
 @click.argument("submissions", type=FILE)
 @option("--out", "RESULTS", "The folder for the results.", FILE, required=True)
 @exercise_option
@@ -99,7 +100,7 @@ def batch(
     context.exit(code)
 
 
-@click.command()
+@command()
 @click.argument("results", type=FILE)
 @option("--output", "FILE", "The page; RESULTS/summary.html by default.", OUTPUT)
 @option("--csv", "FILE", "The table, a row for each submission; RESULTS/summary.csv by default.", OUTPUT)
@@ -141,7 +142,7 @@ def summary(
     write_summary(results, wishes, click.echo)
 
 
-@click.command()
+@command()
 @click.argument("results", type=FILE)
 @option("--out", "DIR", "The folder for the pages; RESULTS/feedback by default.", FILE)
 @assignment_option
@@ -160,7 +161,7 @@ def feedback(
     write_pages(results, Wishes(feedback=out, assignment=assignment, points=points, roster=roster), click.echo)
 
 
-@click.command()
+@command()
 @exercise_option
 @assignment_option
 @points_option

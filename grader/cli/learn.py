@@ -18,6 +18,7 @@ from grader.cli.options import (
     OUTPUT,
     as_option,
     assignment_option,
+    command,
     course_folder,
     data_options,
     device_option,
@@ -28,7 +29,6 @@ from grader.cli.options import (
     points_option,
     required_option,
     seed_option,
-    spare_work,
 )
 from grader.lesson.data_files import check_chosen
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from grader.report.records import Report
 
 
-@click.command()
+@command()
 @paths_argument
 @exercise_option
 @as_option
 @assignment_option
 @option("--format", "NAME", "terminal, json, html, github, classroom50, gradescope or nbgrader.", default="terminal")
-@option("--output", "FILE", "Write the report here.", FILE)
+@option("--output", "FILE", "Write the report here.", OUTPUT)
 @points_option
 @device_option
 @seed_option
@@ -90,8 +90,6 @@ def grade(
 
     started = time.monotonic()
     check_output(format, output)
-    if output is not None:
-        spare_work(output)
     with failure_told(format, output):
         of_strangers = format in OF_STRANGERS
         stated = read_assignment(assignment) if assignment is not None or of_strangers else None
@@ -172,7 +170,7 @@ def watch(paths: tuple[Path, ...], exercise: str | None, device: str, seed: int 
     watch_files(list(paths) or [_default_path()], exercise, device, seed)
 
 
-@click.command()
+@command()
 @click.argument("path", required=False, type=FILE, metavar="[FILE]")
 @data_options
 @option("--steps", "N", "Steps in place of max_steps.", click.IntRange(min=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import click
 
 from grader.base.errors import DojoError
 from grader.lesson.data_files import VARIABLES
+from grader.report.points import DEFAULT_FILE
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,27 +20,52 @@ FILE: Any = click.Path(path_type=Path)
 """A path as the learner wrote it. Whether it is there is said later, in the words of what needs it."""
 
 
-def spare_work(path: Path) -> None:
-    """A report takes the place of whatever its file held, so that may be no submission.
-
-    Raises:
-        DojoError: it is one.
-    """
-    from grader.reading.submission import SUFFIXES
-
-    if path.suffix.lower() in SUFFIXES and path.is_file():
-        raise DojoError(f"{path}: holds somebody's work, which would be lost; name another file to write to")
-
-
 class _Output(click.Path):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        from grader.reading.submission import SUFFIXES
+
         path = Path(os.fsdecode(super().convert(value, parameter, context)))
-        spare_work(path)
+        if Path(os.path.realpath(path)).suffix.lower() in SUFFIXES and path.is_file():
+            raise DojoError(f"{path}: holds somebody's work, which would be lost; name another file to write to")
         return path
 
 
 OUTPUT = _Output()
-"""A file to write."""
+"""A file to write, which takes the place of whatever was there: never of a submission, nor of what the call reads."""
+
+
+class _Command(click.Command):
+    def invoke(self, context: click.Context) -> Any:
+        """
+        Raises:
+            DojoError: a file that this call reads is one that it is to write.
+        """
+        of_type: dict[str | None, click.Parameter] = {parameter.name: parameter for parameter in self.params}
+        outputs = [path for name, path in context.params.items() if isinstance(of_type[name].type, _Output) and path]
+        for output in (path for path in outputs if path.is_file()):
+            for what, file in _read(context.params, of_type):
+                if file.is_file() and file.samefile(output):
+                    raise DojoError(
+                        f"{output}: is {what} of this call, and would be lost; name another file to write to"
+                    )
+        return super().invoke(context)
+
+
+def _read(values: dict[str, Any], of_type: dict[str | None, click.Parameter]) -> Iterator[tuple[str, Path]]:
+    """The files that a call names to be read, those that it reads without being told too, and what each is."""
+    yield f"the {DEFAULT_FILE.name}", DEFAULT_FILE
+    for variable in VARIABLES.values():  # set by an option, or before
+        yield f"the {variable.removeprefix('DOJO_').lower()} file", Path(os.environ.get(variable, ""))
+    for name, value in values.items():
+        what = f"the {of_type[name].opts[0]}" if isinstance(of_type[name], click.Option) else "what is read"
+        if not isinstance(of_type[name].type, _Output):
+            for path in value if isinstance(value, tuple) else (value,):
+                if isinstance(path, Path):
+                    yield what, path
+
+
+command = partial(click.command, cls=_Command)
+"""A command that writes files, and none over what it reads."""
 
 
 def course_folder() -> Path:

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from grader.base.errors import DojoError
 from grader.base.files import told_if_unwritable
@@ -26,6 +26,7 @@ from grader.report.points import read_points
 _ROOT = Path(__file__).resolve().parents[2]
 _SCRIPTS = Path(__file__).resolve().parent / "autograder"
 _NAME = "backprop-dojo"
+_RUN = "run_autograder"
 _OF_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What pip writes beside a package that it installs."""
 
@@ -43,8 +44,11 @@ def write_autograder(
     [tool.dojo.assignment], and `torch_index` the address of an index of PyTorch builds for the CPU.
 
     Raises:
-        DojoError: `points` or `assignment` is not such a file, or the wheel or the zip cannot be written.
+        DojoError: `points` or `assignment` is not such a file, the wheel or the zip cannot be written, or something
+            else stands where the zip is to be.
     """
+    if target.is_file() and not _is_autograder(target):
+        raise DojoError(f"{target}: is there, and is no autograder; name another file to write to")
     given = ["--isolation", "highest", *options]
     files: dict[str, Path] = {}
     for option, path, read in (("points", points, read_points), ("assignment", assignment, read_assignment)):
@@ -64,10 +68,18 @@ def write_autograder(
                 file.writestr("options.txt", "".join(f"{option}\n" for option in given))
                 if torch_index is not None:
                     file.writestr("torch-index.txt", f"{torch_index}\n")
-                for name in ("setup.sh", "run_autograder"):
+                for name in ("setup.sh", _RUN):
                     entry = ZipInfo(name)
                     entry.external_attr = 0o755 << 16
                     file.writestr(entry, (_SCRIPTS / name).read_bytes(), ZIP_DEFLATED)
+
+
+def _is_autograder(path: Path) -> bool:
+    try:
+        with ZipFile(path) as file:
+            return _RUN in file.namelist()
+    except BadZipFile:
+        return False
 
 
 def _versions() -> dict[str, str]:
