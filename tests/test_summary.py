@@ -409,6 +409,29 @@ def test_a_change_that_cannot_be_meant_is_refused_in_a_sentence(own_course: Path
         changed(own_course, entry)
 
 
+@pytest.mark.parametrize("text", ["[[overrides]]\nperson = 'ann'\npoints = 1\n", "note = 'x'\n"])
+def test_nothing_in_the_file_of_changes_is_passed_over(own_course: Path, text: str) -> None:
+    (own_course / "overrides.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(DojoError, match=r"toml: '(overrides|note)' is unknown there; write each change as a table"):
+        summarise(Results(own_course))
+
+
+def test_of_two_changes_that_say_the_same_it_is_told_which_counts(course: Course, tmp_path: Path) -> None:
+    with Results.start(tmp_path / "r", {}) as results:
+        results.add("leeann_1001", course.reports["student00000"], student="Ann Lee", student_id="1001")
+    after = changed(
+        tmp_path / "r",
+        'person = "1001"\npoints = 3\n[[override]]\nperson = "Ann Lee"\npoints = 4\ncomment = "No"\n'
+        '[[override]]\nperson = "1001"\nexercise = "makemore/ex1"\npoints = 5\n'
+        '[[override]]\nperson = "1001"\ndue = 2026-10-21T23:59:00+02:00',
+    )
+    assert after.grade(after.students[0]).after == 4
+    told = [problem for problem in after.problems if "in place of" in problem]
+    winner = "overrides.toml: for leeann_1001 “the grade: 4 points by hand. No” counts, in place of"
+    assert told[0] == f"{winner} “the grade: 3 points by hand”"
+    assert told[1:] == [f"{winner} “makemore/ex1: 5 points by hand”"]
+
+
 def test_a_change_for_a_name_that_two_people_have_is_told(course: Course, tmp_path: Path) -> None:
     report = course.reports["student00000"]
     with Results.start(tmp_path / "r", {}) as results:

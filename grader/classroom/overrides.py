@@ -13,7 +13,7 @@ due = 2026-10-21T23:59:00+02:00 # a due date of one's own
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +40,11 @@ class Override:
     comment: str = ""
     due: datetime | None = None
 
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """What its points are for, from the widest: () is the whole grade."""
+        return tuple(name for name in (self.exercise, self.gradient) if name is not None)
+
     def words(self) -> str:
         """What it changes, for people."""
         found = find_exercise(self.exercise) if self.exercise is not None else None
@@ -48,6 +53,17 @@ class Override:
         changed = [f"{where}: {counted(self.points, 'point')} by hand"] if self.points is not None else []
         changed += [f"due {self.due:%Y-%m-%d %H:%M %Z}"] if self.due else []
         return ". ".join([*changed, *([self.comment] if self.comment else [])])
+
+
+def outdone(changes: Sequence[Override]) -> Iterator[tuple[Override, Override]]:
+    """Each of one person's changes that has no effect, and that which counts in its place: a later or a wider one."""
+    for number, change in enumerate(changes):
+        dated = [other for other in changes[number + 1 :] if change.due and other.due]
+        pointed = [other for other in changes if None not in (change.points, other.points)]
+        wider = [other for other in pointed if other.scope in (change.scope[:1], ()) and other.scope != change.scope]
+        same = [other for other in changes[number + 1 :] if other in pointed and other.scope == change.scope]
+        if others := dated + same + wider:
+            yield change, min(reversed(others), key=lambda other: len(other.scope))
 
 
 def read_overrides(folder: Path, asked: Collection[str] = ()) -> list[Override]:
@@ -59,7 +75,10 @@ def read_overrides(folder: Path, asked: Collection[str] = ()) -> list[Override]:
     path = folder / FILE
     if not path.is_file():
         return []
-    entries: Any = read_toml(path).get("override", [])
+    data = read_toml(path)
+    if unknown := data.keys() - {"override"}:
+        raise DojoError(f"{path}: {min(unknown)!r} is unknown there; write each change as a table [[override]]")
+    entries: Any = data.get("override", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise DojoError(f"{path}: write each change as a table [[override]]")
     return [_checked(entry, asked, f"{path}: [[override]] {number}") for number, entry in enumerate(entries, start=1)]

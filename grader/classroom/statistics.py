@@ -12,7 +12,7 @@ from typing import Any
 from grader.base.errors import DojoError
 from grader.batch.results import Entry, Results, counting
 from grader.classroom.overrides import FILE as OVERRIDES
-from grader.classroom.overrides import Override, read_overrides
+from grader.classroom.overrides import Override, outdone, read_overrides
 from grader.classroom.similar import Answers, Group, Lines, lines_of
 from grader.lesson.exercise import find_exercise, short_id_of
 from grader.report.assignment import Assignment, Lateness, of_majority, read_time, unstated
@@ -289,6 +289,9 @@ def _amiss(overrides: Sequence[Override], summary: CourseSummary) -> Iterator[st
             yield f"{OVERRIDES}: nobody of these results is called {person!r}"
         elif len(called) > 1:
             yield f"{OVERRIDES}: {person!r} counts for each who is called so: {', '.join(called)}"
+    for one in summary.students:
+        for change, other in outdone(one.overrides):
+            yield f"{OVERRIDES}: for {one.submission} “{other.words()}” counts, in place of “{change.words()}”"
     for exercise in sorted({o.exercise for o in overrides if o.exercise} - summary.exercises.keys()):
         yield f"{OVERRIDES}: {exercise} does not count, so its points change no grade"
 
