@@ -294,6 +294,11 @@ def test_canvas_without_a_roster_takes_the_ids_of_its_download() -> None:
     summary = course_of(
         student("hopper_102", 9, "hopper", "102"), student("=cmd", 9, "=cmd", "7"), student("ada", 9, "ada", "ada")
     )
+    for layout in ("Gradescope's", "Moodle's", "Canvas's, anonymous", "a file or a folder for each person", ""):
+        summary.layout = layout
+        with pytest.raises(DojoError, match="no ids of Canvas; add --roster FILE"):
+            canvas_gradebook(summary, None)
+    summary.layout = "Canvas's"
     gradebook = canvas_gradebook(summary, None)
     assert [row[:2] for row in rows(gradebook.text)[2:]] == [["hopper", "102"], ["'=cmd", "7"]]
     assert "has no id in its name: 1\n  ada" in "\n".join(gradebook.remarks)

@@ -18,6 +18,9 @@ from grader.base.visible import printable
 from grader.batch.items import Item
 
 _NBGRADERS = "nbgrader's"
+CANVAS = "Canvas's"
+"""The layout of Canvas's download with names, whose numbers are its own ids."""
+
 _METADATA, _SUBMITTED, _TIMESTAMP = "submission_metadata.yml", "submitted", "timestamp.txt"
 _MOST_TIME_BYTES = 200
 
@@ -91,11 +94,11 @@ LAYOUTS = (
         re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|(?P<extra>onlinetext))(?:_.*)?", re.DOTALL),
     ),
     Layout("Canvas's, anonymous", re.compile(_OF_CANVAS.format("anon", "[^_]+"), re.DOTALL), files=True),
-    Layout("Canvas's", re.compile(_OF_CANVAS.format(".+?", r"\d+"), re.DOTALL), files=True),
+    Layout(CANVAS, re.compile(_OF_CANVAS.format(".+?", r"\d+"), re.DOTALL), files=True),
 )
 """The layouts that a name at the top tells; the others are found by what lies where, see `layout_of`."""
 
-_NAMES_END_IN_NUMBERS = Layout("Canvas's", re.compile(_OF_CANVAS.format(r".+_\d+", r"\d+"), re.DOTALL), files=True)
+_NAMES_END_IN_NUMBERS = Layout(CANVAS, re.compile(_OF_CANVAS.format(r".+_\d+", r"\d+"), re.DOTALL), files=True)
 _GRADESCOPE = re.compile(r"submission_\d+")
 
 

@@ -95,8 +95,7 @@ def write_feedback(
     Raises:
         DojoError: a file cannot be written.
     """
-    layout = str(results.parameters.get("layout", ""))
-    kind = next((kind for kind in ("Moodle", "Canvas") if layout.startswith(kind)), None)
+    kind = next((kind for kind in ("Moodle", "Canvas") if summary.layout.startswith(kind)), None)
     packed: dict[str, str] = {}
     unsent: list[str] = []
     with told_if_unwritable(folder):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from grader.base.errors import DojoError
 from grader.base.tables import csv_text
 from grader.base.words import counted
+from grader.batch.layouts import CANVAS
 from grader.classroom.roster import LOGINS, Roster, Worksheet, is_number, match, number_of
 from grader.classroom.statistics import CourseSummary, Student
 from grader.report.records import Points
@@ -77,7 +78,9 @@ def _canvas_column(summary: CourseSummary, roster: Roster) -> str:
 
 
 def _canvas_by_names(summary: CourseSummary) -> Gradebook:
-    known = [one for one in summary.students if one.student_id.isdigit() and one.student_id != one.submission]
+    # Elsewhere a number is another system's: Moodle's participant, Gradescope's sid. Anonymous ones are nobody's.
+    ours = summary.students if summary.layout == CANVAS else []
+    known = [one for one in ours if one.student_id.isdigit() and one.student_id != one.submission]
     if not known:
         raise DojoError(
             "--canvas: these results have no ids of Canvas; add --roster FILE, the gradebook exported from Canvas"

@@ -157,6 +157,7 @@ class CourseSummary:
     assignment: Assignment = field(default_factory=lambda: of_majority([]))
     unread: list[Student] = field(default_factory=list)
     damaged: bool = False
+    layout: str = ""
 
     @property
     def max_score(self) -> Points:
@@ -215,7 +216,11 @@ def summarise(
     """
     data = results.parameters.get("assignment")
     stated = assignment or (Assignment.from_data(data) if data else None)
-    summary = CourseSummary(problems=list(results.problems), damaged=bool(results.problems))
+    summary = CourseSummary(
+        problems=list(results.problems),
+        damaged=bool(results.problems),
+        layout=str(results.parameters.get("layout", "")),
+    )
     overrides = read_overrides(results.folder, stated.exercises if stated else ())
     for entry in results.entries():
         try:
@@ -240,7 +245,7 @@ def summarise(
         summary.assignment = replace(stated, exercises=tuple(exercises))
     kept = results.parameters.get("points")
     _count_only(summary, points or (PointsTable(**kept) if kept else PointsTable()))
-    _find_late(summary, take_times, str(results.parameters.get("layout", "")))
+    _find_late(summary, take_times)
     summary.problems += _amiss(overrides, summary)
     known = {override.person for student in summary.students for override in student.overrides}
     summary.unread += [
@@ -296,13 +301,14 @@ def _amiss(overrides: Sequence[Override], summary: CourseSummary) -> Iterator[st
         yield f"{OVERRIDES}: {exercise} does not count, so its points change no grade"
 
 
-def _find_late(summary: CourseSummary, take_times: TimesOf | None, layout: str) -> None:
+def _find_late(summary: CourseSummary, take_times: TimesOf | None) -> None:
     """Say of each submission how late it is, and of how many that cannot be known."""
     if take_times is not None and (said := take_times(summary.students, summary.assignment)):
         summary.problems.append(said)
     for student in summary.students:
         due = next((override.due for override in reversed(student.overrides) if override.due), None)
         student.late = summary.assignment.lateness(student.handed_in, student.marked_late, due)
+    layout = summary.layout
     untold = [one for one in summary.students if one.graded and read_time(one.handed_in) is None]
     if summary.assignment.due and untold and not layout.startswith("Canvas"):  # Canvas marks what is late
         count = f"{len(untold)} of {len(summary.students)}"
