@@ -225,6 +225,16 @@ def test_what_cannot_be_evaluated_costs_no_loss_curve(tmp_path: Path) -> None:
     assert files(tmp_path) == ["ex4.py", "losses.png"]
 
 
+def test_a_loop_without_a_loss_has_no_curve_and_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "ex4.py"
+    begin, loop, rest = EX4.path.read_text(encoding="utf-8").partition("    for step in tqdm(range(max_steps)):\n")
+    path.write_text(begin + loop + re.sub(r"\bloss\b(?= = |\.item)", "cost", rest))
+    ran = dojo(tmp_path, "train", path.name, "--steps", "3")
+    assert ran.returncode == 0, ran.stderr
+    assert "no loss curve: no number called loss was seen in the loop" in ran.stderr
+    assert files(tmp_path) == ["ex4.py"]
+
+
 @pytest.mark.parametrize(
     "head",
     ["enumerate(tqdm([0] * max_steps))", "tqdm(enumerate([0] * max_steps))", "zip(range(max_steps), [0] * 9)"],

@@ -31,6 +31,7 @@ class LossBar:
 
     def __init__(self) -> None:
         self.losses: list[float] = []
+        self.steps = 0
 
     def __call__(self, iterable: Iterable[Any]) -> Iterator[Any]:
         while isinstance(iterable, ProgressStandIn):
@@ -40,9 +41,10 @@ class LossBar:
         with tqdm(iterable, unit="step", unit_scale=False, smoothing=0.05) as bar:
             for item in bar:
                 yield item
+                self.steps += 1
                 loop = frame.f_back if frame is not None else None
                 loss = loop.f_locals.get("loss") if loop is not None else None
-                if isinstance(loss, (float, Tensor)):
+                if isinstance(loss, float) or (isinstance(loss, Tensor) and loss.numel() == 1):
                     self.losses.append(float(loss))
                     if time.monotonic() - shown > 0.5:
                         shown = time.monotonic()
@@ -87,7 +89,7 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
         hook = partial(hook_loops, lines=lines, names=plan.names, forward={})
         failure = run_statement(statement.text, statement.text_line, namespace, hook, guarded=False)
         if failure is not None and failure.type == "KeyboardInterrupt":
-            click.echo(f"stopped after {counted(len(bar.losses), 'step')}; what there is is kept", err=True)
+            click.echo(f"stopped after {counted(bar.steps, 'step')}; what there is is kept", err=True)
             break
         if failure is not None and statement is plan.statement:
             where = f"{part.analysis.source.path}:{failure.line}"
@@ -97,6 +99,8 @@ def train_in_full(part: Part, steps: int | None, picture: Path) -> int:
     if bar.losses:
         loss_curve(bar.losses, picture)
         click.echo(f"loss curve: {picture}")
+    else:
+        click.echo("no loss curve: no number called loss was seen in the loop", err=True)
     try:
         with kept_beside(picture):
             for cell in part.exercise.code_cells("evaluation"):
