@@ -12,6 +12,7 @@ from dojo import dojo_here
 
 from grader.base.errors import DojoError
 from grader.lesson.exercise import all_exercises
+from grader.report.assignment import read_assignment
 from grader.report.points import PointsTable, read_points
 from grader.report.records import Report, SubmissionReport, Verdict
 
@@ -140,3 +141,13 @@ def test_every_format_gives_the_same_points(tmp_path: Path) -> None:
     assert results["score"] == sum(test["score"] for test in results["tests"]) == 31.5
     assert sum(test["max_score"] for test in results["tests"]) == 34
     assert ",31.5,0,31.5,34\n" in shown["nbgrader"]
+
+
+def test_a_value_is_told_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "hw.toml"
+    path.write_text('[tool.dojo.assignment]\nexercises = ["makemore/ex1"]\ndue = 23:59:00\n')
+    with pytest.raises(DojoError, match=r"\[tool\.dojo\.assignment\] due = 23:59:00: give a time such as 2026"):
+        read_assignment(path)
+    path.write_text("[tool.dojo.points]\nlogits = 2026-01-02\n")
+    with pytest.raises(DojoError, match="logits = 2026-01-02 is not a number of points"):
+        read_points(path)

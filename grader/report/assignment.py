@@ -33,7 +33,7 @@ import msgspec
 
 from grader.base.errors import DojoError
 from grader.lesson.exercise import exercises_called, find_exercise
-from grader.report.points import DEFAULT_FILE, PointsTable, is_amount, stated_table
+from grader.report.points import DEFAULT_FILE, PointsTable, as_written, is_amount, stated_table
 from grader.report.records import Points, Report, whole
 
 TABLE = "[tool.dojo.assignment]"
@@ -275,7 +275,7 @@ class _Reader:
                 raise DojoError(f"{self.file}: {TABLE} has an unknown key {key!r}; the nearest is {nearest!r}")
 
     def _wrong(self, key: str, value: object, what_to_do: str) -> DojoError:
-        shown = value if isinstance(value, str) else repr(value)
+        shown = value if isinstance(value, str) else as_written(value)
         return DojoError(f"{self.file}: {TABLE} {key} = {shown}: {what_to_do}")
 
 

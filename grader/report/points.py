@@ -7,6 +7,7 @@ import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,11 @@ def stated_table(path: Path | None, name: str) -> dict[str, Any] | None:
     return table
 
 
+def as_written(value: object) -> str:
+    """A value of a TOML file as people wrote it there, and not as Python does: 23:59:00."""
+    return str(value) if isinstance(value, (date, time)) else repr(value)
+
+
 def is_amount(value: object) -> bool:
     """True for a number from 0 up, as points and days are."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
@@ -107,7 +113,7 @@ def _checked(file: Path, table: dict[str, Any]) -> PointsTable:
             said = f"write one of {', '.join(meant)}" if meant else f"the nearest right one is {nearest[0]!r}"
             raise DojoError(f"{file}: {TABLE} has {problem} key {key!r}; {said}")
         if not is_amount(value):
-            raise DojoError(f"{file}: {TABLE} {key} = {value!r} is not a number of points; give 0 or more")
+            raise DojoError(f"{file}: {TABLE} {key} = {as_written(value)} is not a number of points; give 0 or more")
         if key != SHAPE_SHARE:
             points[meant[0]] = whole(value)
     share = table.get(SHAPE_SHARE, 0.0)
