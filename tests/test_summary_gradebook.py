@@ -230,6 +230,19 @@ def test_a_roster_that_fits_nobody_makes_no_gradebook_of_zeros(roster_file: Path
         canvas_gradebook(summary, read_roster(roster_file))
 
 
+def test_a_roster_of_excel_is_read_and_nobody_gets_0_whose_name_is_a_guess(roster_file: Path) -> None:
+    for text, encoding in ((CANVAS, "cp1252"), (CANVAS.replace("Müller", "Wiśniewska"), "cp1250")):
+        roster_file.write_bytes(text.encode(encoding))
+        summary = course_of(student("Ada Lovelace"), title="Homework 3", stated=True)
+        roster = read_roster(roster_file)
+        assert "is read as Windows-1252" in roster.guess
+        assert ("line 5: Müller-Lüdenscheid" if encoding == "cp1252" else "line 5: Wiœniewska-L") in roster.guess
+        gradebook = canvas_gradebook(summary, roster)
+        assert [row[1] for row in rows(gradebook.text)[2:]] == ["101", "102", "104", "105"]
+        assert "their names may be misread, so no 0 is written for them: 1" in gradebook.remarks
+    assert matched(roster_file, student("103"))[1] == ["103"]
+
+
 HEAD = "Student,ID,SIS User ID,SIS Login ID,Section,"
 
 

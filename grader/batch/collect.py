@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from grader.base.errors import DojoError
-from grader.base.tables import read_table
 from grader.base.visible import printable
 from grader.batch.archives import Archive
 from grader.batch.folders import read_plain_file, walk
 from grader.batch.items import Item, is_visible
 from grader.batch.layouts import Found, Person, layout_of
+from grader.batch.tables import Table, read_table
 from grader.reading.submission import SUFFIXES
 
 MOST_FILES = 50
@@ -71,12 +71,15 @@ def collect(path: Path) -> Iterator[Collected]:
     elif not path.exists():
         raise DojoError(f"{path}: no such file or folder")
     elif kind == ".csv":
-        yield _collected(path, _listed(path), Found("a CSV of paths", lambda _: None))
+        table = read_table(path)
+        notes = [table.guess] if table.guess else []
+        yield _collected(path, _listed(path, table), Found("a CSV of paths", lambda _: None), notes)
     elif kind == ".zip":
         with closing(Archive(path)) as archive:
             yield _gathered(archive.items(), path)
     else:
         hint = "; for one file there is `dojo grade`" if kind in SUFFIXES else ""
+        hint = "; unpack it, and give the folder" if kind in _ARCHIVES else hint
         raise DojoError(f"{path}: neither a folder, a .zip nor a .csv{hint}")
 
 
@@ -158,10 +161,10 @@ def _told(others: list[str]) -> str:
     return f", only {shown}" + ("; an archive is not opened, so hand in the file itself" if packed else "")
 
 
-def _listed(path: Path) -> Iterable[_Heap]:
+def _listed(path: Path, table: Table) -> Iterable[_Heap]:
     """Submissions from a CSV with a column for the name and one for the path, which is relative to the CSV."""
-    heading, rows = read_table(path)
-    columns = {name.lower(): name for name in heading if rows}
+    rows = table.rows
+    columns = {name.lower(): name for name in table.columns if rows}
     name_column = next((columns[name] for name in _NAME_COLUMNS if name in columns), None)
     path_column = next((columns[name] for name in _PATH_COLUMNS if name in columns), None)
     if name_column is None or path_column is None:
@@ -193,7 +196,7 @@ def _put_path(heap: _Heap, target: Path, place: str) -> None:
         heap.problems.append(f"{label}: no such file or folder")
 
 
-def _collected(path: Path, heaps: Iterable[_Heap], layout: Found) -> Collected:
+def _collected(path: Path, heaps: Iterable[_Heap], layout: Found, notes: Iterable[str] = ()) -> Collected:
     found: dict[str, Submission] = {}
     for submission in map(_as_submission, heaps):
         name, number = submission.name, 1
@@ -203,7 +206,7 @@ def _collected(path: Path, heaps: Iterable[_Heap], layout: Found) -> Collected:
         found[name] = replace(submission, name=name)
     if not found:
         raise DojoError(f"{path}: holds no submission")
-    notes = []
+    notes = list(notes)
     if layout.odd:
         listed = ", ".join(map(printable, layout.odd[:_MOST_ODD])) + (", ..." if len(layout.odd) > _MOST_ODD else "")
         notes.append(f"the layout is {layout.name}; not in its form, so taken as they are: {listed}")

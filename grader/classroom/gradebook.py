@@ -189,6 +189,8 @@ def _graded(
     graded = {place: summary.grade(student).after for place, student in counting.items() if place not in kept}
     absent = [place for place in matches.absent if place in others]
     missing = [place for place in absent if asked.stated and not there[place] and not summary.damaged]
+    misread = [place for place in missing if roster.misread(place)]
+    missing = [place for place in missing if place not in misread]
     changed = [place for place, grade in graded.items() if there[place] and (number_of(there[place]) or 0) != grade]
     unread = [f"{one.submission} ({one.reason})" for one in summary.unread]
     how = ", ".join(f"{count} by {kind}" for kind, count in matches.by.items())
@@ -202,6 +204,7 @@ def _graded(
         *_listed("on the roster, and no submission was matched", [roster.called(place) for place in absent]),
         *["the results are damaged, see the notes below, so no 0 is written for them"]
         * (summary.damaged and bool(absent)),
+        *_listed("their names may be misread, so no 0 is written for them", [*map(roster.called, misread)]),
         *_listed("0 is written for those of them who have no grade yet", [roster.called(place) for place in missing]),
         *_listed("kept as it stands there", [f"{roster.called(place)}: {there[place]}" for place in sorted(kept)]),
         *_listed("changed", [f"{roster.called(n)}: {graded[n]} in place of {there[n]}" for n in sorted(changed)]),

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from grader.base.errors import DojoError
-from grader.base.tables import read_table
+from grader.batch.tables import read_table
 from grader.classroom.dates import TIME, moments
 from grader.classroom.statistics import Student
 from grader.report.assignment import Assignment
@@ -58,13 +58,20 @@ class Worksheet:
 
 @dataclass(frozen=True)
 class Roster:
-    """`columns` in the file's order; `possible` is Canvas's row of points, where there is one."""
+    """`columns` in the file's order; `possible` is Canvas's row of points, where there is one; `guess` says how letters
+    were read that may be others.
+    """
 
     path: Path
     columns: tuple[str, ...]
     people: tuple[Row, ...]
     possible: Mapping[str, str] = field(default_factory=dict)
     worksheet: Worksheet | None = None
+    guess: str = ""
+
+    def misread(self, place: int) -> bool:
+        """True where this person may be called otherwise: the letters are a guess."""
+        return bool(self.guess) and not all(map(str.isascii, self.people[place].cells.values()))
 
     def column(self, *names: str) -> str | None:
         """The file's own spelling of the first of `names` (in small letters) that it has."""
@@ -101,7 +108,8 @@ def read_roster(path: Path) -> Roster:
     Raises:
         DojoError: it cannot be read, or has no column that says who is who.
     """
-    columns, rows = read_table(path)
+    table = read_table(path)
+    columns, rows = table.columns, table.rows
     worksheet = _worksheet(columns, rows)
     known = (*IDS, *LOGINS, *NAMES, *FIRST, *LAST)
     if worksheet is None and not any(column.casefold() in known for column in columns):
@@ -111,7 +119,9 @@ def read_roster(path: Path) -> Roster:
         )
     possible = next((row for row in rows if _named(row).casefold() == "points possible"), {})
     people = [Row(row, _keys(row, columns, worksheet)) for row in rows if _named(row).casefold() not in _NOT_PEOPLE]
-    return Roster(path, columns, tuple(row for row in people if any(row.keys.values())), possible, worksheet)
+    return Roster(
+        path, columns, tuple(row for row in people if any(row.keys.values())), possible, worksheet, table.guess
+    )
 
 
 def _worksheet(columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Worksheet | None:

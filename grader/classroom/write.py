@@ -144,6 +144,7 @@ def _summarised(
     results = Results(folder)
     times = partial(take_times, roster) if roster and roster.worksheet and roster.worksheet.handed_in else None
     summary = summarise(results, assignment=stated, exercises=ids, points=points, each_verdict=sink, take_times=times)
+    summary.problems += [roster.guess] if roster and roster.guess else []
     asked = summary.assignment
     title, most = wishes.title or asked.title, wishes.points_possible or asked.points
     summary.assignment = replace(asked, title=title, points=most)

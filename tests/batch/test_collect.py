@@ -209,6 +209,49 @@ def test_a_csv_that_cannot_be_used(tmp_path: Path, text: str) -> None:
         found(tmp_path / "all.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'name,path\n"ann,ann\n\nbo,"bo"\n', r"all\.csv:2: from here on not a CSV file \(.*; look at its quotation"),
+        (b'\nsep=;\nname;path\nann;ann\n"bo;bo\n', r"all\.csv:5: from here on not a CSV file"),
+        (b"name,path\nLee, Ann,ann\n", r"all\.csv:2: has 3 cells, and the first line 2; a cell with a comma in it"),
+        (b"PK\3\4\0\0", r"all\.csv: is a workbook, not a table as text; save it as CSV UTF-8"),
+        (b"name,path\nann\0,J\xfcrgen\n", r"all\.csv:2: not UTF-8 text"),
+        (b"name,path\nann,\x81\n", r"all\.csv:2: not UTF-8 text"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_is_told_with_its_line(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "all.csv").write_bytes(content)
+    with pytest.raises(DojoError, match=said):
+        found(tmp_path / "all.csv")
+
+
+@pytest.mark.parametrize(
+    ("start", "encoding", "notes"),
+    [
+        ("", "utf-8", ()),
+        ("sep=,\n", "utf-8-sig", ()),
+        ('"sep=,"\r\n', "utf-16", ()),
+        ("", "cp1252", ("line 3: Jürgen, line 3: Groß, line 4: José. If not, save it as CSV UTF-8",)),
+    ],
+)
+def test_a_csv_as_a_spreadsheet_saves_it(tmp_path: Path, start: str, encoding: str, notes: tuple[str, ...]) -> None:
+    hand_in(tmp_path, {"ann/ex1.py": RIGHT})
+    text = f'{start}name,path,\nAnn,ann,\n"Jürgen Groß",ann\nJosé,ann\n'
+    (tmp_path / "all.csv").write_bytes(text.encode(encoding))
+    with collect(tmp_path / "all.csv") as people:
+        assert [person.name for person in people] == ["Ann", "José", "Jürgen Groß"]
+        assert len(people.notes) == len(notes)
+        assert all(note.endswith(end) for note, end in zip(people.notes, notes, strict=True))
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.7z"])
+def test_an_archive_that_is_not_opened_is_to_be_unpacked(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DojoError, match="; unpack it, and give the folder"):
+        found(tmp_path / name)
+
+
 @pytest.mark.parametrize("name", ["gone", "one.py", "text.txt", "empty", "broken.zip", "empty.zip"])
 def test_what_is_no_collection_is_bad_input(tmp_path: Path, name: str) -> None:
     hand_in(tmp_path, {"one.py": RIGHT, "text.txt": "", "empty/.x": "", "broken.zip": "PK not really"})
