@@ -377,7 +377,12 @@ def test_a_path_within_submitted_counts_from_there(monkeypatch: pytest.MonkeyPat
 
 def test_what_nbgrader_s_form_cannot_take_is_told_before_grading(tmp_path: Path) -> None:
     (tmp_path / "ex2.py").write_text(SOFTMAX_MINUS_ONE)
-    for arguments, said in ((("--output", "ex2.py"), "is no folder"), ((), "submitted/STUDENT/ASSIGNMENT/")):
+    (tmp_path / "notes").touch()
+    for arguments, said in (
+        (("--output", "notes"), "is no folder"),
+        (("--output", "ex2.py"), "somebody's work"),
+        ((), "submitted/STUDENT/ASSIGNMENT/"),
+    ):
         ran = dojo_here(tmp_path, "grade", "ex2.py", "--format", "nbgrader", *arguments)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert said in ran.stderr
