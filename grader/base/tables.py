@@ -1,14 +1,11 @@
-"""Tables as CSV: written so that a spreadsheet runs nothing of them, and read whatever marks their columns."""
+"""Tables as CSV, written so that a spreadsheet runs nothing of them."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Iterable
-from pathlib import Path
 
-from grader.base.errors import DojoError
-from grader.base.files import read_text
 from grader.base.visible import visible
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -26,22 +23,3 @@ def csv_text(rows: Iterable[Iterable[object]], *, guard: bool = True) -> str:
 def _cell(text: str) -> str:
     text = text if text.isascii() and text.isprintable() else visible(text, keep="")
     return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def read_table(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """The headings and the rows of a CSV file, whose columns commas, semicolons or tabs divide.
-
-    Raises:
-        DojoError: it cannot be read as one.
-    """
-    text = read_text(path).lstrip("\n")
-    heading = text.split("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=heading.count), restval="", strict=True)
-    try:
-        columns = tuple(column.strip() for column in reader.fieldnames or ())
-        reader.fieldnames = list(columns)
-        return columns, [
-            {key: (value or "").strip() for key, value in row.items() if key is not None} for row in reader
-        ]
-    except csv.Error as error:
-        raise DojoError(f"{path}: not a CSV file ({error})") from None
