@@ -47,7 +47,7 @@ def sha256(content: bytes) -> str:
 
 def text_digest(files: Iterable[bytes]) -> str:
     """The same for files that say the same, whatever their names, their line ends, and what a notebook keeps beside."""
-    said = sorted(sha256("\n".join(_said(content)).encode()) for content in files)
+    said = sorted(sha256("\n".join(_said(content)).encode("utf-8", "surrogatepass")) for content in files)
     return sha256("".join(said).encode()) if said else ""
 
 

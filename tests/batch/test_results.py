@@ -250,3 +250,10 @@ def test_names_whose_digests_collide_get_files_of_their_own(
 def test_strange_text_in_a_report_is_written_and_read(writer: Results) -> None:
     report = {"schema": 1, "submissions": [], "refused": "\ud800 \x00 é \u2028"}
     assert writer.report(writer.add("x\ud800", report)) == report
+
+
+def test_half_a_pair_in_a_notebook_has_a_digest() -> None:
+    """JSON may hold half of an emoji, as "\\\\ud83d": one such file ended a whole course's run."""
+    said = [b'{"cells": [{"source": "# thanks %s"}]}' % half for half in (b"\\ud83d", b"\\ud83e", b"\\ud83d")]
+    first, other, same = (disk.text_digest([content]) for content in said)
+    assert first == same != other
