@@ -7,6 +7,7 @@ Items, calls and loops stay Python's own, for no object that an answer can hold 
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, Literal
@@ -41,6 +42,18 @@ def compile_answer(
         Refused: it has syntax or names that are not admitted.
         SyntaxError: it is no Python.
     """
+    with warnings.catch_warnings(action="ignore"):  # as `x is 1` gives: it runs all the same
+        return _compile(text, filename, mode, line, rewrite, guarded)
+
+
+def _compile(
+    text: str,
+    filename: str,
+    mode: Literal["exec", "eval"],
+    line: int,
+    rewrite: Callable[[ast.Module], None] | None,
+    guarded: bool,
+) -> CodeType:
     tree: Any = ast.parse("\n" * (line - 1) + text, mode=mode)
     if line < 1:
         ast.increment_lineno(tree, line - 1)
