@@ -212,6 +212,148 @@ def test_a_bad_head_of_a_block_takes_its_block_and_no_more() -> None:
     assert lined(source) == [(1, "x = 1"), (4, "z = 2")]
 
 
+@pytest.mark.parametrize("unseen", ["\u00a0", "  \u3000", "\x0b", "\u200b", "\ufeff \u00a0"])
+def test_a_line_on_which_nothing_is_seen_costs_nothing(unseen: str) -> None:
+    source = parsed(f"x = 1\nfor i in y:\n    z = i\n{unseen}\n    w = i\nv = 3\n")
+    assert lined(source)[-1] == (6, "v = 3")
+    assert source.bad_lines == ()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "for i in range(3):",
+        "while True:",
+        "if x == {1: 2}:  # don't: not yet",
+        "def f(a):",
+        "class A:",
+        "with open('a') as b:",
+        "match x:",
+        "try:",
+        "@torch.no_grad()",
+        "@torch.no_grad(\n    1)",
+        "x = 1 \\",
+    ],
+)
+@pytest.mark.parametrize("below", ["", "    # not yet\n", "\n# further left\n"])
+def test_a_head_without_a_body_costs_its_own_line(head: str, below: str) -> None:
+    if head.endswith("\\"):
+        below = ""
+    last = head.count("\n") + below.count("\n") + 3
+    source = parsed(f"x = 1\n{head}\n{below}y = 2\nz = 3\n")
+    found = lined(source)
+    assert found[0] == (1, "x = 1")
+    assert found[-2:] == [(last, "y = 2"), (last + 1, "z = 3")]
+    assert [bad.line for bad in source.bad_lines] == [2]
+
+
+def test_a_branch_without_a_body_leaves_the_others_as_they_are() -> None:
+    source = parsed("if x:\n    # not yet\nelif z:\nelse:\n    y = 2\n")
+    ((_, text),) = lined(source)
+    namespace: dict[str, Any] = {"x": 0, "z": 0}
+    exec(text, namespace)
+    assert namespace["y"] == 2
+    assert [bad.line for bad in source.bad_lines] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "end", ["", "y = 2\n", "except ValueError, e:\n    pass\ny = 2\n", "try:\n    y = 2\nfinally:\n    z = 1\n"]
+)
+def test_what_a_try_without_an_end_holds_is_read(end: str) -> None:
+    inner = "    try:\n        w = 0\n    except ValueError:\n        w = 1\n"
+    source = parsed(f"try:\n    x = 1\n{inner}{end}")
+    assert lined(source)[0] == (1, f"if 1:\n    x = 1\n{inner}".rstrip())
+    assert (1, "try:") in [(bad.line, bad.text) for bad in source.bad_lines]
+    assert len(source.bad_lines) == 1 + end.startswith("except")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "if n = 3:\n    x = 2",
+        "if n = 3:\n    x = 2\nelse:\n    x = 3",
+        "esle:\n\n    x = 2",
+        "elif 3\n    x = 2",
+        "def f(:\n    x = 2",
+    ],
+)
+def test_a_block_of_which_the_head_cannot_be_read_joins_no_other(block: str) -> None:
+    source = parsed(f"for i in y:\n    x = i\n{block}\nz = 3\n")
+    assert lined(source) == [(1, "for i in y:\n    x = i"), (block.count("\n") + 4, "z = 3")]
+    (bad,) = source.bad_lines
+    assert (bad.line, bad.lost) == (3, block)
+
+
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        ("x = (a\n     / / b)", 3),
+        ("x = f(a,\n      b c,\n      d)", 3),
+        ("x = (\n    a\n    / / b\n)", 4),
+        ("x = a \\\n    / / b", 3),
+        ('x = f("""a\nb""" c)', 2),
+        ('x = f("(",  # (\n      b c)', 3),
+    ],
+)
+def test_a_statement_of_several_lines_is_set_aside_as_one(statement: str, line: int) -> None:
+    source = parsed(f"w = 0\n{statement}\ny = 2\n")
+    assert [text for _, text in lined(source)] == ["w = 0", "y = 2"]
+    (bad,) = source.bad_lines
+    assert (bad.line, bad.lost) == (line, statement)
+    assert bad.reason.startswith("invalid syntax")
+
+
+def test_a_bracket_that_is_not_closed_costs_no_line_below_it() -> None:
+    source = parsed("x = f(a,\ny = 2\nw = (y\n     @ y)\nz = = 3\nv = 4\n")
+    assert lined(source) == [(2, "y = 2"), (3, "w = (y\n     @ y)"), (6, "v = 4")]
+    assert [(bad.line, bad.reason) for bad in source.bad_lines] == [(1, "'(' was never closed"), (5, "invalid syntax")]
+
+
+@pytest.mark.parametrize("operator", ["* 2", "+ z", "/ 3", ".T", "@ z", "if z else 0"])
+def test_a_line_that_begins_with_an_operator_is_told_to_belong_to_the_one_above(operator: str) -> None:
+    (bad,) = parsed(f"y = 1\nx = y\n    {operator}\nz = 3\n").bad_lines
+    assert (bad.line, bad.lost) == (3, f"x = y\n    {operator}")
+    assert bad.reason == "unexpected indent; put the whole expression in parentheses"
+
+
+@pytest.mark.parametrize("below", ["x = y\n    - a point of a list", "x = y *\n    - z", "x = y\n    z = 2"])
+def test_other_lines_are_not_told_so(below: str) -> None:
+    assert all("parentheses" not in bad.reason for bad in parsed(f"y = 1\n{below}\n").bad_lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("x = 'a", "unterminated string literal (detected at line 4)"),
+        ("x = (1,\n  2]", "closing parenthesis ']' does not match opening parenthesis '(' on line 4"),
+        ("for i in y:", "expected an indented block after 'for' statement on line 4"),
+        ("x = f(a b)", "invalid syntax. Perhaps you forgot a comma"),
+        ("x = 1\0", "source code string cannot contain null bytes"),
+    ],
+)
+def test_reasons_speak_of_lines_of_the_file(line: str, said: str) -> None:
+    (bad,) = parsed(f"# %%\ny = 1\n# %%\n{line}\nz = 3\n").bad_lines
+    assert bad.reason == said
+
+
+WARNED = "'\\d'\nx = 1 if y>0else 2\nwith torch.no_grad():\n    z = 1 if y>0else 2\n"
+
+
+def test_what_python_warns_of_is_read_where_warnings_are_errors() -> None:
+    source = parse_source(Path("answers.py"), percent_cells(WARNED))
+    assert [statement.line for statement in source.statements] == [1, 2, 4]
+    assert source.bad_lines == ()
+
+
+def test_python_warns_nobody_of_what_a_submission_says(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(WARNED)
+    code = "from pathlib import Path; from grader.syntax.source import read_source"
+    code += "; print([s.text for s in read_source(Path('a.py')).statements])"
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_a_bad_line_does_not_reach_into_other_cells() -> None:
     source = parsed("# %%\nx = (1\n# %%\ny = 2\n")
     assert lined(source) == [(4, "y = 2")]
@@ -399,6 +541,25 @@ def test_what_is_no_notebook_is_refused_in_one_line(save: Save, text: str, said:
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300 + len(str(path))
+
+
+@pytest.mark.parametrize("key", ["null", "[null]", '[{"cell_type": "code", "source": null}]'])
+def test_a_strange_notebook_is_not_told_in_words_of_python(save: Save, key: str) -> None:
+    path = save(f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": null, "cells": {key}}}', "answers.ipynb")
+    with pytest.raises(DojoError, match="not a readable notebook") as caught:
+        read_source(path)
+    assert "object" not in str(caught.value)
+
+
+def test_a_notebook_under_the_name_of_a_script_is_told_so(save: Save) -> None:
+    with pytest.raises(DojoError, match=r"is a notebook, so its name must end in \.ipynb"):
+        read_source(save(notebook(code("dh = 1"))))
+
+
+def test_half_a_pair_costs_at_most_its_line(save: Save) -> None:
+    source = read_source(save(notebook(code("x = 1  # \ud83d\ny\ud83d = 2\nz = '\ud83d'\n")), "answers.ipynb"))
+    assert [statement.line for statement in source.statements] == [1, 3]
+    assert [bad.line for bad in source.bad_lines] == [2]
 
 
 def test_a_notebook_without_cells_has_no_statements(save: Save) -> None:

@@ -198,7 +198,7 @@ def _said(cells: Iterable[tuple[str, str]]) -> list[str]:
 
 def _code(source: Source) -> str:
     """The statements, without prose, comments and magics."""
-    return _digest([*(ast.dump(s.node) for s in source.statements), *(bad.text.strip() for bad in source.bad_lines)])
+    return _digest([*(ast.dump(s.node) for s in source.statements), *(bad.lost.strip() for bad in source.bad_lines)])
 
 
 def _digest(parts: Iterable[str]) -> str:

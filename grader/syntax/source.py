@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
+import warnings
 from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,9 @@ from grader.syntax.scopes import (
     statements_below,
 )
 
+# Texts of learners are parsed in many places, and a warning would tell of a file that is called so.
+warnings.filterwarnings("ignore", category=SyntaxWarning, module="<unknown>")
+
 _CELL_MARK = re.compile(r"^#\s*(?:%%(?P<percent>.*)|In\s?\[[\d ]*\]:?.*|<codecell>.*)$")
 _MARKS = ("%%", "In", "<codecell>")
 _TAGS = re.compile(r"tags=\[([^\]]*)\]")
@@ -43,7 +47,27 @@ _WRAPPER = "if 1:"
 _TIMED = re.compile(r"^(\s*)%time\s+(?=\S)")
 _FOREIGN_CELL = re.compile(r"^%%(?!time|timeit|capture|prun)\w+")
 _MAGIC_LINE = re.compile(r"^\s*(?:[%!?].*|\w[\w, ]*=\s*[%!].*|[\w.]+\?{1,2})$")
+_UNSEEN_LINE = re.compile(r"^[\s\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]+$")
 _MAX_BAD_LINES = 400
+
+_PIECE = re.compile(
+    r"""(?P<three>\'{3}|"{3})(?:\\.|.)*?(?:(?P=three)|\Z)|'(?:\\.|[^'\\\n])*'?|"(?:\\.|[^"\\\n])*"?"""
+    r"""|\#[^\n]*|\\\n|[()\[\]{}\n]""",
+    re.DOTALL,
+)
+"""What tells where a statement ends: strings, comments, brackets, and the ends of lines."""
+
+_BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
+_CLAUSE = re.compile(r"^\s*(?:else|elif|elseif|elsif|except|finally)\b")
+_HEAD = re.compile(rf"{_CLAUSE.pattern}|^\s*(?:async|for|while|if|try|with|def|class|match|case)\b|^.*:\s*(?:#.*)?$")
+_EMPTY_HEAD = re.compile(r"^((?!\s*while\b).*?:)\s*(?:#.*)?$")  # `while True: pass` has no end
+_HEAD_ABOVE = re.compile(r"^expected an indented block after .* on line (\d+)$")
+_NO_EXCEPT = "expected 'except' or 'finally'"
+_TRY = re.compile(r"^(\s*)(try|except|finally)\b")
+_DECORATED = re.compile(r"^\s*(?:@|(?:async|def|class)\b)")
+_OPERATOR = re.compile(r"^\s*(?:[-+*/@%&|^.<>]|(?:and|or|if|else)\b)")
+_LINE_NUMBER = re.compile(r"(?<=\bline )\d+")
 _LONGEST_KEPT, _MOST_KEPT = 8_000, 200_000
 """Characters of a cell or a statement, and of all of either, that are kept as they were read, in some 30 MB together.
 All of makemore has 35,000."""
@@ -63,12 +87,13 @@ MAX_STATEMENTS, MAX_CODE = 2_000, 500_000
 @dataclass(frozen=True)
 class BadLine:
     """A line that cannot be read: where it stands, its text, and the reason, which is Python's own where it does not
-    parse."""
+    parse. `lost` is all that cannot be read because of it: its statement, and the block of which it is the head."""
 
     line: int
     cell: int | None
     text: str
     reason: str
+    lost: str
 
 
 @dataclass(frozen=True)
@@ -224,6 +249,11 @@ class Source:
         """The functions and methods of the file, in order."""
         return [function for statement in self.statements for function in statement.functions]
 
+    def around(self, bad: BadLine) -> Statement | None:
+        """The statement in which a line stands that cannot be read, such as a function; None where there is none."""
+        inside = (s for s in self.statements if s.cell.number == bad.cell and s.line <= bad.line <= s.last_line)
+        return next(inside, None)
+
     @property
     def is_notebook(self) -> bool:
         """Whether it is an .ipynb file, whose lines are counted by cells."""
@@ -243,7 +273,10 @@ def read_source(path: Path, content: bytes | None = None, seconds: float = FILE_
         text = read_text(path, content)
         if not text.strip():
             raise DojoError(f"{path}: the file is empty")
-        cells = _notebook_cells(path, text) if path.suffix.lower() == ".ipynb" else percent_cells(text)
+        is_notebook = path.suffix.lower() == ".ipynb"
+        if not is_notebook and text.lstrip().startswith("{") and '"nbformat"' in text:
+            raise DojoError(f"{path}: is a notebook, so its name must end in .ipynb")
+        cells = _notebook_cells(path, text) if is_notebook else percent_cells(text)
         return replace(parse_source(path, cells), clock=clock)
 
 
@@ -254,16 +287,17 @@ def parse_source(path: Path, cells: list[Cell]) -> Source:
     cleaned: list[Cell] = []
     if sum(len(cell.text) for cell in cells if cell.kind == "code") > MAX_CODE:
         raise DojoError(f"{path}: holds more than {MAX_CODE:,} characters of code; no answer needs so many")
-    for cell in cells:
-        if cell.kind != "code" or "grading" in cell.tags:
-            cleaned.append(cell)
-            continue
-        parsable, held, bad = _read_cell(cell)
-        bad_lines += bad
-        cleaned.append(parsable)
-        statements += held
-        if len(statements) > MAX_STATEMENTS:
-            raise DojoError(f"{path}: holds more than {MAX_STATEMENTS:,} statements; no answer needs so many")
+    with warnings.catch_warnings(action="ignore"):  # where others make errors of warnings, as pytest may
+        for cell in cells:
+            if cell.kind != "code" or "grading" in cell.tags:
+                cleaned.append(cell)
+                continue
+            parsable, held, bad = _read_cell(cell)
+            bad_lines += bad
+            cleaned.append(parsable)
+            statements += held
+            if len(statements) > MAX_STATEMENTS:
+                raise DojoError(f"{path}: holds more than {MAX_STATEMENTS:,} statements; no answer needs so many")
     return Source(path, tuple(cleaned), tuple(statements), tuple(bad_lines))
 
 
@@ -303,6 +337,7 @@ def _read_cell(cell: Cell) -> _Read:
         lines = parsable.text.split("\n")
         read = [_read_statement(node, parsable, lines) for node in _lift(tree.body)]
         bad += [line for line in read if isinstance(line, BadLine)]
+        bad.sort(key=lambda line: line.line)
         found = parsable, tuple(statement for statement in read if isinstance(statement, Statement)), tuple(bad)
         _CELLS.keep(cell, found, len(cell.text))
     return found
@@ -317,7 +352,7 @@ def _read_statement(node: ast.stmt, cell: Cell, lines: Sequence[str]) -> Stateme
         return known.in_cell(cell)
     if len(text) > _DEEPEST and (why := _why_unreadable(statement)) is not None:  # a shorter one has room for neither
         line, reason = why
-        return BadLine(cell.line + line - 1, cell.number, lines[line - 1], reason)
+        return BadLine(cell.line + line - 1, cell.number, lines[line - 1], reason, text)
     _STATEMENTS.keep(key, statement, len(text))
     return statement
 
@@ -375,7 +410,9 @@ def _notebook_cells(path: Path, text: str) -> list[Cell]:
         major = raw.get("nbformat")
         too_old, without_cells = major is not None and major < 4, "cells" not in raw
     except Exception as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        told = isinstance(error, (ValueError, nbformat.ValidationError)) and str(error).strip()
+        # nbformat repeats the file, or what Python said of it, between quotes.
+        reason = told.splitlines()[0].split(": '")[0][:120] if told else "its JSON is not that of a notebook"
         raise DojoError(f"{path}: not a readable notebook ({reason})") from None
     if too_old:
         raise DojoError(f"{path}: notebook format {major} is too old; open it in Jupyter and save it again (format 4)")
@@ -399,56 +436,178 @@ def _parse_cell(cell: Cell) -> tuple[ast.Module, Cell, list[BadLine]]:
     text, bad = cell.text.replace("\r\n", "\n").replace("\r", "\n"), []  # as Python counts its lines
     if _FOREIGN_CELL.match(text.lstrip()):
         text = "\n" * text.count("\n")
-    lines, held_open = text.split("\n"), set[int]()
+    lines, replaced = text.split("\n"), set[int]()
     for attempt in range(_MAX_BAD_LINES):
         text = "\n".join(lines)
         try:
             tree = ast.parse(text)
             break
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            at = _bad_line_index(error, lines)
             if attempt == 0 and (repaired := _without_magics(lines)) != lines:
                 lines = repaired
                 continue
             if isinstance(error, IndentationError) and (flat := textwrap.dedent(text).split("\n")) != lines:
                 lines = flat
                 continue
-            reason = str(getattr(error, "msg", None) or _TOO_DEEP)
-            reason = _TOO_LARGE if "Exceeds the limit" in reason else reason  # that of digits
-            indent = lines[at][: -len(lines[at].lstrip())]
-            if at not in held_open:
-                bad.append(BadLine(cell.line + at, cell.number, lines[at], reason))
-            if indent and at not in held_open:
-                held_open.add(at)
-                lines[at] = f"{indent}pass"  # it may be all that its block has
-            else:
-                lines[at] = ""
+            if (line := _set_aside(error, lines, replaced, cell)) is not None:
+                bad.append(line)
     else:
         text, tree = "", ast.Module(body=[], type_ignores=[])
     return tree, Cell(cell.kind, text, cell.line, cell.number, cell.tags), bad
 
 
-def _bad_line_index(error: Exception, lines: list[str]) -> int:
+def _set_aside(error: Exception, lines: list[str], replaced: set[int], cell: Cell) -> BadLine | None:
+    """Take a line that cannot be read, and what is lost with it, out of `lines`; None where that is known of it."""
+    reason = _reason(error)
+    at = _bad_line_index(error, reason, lines)
+    first, last = _statement_around(at, lines)
+    instead = "" if first in replaced else _instead(lines[first], reason)
+    if instead.strip() in ("", "pass"):
+        last = _end_of_block(first, last, lines)
+    found = None
+    if first not in replaced:
+        begin, said = first, _LINE_NUMBER.sub(lambda n: f"{int(n[0]) + cell.line - 1}", reason)
+        if reason == "unexpected indent" and (above := _goes_on_from(at, lines, replaced)) is not None:
+            begin, said = above, f"{said}; put the whole expression in parentheses"
+        found = BadLine(cell.line + at, cell.number, lines[at], said, "\n".join(lines[begin : last + 1]))
+    lines[first : last + 1] = [instead, *[""] * (last - first)]
+    replaced.add(first)
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Why Python does not parse a cell, in its own words where they help."""
+    if isinstance(error, (RecursionError, MemoryError)):
+        return _TOO_DEEP
+    said = str(getattr(error, "msg", None) or error)
+    return _TOO_LARGE if "Exceeds the limit" in said else said.removesuffix("?")  # that of digits
+
+
+def _bad_line_index(error: Exception, reason: str, lines: list[str]) -> int:
+    """The line that is wrong. Where what it begins has no body or no end, Python names the innocent one below it."""
     null = next((index for index, line in enumerate(lines) if "\0" in line), None)
     if null is not None:
         return null
     if isinstance(error, (RecursionError, MemoryError)):  # they name no line
         return max(range(len(lines)), key=lambda index: len(lines[index]))
+    if head := _HEAD_ABOVE.match(reason):
+        return int(head[1]) - 1
     index = min(max((getattr(error, "lineno", None) or 1) - 1, 0), len(lines) - 1)
-    while index > 0 and not lines[index].strip():
-        index -= 1
+    if reason.startswith(_NO_EXCEPT):
+        return _open_try(index, lines)
+    if not lines[index].strip():
+        index = _code_above(index, lines)
+    above = _code_above(index, lines)
+    if above == index - 1 and lines[above].endswith("\\") and not _is_deeper(lines[index], lines[above]):
+        return above
+    first, _ = _statement_around(above, lines)
+    if lines[first].lstrip().startswith("@") and not _DECORATED.match(lines[index]):
+        return first
     if not lines[index].strip():
         index = next((i for i, line in enumerate(lines) if line.strip()), index)
     return index
 
 
+def _code_above(index: int, lines: list[str]) -> int:
+    """The nearest line above that is neither blank nor a comment; the first line where there is none."""
+    above = (i for i in range(index - 1, -1, -1) if lines[i].strip() and not lines[i].lstrip().startswith("#"))
+    return next(above, 0)
+
+
+def _open_try(index: int, lines: list[str]) -> int:
+    """The nearest `try` above that no `except` or `finally` ends."""
+    ended = set[str]()
+    for above in range(index - 1, -1, -1):
+        if (found := _TRY.match(lines[above])) is None:
+            continue
+        indent, word = found.groups()
+        if word != "try":
+            ended.add(indent)
+        elif indent not in ended:
+            return above
+        else:
+            ended.remove(indent)
+    return index
+
+
+def _statement_around(at: int, lines: list[str]) -> tuple[int, int]:
+    """The lines of the statement with line `at`, as its brackets and strings tell; `at` alone where they have no end.
+
+    A line that stands no deeper than the first, and not in a string, is no part of it, whatever the brackets tell.
+    """
+    first = row = depth = 0
+    quoted = set[int]()
+    for piece in _PIECE.finditer("\n".join(lines) + "\n"):
+        what = piece[0]
+        if what == "\n" and depth == 0:
+            if row >= at:
+                break
+            first = row = row + 1
+        elif what in _BRACKETS:
+            depth = max(depth + _BRACKETS[what], 0)
+        else:
+            below = row + what.count("\n")
+            quoted |= {*range(row + 1, below + 1)} if what[0] in "'\"" else set()
+            row = below
+    else:
+        return at, at
+    inner = [line for line in range(first + 1, row + 1) if lines[line].strip() and line not in quoted]
+    whole = all(_is_deeper(lines[line], lines[first]) or lines[line].lstrip()[0] in ")]}" for line in inner)
+    return (first, row) if whole else (at, at)
+
+
+def _goes_on_from(at: int, lines: list[str], replaced: set[int]) -> int | None:
+    """The first line of the statement above with which line `at` means to go on, as `* x` does; None where it has
+    none."""
+    above = _code_above(at, lines)
+    if not _OPERATOR.match(lines[at]) or not replaced.isdisjoint(range(above + 1, at)):
+        return None
+    first, last = _statement_around(above, lines)
+    try:
+        ast.parse(textwrap.dedent("\n".join([*lines[first:last], f"{lines[last]} {lines[at].lstrip()}"])))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None  # a list in prose, or a comment above
+    return first
+
+
+def _end_of_block(first: int, last: int, lines: list[str]) -> int:
+    """The last line of the block whose head are the lines from `first` to `last`, and of each `else` that goes with it;
+    `last` where they are no head."""
+    head = lines[first]
+    if not _HEAD.match(head):
+        return last
+    for line in range(last + 1, len(lines)):
+        text = lines[line]
+        goes_on = _is_deeper(text, head) or (_CLAUSE.match(text) and not _is_deeper(head, text))
+        if text.strip() and not goes_on:
+            break
+        last = line if text.strip() else last
+    return last
+
+
+def _is_deeper(line: str, head: str) -> bool:
+    return len(line) - len(line.lstrip()) > len(head) - len(head.lstrip())
+
+
+def _instead(line: str, reason: str) -> str:
+    """What stands for a line that is set aside, so that what is around it can be read."""
+    indent = line[: len(line) - len(line.lstrip())]
+    if reason.startswith(_NO_EXCEPT):
+        return _TRY.sub(r"\1if 1", line)
+    if _HEAD_ABOVE.match(reason) and (head := _EMPTY_HEAD.match(line)):
+        return f"{head[1]} pass"  # an `else` below it stays one
+    return f"{indent}pass" if indent else ""  # it may be all that its block has
+
+
 def _without_magics(lines: list[str]) -> list[str]:
+    """The lines without what notebooks admit beside Python, what nobody sees, and half pairs, which have no bytes."""
     timed: list[str] = []
     for line in lines:
         above = next((text for text in reversed(timed) if text.strip()), "")
         in_block = above.rstrip().endswith(":") or above[:1].isspace()
         timed.append(_TIMED.sub(r"\1" if in_block else "", line))
-    return ["" if _MAGIC_LINE.match(line) else line for line in timed]
+    seen = ["" if _MAGIC_LINE.match(line) or _UNSEEN_LINE.match(line) else line for line in timed]
+    return [line.encode("utf-8", "replace").decode() for line in seen]
 
 
 def _lift(body: list[ast.stmt]) -> Iterator[ast.stmt]:
