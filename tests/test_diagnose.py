@@ -469,6 +469,71 @@ def test_an_answer_that_misses_a_name_is_told_of_the_line_that_cannot_be_read(gr
     assert verdict.message.startswith("This line cannot be read: ")
 
 
+SOFTMAX = "dlogits = F.softmax(logits, 1)\ndlogits[range(n), Yb] -= 1\n"
+UNREAD = {  # the line of the fault, and what stands there in place of the last line of a right answer
+    "a character that is not seen": (3, "\u200bdlogits = dlogits / n"),
+    "one after the name": (3, "dlogits\u200b = dlogits / n"),
+    "a walrus": (3, "dlogits := dlogits / n"),
+    "a prompt": (3, ">>> dlogits = dlogits / n"),
+    "a line broken before an operator": (4, "dlogits = dlogits\n    / n"),
+    "a statement of two lines": (4, "dlogits = (dlogits\n    / / n)"),
+    "a head": (3, "with torch.no_grad()\n    dlogits /= n"),
+    "a loop without a body": (3, "for i in range(n):\ndlogits[i] /= n"),
+    "a function without a body": (3, "def f(x):\n    # x / n\ndlogits = f(dlogits)"),
+    "a function's own line": (4, "def f(x):\n    return x / / n\ndlogits = f(dlogits)"),
+    "a line that a function needs": (4, "def f(x):\n    y = x / / n\n    return y\ndlogits = f(dlogits)"),
+}
+
+
+@pytest.mark.parametrize("how", UNREAD)
+def test_a_wrong_answer_is_told_of_its_line_that_cannot_be_read(grade_text, how: str) -> None:
+    line, text = UNREAD[how]
+    (report,) = grade_text(f"{SOFTMAX}{text}\n", exercise="makemore/ex2")
+    (verdict,) = report.verdicts
+    assert (verdict.status, verdict.line) == ("error", line)
+    assert verdict.message.startswith("This line cannot be read: ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "let dlogits = h",
+        "12  dlogits = h",
+        "- dlogits = h",
+        "d logits = h",
+        "dlogits, dh = f(h",
+        "dlogits == h",
+        "Here dlogits = h, as",
+    ],
+)
+def test_the_only_line_of_an_answer_is_told_where_it_gives_no_value(grade_text, line: str) -> None:
+    (report,) = grade_text(f"x = 1\n{line}\n", exercise="makemore/ex2")
+    (verdict,) = report.verdicts
+    assert (verdict.status, verdict.line, verdict.code) == ("error", 2, line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "print 'dlogits = ', h",
+        "assert dlogits[0] = h",
+        "So dlogits = h / n",
+        "f(dlogits, dim=1",
+        "if dlogits == 1",
+        "    - a point",
+    ],
+)
+def test_a_line_that_only_speaks_of_a_gradient_hides_no_mistake(grade_text, line: str) -> None:
+    (report,) = grade_text(f"{SOFTMAX}dlogits = -dlogits / n\n{line}\n", exercise="makemore/ex2")
+    (verdict,) = report.verdicts
+    assert (verdict.status, verdict.mistake) == ("wrong", "sign")
+
+
+def test_a_check_below_a_stub_is_no_answer(grade_text) -> None:
+    (report,) = grade_text("dlogits = ...\ndlogits == h\n", exercise="makemore/ex2")
+    assert [verdict.status for verdict in report.verdicts] == ["missing"]
+
+
 def test_what_max_gives_is_called_a_tuple(grade_text) -> None:
     (report,) = grade_text("dlogits = logits.max(1)\n", exercise="makemore/ex2")
     assert report.verdicts[0].message.startswith("It is a Python tuple; ")

@@ -49,7 +49,7 @@ from grader.running.limits import Limits
 from grader.running.sandbox import Launcher
 from grader.running.settings import Settings, settings
 from grader.syntax.scopes import nodes_below
-from grader.syntax.source import Source, Statement, read_source
+from grader.syntax.source import BadLine, Source, Statement, read_source
 from grader.truth.truths import KnownTruths
 
 __all__ = ["Grader", "Settings", "grade_parts", "settings"]
@@ -62,6 +62,9 @@ _ONE_HOT = (
     "Right on this batch by luck: without num_classes, one_hot makes as many columns as the largest index of the batch "
     "asks for. Give it the size of the dimension."
 )
+_LONGEST_BEGIN = 300
+"""In so many characters of a line that cannot be read it is to be seen what the line would have written."""
+
 OWN_SECONDS = 5.0
 """What judging may take beside the limit of a submission, so that it can end in verdicts."""
 
@@ -388,10 +391,35 @@ def _unread(evidence: Evidence, exercise: Exercise, source: Source) -> Finding |
     """The last line that cannot be read and would have written this gradient, or a name that its answer reads."""
     there = {*exercise.forward_names, *exercise.network_names, *exercise.setup_names}
     there |= {f"d{name}" for name in evidence.handed}
-    names = {f"d{evidence.name}"} | ((evidence.reads or set()) - there)
-    writes = re.compile(rf"\s*({'|'.join(map(re.escape, names))})\s*(\[|[-+*/@%]{{0,2}}=(?!=))")
-    lines = [bad for bad in source.bad_lines if writes.match(bad.text)]
-    return Finding.unreadable(lines[-1]) if lines else None
+    own = evidence.name if evidence.name in exercise.definitions else rf"d\s*{evidence.name}"
+    others = "|".join(map(re.escape, (evidence.reads or set()) - there)) or "(?!)"
+    # Prose may speak of a gradient, so words before its name count only where no other line is its answer.
+    mark = r"[^\w=('\"#]*"
+    before = mark if evidence.statement else r"[^=('\"#]*(?<![\w.])"
+    writes = re.compile(
+        rf"{before}(?:{own}|{others})(?!\w)[^=(]*(?<![!<>=])=(?!=)|{mark}(?:{own}|{others})\s*\["
+        rf"|\s*(?:def|class)\s+(?:{own}|{others})\b|.*\b(?:import|as|for)\s+(?:\w+,\s*)*(?:{others})\b"
+    )
+
+    graded = {exercise.label(name) for name in exercise.assigned}
+
+    def is_missed(bad: BadLine) -> bool:
+        if any(writes.match(line, 0, _LONGEST_BEGIN) for line in bad.lost.split("\n")):
+            return True
+        around = source.around(bad)
+        if around is None or not around.functions or around.assigned.isdisjoint(evidence.reads or ()):
+            return False
+        shared = any(not function.assigned.isdisjoint(graded) for function in around.functions)
+        return not shared or bad.text.lstrip().startswith("return")  # one line of many gradients costs its own
+
+    if lines := list(filter(is_missed, source.bad_lines)):
+        return Finding.unreadable(lines[-1])
+    if not any(f"d{evidence.name}" in statement.assigned for statement in source.statements):
+        for statement in source.statements:
+            if isinstance(statement.node, ast.Expr) and re.match(rf"d{evidence.name}\s*==[^=]*$", statement.text):
+                said = "This line compares, and gives the gradient no value. Write `=` in place of `==`."
+                return Finding("error", said, "exception", Place.of(statement))
+    return None
 
 
 def grade_parts(parts: Iterable[Part], chosen: Settings) -> Report:
