@@ -15,6 +15,7 @@ import warm
 from dojo import dojo, dojo_here, dojo_started, environment
 
 from grader.base import files as base_files
+from grader.base.files import write_atomically
 from grader.lesson.exercise import find_exercise
 
 EX4 = find_exercise("makemore/ex4")
@@ -260,3 +261,9 @@ def test_control_c_keeps_what_there_is(tmp_path: Path) -> None:
     assert re.search(r"stopped after 3\d steps", ran.stderr)
     assert "validation loss" in ran.stdout
     assert files(tmp_path) == ["ex4.py", "losses.png"]
+
+
+def test_half_an_emoji_of_a_notebook_is_written_as_a_question_mark(tmp_path: Path) -> None:
+    """JSON may hold it, and it has no bytes: `dojo sync` ended in a traceback."""
+    write_atomically(tmp_path / "a.py", "# thanks \ud83d\n")
+    assert (tmp_path / "a.py").read_bytes() == b"# thanks ?\n"

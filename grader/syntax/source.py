@@ -464,8 +464,12 @@ def _set_aside(error: Exception, lines: list[str], replaced: set[int], cell: Cel
     instead = "" if first in replaced else _instead(lines[first], reason)
     if instead.strip() in ("", "pass"):
         last = _end_of_block(first, last, lines)
+    begins = reason.startswith(_NO_EXCEPT) or lines[first].lstrip().startswith("@")
+    known = first in replaced or (
+        begins and any(line > first for line in replaced)
+    )  # its `except` or `def` is set aside
     found = None
-    if first not in replaced:
+    if not known:
         begin, said = first, _LINE_NUMBER.sub(lambda n: f"{int(n[0]) + cell.line - 1}", reason)
         if reason == "unexpected indent" and (above := _goes_on_from(at, lines, replaced)) is not None:
             begin, said = above, f"{said}; put the whole expression in parentheses"
