@@ -465,9 +465,7 @@ def _set_aside(error: Exception, lines: list[str], replaced: set[int], cell: Cel
     if instead.strip() in ("", "pass"):
         last = _end_of_block(first, last, lines)
     begins = reason.startswith(_NO_EXCEPT) or lines[first].lstrip().startswith("@")
-    known = first in replaced or (
-        begins and any(line > first for line in replaced)
-    )  # its `except` or `def` is set aside
+    known = first in replaced or (begins and max(replaced, default=0) > first)  # its `except` is what is set aside
     found = None
     if not known:
         begin, said = first, _LINE_NUMBER.sub(lambda n: f"{int(n[0]) + cell.line - 1}", reason)
