@@ -56,6 +56,30 @@ def notebook(exercise: Exercise, renamed: Mapping[str, str]) -> str:
     return text
 
 
+WHOLE = {
+    "emb": "e0",
+    "embcat": "x0",
+    "hprebn": "z1",
+    "bnmeani": "mu",
+    "bndiff": "xc",
+    "bndiff2": "xc2",
+    "bnvar": "v",
+    "bnvar_inv": "r",
+    "bnraw": "xhat",
+    "hpreact": "y1",
+    "h": "a1",
+    "logits": "z2",
+    "logit_maxes": "top",
+    "norm_logits": "low",
+    "counts": "e",
+    "counts_sum": "s",
+    "counts_sum_inv": "one_by_s",
+    "probs": "q",
+    "logprobs": "logq",
+    "loss": "cost",
+    "Xb": "xb",
+    "Yb": "yb",
+}
 RENAMED = {
     "the batch": {"Xb": "xb", "Yb": "yb"},
     "batch and data": {"Xb": "X_batch", "Yb": "Y_batch", "Xtr": "X_train", "Ytr": "Y_train"},
@@ -73,6 +97,7 @@ RENAMED = {
         "bngain": "gamma",
         "hpreact": "pre",
     },
+    "the whole forward pass": WHOLE,
 }
 
 
@@ -91,6 +116,10 @@ def test_a_wrong_answer_under_other_names_is_wrong(grade_text: Grade) -> None:
     (report,) = grade_text(text.replace("dfirst = embcat.T", "dfirst = -embcat.T"), exercise=EX1.id)
     (wrong,) = (verdict for verdict in report.verdicts if not verdict.passed)
     assert (wrong.name, wrong.mistake, wrong.code) == ("W1", "sign", "dfirst = -embcat.T @ dhprebn")
+
+
+def test_a_number_from_a_shape_is_no_size_of_the_lesson() -> None:
+    assert not aligned("N = logits.shape[0]\nM = Xb.shape[0]\n").names
 
 
 def aligned(text: str) -> Any:

@@ -23,7 +23,6 @@ _MAKERS = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal"
 _COUNTING = (ast.For, ast.comprehension)
 _DRAWS = frozenset({"randint"})
 _MODULES = frozenset({"torch", "F", "np", "nn", "numpy", "math"})
-_ROUNDS = 12
 _ByName = Mapping[str, Sequence[ast.expr]]
 _ByKind = Mapping[tuple[type, object], Sequence[tuple[str, ast.expr]]]
 
@@ -71,7 +70,7 @@ def align(statements: Sequence[Statement], exercises: Iterable[Exercise]) -> Ali
     lines = _lines(node for statement in statements for node in statement.nodes if isinstance(node, ast.Assign))
     own = [(target, value) for target, value in lines if strange & (names_below(value) | {target})]
     found: dict[str, str] = {}
-    for _ in range(_ROUNDS):
+    for _ in wanted:  # each round finds one at least
         before = dict(found)
         sure, unsure = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         for target, value in own:
@@ -159,7 +158,8 @@ def _votes(
             elif name not in found.values():
                 likely[name] = fit.pairs
     draws = isinstance(value, ast.Call) and _call(value)[0] in _DRAWS
-    if len(likely) == 1 and (draws or isinstance(value, ast.Subscript)):
+    rows = isinstance(value, ast.Subscript) and isinstance(value.value, ast.Name)  # a number from a shape is none
+    if len(likely) == 1 and (draws or rows):
         ((name, pairs),) = likely.items()
         more += [(target, name), *pairs]
     return _Fit(), more
