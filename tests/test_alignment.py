@@ -118,6 +118,192 @@ def test_a_wrong_answer_under_other_names_is_wrong(grade_text: Grade) -> None:
     assert (wrong.name, wrong.mistake, wrong.code) == ("W1", "sign", "dfirst = -embcat.T @ dhprebn")
 
 
+# ---- An answer's own names: each is what its line computes ----
+
+SUM_OF_BATCH = """\
+counts = (logits - logits.max(1, keepdim=True).values).exp()
+total = counts.sum(0, keepdim=True)
+dlogits = (counts / total - F.one_hot(Yb, logits.shape[1])) / n
+"""
+MEAN_OF_ROW = """\
+mu = 1 / n * hprebn.sum(1, keepdim=True)
+xhat = (hprebn - mu) * bnvar_inv
+dhprebn = bngain * bnvar_inv * (dhpreact - dhpreact.mean(0) - xhat * (dhpreact * xhat).sum(0) / (n - 1))
+"""
+OWN_GAIN = """\
+gamma = torch.ones(1, hprebn.shape[1])
+hpreact = gamma * bnraw + bnbias
+dhprebn = gamma * bnvar_inv / n * (
+    n * dhpreact - dhpreact.sum(0) - n / (n - 1) * bnraw * (dhpreact * bnraw).sum(0))
+"""
+OWN_NUMBER = """\
+m = 64
+bnvar = 1 / (m - 1) * bndiff2.sum(0, keepdim=True)
+dhprebn = bngain * bnvar_inv / m * (
+    m * dhpreact - dhpreact.sum(0) - m / (m - 1) * bnraw * (dhpreact * bnraw).sum(0))
+"""
+OTHER_MAXIMUM = """\
+top = logits.max(0, keepdim=True).values
+e = (logits - top).exp()
+dnorm_logits = e * dcounts
+"""
+UNBIASED = """\
+r = (h.var(-1, keepdim=True) + 1e-5) ** -0.5
+d = dout * gain2
+dh = r * (d - d.mean(-1, keepdim=True) - hhat * (d * hhat).mean(-1, keepdim=True))
+"""
+SCALED = """\
+sc = q @ k.transpose(-2, -1) * D**-0.5
+w = torch.softmax(sc.masked_fill(later, float("-inf")), -1)
+dv = w.transpose(-2, -1) @ dout
+"""
+WRONG = {
+    "a sum over the batch": ("makemore/ex2", SUM_OF_BATCH, "total = counts.sum(0, keepdim=True)"),
+    "a mean over the row": ("makemore/ex3", MEAN_OF_ROW, "mu = 1 / n * hprebn.sum(1, keepdim=True)"),
+    "a gain of ones": ("makemore/ex3", OWN_GAIN, None),
+    "a number for n": ("makemore/ex3", OWN_NUMBER, "m = 64"),
+    "another power": (
+        "makemore/ex1",
+        "r = (bnvar + 1e-5) ** -1.5\ndbndiff = r * dbnraw + 2 * bndiff * dbndiff2\n",
+        "r = (bnvar + 1e-5) ** -1.5",
+    ),
+    "another sum": (
+        "makemore/ex1",
+        "s = counts.sum(0, keepdim=True)\ndcounts_sum = -(s**-2) * dcounts_sum_inv\n",
+        "s = counts.sum(0, keepdim=True)",
+    ),
+    "another maximum": ("makemore/ex1", OTHER_MAXIMUM, "top = logits.max(0, keepdim=True).values"),
+    "another mean": (
+        "makemore/ex1",
+        "m = hprebn.mean(1, keepdim=True)\nxc = hprebn - m\ndbnvar_inv = (xc * dbnraw).sum(0, keepdim=True)\n",
+        "m = hprebn.mean(1, keepdim=True)",
+    ),
+    "another variance": ("transformer/ex2", UNBIASED, None),
+    "another scale": ("transformer/ex3", SCALED, "sc = q @ k.transpose(-2, -1) * D**-0.5"),
+    "another layer": (
+        "foundations/ex6",
+        "top = hs[-2]\ndout = 2 * (top - target) / n\n",
+        "top = hs[-2]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("exercise", "answer", "line"), WRONG.values(), ids=WRONG)
+def test_a_slip_in_an_answers_own_forward_line_is_wrong(
+    exercise: str, answer: str, line: str | None, grade_text: Grade
+) -> None:
+    (report,) = grade_text(answer, exercise=find_exercise(exercise).id)
+    (verdict,) = (verdict for verdict in report.verdicts if verdict.status != "missing")
+    assert not verdict.passed
+    assert line is None or verdict.code == line
+
+
+BATCH_SIZE = """\
+N = logits.shape[0]
+dlogits = F.softmax(logits, 1)
+dlogits[range(N), Yb] -= 1
+dlogits /= N
+"""
+FOUR_STEPS = """\
+e = logits.exp()
+s = e.sum(1, keepdim=True)
+sinv = s**-1
+p = e * sinv
+dlogits = (p - F.one_hot(Yb, logits.shape[1])) / n
+"""
+IN_PLACE = """\
+shifted = logits - logits.max(1, keepdim=True).values
+e = shifted.exp()
+s = e.sum(1, keepdim=True)
+p = e * s**-1
+p[range(n), Yb] -= 1
+dlogits = p / n
+"""
+NAMES_OF_THE_SETUP = """\
+h2 = logits.exp()
+r = h2.sum(1, keepdim=True)
+g = h2 / r
+dlogits = (g - F.one_hot(Yb, num_classes=g.shape[1])) / g.shape[0]
+"""
+LABELS = """\
+N = Yb.shape[0]
+p = (logits - logits.logsumexp(1, keepdim=True)).exp()
+dlogits = (p - F.one_hot(Yb, logits.shape[1])) / N
+"""
+THREE_PATHS = """\
+m = hprebn.shape[0]
+dxhat = bngain * dhpreact
+dvar = (dxhat * bndiff).sum(0, keepdim=True) * -0.5 * bnvar_inv**3
+dmu = -(dxhat * bnvar_inv).sum(0, keepdim=True)
+dhprebn = dxhat * bnvar_inv + dvar * 2 * bndiff / (m - 1) + dmu / m
+"""
+OF_THE_SHAPE = """\
+N, V = logits.shape
+dlogprobs = torch.zeros(N, V)
+dlogprobs[range(N), Yb] = -1.0 / N
+m = hprebn.shape[0]
+dbndiff2 = 1.0 / (m - 1) * torch.ones_like(bndiff2) * dbnvar
+"""
+OWN_SOFTMAX = """\
+e = o.exp()
+t = e.sum(-1, keepdim=True)
+p = e / t
+dout = 2 * (p @ v - target) / out.numel()
+dv = p.T @ dout
+"""
+RIGHT = {
+    "a batch size": ("makemore/ex2", BATCH_SIZE),
+    "four steps": ("makemore/ex2", FOUR_STEPS),
+    "in place": ("makemore/ex2", IN_PLACE),
+    "names of the setup": ("makemore/ex2", NAMES_OF_THE_SETUP),
+    "labels": ("makemore/ex2", LABELS),
+    "three paths": ("makemore/ex3", THREE_PATHS),
+    "sizes of shapes": ("makemore/ex1", OF_THE_SHAPE),
+    "its own softmax": ("transformer/ex1", OWN_SOFTMAX),
+}
+
+
+def not_passed(report: SubmissionReport) -> list[tuple[str, str | None, str]]:
+    found = (verdict for verdict in report.verdicts if verdict.status != "missing" and not verdict.passed)
+    return [(verdict.name, verdict.mistake, verdict.message) for verdict in found]
+
+
+@pytest.mark.parametrize(("exercise", "answer"), RIGHT.values(), ids=RIGHT)
+def test_an_answers_own_names_cost_nothing(exercise: str, answer: str, grade_text: Grade) -> None:
+    (report,) = grade_text(answer, exercise=find_exercise(exercise).id)
+    assert any(verdict.passed for verdict in report.verdicts)
+    assert not not_passed(report)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_below_a_forward_pass_under_other_names_an_answers_own_names_are_its_own_too(
+    right: bool, grade_text: Grade
+) -> None:
+    exercise = find_exercise("makemore/ex2")
+    text = SETUP + BATCH + cells(exercise, "forward") + "\nloss.backward()\n" + (FOUR_STEPS if right else SUM_OF_BATCH)
+    text = re.sub(r"\b([XY])b\b", lambda found: found[1].lower() + "b", text)
+    (report,) = grade_text(text, exercise=exercise.id)
+    assert report.all_passed is right
+
+
+def test_a_slip_in_a_forward_pass_of_ones_own_costs_nothing_and_is_told_under_its_own_name(grade_text: Grade) -> None:
+    text = notebook(EX1, WHOLE)
+    assert text.count("s = e.sum(1, keepdim=True)") == 1
+    (report,) = grade_text(text.replace("s = e.sum(1, keepdim=True)", "s = e.sum(0, keepdim=True)"), exercise=EX1.id)
+    assert report.all_passed
+    assert any("your forward pass computes s otherwise" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("probs", ["q", "p"])
+def test_a_tensor_of_ones_own_forward_pass_may_be_changed_into_a_gradient(probs: str, grade_text: Grade) -> None:
+    text = SETUP + BATCH + cells(EX1, "forward") + "\nprobs[range(n), Yb] -= 1\ndlogits = probs / n\n"
+    for name, other in {"Xb": "xb", "Yb": "yb", "probs": probs}.items():
+        text = re.sub(rf"(?<![\w.]){name}\b", other, text)
+    (report,) = grade_text(text, exercise=EX1.id)
+    assert not not_passed(report)
+    assert not report.notes
+
+
 def test_a_number_from_a_shape_is_no_size_of_the_lesson() -> None:
     assert not aligned("N = logits.shape[0]\nM = Xb.shape[0]\n").names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import heapq
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import combinations, pairwise
 
@@ -129,18 +129,17 @@ class _Planner:
         given = {"d" + name for name in exercise.given}
         tensors = set(exercise.forward_names) | exercise.network_names
         self.protected = PROVIDED_MODULES | tensors | exercise.fixed_parameters | given
-        self.protected |= {own for own, name in analysis.names.given.items() if name in tensors | exercise.setup_names}
-        self.protected = self.protected - {*unkept}
+        self.lent = self._lent()
+        self.protected = (self.protected | self.lent.keys()) - {*unkept}
         self.cut_names = {name: tensor for name, tensor in analysis.names.by_name.items() if tensor in self.graded}
         self.first_gradient = min((a.writers[0] for a in attempts.values()), default=0)
+        read = (tensors | analysis.names.by_name.keys()) - PROVIDED_MODULES - {exercise.grading.batch}
         self.slicer = Slicer(
             analysis,
             self.protected | self.cut_names.keys(),
             {name: calls for name, calls in exercise.setup_calls.items() if name != DTYPE},
             self.first_gradient,
-            tensors={*exercise.forward_names, *exercise.network_names, *analysis.names.by_name}
-            - PROVIDED_MODULES
-            - {exercise.grading.batch},
+            tensors=self._computed_from(read),
         )
 
     def plan(self) -> Plan:
@@ -159,7 +158,7 @@ class _Planner:
             steps=self._steps(kept, slices),
             attempts=self.attempts,
             aliases=aliases,
-            names=self.analysis.names,
+            names=replace(self.analysis.names, given=self.lent),
             slices=slices,
             reads={tensor: self._reads(kept) for tensor, kept in slices.items()},
             unsized_one_hot=self._unsized_one_hot(slices),
@@ -171,6 +170,38 @@ class _Planner:
                 for name, own in apart.items()
             },
         )
+
+    def _lent(self) -> dict[str, str]:
+        """The submission's names for what its own forward pass brings and makes: these have the lesson's values.
+
+        That pass is all that its loss is made of. Any other name is an answer's own, and is what its line computes; so
+        is a tensor of that pass that an answer changes.
+        """
+        known = {*self.exercise.forward_names, *self.exercise.setup_names}
+        names = {own: theirs for own, theirs in self.analysis.names.given.items() if theirs in known}
+        last, effects = self.exercise.forward_names[-1:], self.analysis.effects
+        losses = {*last, *(own for own, theirs in names.items() if theirs in last)}
+        slicer, inside = Slicer(self.analysis, PROVIDED_MODULES), set[int]()
+        for index, statement in enumerate(self.analysis.statements if names else ()):
+            if (
+                effects[index].rebinds & losses or ".backward(" in statement.text
+            ) and index not in self.analysis.training:
+                kept = slicer.slice([index])
+                lines = (each for each in kept if not self._definition(each))
+                inside |= set() if any(map(self.analysis.gradients_written, lines)) else kept
+        made = set[str]().union(*(effects[index].rebinds for index in inside))
+        beside = {*range(len(effects))} - inside - {*self.analysis.training}
+        changed = set[str]().union(*(effects[index].writes for index in beside))
+        made -= {own for own in changed & names.keys() if names[own] in self.exercise.forward_names}
+        return {own: theirs for own, theirs in names.items() if own in made}
+
+    def _computed_from(self, names: set[str]) -> set[str]:
+        """`names`, and those to which the submission gives what it computes from them."""
+        found = set(names)
+        for effects in self.analysis.effects:
+            if effects.reads & found:
+                found |= effects.rebinds
+        return found
 
     def _is_kept(self, name: str) -> bool:
         """True for a tensor of the lesson or a gradient that is graded or given: nobody else's change is its own."""
@@ -197,11 +228,18 @@ class _Planner:
     def _own_forward_lines(self, kept: set[int]) -> list[tuple[int, tuple[str, ...]]]:
         """Statements above the first gradient that write a forward tensor unlike the exercise does."""
         forward = set(self.exercise.forward_names)
+        forward |= {own for own, theirs in self.lent.items() if theirs in forward}
         found = []
         for index, statement in enumerate(self.analysis.statements[: self.first_gradient]):
             names = self.analysis.effects[index].rebinds & forward
             if not names or index in kept or not isinstance(statement.node, (ast.Assign, ast.AnnAssign)):
                 continue
+            if any(
+                self.analysis.effects[later].writes & self.analysis.effects[index].reads
+                for later in kept
+                if later > index
+            ):
+                continue  # what it reads is another's by the time that all has run
             if ast.dump(ast.Module([statement.node], [])) not in self.exercise.atom_trees:
                 found.append((index, tuple(sorted(names))))
         return found
