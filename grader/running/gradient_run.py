@@ -155,7 +155,9 @@ class TrialRun:
             failure = self.unmade.get(failure.name or "", failure)  # why there is no such name says more
             for tensor in step.needed_by if failure.type == REFUSED else step.writes:
                 self.failures.setdefault(tensor, failure)
-            changed = _changed_by(step.text)
+            changed, anew = _changed_by(step.text)
+            for name in anew - self.aliases.keys() - {*self.program.kept}:
+                self.namespace.pop(name, None)  # it may be what another lesson of the track calls so
             for tensor in step.needed_by if changed & self.namespace.keys() else ():
                 self.interrupted.setdefault(tensor, failure)
             self.unmade |= dict.fromkeys(changed - self.namespace.keys() - self.unmade.keys(), failure)
@@ -253,14 +255,16 @@ class TrialRun:
         return bool(torch.allclose(value.to(ours.dtype), ours, rtol=1e-6, atol=1e-9))
 
 
-def _changed_by(text: str) -> set[str]:
-    """The names that a statement gives a value or changes: one that stopped leaves those that were there half changed,
-    and an answer goes on with that; what would have been new it leaves out, and an answer that needs it stops too."""
+def _changed_by(text: str) -> tuple[set[str], set[str]]:
+    """The names that a statement gives a value or changes, and those that it makes anew. One that stopped leaves those
+    that were there half changed, and an answer goes on with that; an answer that needs what it would have made stops
+    too."""
     try:
         (node,) = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    return statement_effects(node).writes
+        return set(), set()
+    found = statement_effects(node)
+    return found.writes, found.rebinds
 
 
 class GradientRun:
