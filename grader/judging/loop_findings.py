@@ -135,13 +135,18 @@ def _place_of_gradient(name: str, evidence: LoopEvidence) -> Place | None:
 
 
 def _stopped(failure: Failure, evidence: LoopEvidence) -> Finding:
-    """An exception in the loop. Where a gradient is wrong that was finished above its line, that is what to look at."""
-    trial = evidence.decisive
+    """An exception in the loop. Where a gradient is wrong that was finished above its line, or the batch has another
+    shape, that is what to look at."""
+    trial, lines = evidence.decisive, evidence.lines
     found = failed(failure, evidence.plan.statement)
     culprit = None if trial.broken is None else trial.broken.culprit
-    if culprit is None or not culprit.gradient or failure.line is None:
+    if trial.broken is None or culprit is None or failure.line is None:
         return found
-    place, spots = _place_of_gradient(culprit.tensor, evidence), evidence.lines.all_of_gradient(culprit.tensor)
+    if culprit.gradient:
+        place, spots = _place_of_gradient(culprit.tensor, evidence), lines.all_of_gradient(culprit.tensor)
+    else:
+        spots = [spot for name in trial.broken.truth.resized if (spot := lines.of_name(name)) is not None]
+        place = _place(spots[0]) if spots else None
     if place is None or any(spot.line >= failure.line for spot in spots):
         return found
     said = f"It begins at {culprit.label}: {culprit.diagnosis.message} So the loop stops at line {failure.line}."

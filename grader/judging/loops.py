@@ -220,6 +220,8 @@ class LoopTrial:
             self.asked = truth, handed
             return _TELL_ALL
         self.asked = None
+        if compared.departed and truth.resized and self.own_rates is None:
+            compared.culprit = Culprit(truth.resized[0], Diagnosis("wrong-batch", WRONG_BATCH))
         if early:
             self.broken = compared
             return encode(NextStep())

@@ -35,7 +35,8 @@ class TrueStep:
     some optimisers correct for the number of steps so far. `noise` is how far rounding of its gradient can move each
     element of a parameter: an optimiser that divides by a gradient's own size makes much of very little.
     `faults` are the parameters after the step of an optimiser with one mistake; `adam` is each parameter's step of an
-    Adam, which knows some more. `redrawn` names the tensors whose draw was taken as given.
+    Adam, which knows some more. `redrawn` names the tensors whose draw was taken as given, `resized` those that were
+    drawn in another shape than the lesson's, whether the forward pass runs with them or not.
     """
 
     position: int
@@ -49,6 +50,7 @@ class TrueStep:
     faults: Callable[[], Sequence[tuple[_Fault, Mapping[str, Tensor]]]]
     adam: Mapping[str, AdamStep]
     redrawn: tuple[str, ...] = ()
+    resized: tuple[str, ...] = ()
     _sizes: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)
 
     def slips(self, name: str) -> Iterator[Slip]:
@@ -277,13 +279,13 @@ class LoopReference:
         trained = self.exercise.trained
         before = {name: self.namespace[name].detach().clone() for name in trained}
         there = self.namespace | before  # the optimiser changes the parameters themselves
-        forward = cut_forward(self.exercise, there)
-        redrawn = tuple(name for name, value in drawn.items() if not _same(value, forward.values.get(name)))
-        if redrawn and (other := self._with_draw(there, drawn, forward)) is not None:
-            forward = other
-        else:
+        own = cut_forward(self.exercise, there)
+        redrawn = tuple(name for name, value in drawn.items() if not _same(value, own.values.get(name)))
+        resized = tuple(name for name in redrawn if not _fits(drawn[name], own.values.get(name)))
+        other = self._with_draw(there, drawn, own, upstream or {}) if redrawn else None
+        if other is None:
             redrawn = ()
-        gradients = backpropagate(forward, upstream)
+        forward, gradients = other or (own, backpropagate(own, upstream))
         rate = self.rate(position)
         held = self.optimizer.state_dict()
         adam = {name: self._adam_step(name, before[name], gradients, position) for name in trained if self._is_adam}
@@ -333,19 +335,27 @@ class LoopReference:
             faults,
             adam,
             redrawn,
+            resized,
         )
 
-    def _with_draw(self, there: Mapping[str, Any], drawn: Mapping[str, Tensor], own: Forward) -> Forward | None:
-        """The forward pass on this batch, which may be a larger one; None where it does not run with it."""
-        if any(value.shape[1:] != own.values[name].shape[1:] for name, value in drawn.items()):
+    def _with_draw(
+        self, there: Mapping[str, Any], drawn: Mapping[str, Tensor], own: Forward, upstream: Mapping[str, Tensor]
+    ) -> tuple[Forward, Gradients] | None:
+        """The forward pass on this batch, which may be a larger one, and its gradients; None where it does not run
+        with it."""
+        pairs = [(value, own.values[name]) for name, value in drawn.items()]
+        if any(value.dim() != true.dim() or value.shape[1:] != true.shape[1:] for value, true in pairs):
             return None
         sizes = [len(value) for value in drawn.values() if value.dim()]
         size = {self.exercise.grading.batch: sizes[0]} if sizes else {}
         try:
             with self.nothing_drawn():
-                return cut_forward(self.exercise, {**there, **size}, drawn)
-        except (IndexError, RuntimeError, ValueError):
-            return None
+                forward = cut_forward(self.exercise, {**there, **size}, drawn)
+            # The loop, too, keeps its own gradient where the random one is of another size.
+            fitting = {name: value for name, value in upstream.items() if _fits(value, forward.values.get(name))}
+            return forward, backpropagate(forward, fitting)
+        except (ArithmeticError, IndexError, MemoryError, RuntimeError, ValueError):
+            return None  # such as 1 / (n - 1) for a batch of one, or a batch of all data, too large for memory
 
     @property
     def _is_adam(self) -> bool:
@@ -415,6 +425,10 @@ def _stepped(scheduler: Any, count: int) -> list[list[float]]:
             found.append([group["lr"] for group in scheduler.optimizer.param_groups])
             scheduler.step()
     return found
+
+
+def _fits(value: Tensor, own: Any) -> bool:
+    return isinstance(own, Tensor) and value.shape == own.shape
 
 
 def _same(ours: Tensor, own: Any) -> bool:
