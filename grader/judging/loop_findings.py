@@ -214,6 +214,8 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
         culprit, found = departure.culprit, departure.culprit.diagnosis
         tensor, begins = culprit.tensor, culprit.label
         place = _place_of_gradient(tensor, evidence) if culprit.gradient else _place(lines.of_name(tensor))
+        if culprit.unmoved:
+            return Finding("wrong", f"{at}: {found.message}", found.mistake, _place(lines.of_update(culprit.unmoved)))
         if culprit.gradient and len(departure.departed) > 1 and tensor not in trial.mended_at:
             begins += _or_before(begins, lines.unknown_sources(tensor))
         return Finding("wrong", f"{at}, and it begins at {begins}: {found.message}", found.mistake, place)

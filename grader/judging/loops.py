@@ -48,11 +48,15 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Culprit:
-    """Where a wrong step begins, a tensor of the forward pass or the `gradient` of one, and what is wrong there."""
+    """Where a wrong step begins, a tensor of the forward pass or the `gradient` of one, and what is wrong there.
+
+    `unmoved` is a parameter that no step has moved, where that is what is wrong.
+    """
 
     tensor: str
     diagnosis: Diagnosis
     gradient: bool = False
+    unmoved: str = ""
 
     @property
     def label(self) -> str:
@@ -220,6 +224,8 @@ class LoopTrial:
             self.asked = truth, handed
             return _TELL_ALL
         self.asked = None
+        if compared.departed and self.steps and compared.culprit is not None and not compared.culprit.gradient:
+            compared.culprit = _unmoved(compared.culprit, handed, self.steps[0].truth.before, truth) or compared.culprit
         if compared.departed and truth.resized and self.own_rates is None:
             compared.culprit = Culprit(truth.resized[0], Diagnosis("wrong-batch", WRONG_BATCH))
         if early:
@@ -372,6 +378,33 @@ def _wrong_forward(handed: Mapping[str, Tensor], truth: TrueStep) -> Culprit | N
         return Culprit(name, Diagnosis("wrong-forward", f"The forward pass is another one: {said}"))
     return None
 
+
+def _unmoved(
+    culprit: Culprit, handed: Mapping[str, Tensor], first: Mapping[str, Tensor], truth: TrueStep
+) -> Culprit | None:
+    """The first wrong forward tensor, where it comes of parameters that are still those of the `first` step: what
+    moves is something else."""
+    ours = handed[culprit.tensor]
+    for stale in (tuple(first), *((name,) for name in first)):
+        made = _forward_with(truth, {name: first[name] for name in stale}).get(culprit.tensor, ours[:0].to("cpu"))
+        if ours.shape == made.shape and torch.allclose(ours.double(), made.double(), rtol=1e-9, atol=1e-12):
+            who = "the parameters" if len(stale) > 1 else stale[0]
+            said = f"the forward pass reads {who} as before the first step. What the update moves is a copy. {IN_PLACE}"
+            return replace(culprit, diagnosis=Diagnosis("no-update", said), unmoved=stale[0])
+    return None
+
+
+def _forward_with(truth: TrueStep, replaced: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The forward pass of a step, on its batch, with other parameters."""
+    found = dict(replaced)
+    for atom in truth.forward.atoms:
+        if all(truth.forward.values[name].is_floating_point() for name in atom.binds):  # others draw the batch
+            made = truth.forward.run(atom.code, found)
+            found |= {name: made[name].detach() for name in atom.binds}
+    return {name: value.cpu() for name, value in found.items()}
+
+
+IN_PLACE = "Change in place what the forward pass reads."
 
 WRONG_BATCH = (
     "The batch is another one: each step makes one draw with torch.randint and generator=g, and picks its batch by it."

@@ -162,7 +162,9 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
     lessons = exercise.setup_names | exercise.parameter_values.keys()
     protected |= {own for own, name in analysis.names.given.items() if name in lessons}
-    kept = sorted(Slicer(analysis, protected).slice([training[-1]]))
+    marked = marked_id(analysis.source.cells) is not None
+    listed = _another_list(analysis, exercise, training[-1]) if marked else []
+    kept = sorted(Slicer(analysis, protected).slice([training[-1], *listed]))
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
     plan = LoopPlan(exercise, kept, loops, analysis.names, analysis.statements)
@@ -170,9 +172,21 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     made |= {theirs for own, theirs in analysis.names.given.items() if own in made}
     rates = {name for name, value in exercise.parameter_values.items() if isinstance(value, (float, list))}
     asked = any(analysis.effects[index].reads & rates for index in kept)
-    if marked_id(analysis.source.cells) is None and made & set(exercise.trained) and not asked:
+    if not marked and made & set(exercise.trained) and not asked:
         plan.is_own, plan.unmade = True, tuple(name for name in exercise.trained if name not in made)
     return plan
+
+
+def _another_list(analysis: Analysis, exercise: Exercise, before: int) -> list[int]:
+    """The statement before the loop that makes another list `parameters` than the lesson's: in another order, or of
+    copies, which the loop then moves in place of the parameters. One at most."""
+    for index in range(before - 1, -1, -1):
+        node = analysis.statements[index].node
+        if isinstance(node, ast.Assign) and "parameters" in assigned_names(node):
+            value = node.value
+            names = [ast.unparse(each) for each in value.elts] if isinstance(value, (ast.List, ast.Tuple)) else []
+            return [] if names == list(exercise.trained) else [index]
+    return []
 
 
 def _keys(statements: Sequence[Statement]) -> set[str]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import FunctionType
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import torch
@@ -79,6 +79,24 @@ def _count(iterable: Iterable[Any]) -> int | None:
     return len(iterable) if isinstance(iterable, Sequence) else None
 
 
+class Holder(NamedTuple):
+    """A list, a dictionary or an object in which a submission keeps parameters, by the names that lead to it, and what
+    each of the lesson's is called there. With no name: the parameters under their own."""
+
+    path: tuple[str, ...]
+    places: Mapping[str, Any]
+
+    def held(self, name: str, seen: Mapping[str, Any]) -> Any:
+        """What it holds for a parameter now; None for nothing."""
+        value: Any = seen
+        for key in self.path:
+            value = _fields_of(value).get(key)
+        key = self.places.get(name)
+        if isinstance(value, (list, tuple)):
+            return value[key] if key is not None and key < len(value) else None
+        return _fields_of(value).get(key)
+
+
 class LoopRun:
     """One loop in one trial. After each step that runs it hands over what it holds, and gets the true parameters."""
 
@@ -106,7 +124,9 @@ class LoopRun:
         self.wanted = self.deciding.union(self.forward, (f"d{name}" for name in (*self.forward, *program.trained)))
         self.kept: dict[str, Any] = {}
         self.made: dict[str, Any] = {}
-        self.lent: list[tuple[str, str, str]] = []
+        self.holders = [Holder((), {name: name for name in program.trained})]
+        self.moved: dict[str, Holder] | None = None
+        self.first: dict[str, Tensor] = {}
         self.handed: Mapping[str, Any] = {}
         self.whole = LoopStep(number, 0), dict[str, Tensor]()
 
@@ -114,8 +134,8 @@ class LoopRun:
         """The items of the loop at which it is to run, as the judge names them."""
         for generator, state in zip(generators_in(self.namespace), self.states, strict=False):
             generator.set_state(state)
-        self._lend()
         frame = inspect.currentframe()
+        self._find_holders(self._seen(frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}))
         self.channel.send(LoopBegins(self.number, _count(iterable)))
         at = self._finder(iterable)
         while (position := self._next()) is not None:
@@ -172,17 +192,42 @@ class LoopRun:
         fields of the object whose method runs it."""
         return {**_fields_of(inside.get("self")), **self.namespace, **inside}
 
-    def _lend(self) -> None:
-        """Let dictionaries and objects in which the submission keeps its parameters hold the lesson's."""
+    def _find_holders(self, seen: Mapping[str, Any]) -> None:
+        """What the submission keeps the parameters in. A dictionary or an object may have made its own: it gets the
+        lesson's values."""
         called = {own: name for own, name in self.names.given.items() if name in self.program.trained}
         called |= {name: name for name in self.program.trained}
-        for holder, value in self.namespace.items():
-            fields = _fields_of(value)
-            if holder in self.before or isinstance(value, (type, FunctionType)):
+        own = {name: value for name, value in self.own.items() if isinstance(value, Tensor)}
+        filled = []
+        for path, value in self._containers(seen):
+            if isinstance(value, (list, tuple)):
+                if len(value) == len(own) and all(map(_same, value, own.values())):
+                    self.holders.append(Holder(path, {name: at for at, name in enumerate(own)}))
                 continue
-            for key in [key for key in fields.keys() & called.keys() if isinstance(fields[key], Tensor)]:
-                fields[key] = self.own[called[key]]
-                self.lent.append((holder, key, called[key]))
+            fields = _fields_of(value)
+            places = {called[key]: key for key in fields.keys() & called.keys() if isinstance(fields[key], Tensor)}
+            if all(_same(fields[key], own[name]) for name, key in places.items()):
+                self.holders += [Holder(path, places)] if places else []
+            elif any(bool(fields[key].any()) for key in places.values()):  # all zeros are running means, or gradients
+                filled.append(Holder(path, places))
+                for name, key in places.items():
+                    if fields[key].shape == own[name].shape and fields[key].dtype == own[name].dtype:
+                        fields[key].data.copy_(own[name])
+                    else:
+                        fields[key] = own[name]
+        self.holders += filled
+        self.first = {name: value.detach().clone() for name, value in own.items()}
+
+    def _containers(self, seen: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Each list, dictionary and object of the submission, and the lists and dictionaries that an object holds."""
+        for name, value in seen.items():
+            if type(value) in (list, tuple):
+                yield (name,), value
+            elif name not in self.before and not isinstance(value, (type, FunctionType, Tensor)):
+                yield (name,), value
+                for key, inner in _fields_of(value).items() if type(value) is not dict else ():
+                    if type(inner) in (list, tuple, dict):
+                        yield (name, key), inner
 
     def replace(self, tensor: str, read: Callable[[], Any], _line: int) -> Any:
         """A gradient that the loop has just written: its own, or the random one that the judge sent for it."""
@@ -209,9 +254,9 @@ class LoopRun:
                 for generator in generators_in(self.namespace):
                     generator.set_state(tensors[GENERATOR])
             for name, truth in tensors.items():
-                for holder in (self.own.get(name), self.handed.get(name)):
-                    if isinstance(holder, Tensor) and holder.shape == truth.shape:
-                        holder.data.copy_(truth)
+                # Only what the loop moves: whatever else holds parameters keeps the old ones, as in a run of its own.
+                if isinstance(moved := self.handed.get(name), Tensor) and moved.shape == truth.shape:
+                    moved.data.copy_(truth)
         return message.position
 
     def _renamed(self, seen: dict[str, Any]) -> dict[str, Any]:
@@ -219,18 +264,24 @@ class LoopRun:
         and the gradients that its functions have made."""
         gradients = {own: f"d{tensor}" for own, tensor in self.names.by_name.items() if f"d{tensor}" not in seen}
         renamed = {name: seen[own] for own, name in {**gradients, **self.names.given}.items() if own in seen}
-        held = {name: _fields_of(seen.get(holder)).get(key) for holder, key, name in self.lent}
-        return self.made | seen | renamed | self.kept | self._listed_anew(seen) | held
+        seen = self.made | seen | renamed | self.kept
+        if self.moved is None:
+            self.moved = {name: holder for name, holder in self._moved(seen).items() if holder.path}
+        return seen | {name: holder.held(name, seen) for name, holder in self.moved.items()}
 
-    def _listed_anew(self, seen: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters of a list `parameters` that the loop makes anew in each step, while their names stay as they
-        were: `parameters = [p - rate * dp for p, dp in zip(parameters, gradients)]`."""
-        listed = seen.get("parameters")
-        if not (isinstance(listed, (list, tuple)) and len(listed) == len(self.own)):
-            return {}
-        named = {name for name, own in self.own.items() if seen.get(name) is own}
-        pairs = zip(self.own, listed, strict=True)
-        return {name: value for name, value in pairs if name in named and value is not self.own[name]}
+    def _moved(self, seen: Mapping[str, Any]) -> dict[str, Holder]:
+        """What holds each parameter that the first step has moved; one that it has not, where most have moved."""
+        with _ours_alone():
+            moved = [
+                {name for name in holder.places if not _same(holder.held(name, seen), self.first.get(name))}
+                for holder in self.holders
+            ]
+        ranked = sorted(zip(moved, self.holders, strict=True), key=lambda found: -len(found[0]))
+        found: dict[str, Holder] = {}
+        for name in self.own:
+            holding = [(name in there, holder) for there, holder in ranked if name in holder.places]
+            found[name] = next((holder for has_moved, holder in holding if has_moved), holding[0][1])
+        return found
 
     def _hand_over(self, position: int, seen: Mapping[str, Any], left: bool) -> None:
         self.handed = {name: seen.get(name) for name in self.program.trained}
@@ -264,6 +315,11 @@ def _fields_of(value: Any) -> dict[str, Any]:
     """What a dictionary or an object holds under names; nothing where it is neither."""
     fields = value if type(value) is dict else getattr(value, "__dict__", None)
     return fields if isinstance(fields, dict) else {}
+
+
+def _same(value: Any, own: Tensor | None) -> bool:
+    """Whether a value is a tensor of the same numbers."""
+    return value is own or (isinstance(value, Tensor) and own is not None and torch.equal(value, own))
 
 
 def _record(value: Any, position: int) -> Record | None:
