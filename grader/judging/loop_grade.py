@@ -10,11 +10,11 @@ from grader.diagnosing import UNEXPLAINED
 from grader.judging.judge import Judge
 from grader.judging.loop_findings import AS_THE_LESSON_SAYS, LoopEvidence, findings_of, first_departure
 from grader.judging.loop_repair import repair_lines
-from grader.judging.loops import LoopTrial
+from grader.judging.loops import AT_FIRST, LoopTrial, wrong_record
 from grader.judging.verdicts import LASTING, Evidence, Finding, Place
 from grader.lesson.trials import as_written, other_data, other_sizes
 from grader.reading.loop_lines import LoopLines
-from grader.reading.loop_plan import LoopPlan, plan_loop
+from grader.reading.loop_plan import STEPS, LoopPlan, plan_loop
 from grader.reading.plan import short_texts
 from grader.reading.submission import Part
 from grader.running.sandbox import Launcher
@@ -35,15 +35,17 @@ def evidence_of_loop(
     refused = _unreadable(part, plan) or _not_stepwise(plan, at) or _other_network(plan, at)
     if refused is not None:
         return [_evidence(name, plan, refused) for name in exercise.after_a_step], None, True
-    written, apart = plan.whole_numbers(), plan.gradients_apart()
+    written, moments, apart = plan.whole_numbers(), plan.moments(), plan.gradients_apart()
     own = plan.numbers() if plan.is_own else None
     with closing(Judge(launcher, plan.plan(), known, chosen.limits.seconds, guarded=chosen.guarded)) as judge:
-        decisive = LoopTrial(exercise, other_data(seed, device), known, written, own_rates=own)
-        shown = LoopTrial(exercise, as_written(device), known, few=True, own_rates=own)
-        sizes = LoopTrial(exercise, other_sizes(exercise, seed, device), known, few=True, own_rates=own)
+        decisive = LoopTrial(exercise, other_data(seed, device), known, written, moments=moments, own_rates=own)
+        shown = LoopTrial(exercise, as_written(device), known, moments=moments, few=True, own_rates=own)
+        resized = other_sizes(exercise, seed, device)
+        sizes = LoopTrial(exercise, resized, known, moments=moments, few=True, own_rates=own)
         probing = other_data(seed, device, "probe")
         probe = LoopTrial(exercise, probing, known, probed=apart, decisive=decisive, own_rates=own)
         judge.run_loops([decisive, shown, sizes, probe])
+        decisive, shown, sizes = _in_full(judge, plan, (decisive, shown, sizes))
         decisive = _lasting(judge, decisive)
     _repair_culprit(launcher, plan, decisive, judge.deadline)
     found = LoopEvidence(plan, decisive, sizes, probe)
@@ -55,12 +57,39 @@ def evidence_of_loop(
     return evidence, first_departure(found), True
 
 
+def _in_full(judge: Judge, plan: LoopPlan, drawn: tuple[LoopTrial, ...]) -> tuple[LoopTrial, ...]:
+    """Trials of fewer steps, each of which runs, where the loop is right in these and went wrong only after some that
+    were passed over: a rate or a count that it keeps from step to step went wrong by that."""
+    count = plan.steps_in_full()
+    departed = next((step for step in drawn[0].steps if step.departed), None)
+    if count is None or not _is_wrong(drawn[0]) or (departed is not None and departed.step < AT_FIRST):
+        return drawn
+    trials = [replace(trial.trial, parameters={**trial.trial.parameters, STEPS: count}) for trial in drawn]
+    full = [LoopTrial(plan.exercise, trial, judge.known, in_full=True) for trial in trials]
+    judge.run_loops(full[:1])
+    if _is_wrong(full[0]):
+        return drawn
+    judge.run_loops(full[1:])
+    return tuple(full)
+
+
+def _is_wrong(trial: LoopTrial) -> bool:
+    """Whether the loop is not right in each step."""
+    count = trial.reference.count
+    if trial.failure is not None or trial.waiting or trial.counted != count or not trial.steps:
+        return True
+    wrong = any(step.departed or step.truth.redrawn for step in trial.steps)
+    return wrong or wrong_record(trial.steps, trial.exercise.losses_name, count) is not None
+
+
 def _lasting(judge: Judge, drawn: LoopTrial) -> LoopTrial:
     """A trial with the same departures as the one that was `drawn`, and figures that are the same at each run."""
     if drawn.failure is None and not any(step.departed for step in drawn.steps):
         return drawn
     trial = other_data(LASTING, str(drawn.trial.parameters["device"]))
-    lasting = LoopTrial(drawn.exercise, trial, judge.known, drawn.written, own_rates=drawn.own_rates)
+    lasting = LoopTrial(
+        drawn.exercise, trial, judge.known, drawn.written, moments=drawn.moments, own_rates=drawn.own_rates
+    )
     judge.run_loops([lasting])
     tensors = drawn.exercise.after_a_step.values()
     alike = all((drawn.first(name) is None) == (lasting.first(name) is None) for name in tensors)

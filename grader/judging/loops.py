@@ -23,6 +23,8 @@ from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
 
 _MOST_WRITTEN, _DRAWN = 24, 2
+AT_FIRST = 3
+"""So many steps run at the beginning, one after another."""
 _OWN_RATES = 1e-3, 10
 """How much of the lesson's a rate of one's own may be: in far smaller steps rounding would hide what is wrong, and far
 larger ones are no rate, but a factor too many."""
@@ -118,18 +120,22 @@ class LoopTrial:
         known: KnownTruths,
         written: Collection[int] = (),
         *,
+        moments: Collection[int] = (),
         few: bool = False,
+        in_full: bool = False,
         probed: Collection[str] = (),
         decisive: LoopTrial | None = None,
         own_rates: Collection[float] | None = None,
     ) -> None:
-        """`written` are whole numbers that the loop's text holds. With `few` the first step and the last one run.
+        """`written` are whole numbers that the loop's text holds. With `few` the first step and the last one run, with
+        `in_full` every step. At `moments` the loop may do what later steps build on, such as `lr *= 0.1`: they run, too.
 
         With `probed` one step runs, in which the gradients of these tensors are random, unless none vanishes in the
         trial that is `decisive`. A loop of a notebook of one's own has `own_rates`, numbers of its text: its rates and
         its batches are its own.
         """
         self.exercise, self.trial, self.written, self.few, self.probed = exercise, trial, written, few, probed
+        self.moments, self.in_full = moments, in_full
         self.decisive = decisive
         self.own_rates = own_rates
         self.reference = known.loop(exercise, trial)
@@ -184,9 +190,12 @@ class LoopTrial:
         count = self.reference.count
         if self.decisive is not None:
             return [0] if any(map(self.decisive.vanishes, self.exercise.after_a_step.values())) else []
-        ends = {0, 1, 2, count - 1}
+        if self.in_full:
+            return list(range(count))
+        ends = {*range(AT_FIRST), count - 1}
+        changing = self._unsure() & {moment + off for moment in self.moments for off in (-1, 0)}
         if self.few:
-            return sorted({0, count - 1})
+            return sorted({0, count - 1} | changing)
         draw = random.Random(draw_seed(int(self.trial.parameters.get("seed", 0)), "positions"))
         changes = self.reference.changes
         near = {change + off for change in changes for off in (-2, 1)}  # the rate may change a step sooner or later
@@ -194,8 +203,19 @@ class LoopTrial:
         between = {draw.randrange(low, high) for low, high in pairwise(bounds) for _ in range(_DRAWN) if high > low}
         odd = sorted({number + off for number in self.written for off in (-1, 0, 1) if 2 < number + off < count})
         chosen = draw.sample(odd, min(len(odd), _MOST_WRITTEN))
-        unsure = {change + off for change in changes for off in (-1, 0)}
-        return sorted(p for p in {*ends, *near, *between, *chosen} - (unsure - ends) if 0 <= p < count)
+        return sorted(p for p in {*ends, *near, *between, *chosen} - (self._unsure() - ends) | changing if 0 <= p < count)
+
+    def _unsure(self) -> set[int]:
+        """The positions at which the rate changes, a step sooner or later."""
+        return {change + off for change in self.reference.changes for off in (-1, 0)}
+
+    def _at_the_next_rate(self, compared: StepComparison) -> bool:
+        """Whether a step is right at the rate of the step before or after it, and stands where the rate changes."""
+        ratio, at, rate = common_progress(compared), compared.step, compared.truth.rate
+        if ratio is None or at not in self._unsure() or "loss" in compared.departed:
+            return False
+        beside = [self.reference.rate(other) for other in (at - 1, at + 1)]
+        return any(abs(ratio * rate - other) <= 1e-6 * abs(other) for other in beside)
 
     def ends(self, failure: Failure | None) -> None:
         """The loop is over. A step that an exception ended is none; what it held by then may tell why."""
@@ -220,6 +240,8 @@ class LoopTrial:
         handed = {**handed, **sent}
         earlier = self.steps[-1].truth if self.steps and not early else None
         compared = compare_step(handed, truth, earlier, probed=bool(self.probed))
+        if compared.departed and not early and self._at_the_next_rate(compared):
+            compared = StepComparison(truth)
         if not message.whole and (early or compared.departed):
             self.asked = truth, handed
             return _TELL_ALL
@@ -386,8 +408,8 @@ def _unmoved(
     moves is something else."""
     ours = handed[culprit.tensor]
     for stale in (tuple(first), *((name,) for name in first)):
-        made = _forward_with(truth, {name: first[name] for name in stale}).get(culprit.tensor, ours[:0].to("cpu"))
-        if ours.shape == made.shape and torch.allclose(ours.double(), made.double(), rtol=1e-9, atol=1e-12):
+        made = _forward_with(truth, {name: first[name] for name in stale}).get(culprit.tensor)
+        if made is not None and ours.shape == made.shape and torch.allclose(ours.double(), made.double(), rtol=1e-9, atol=1e-12):
             who = "the parameters" if len(stale) > 1 else stale[0]
             said = f"the forward pass reads {who} as before the first step. What the update moves is a copy. {IN_PLACE}"
             return replace(culprit, diagnosis=Diagnosis("no-update", said), unmoved=stale[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, KeysView, Sequence
+import math
+import operator
+from collections.abc import Callable, Collection, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,8 +15,11 @@ from grader.reading.gradient_names import Names
 from grader.reading.plan import PROVIDED_MODULES, Plan, Step
 from grader.reading.slices import Slicer
 from grader.syntax.loops import Loop
-from grader.syntax.scopes import assigned_names, names_below, nodes_below
+from grader.syntax.scopes import assigned_names, called_name, names_below, nodes_below
 from grader.syntax.source import Statement
+
+STEPS = "max_steps"
+_FEWEST_IN_FULL, _MOST_IN_FULL = 24, 240
 
 
 @dataclass
@@ -63,7 +68,7 @@ class LoopPlan:
     def whole_numbers(self) -> set[int]:
         """The whole numbers in the statements: at a step of such a number a loop may do something else. One that
         multiplies a size, as in `4 * E`, is none."""
-        leaves = [leaf for statement in self.statements for leaf in statement.nodes]
+        leaves = self._leaves
         sizes = self.exercise.setup_names | self.exercise.parameter_values.keys()
         products = [leaf for leaf in leaves if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Mult)]
         of_sizes = {id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes}
@@ -71,7 +76,36 @@ class LoopPlan:
             leaf.value
             for leaf in leaves
             if isinstance(leaf, ast.Constant) and type(leaf.value) is int and id(leaf) not in of_sizes
-        }
+        } | self.moments()
+
+    def moments(self) -> set[int]:
+        """The numbers of steps in the statements, such as `max_steps // 2`, but for those that a step is only to be
+        below or above: at such a step a loop may do something that the later ones build on."""
+        compared = {id(leaf) for leaf in self._leaves if isinstance(leaf, ast.Compare) and _is_order(leaf)}
+        below = {id(leaf) for each in self._leaves if id(each) in compared for leaf in ast.walk(each)}
+        found = (_value(leaf, self._counts) for leaf in self._leaves if id(leaf) not in below)
+        return {round(value) for value in found if value is not None and math.isfinite(value)}
+
+    def steps_in_full(self) -> int | None:
+        """How many steps show all that a loop does, where each is run; None where that cannot be told, or is too many.
+
+        Whatever its text says of larger numbers than that does not show.
+        """
+        reported = {id(leaf) for each in self._leaves if isinstance(each, ast.If) for leaf in _reporting(each)}
+        values = [_value(leaf, {}) for leaf in self._leaves if id(leaf) not in reported]
+        largest = max((abs(value) for value in values if value is not None), default=0.0)
+        if STEPS not in self.exercise.parameter_values or self.is_own or largest > _MOST_IN_FULL:
+            return None
+        return max(_FEWEST_IN_FULL, 2 * math.ceil(largest / 2) + 2)
+
+    @cached_property
+    def _leaves(self) -> list[ast.AST]:
+        return [leaf for statement in self.statements for leaf in statement.nodes]
+
+    @property
+    def _counts(self) -> dict[str, float]:
+        values = self.exercise.parameter_values
+        return {name: value for name, value in values.items() if name.endswith("_steps") and isinstance(value, int)}
 
     def numbers(self) -> set[float]:
         """The numbers in the statements: one of them may be the loop's rate."""
@@ -120,6 +154,44 @@ class LoopPlan:
         """The line on which the loop begins."""
         statement, loops = self.loop_statement, self.loops_there
         return statement.cell.line + loops[0].lineno - 1 if loops else statement.line
+
+
+def _is_order(compare: ast.Compare) -> bool:
+    return all(isinstance(operator, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for operator in compare.ops)
+
+
+def _reporting(node: ast.If) -> Iterator[ast.AST]:
+    """What stands in the test of an `if` that only prints."""
+    calls = [each.value for each in node.body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call)]
+    if not node.orelse and len(calls) == len(node.body) and all(called_name(call) == "print" for call in calls):
+        yield from ast.walk(node)
+
+
+_OPERATIONS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: math.pow,
+}
+
+
+def _value(node: ast.AST, known: Mapping[str, float]) -> float | None:
+    """What a number comes to that is written out, such as `max_steps // 2` with `max_steps` known; None for others."""
+    if isinstance(node, ast.Constant):
+        return node.value if type(node.value) in (int, float) else None
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    if not isinstance(node, ast.BinOp) or type(node.op) not in _OPERATIONS:
+        return None
+    left, right = _value(node.left, known), _value(node.right, known)
+    if left is None or right is None:
+        return None
+    try:
+        return _OPERATIONS[type(node.op)](left, right)
+    except (ArithmeticError, ValueError):
+        return None
 
 
 def _unfolded(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
