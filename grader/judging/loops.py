@@ -516,7 +516,8 @@ def wrong_record(steps: Iterable[StepComparison], name: str, count: int) -> str 
     said = [_wrong_in(steps, other, count) for other in names]
     if not said:
         return f"No list holds the losses: append the loss of each step to {name}, as a number."
-    return None if None in said else said[0]
+    first = next((at for at, other in enumerate(names) if "loss" in other), 0)
+    return None if None in said else said[first]
 
 
 def _grown(steps: Sequence[StepComparison], count: int) -> list[str]:

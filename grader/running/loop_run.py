@@ -6,9 +6,10 @@ import inspect
 import itertools
 import operator
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
@@ -291,14 +292,20 @@ class LoopRun:
         tensors |= {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items()}
         records: dict[str, Record] = {}
         known: dict[str, float] = {}
+        within: dict[str, Any] = {}
         passed_over = self.before | self.wanted
         for name, value in seen.items():
             if not isinstance(name, str) or len(name) > MAX_NAME or name in passed_over:
                 continue
             if len(records) < MAX_RECORDS and (record := _record(value, position)) is not None:
                 records[name] = record
+            elif isinstance(value, (list, dict, deque)) or hasattr(value, "__dict__"):
+                within[name] = value
             elif type(value) is float and np.isfinite(value) and len(known) < MAX_RECORDS:
                 known[name] = value
+        for name, record in _records_within(within, position):
+            if len(records) < MAX_RECORDS and len(name) <= MAX_NAME:
+                records.setdefault(name, record)
         with _ours_alone():
             self.whole = LoopStep(self.number, position, left, True, records, known), tensors
             first = {n: value for n, value in tensors.items() if n in self.deciding or value.dtype is torch.int64}
@@ -323,12 +330,46 @@ def _same(value: Any, own: Tensor | None) -> bool:
 
 
 def _record(value: Any, position: int) -> Record | None:
-    """What a list, or an array with a place for every step, says of the step at `position`; None for other things."""
-    if not (type(value) is list or (isinstance(value, (Tensor, np.ndarray)) and len(value.shape) == 1)):
+    """What a list, a dictionary by steps, or an array with a place for every step, says of the step at `position`; None
+    for other things."""
+    if type(value) is dict:
+        if type(next(iter(value), None)) is not int:
+            return None
+        last, at = _number(next(reversed(value.values()))), _number(value.get(position))
+        return None if last is None else Record(len(value), last, at)
+    is_list = type(value) is list or (type(value) is deque and value.maxlen is None)
+    if not (is_list or (isinstance(value, (Tensor, np.ndarray)) and len(value.shape) == 1)):
         return None
     last = _number(value[-1]) if len(value) else None
     at = _number(value[position]) if position < len(value) else None
     return None if last is None and len(value) else Record(len(value), last, at)
+
+
+def _records_within(holders: Mapping[str, Any], position: int, deep: int = 2) -> Iterator[tuple[str, Record]]:
+    """The records in dictionaries and objects, and each column of a list of rows such as `(step, loss)`. What is called
+    after the loss comes first."""
+    found: list[tuple[str, Any]] = []
+    for name, value in holders.items() if deep else ():
+        if isinstance(value, (list, deque)):
+            yield from _columns(name, value, position)
+        elif not isinstance(value, (type, FunctionType, ModuleType, Tensor, np.ndarray)):
+            form = "{}[{!r}]" if isinstance(value, dict) else "{}.{}"
+            found += [(form.format(name, key), inner) for key, inner in _fields_of(value).items()]
+    for name, value in sorted(found, key=lambda each: "loss" not in each[0]):
+        if (record := _record(value, position)) is not None:
+            yield name, record
+    yield from _records_within(dict(found), position, deep - 1) if found else ()
+
+
+def _columns(name: str, rows: Any, position: int) -> Iterator[tuple[str, Record]]:
+    last = rows[-1] if rows else None
+    if not isinstance(last, (tuple, dict)):
+        return
+    here = rows[position] if position < len(rows) else None
+    for key, value in last.items() if isinstance(last, dict) else enumerate(last):
+        if (number := _number(value)) is not None:
+            there = here.get(key) if isinstance(here, dict) else here[key] if here and key < len(here) else None
+            yield f"{name}[{key!r}]", Record(len(rows), number, _number(there))
 
 
 def _number(value: Any) -> float | None:
