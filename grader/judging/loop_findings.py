@@ -73,8 +73,10 @@ def findings_of(evidence: LoopEvidence, names: Sequence[str]) -> dict[str, Findi
 
 def _is_of_all(finding: Finding, departure: StepComparison | None) -> bool:
     """True where what is wrong with one parameter is wrong with the update of all alike."""
-    still = finding.mistake == "no-update" and departure is not None and departure.nothing_moved
-    return still or finding.mistake in _OF_ALL
+    if departure is None:
+        return False
+    of_all = len(departure.departed.keys() & departure.progress.keys()) >= len(departure.progress) - 1
+    return (finding.mistake == "no-update" and departure.nothing_moved) or (of_all and finding.mistake in _OF_ALL)
 
 
 def _from_the_loss(exercise: Exercise, names: Iterable[str]) -> list[str]:
@@ -106,16 +108,34 @@ def _finding_of(name: str, evidence: LoopEvidence) -> Finding:
         if (said_of := wrong_record(trial.steps, record, trial.reference.count)) is not None:
             return Finding("wrong", said_of, "wrong-losses", _place(evidence.lines.of_record(record)))
     probe = evidence.probe
-    if trial.vanishes(name) and probe.first(name) is not None and _is_probed(name, probe, plan):
+    if trial.vanishes(name) and (probed := probe.first(name)) is not None and _is_probed(name, probe, plan):
+        if (alike := _slipped_alike(evidence)) is not None:
+            return _departure(alike, trial, evidence)
         said = (
             f"The true gradient of {name} is zero, so any zero looks right here. With random upstream gradients the "
-            f"loop does not move {name} as it should: compute d{name} and take it in the update."
+            f"loop does not move {name} as it should: "
         )
+        if name in probed.right:
+            said += f"d{name} is right there, so look at how the update takes it."
+            return Finding("wrong", said, "vanishing", _place(evidence.lines.of_pairing(name, missing=True)))
+        said += f"compute d{name} and take it in the update."
         return Finding("wrong", said, "vanishing", _place(evidence.lines.of_gradient(name)))
+    if any(step.departed for step in trial.steps):
+        return Finding("pass")  # what is wrong stops the trial of other sizes, too
     if evidence.sizes.failure is not None or evidence.sizes.first(name) is not None:
         said_there = only_these_sizes(name, [s.text for s in plan.statements], trial.steps[0].truth.forward)
         return Finding("pass", said_there, "hardcoded-size")
     return Finding("pass")
+
+
+def _slipped_alike(evidence: LoopEvidence) -> str | None:
+    """The parameter nearest to the loss, where one slip in the update is that of all parameters."""
+    trial = evidence.decisive
+    trained = trial.exercise.trained
+    first = {name: trial.first(name) for name in trained if not trial.vanishes(name)}
+    if any(step is None or step.culprit is not None for step in first.values()):
+        return None
+    return next(iter(_from_the_loss(trial.exercise, first)), None)
 
 
 def _place(spot: Spot | None) -> Place | None:
@@ -229,12 +249,15 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     if implied is not None and truth.before[name].dtype == implied.dtype:
         there = implied.to(truth.before[name].device)
         found = diagnose(Mismatch(name, there, truth.gradients, truth.forward))
-        if name in departure.right:
+        if name in departure.right and found.mistake == "transposed":
             said = f"{at}. d{name} is right, but the update takes something else in its place: {found.message}"
             return Finding("wrong", said, found.mistake, _place(lines.of_update(name)))
+    if implied is not None and truth.before[name].dtype == implied.dtype and name not in departure.right:
         said = f"{at}. The update implies a gradient d{name}: {found.message}"
         return Finding("wrong", said, found.mistake, _place(lines.of_gradient(name)))
     said = f"{at}: off by {departure.how_far(name)} the change that the step should make."
+    if name in departure.right:
+        said = f"{at}. d{name} is right, but {name} moves by something else: {said.removeprefix(f'{at}: ')}"
     if not math.isfinite(departure.departed[name]):
         said = f"{at}: after it {name} is nan or infinite. Is there a division by zero, or a root of a negative number?"
     return Finding("wrong", said, "wrong-values", _place(lines.of_update(name)))
@@ -305,6 +328,8 @@ def _update_slip(
         and not lines.has_rate(name, departure.truth.rate, departure.numbers)
     ):
         return _wrong_rate(name, ratio, departure, lines)
+    if name in departure.right and (found := _of_one(name, ratio is not None, departure)) is not None:
+        return found, lines.of_update(name)
     if (slipped := next((step for step in departures if name in step.slips), None)) is not None:
         slip = slipped.slips[name]
         return Diagnosis(slip.mistake, slip.said), lines.of_slip(name, slip.mistake, slip.at)
@@ -322,8 +347,42 @@ def _update_slip(
     return None
 
 
+def _of_one(name: str, alike: bool, departure: StepComparison) -> Diagnosis | None:
+    """How a parameter was moved by its right gradient: too far, the wrong way, or by itself as well. `alike` where all
+    parameters moved so."""
+    implied, true, before = departure.implied.get(name), departure.truth.gradients.total[name], departure.truth.before
+    if implied is None:
+        return None
+    true, own = true.to(implied.device), before[name].to(implied.device)
+    who, share = "every parameter" if alike else name, departure.progress[name]
+    if abs(share) > _LEAST_SHARE and same_gradient(implied, share * true):
+        if share < 0 and abs(share + 1) < 1e-6:
+            return Diagnosis("update-sign", f"{who} moved the wrong way. A step goes against the gradient.")
+        far = f"{who} moved {_times(share)} as far as it should"
+        right = "The gradients are" if alike else f"d{name} is"
+        return Diagnosis("learning-rate", f"{far}. {right} right: look at what the update multiplies by.")
+    more = implied - true
+    size = float(own.double().square().sum())
+    decay = float((more.double() * own.double()).sum()) / size if size else 0.0
+    if not decay or not same_gradient(more, decay * own):
+        return None
+    if abs(decay * departure.truth.rate - 1) < 1e-6:
+        return Diagnosis("update-sign", "it becomes the step itself, and its value before is lost: `=-` is no `-=`.")
+    return Diagnosis("weight-decay", f"it also moves by {decay:.4g} times itself, as by weight decay. Here is none.")
+
+
+_LEAST_SHARE = 1e-3
+"""Beside a smaller share of the step rounding would hide what it is a share of."""
+
+
+def _times(ratio: float) -> str:
+    """`0.5 times`, with as many digits as tell it from 1."""
+    digits = next((digits for digits in (4, 6, 8) if float(f"{ratio:.{digits}g}") != 1.0), 10)
+    return f"{ratio:.{digits}g} times"
+
+
 def _wrong_rate(name: str, ratio: float, departure: StepComparison, lines: LoopLines) -> tuple[Diagnosis, Spot | None]:
-    far = f"every parameter moved {ratio:.4g} times as far as it should"
+    far = f"every parameter moved {_times(ratio)} as far as it should"
     if (rebound := lines.of_counter()) is not None:
         counter, spot = rebound
         said = f"{far}. {counter} counts the steps, and the loop's body gives it another value."

@@ -18,7 +18,7 @@ from grader.lesson.trials import Trial, draw_seed
 from grader.running.loop_run import GENERATOR, UPSTREAM
 from grader.running.protocol import Failure, LoopStep, NextStep, Record, TellAll, encode
 from grader.truth.adam import Slip
-from grader.truth.autograd import cut_forward, random_gradients
+from grader.truth.autograd import backpropagate, cut_forward, random_gradients
 from grader.truth.loop import TrueStep
 from grader.truth.truths import KnownTruths
 
@@ -128,7 +128,8 @@ class LoopTrial:
         own_rates: Collection[float] | None = None,
     ) -> None:
         """`written` are whole numbers that the loop's text holds. With `few` the first step and the last one run, with
-        `in_full` every step. At `moments` the loop may do what later steps build on, such as `lr *= 0.1`: they run, too.
+        `in_full` every step. At `moments` the loop may do what later steps build on, such as `lr *= 0.1`: these run, as
+        well.
 
         With `probed` one step runs, in which the gradients of these tensors are random, unless none vanishes in the
         trial that is `decisive`. A loop of a notebook of one's own has `own_rates`, numbers of its text: its rates and
@@ -203,7 +204,9 @@ class LoopTrial:
         between = {draw.randrange(low, high) for low, high in pairwise(bounds) for _ in range(_DRAWN) if high > low}
         odd = sorted({number + off for number in self.written for off in (-1, 0, 1) if 2 < number + off < count})
         chosen = draw.sample(odd, min(len(odd), _MOST_WRITTEN))
-        return sorted(p for p in {*ends, *near, *between, *chosen} - (self._unsure() - ends) | changing if 0 <= p < count)
+        return sorted(
+            p for p in {*ends, *near, *between, *chosen} - (self._unsure() - ends) | changing if 0 <= p < count
+        )
 
     def _unsure(self) -> set[int]:
         """The positions at which the rate changes, a step sooner or later."""
@@ -356,6 +359,9 @@ def compare_step(
         if found.culprit is not None and found.culprit.gradient:
             found.wrong_parts = _wrong_parts(handed, truth, found.culprit.tensor)
         found.right = {name for name in truth.before if f"d{name}" in handed and found.culprit is None}
+    elif found.departed and probed:
+        total = truth.gradients.total
+        found.right = {n for n in truth.before if f"d{n}" in handed and same_gradient(handed[f"d{n}"], total[n])}
     return found
 
 
@@ -409,7 +415,11 @@ def _unmoved(
     ours = handed[culprit.tensor]
     for stale in (tuple(first), *((name,) for name in first)):
         made = _forward_with(truth, {name: first[name] for name in stale}).get(culprit.tensor)
-        if made is not None and ours.shape == made.shape and torch.allclose(ours.double(), made.double(), rtol=1e-9, atol=1e-12):
+        if (
+            made is not None
+            and ours.shape == made.shape
+            and torch.allclose(ours.double(), made.double(), rtol=1e-9, atol=1e-12)
+        ):
             who = "the parameters" if len(stale) > 1 else stale[0]
             said = f"the forward pass reads {who} as before the first step. What the update moves is a copy. {IN_PLACE}"
             return replace(culprit, diagnosis=Diagnosis("no-update", said), unmoved=stale[0])
@@ -441,11 +451,25 @@ def _wrong_gradient(handed: Mapping[str, Tensor], truth: TrueStep, earlier: True
             continue
         true, ours = truth.gradients.total[name], handed[f"d{name}"].to(truth.gradients.total[name].device)
         mismatch = Mismatch(name, ours.double(), truth.gradients, truth.forward, named)
+        if _is_slice(ours, true):
+            continue  # that of one example, in a loop over the batch
         if ours.shape != true.shape or not mismatch.same(mismatch.candidate):
             before = earlier.gradients.total.get(name) if earlier is not None else None
             found = _from_before(f"d{name}", ours, true, before) or _with_new_parameter(mismatch, truth)
             return Culprit(name, found or diagnose(mismatch), gradient=True)
     return None
+
+
+def _is_slice(ours: Tensor, true: Tensor) -> bool:
+    """Whether a gradient is a right row or column of the true one."""
+    for dimension, size in enumerate(true.shape):
+        rest = (*true.shape[:dimension], *true.shape[dimension + 1 :])
+        if size > 1 and ours.shape in (rest, (*true.shape[:dimension], 1, *true.shape[dimension + 1 :])):
+            apart = true.double().movedim(dimension, 0) - ours.double().reshape(rest)
+            off = apart.abs().reshape(size, -1).amax(1) if apart.numel() else apart.new_zeros(size)
+            if float(off.min()) <= 1e-9 * float(true.abs().max()):
+                return True
+    return False
 
 
 def _wrong_parts(handed: Mapping[str, Tensor], truth: TrueStep, culprit: str) -> dict[str, Tensor]:
@@ -461,15 +485,29 @@ def _wrong_parts(handed: Mapping[str, Tensor], truth: TrueStep, culprit: str) ->
 
 def _with_new_parameter(mismatch: Mismatch, truth: TrueStep) -> Diagnosis | None:
     """A gradient made with a parameter that this step has moved already."""
-    for path in mismatch.paths:
-        for name in mismatch.forward.inputs[path.through].keys() & truth.before.keys():
-            if mismatch.came_out_as(path, mismatch.share_with(path.through, {name: truth.after[name]})):
-                return Diagnosis(
-                    "early-update",
-                    f"d{mismatch.name} is made with {name} after its update, but the forward pass of this step read "
-                    f"{name} before it. Compute all gradients first, then update all parameters.",
-                )
+    for name in truth.before:
+        made = _gradients_with(truth, name).get(mismatch.name)
+        if made is not None and mismatch.same(mismatch.candidate, made):
+            return Diagnosis(
+                "early-update",
+                f"d{mismatch.name} is made with {name} after its update, but the forward pass of this step read "
+                f"{name} before it. Compute all gradients first, then update all parameters.",
+            )
     return None
+
+
+def _gradients_with(truth: TrueStep, name: str) -> dict[str, Tensor]:
+    """The gradients of a step whose way back reads a parameter as it is after the step."""
+    forward = truth.forward
+    outputs, inputs = dict(forward.outputs), dict(forward.inputs)
+    for atom in forward.atoms:
+        if name in inputs.get(atom.name, {}):
+            leaves = {
+                n: value.detach().clone().requires_grad_(value.requires_grad) for n, value in inputs[atom.name].items()
+            }
+            leaves[name] = truth.after[name].detach().clone().requires_grad_(inputs[atom.name][name].requires_grad)
+            outputs[atom.name], inputs[atom.name] = forward.run(atom.code, leaves)[atom.name], leaves
+    return backpropagate(replace(forward, outputs=outputs, inputs=inputs)).total
 
 
 def _from_before(name: str, ours: Tensor, true: Tensor, earlier: Tensor | None) -> Diagnosis | None:
@@ -514,10 +552,13 @@ def wrong_record(steps: Iterable[StepComparison], name: str, count: int) -> str 
         return None
     names = [name] if any(name in step.records for step in steps) else _grown(steps, count)
     said = [_wrong_in(steps, other, count) for other in names]
+    nothing = f"No list holds the losses: append the loss of each step to {name}, as a number."
     if not said:
-        return f"No list holds the losses: append the loss of each step to {name}, as a number."
-    first = next((at for at, other in enumerate(names) if "loss" in other), 0)
-    return None if None in said else said[first]
+        return nothing
+    if None in said:
+        return None
+    called = [text for other, text in zip(names, said, strict=True) if "loss" in other] or said
+    return called[0] if len(called) == 1 else nothing
 
 
 def _grown(steps: Sequence[StepComparison], count: int) -> list[str]:

@@ -11,6 +11,7 @@ from grader.syntax.scopes import assigned_names, changed_place, names_below, nod
 from grader.syntax.source import Statement
 
 _LISTS = (ast.List, ast.Tuple, ast.Dict)
+_SUMS = frozenset({"add", "sub"})
 _PASSED_THROUGH = frozenset({"enumerate", "zip", "reversed", "list", "tuple", "items", "values", "tqdm"})
 
 
@@ -45,6 +46,19 @@ class Spot:
         if not (isinstance(self.node, ast.Assign) and isinstance(self.node.value, places)):
             return False
         return all(isinstance(target, (ast.Name, ast.Tuple, ast.List)) for target in self.node.targets)
+
+    def subtracts_from(self, names: Collection[str]) -> bool:
+        """True where it makes something new of one of `names` as an update would, as `p - lr * gradient` does."""
+        for leaf in nodes_below(self.node):
+            if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Sub):
+                taken: ast.AST = leaf.left
+            elif isinstance(leaf, ast.Call) and isinstance(leaf.func, ast.Attribute) and leaf.func.attr in _SUMS:
+                taken = leaf.func.value
+            else:
+                continue
+            if isinstance(taken, (ast.Name, ast.Attribute, ast.Subscript)) and root_name(taken) in names:
+                return True
+        return False
 
     def changes(self, names: Collection[str]) -> bool:
         """True where it stores to one of `names`, to a part of it, or changes it in place."""
@@ -117,6 +131,7 @@ class LoopLines:
     def of_update(self, name: str) -> Spot | None:
         """The last statement that changes the parameter `name`: by its name, or as one of a list."""
         changes = [spot for spot in self.inside if spot.changes(self._called_in(spot, name))]
+        changes = changes or [spot for spot in self.inside if spot.subtracts_from(self._called_in(spot, name))]
         return self._last([spot for spot in changes if not spot.takes_out] or changes)
 
     def unknown_sources(self, name: str) -> dict[str, int]:
@@ -205,6 +220,9 @@ class LoopLines:
                 held |= _drawn_from(outer.target, outer.iter, held, name)
             elif isinstance(outer, ast.FunctionDef):
                 held |= {*[argument.arg for argument in outer.args.args if argument.arg != "self"][:1]}
+        for inner in nodes_below(spot.node):
+            if isinstance(inner, ast.comprehension):
+                held |= _drawn_from(inner.target, inner.iter, held, name)
         return held
 
     def _last(self, spots: Iterable[Spot]) -> Spot | None:

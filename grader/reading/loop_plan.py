@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable, Collection, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,25 +66,23 @@ class LoopPlan:
         return Plan(self.exercise, steps, attempts, names=self.names, slices=slices, statements=self.all_statements)
 
     def whole_numbers(self) -> set[int]:
-        """The whole numbers in the statements: at a step of such a number a loop may do something else. One that
-        multiplies a size, as in `4 * E`, is none."""
-        leaves = self._leaves
-        sizes = self.exercise.setup_names | self.exercise.parameter_values.keys()
-        products = [leaf for leaf in leaves if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Mult)]
-        of_sizes = {id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes}
-        return {
-            leaf.value
-            for leaf in leaves
-            if isinstance(leaf, ast.Constant) and type(leaf.value) is int and id(leaf) not in of_sizes
-        } | self.moments()
+        """The numbers in the statements that may be those of steps, `max_steps // 2` among them: there a loop may do
+        something else. One that multiplies a size, as in `4 * E`, is none."""
+        return self._steps_among(self._leaves)
 
     def moments(self) -> set[int]:
-        """The numbers of steps in the statements, such as `max_steps // 2`, but for those that a step is only to be
-        below or above: at such a step a loop may do something that the later ones build on."""
-        compared = {id(leaf) for leaf in self._leaves if isinstance(leaf, ast.Compare) and _is_order(leaf)}
-        below = {id(leaf) for each in self._leaves if id(each) in compared for leaf in ast.walk(each)}
-        found = (_value(leaf, self._counts) for leaf in self._leaves if id(leaf) not in below)
-        return {round(value) for value in found if value is not None and math.isfinite(value)}
+        """Those that a step is not only to be below or above: at such a step a loop may do something that the later
+        ones build on."""
+        ordered = [leaf for leaf in self._leaves if isinstance(leaf, ast.Compare) and _is_order(leaf)]
+        below = {id(leaf) for each in ordered for leaf in ast.walk(each)}
+        return self._steps_among(leaf for leaf in self._leaves if id(leaf) not in below)
+
+    def _steps_among(self, leaves: Iterable[ast.AST]) -> set[int]:
+        sizes = self.exercise.setup_names | self.exercise.parameter_values.keys()
+        products = [leaf for leaf in self._leaves if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Mult)]
+        of_sizes = {id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes}
+        values = (_value(leaf, self._counts) for leaf in leaves if id(leaf) not in of_sizes)
+        return {round(value) for value in values if value is not None and math.isfinite(value)}
 
     def steps_in_full(self) -> int | None:
         """How many steps show all that a loop does, where each is run; None where that cannot be told, or is too many.
@@ -180,7 +178,7 @@ _OPERATIONS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 def _value(node: ast.AST, known: Mapping[str, float]) -> float | None:
     """What a number comes to that is written out, such as `max_steps // 2` with `max_steps` known; None for others."""
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) in (int, float) else None
+        return float(node.value) if type(node.value) is int or type(node.value) is float else None
     if isinstance(node, ast.Name):
         return known.get(node.id)
     if not isinstance(node, ast.BinOp) or type(node.op) not in _OPERATIONS:

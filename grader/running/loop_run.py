@@ -85,16 +85,16 @@ class Holder(NamedTuple):
     each of the lesson's is called there. With no name: the parameters under their own."""
 
     path: tuple[str, ...]
-    places: Mapping[str, Any]
+    places: Mapping[str, str | int]
 
     def held(self, name: str, seen: Mapping[str, Any]) -> Any:
         """What it holds for a parameter now; None for nothing."""
         value: Any = seen
-        for key in self.path:
-            value = _fields_of(value).get(key)
-        key = self.places.get(name)
-        if isinstance(value, (list, tuple)):
-            return value[key] if key is not None and key < len(value) else None
+        for inner in self.path:
+            value = _fields_of(value).get(inner)
+        key = self.places[name]
+        if isinstance(key, int):
+            return value[key] if isinstance(value, (list, tuple)) and key < len(value) else None
         return _fields_of(value).get(key)
 
 
