@@ -367,3 +367,267 @@ def test_losses_may_be_kept_otherwise(grade: Callable[[str], SubmissionReport], 
 def test_a_batch_of_ones_own_is_judged_apart(grade: Callable[[str], SubmissionReport]) -> None:
     report = grade(edited("(n,), generator=g)", "(n,))"))
     assert {name: verdict.mistake for name, verdict in refused(report).items()} == {"loss": "wrong-batch"}
+
+
+# ---- What a loop keeps from step to step, though not every step runs ----
+
+AT_HALF = "if step == max_steps // 2:\n            lr = learning_rates[1]"
+ONCE = "lr = learning_rates[0]\n"
+SCHEDULE = "schedule = {0: learning_rates[0], max_steps // 2: learning_rates[1]}\n"
+COUNTED = f"{APPEND}\n        i += 1\n        if i % 10_000 == 0:\n            print(i)"
+RATES = """\
+def rates():
+    for i in range(max_steps):
+        yield learning_rates[0] if i < max_steps / 2 else learning_rates[1]
+
+
+rate = rates()
+"""
+KEPT_RATES = {
+    "set once": ONCE + edited(RATE, AT_HALF),
+    "times a tenth": ONCE + edited(RATE, AT_HALF.replace("= learning_rates[1]", "*= 0.1")),
+    "from a dictionary": ONCE + SCHEDULE + edited(RATE, "lr = schedule.get(step, lr)"),
+    "by a literal": ONCE + edited(RATE, AT_HALF.replace("max_steps // 2", "100_000")),
+    "by a count of its own": "i = 0\n" + edited(RATE, RATE.replace("step <", "i <")).replace(APPEND, COUNTED),
+    "by how many losses there are": edited(RATE, RATE.replace("step <", "len(losses) <")),
+    "from a generator": RATES + edited(RATE, "lr = next(rate)"),
+}
+
+
+@pytest.mark.parametrize("text", KEPT_RATES.values(), ids=KEPT_RATES)
+def test_a_rate_may_be_kept_from_step_to_step(grade: Callable[[str], SubmissionReport], text: str) -> None:
+    report = grade(text)
+    assert passes_fully(report), [(v.name, v.status, v.mistake, v.message) for v in report.verdicts]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (ONCE + edited(RATE, AT_HALF.replace("// 2", "// 4")), ALL),
+        (ONCE + edited(RATE, AT_HALF.replace("// 2", "// 1")), ALL),
+        (ONCE + edited(RATE, AT_HALF.replace("= learning_rates[1]", "*= 0.5")), ALL),
+        ("i = 0\n" + edited(RATE, RATE.replace("step <", "2 * i <")).replace(APPEND, COUNTED), ALL),
+        (edited(APPEND, f"{APPEND}\n        if step == max_steps // 3:\n            W2.zero_()"), "W2"),
+        (edited(APPEND, f"{APPEND}\n        if step == max_steps // 2:\n            W2.zero_()"), "W2"),
+        (edited(APPEND, f"{APPEND}\n        if len(losses) > 3 and step > 150_000:\n            W2.zero_()"), "W2"),
+    ],
+)
+def test_a_slip_at_one_step_or_kept_from_one_is_seen(
+    grade: Callable[[str], SubmissionReport], text: str, wrong: str
+) -> None:
+    assert set(refused(grade(text))) - {"b1"} == set(wrong.split()) - {"b1"}
+
+
+# ---- Where the parameters are, and whether the forward pass reads what moves ----
+
+NAMES = ", ".join(PARAMETERS)
+IN_A_DICT = "params = {" + ", ".join(f"'{name}': {name}.clone()" for name in PARAMETERS) + "}\n"
+BY_KEY = "for key, gradient in zip(params, gradients):\n            params[key] = params[key] - lr * gradient"
+ITS_OWN = ", ".join(f"net.{name}" for name in PARAMETERS)
+NET = f"class Net:\n    pass\n\n\nnet = Net()\n{ITS_OWN} = (p.clone() for p in parameters)\n"
+ON_NET = "\n        ".join(f"net.{name} = net.{name} - lr * d{name}" for name in PARAMETERS)
+BY_PLACE = "for i in range(len(parameters)):\n            parameters[i] = parameters[i] - lr * gradients[i]"
+ANEW = "parameters = [p - lr * gradient for p, gradient in zip(parameters, gradients)]"
+
+
+def reading(taken: str, text: str) -> str:
+    """The loop with a line at the start of its body that gives the parameters their names."""
+    return text.replace(DRAW, f"{taken}\n        {DRAW}")
+
+
+MOVED_ELSEWHERE = {
+    "a list of copies": ("parameters = [p.clone() for p in parameters]\n" + LOOP, f"{NAMES} = parameters"),
+    "a new list": (edited(LOOP_OF_UPDATES, ANEW), f"{NAMES} = parameters"),
+    "item by item": (
+        edited(LOOP_OF_UPDATES, BY_PLACE),
+        f"{NAMES} = parameters",
+    ),
+    "a dictionary": (IN_A_DICT + edited(LOOP_OF_UPDATES, BY_KEY), f"{NAMES} = params.values()"),
+    "a new dictionary": (
+        IN_A_DICT
+        + edited(LOOP_OF_UPDATES, "params = {key: params[key] - lr * d for key, d in zip(params, gradients)}"),
+        f"{NAMES} = params.values()",
+    ),
+    "an object": (NET + edited(LOOP_OF_UPDATES, ON_NET), f"{NAMES} = {ITS_OWN}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "taken"), MOVED_ELSEWHERE.values(), ids=MOVED_ELSEWHERE)
+def test_parameters_may_be_kept_elsewhere_where_the_forward_pass_reads_them(
+    grade: Callable[[str], SubmissionReport], text: str, taken: str
+) -> None:
+    report = grade(reading(taken, text))
+    assert passes_fully(report), [(v.name, v.status, v.mistake, v.message) for v in report.verdicts]
+
+
+@pytest.mark.parametrize(("text", "taken"), MOVED_ELSEWHERE.values(), ids=MOVED_ELSEWHERE)
+def test_an_update_of_copies_that_the_forward_pass_does_not_read_is_none(
+    grade: Callable[[str], SubmissionReport], text: str, taken: str
+) -> None:
+    found = refused(grade(text))
+    assert set(found) - {"b1"} == {"loss", *PARAMETERS} - {"b1"}
+    assert {verdict.mistake for verdict in found.values()} == {"no-update"}
+    assert found["loss"].message.startswith("First wrong at step 1: the forward pass reads the parameters as before")
+
+
+# ---- Losses kept elsewhere than in a list of numbers ----
+
+LOG = "class Log:\n    def __init__(self):\n        self.values = []\n\n\nlog = Log()\n"
+KEPT_ELSEWHERE = {
+    "in a dictionary of lists": ("history = {'rate': [], 'loss': []}\n", "history['loss'].append({0})"),
+    "in rows": ("log = []\n", "log.append((step, {0}))"),
+    "in rows with names": ("log = []\n", "log.append({{'step': step, 'loss': {0}}})"),
+    "by step": ("losses = {}\n", "losses[step] = {0}"),
+    "in a deque": ("from collections import deque\nlosses = deque()\n", "losses.append({0})"),
+    "in an object": (LOG, "log.values.append({0})"),
+    "in an object's dictionary": (LOG.replace("[]", "{'loss': []}"), "log.values['loss'].append({0})"),
+}
+
+
+@pytest.mark.parametrize(("before", "kept"), KEPT_ELSEWHERE.values(), ids=KEPT_ELSEWHERE)
+def test_losses_may_be_kept_elsewhere(grade: Callable[[str], SubmissionReport], before: str, kept: str) -> None:
+    text = edited("losses = []\n", before)
+    report = grade(text.replace(APPEND, kept.format("loss.item()")))
+    assert passes_fully(report), [(v.name, v.status, v.mistake, v.message) for v in report.verdicts]
+    wrong = refused(grade(text.replace(APPEND, kept.format("2 * loss.item()"))))
+    assert {name: verdict.mistake for name, verdict in wrong.items()} == {"loss": "wrong-losses"}
+
+
+# ---- Batches of another size ----
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        edited("(n,), generator", "(1,), generator"),
+        edited("(n,), generator", "(), generator"),
+        edited("(n,), generator", "(2 * n,), generator"),
+        edited("(n,), generator", "(n - 1,), generator"),
+        edited(DRAW, f"n = 64\n        {DRAW}"),
+        edited(APPEND, f"{APPEND}\n        n = 1"),
+        edited(APPEND, f"{APPEND}\n        n = len(losses)"),
+    ],
+)
+def test_a_batch_of_another_size_is_a_wrong_batch(grade: Callable[[str], SubmissionReport], text: str) -> None:
+    found = refused(grade(text))
+    assert {(verdict.mistake, verdict.code) for verdict in found.values()} <= {
+        ("wrong-batch", line.strip()) for line in text.splitlines() if line.strip().startswith("ix = ")
+    }
+    assert "loss" in found
+
+
+# ---- Slips in the update alone ----
+
+UPDATES = [
+    ("p.sub_(gradient, alpha=lr / 2)", "learning-rate", "moved 0.5 times as far as it should. The gradients are right"),
+    ("p -= lr * lr * gradient", "learning-rate", "moved 0.1 times as far as it should"),
+    ("p.sub_(gradient / n, alpha=lr)", "learning-rate", "moved 0.03125 times as far as it should"),
+    ("p -= lr * (gradient + 0.1 * p)", "weight-decay", "it also moves by 0.1 times itself"),
+    ("p.copy_(-lr * gradient)", "update-sign", "it becomes the step itself"),
+    ("p.sub(gradient, alpha=lr)", "no-update", "no parameter moved"),
+    ("p - lr * gradient", "no-update", "no parameter moved"),
+]
+
+
+@pytest.mark.parametrize(("new", "mistake", "said"), UPDATES)
+def test_a_slip_in_the_update_of_all_is_told_once_at_its_line(
+    grade: Callable[[str], SubmissionReport], new: str, mistake: str, said: str
+) -> None:
+    found = refused(grade(edited(UPDATE, new)))
+    assert set(found) == set(PARAMETERS)
+    assert {(verdict.mistake, verdict.code) for verdict in found.values()} == {(mistake, new)}
+    assert [name for name, verdict in found.items() if said in verdict.message] == ["W2"]
+
+
+@pytest.mark.parametrize(
+    ("new", "mistake", "said"),
+    [
+        ("b2 -= db2", "learning-rate", "b2 moved 10 times as far as it should. db2 is right"),
+        ("b2 += lr * db2", "update-sign", "b2 moved the wrong way"),
+        ("b2 =- lr * db2", "update-sign", "it becomes the step itself"),
+        ("b2 -= lr * (db2 + 0.1 * b2)", "weight-decay", "it also moves by 0.1 times itself"),
+        ("b2 -= lr * db2.clamp(-0.001, 0.001)", "wrong-values", "db2 is right, but b2 moves by something else"),
+        ("b2 - lr * db2", "no-update", "b2 did not move"),
+    ],
+)
+def test_a_slip_in_the_update_of_one_is_not_said_of_its_derivative(
+    grade: Callable[[str], SubmissionReport], new: str, mistake: str, said: str
+) -> None:
+    (wrong,) = refused(grade(edited(LOOP_OF_UPDATES, BY_NAME.replace("b2 -= lr * db2", new)))).values()
+    assert (wrong.name, wrong.mistake, wrong.code) == ("b2", mistake, new)
+    assert said in wrong.message
+
+
+def test_the_update_of_a_vanishing_gradient_is_told_apart_from_the_gradient(
+    grade: Callable[[str], SubmissionReport],
+) -> None:
+    (wrong,) = refused(grade(edited("[dC, dW1, db1,", "[dC, dW1, torch.zeros_like(b1),"))).values()
+    assert (wrong.name, wrong.mistake) == ("b1", "vanishing")
+    assert "db1 is right there" in wrong.message
+    assert wrong.code is not None
+    assert wrong.code.startswith("gradients = [dC, dW1, torch.zeros_like(b1)")
+
+
+def test_a_share_of_a_rate_near_1_is_not_said_to_be_1(grade: Callable[[str], SubmissionReport]) -> None:
+    found = refused(grade(edited(RATE, "lr = learning_rates[0] * (1 - step / max_steps)")))
+    assert "every parameter moved 0.999995 times as far" in found["W2"].message
+
+
+# ---- The lesson in digits: matrices that are square, and a loop over the examples of a batch ----
+
+DIGITS = find_exercise("classifier/ex2")
+(OF_DIGITS,) = (cell.text.rstrip() + "\n" for cell in DIGITS.code_cells("training"))
+
+
+@pytest.mark.parametrize(
+    ("edits", "wrong", "mistake", "code"),
+    [
+        ({"dW2 = dZ2 @ A1.T": "dW2 = A1 @ dZ2.T"}, "W2", "transposed", "dW2 = A1 @ dZ2.T"),
+        (
+            {
+                "dA1 = W2.T @ dZ2\n        dZ1 = dA1": "W2 -= 0.2 * dW2\n        dZ1 = (W2.T @ dZ2)",
+                "        dW1": "        W2 += 0.2 * dW2\n        dW1",
+            },
+            "W1 b1",
+            "early-update",
+            "dZ1 = (W2.T @ dZ2) * (Z1 > 0)",
+        ),
+    ],
+)
+def test_a_slip_is_neither_taken_for_a_size_nor_for_values(
+    grade_text: Grade, edits: dict[str, str], wrong: str, mistake: str, code: str
+) -> None:
+    text = OF_DIGITS
+    for old, new in edits.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (report,) = grade_text(text, exercise="classifier/ex2")
+    found = refused(report)
+    assert set(found) == set(wrong.split())
+    assert {(verdict.mistake, verdict.code) for verdict in found.values()} == {(mistake, code)}
+    assert not any(verdict.mistake for verdict in report.verdicts if verdict.passed)
+
+
+EACH = """\
+        dW1, db1, dW2, db2 = [torch.zeros_like(p) for p in parameters]
+        for k in range(m):
+            dz2 = (A2[:, [k]] - Yb[:, [k]]) / m
+            dW2 += dz2 @ A1[:, [k]].T
+            db2 += dz2
+            dz1 = (W2.T @ dz2) * (Z1[:, [k]] > 0)
+            dW1 += dz1 @ Xb[:, [k]].T
+            db1 += dz1
+"""
+BY_EXAMPLE = OF_DIGITS.split("        dZ2 =")[0] + EACH + "\n        lr =" + OF_DIGITS.split("        lr =")[1]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"), [("db1 += dz1", "db1 = dz1", "b1"), ("Xb[:, [k]].T", "Xb[:, [0]].T", "W1"), ("k", "k", "")]
+)
+def test_a_slip_beside_gradients_of_one_example_is_not_blamed_on_their_shape(
+    grade_text: Grade, old: str, new: str, wrong: str
+) -> None:
+    (report,) = grade_text(BY_EXAMPLE.replace(old, new), exercise="classifier/ex2")
+    found = refused(report)
+    assert set(found) == set(wrong.split())
+    assert all(new in (verdict.code or "") and "shape" not in verdict.message for verdict in found.values())

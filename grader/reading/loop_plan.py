@@ -232,17 +232,17 @@ def plan_loop(analysis: Analysis, exercise: Exercise) -> LoopPlan | None:
     protected = PROVIDED_MODULES | exercise.setup_names | exercise.parameter_values.keys()
     lessons = exercise.setup_names | exercise.parameter_values.keys()
     protected |= {own for own, name in analysis.names.given.items() if name in lessons}
-    marked = marked_id(analysis.source.cells) is not None
-    listed = _another_list(analysis, exercise, training[-1]) if marked else []
+    made = set().union(*(e.writes | e.fields for e in analysis.effects)) | _keys(analysis.statements)
+    made |= {theirs for own, theirs in analysis.names.given.items() if own in made}
+    makes_its_own = marked_id(analysis.source.cells) is None and bool(made & set(exercise.trained))
+    listed = [] if makes_its_own else _another_list(analysis, exercise, training[-1])
     kept = sorted(Slicer(analysis, protected).slice([training[-1], *listed]))
     kept = [index for index in kept if index <= training[-1] or index in analysis.loops]
     kept.sort(key=lambda index: (index == training[-1], index))
     plan = LoopPlan(exercise, kept, loops, analysis.names, analysis.statements)
-    made = set().union(*(e.writes | e.fields for e in analysis.effects)) | _keys(analysis.statements)
-    made |= {theirs for own, theirs in analysis.names.given.items() if own in made}
     rates = {name for name, value in exercise.parameter_values.items() if isinstance(value, (float, list))}
     asked = any(analysis.effects[index].reads & rates for index in kept)
-    if not marked and made & set(exercise.trained) and not asked:
+    if makes_its_own and not asked:
         plan.is_own, plan.unmade = True, tuple(name for name in exercise.trained if name not in made)
     return plan
 
