@@ -631,3 +631,41 @@ def test_a_slip_beside_gradients_of_one_example_is_not_blamed_on_their_shape(
     found = refused(report)
     assert set(found) == set(wrong.split())
     assert all(new in (verdict.code or "") and "shape" not in verdict.message for verdict in found.values())
+
+
+IN_PARTS = """\
+        total = 0.0
+        dW1, db1, dW2, db2 = [torch.zeros_like(p) for p in parameters]
+        for X, Y in zip(Xb.chunk(2, 1), Yb.chunk(2, 1)):
+            Z1 = W1 @ X + b1
+            A1 = Z1.relu()
+            A2 = torch.softmax(W2 @ A1 + b2, 0)
+            total += -(Y * torch.log(A2)).sum().item() / m
+            dZ2 = (A2 - Y) / m
+            dZ1 = (W2.T @ dZ2) * (Z1 > 0)
+            dW2 += dZ2 @ A1.T
+            db2 += dZ2.sum(1, keepdim=True)
+            dW1 += dZ1 @ X.T
+            db1 += dZ1.sum(1, keepdim=True)
+"""
+BY_PARTS = (
+    OF_DIGITS.split("        Z1 =")[0] + IN_PARTS + "\n        lr =" + OF_DIGITS.split("        lr =")[1]
+).replace("loss.item()", "total")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wrong"),
+    [("dW2 +=", "dW2 =", {"W2"}), ("log(A2)).sum()", "log(A2)).mean()", {"loss"}), ("k", "k", set())],
+)
+def test_a_batch_may_be_worked_through_in_parts_before_one_update(
+    grade_text: Grade, old: str, new: str, wrong: set[str]
+) -> None:
+    (report,) = grade_text(BY_PARTS.replace(old, new), exercise="classifier/ex2")
+    found = refused(report)
+    assert set(found) == wrong
+    assert not any(verdict.mistake in ("no-loop", "wrong-shape", "wrong-forward") for verdict in found.values())
+
+
+def test_all_parameters_may_be_moved_at_once(grade: Callable[[str], SubmissionReport]) -> None:
+    report = grade(edited(LOOP_OF_UPDATES, "torch._foreach_sub_(parameters, gradients, alpha=lr)"))
+    assert passes_fully(report), [(v.name, v.status, v.mistake, v.message) for v in report.verdicts]

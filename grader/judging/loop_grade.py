@@ -125,7 +125,7 @@ def _unreadable(part: Part, plan: LoopPlan) -> Finding | None:
 def _not_stepwise(plan: LoopPlan, at: Place) -> Finding | None:
     """A loop that only a full run could judge is told at once, and not after it has used up its time."""
     for loop in plan.all_loops:
-        if (reason := why_not_stepwise(loop, plan.exercise.forward_names)) is not None:
+        if (reason := why_not_stepwise(loop, plan.exercise.forward_names, plan.exercise.trained)) is not None:
             said = f"The loop cannot be run step by step: {reason}. {AS_THE_LESSON_SAYS}"
             return Finding("error", said, "no-loop", at)
     return None

@@ -6,10 +6,19 @@ import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from grader.syntax.scopes import assigned_names, called_names, child_nodes, nodes_below
+from grader.syntax.scopes import (
+    assigned_names,
+    called_names,
+    changed_place,
+    child_nodes,
+    names_below,
+    nodes_below,
+    root_name,
+)
 
 Loop = ast.For | ast.While
 
+_PARAMETERS = "parameters"
 _FEWEST_FORWARD_NAMES = 3
 """A loop that assigns so many tensors of the forward pass runs it."""
 
@@ -70,11 +79,31 @@ def as_counted(loop: Loop) -> ast.For | None:
     return ast.copy_location(ast.For(target, items, loop.body, loop.orelse), loop)
 
 
-def why_not_stepwise(loop: Loop, forward: Collection[str]) -> str | None:
-    """What keeps a training loop from being run step by step, in words; None where nothing does."""
+def why_not_stepwise(loop: Loop, forward: Collection[str], trained: Collection[str]) -> str | None:
+    """What keeps a training loop from being run step by step, in words; None where nothing does.
+
+    A loop inside it may run the forward pass on parts of the batch, where the update stands below that.
+    """
     if isinstance(loop, ast.While) and as_counted(loop) is None:
         return f"how many steps `while {ast.unparse(loop.test)}:` makes is not to be seen"
-    for leaf in (leaf for child in loop.body for leaf in nodes_below(child)):
+    for leaf in (
+        leaf for child in loop.body if not _updates_after(child, loop, trained) for leaf in nodes_below(child)
+    ):
         if isinstance(leaf, Loop) and len(assigned_names(leaf) & set(forward)) >= _FEWEST_FORWARD_NAMES:
             return "it has a loop of steps inside another loop"
     return None
+
+
+def _updates_after(child: ast.stmt, loop: Loop, trained: Collection[str]) -> bool:
+    """Whether the parameters are updated in the body of a loop below one of its statements."""
+    below = loop.body[loop.body.index(child) + 1 :]
+    leaves = [leaf for statement in below for leaf in nodes_below(statement)]
+    places = (changed_place(leaf) for leaf in leaves)
+    changed = {root_name(place) for place in places if place is not None}
+    drawn = {
+        name
+        for leaf in leaves
+        if isinstance(leaf, ast.For) and _PARAMETERS in names_below(leaf.iter)
+        for name in assigned_names(leaf.target)
+    }
+    return bool(changed & {*trained, _PARAMETERS, *drawn})

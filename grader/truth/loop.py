@@ -270,7 +270,7 @@ class LoopReference:
         self._catch_up()
         truth = self._make(position, drawn, upstream)
         self._now = self._state()
-        self._history = None if truth.redrawn else key
+        self._history = None if truth.redrawn or truth.resized else key
         if self._history is not None and len(self._known) < _MOST_KEPT:
             self._known[self._history] = truth, self._now
         return truth
