@@ -60,9 +60,10 @@ def evidence_of_loop(
 def _in_full(judge: Judge, plan: LoopPlan, drawn: tuple[LoopTrial, ...]) -> tuple[LoopTrial, ...]:
     """Trials of fewer steps, each of which runs, where the loop is right in these and went wrong only after some that
     were passed over: a rate or a count that it keeps from step to step went wrong by that."""
-    count = plan.steps_in_full()
     departed = next((step for step in drawn[0].steps if step.departed), None)
-    if count is None or not _is_wrong(drawn[0]) or (departed is not None and departed.step < AT_FIRST):
+    if not _is_wrong(drawn[0]) or (departed is not None and departed.step < AT_FIRST):
+        return drawn
+    if (count := plan.steps_in_full()) is None:
         return drawn
     trials = [replace(trial.trial, parameters={**trial.trial.parameters, STEPS: count}) for trial in drawn]
     full = [LoopTrial(plan.exercise, trial, judge.known, in_full=True) for trial in trials]

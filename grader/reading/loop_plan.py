@@ -81,7 +81,9 @@ class LoopPlan:
         sizes = self.exercise.setup_names | self.exercise.parameter_values.keys()
         products = [leaf for leaf in self._leaves if isinstance(leaf, ast.BinOp) and isinstance(leaf.op, ast.Mult)]
         of_sizes = {id(leaf.left) for leaf in products if isinstance(leaf.right, ast.Name) and leaf.right.id in sizes}
-        values = (_value(leaf, self._counts) for leaf in leaves if id(leaf) not in of_sizes)
+        written = (leaf for leaf in leaves if isinstance(leaf, (ast.Constant, ast.BinOp)) and id(leaf) not in of_sizes)
+        counts = self._counts
+        values = (_value(leaf, counts) for leaf in written)
         return {round(value) for value in values if value is not None and math.isfinite(value)}
 
     def steps_in_full(self) -> int | None:
