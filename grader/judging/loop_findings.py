@@ -249,7 +249,7 @@ def _departure(name: str, trial: LoopTrial, evidence: LoopEvidence) -> Finding:
     if implied is not None and truth.before[name].dtype == implied.dtype:
         there = implied.to(truth.before[name].device)
         found = diagnose(Mismatch(name, there, truth.gradients, truth.forward))
-        if name in departure.right and found.mistake == "transposed":
+        if name in departure.right and found.mistake in ("transposed", "sign"):
             said = f"{at}. d{name} is right, but the update takes something else in its place: {found.message}"
             return Finding("wrong", said, found.mistake, _place(lines.of_update(name)))
     if implied is not None and truth.before[name].dtype == implied.dtype and name not in departure.right:
