@@ -248,7 +248,7 @@ def _collect(
     passing -= {found[0] for target in _targets(node) if (found := names.find(target)) is not None}
     blocks = len(written) > 1 and is_open_block(node)
     for tensor, place in written.items():
-        if tensor in passing and tensor in analysis.attempts:
+        if tensor in passing and (tensor in analysis.attempts or place in effects.reads):
             continue
         versions = analysis.attempts.setdefault(tensor, [])
         if tensor in called and len(written) > 1:
