@@ -135,12 +135,15 @@ def _where_made(analysis: Analysis, attempt: Attempt, changes: Changes) -> Attem
 
 
 def _stored(statement: Statement) -> dict[str, bool]:
-    """The places that a statement stores to or changes, and whether it gives each a new value."""
+    """The places that a statement stores to or changes, in whole or in part, and whether it gives each a new value."""
     found: dict[str, bool] = {}
     for leaf in statement.nodes:
         place = leaf.target if isinstance(leaf, ast.AugAssign) else changed_place(leaf)
-        if place is not None:
-            found[ast.unparse(place)] = isinstance(statement.node, ast.Assign) and not isinstance(leaf, ast.Call)
+        anew = isinstance(statement.node, ast.Assign) and not isinstance(leaf, ast.Call)
+        while place is not None:
+            text = ast.unparse(place)
+            found[text] = found.get(text, False) or anew
+            place, anew = place.value if isinstance(place, (ast.Attribute, ast.Subscript)) else None, False
     return found
 
 
