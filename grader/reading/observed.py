@@ -57,7 +57,7 @@ def as_observed(part: Part, plan: Plan, wrong: Collection[str], changes: Changes
     needed = set().union(*plan.slices.values())
     late = {index: changed for index, changed in changes.items() if index not in needed}
     seen = {t: _as_seen(part.analysis, plan, t, changes if t in wrong else late) for t in plan.attempts}
-    attempts = {t: _where_made(part.analysis, attempt, changes) if wrong else attempt for t, attempt in seen.items()}
+    attempts = {t: _where_made(part, attempt, changes) if wrong else attempt for t, attempt in seen.items()}
     if effects == part.analysis.effects and attempts == plan.attempts:
         return part
     return replace(part, analysis=replace(part.analysis, effects=effects), attempts=part.attempts | attempts)
@@ -102,23 +102,25 @@ def _as_seen(analysis: Analysis, plan: Plan, tensor: str, changes: Changes) -> A
 def places_of(part: Part, plan: Plan) -> set[str]:
     """Where gradients are held, those included from which one has its value: `grads["h"]` of `dh = grads["h"]`."""
     attempts = [attempt for attempt in plan.attempts.values() if not attempt.inside]
-    taken = (_taken_from(part.analysis, attempt) for attempt in attempts)
+    taken = (_taken_from(part, attempt) for attempt in attempts)
     return {ast.unparse(place) for place in taken if place is not None}.union(attempt.place for attempt in attempts)
 
 
-def _taken_from(analysis: Analysis, attempt: Attempt) -> ast.expr | None:
-    """The place from which a gradient has its value, where an attempt does no more than give it its name."""
-    node = analysis.statements[attempt.writers[-1]].node
+def _taken_from(part: Part, attempt: Attempt) -> ast.expr | None:
+    """The place from which a gradient has its value, where an attempt does no more than give it its name. A tensor of
+    the lesson is none, for it was made to be something else."""
+    node, exercise = part.analysis.statements[attempt.writers[-1]].node, part.exercise
     if len(attempt.writers) > 1 or not isinstance(node, ast.Assign):
         return None
     given = [value for target, value in paired(node) if ast.unparse(target) == attempt.place]
-    own = given and isinstance(given[0], _PLACES) and root_name(given[0]) not in analysis.names.by_name
-    return given[0] if own else None
+    named = {*part.analysis.names.by_name, *exercise.forward_names, *exercise.network_names, *exercise.setup_names}
+    return given[0] if given and isinstance(given[0], _PLACES) and root_name(given[0]) not in named else None
 
 
-def _where_made(analysis: Analysis, attempt: Attempt, changes: Changes) -> Attempt:
+def _where_made(part: Part, attempt: Attempt, changes: Changes) -> Attempt:
     """The same gradient where it is made, if an attempt does no more than give it its name."""
-    if (taken := _taken_from(analysis, attempt)) is None:
+    analysis = part.analysis
+    if (taken := _taken_from(part, attempt)) is None:
         return attempt
     place, root = ast.unparse(taken), root_name(taken)
     writers: list[int] = []
