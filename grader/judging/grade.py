@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,8 @@ from grader.base.boundary import FILE_MEMORY, one_file
 from grader.base.errors import DojoError, NotGradedError
 from grader.diagnosing import UNEXPLAINED
 from grader.diagnosing.repair import mending_edit, vocabulary_of
-from grader.judging.judge import InTrial, Judge, prove
-from grader.judging.reruns import run_as_written, wrong_in
+from grader.judging.judge import Judge, prove
+from grader.judging.reruns import Runs, run_as_written
 from grader.judging.verdicts import (
     LASTING,
     NOT_ATTEMPTED,
@@ -159,8 +159,7 @@ class Grader:
                     verdicts = self._run(judge, known, runs)
                     self._note_forward(judge, plan, report)
                     gradients = plan.attempts.keys() - plan.definitions.keys() if not judge.unkept else ()
-                    wrong = wrong_in(runs, gradients)
-                    self._note_cautions(part, plan, report, wrong)
+                    self._note_cautions(part, plan, report, runs.wrong(gradients))
                 self._run_cases(judge, known)
         for name, evidence in known.items():
             verdict = verdicts.get(name) or verdict_of(evidence)
@@ -209,16 +208,16 @@ class Grader:
         statement = plan.statements[attempt.writers[-1]]
         return replace(evidence, statement=statement, luck=luck, writes_at=_writes_at(statement, plan, name))
 
-    def _run(self, judge: Judge, known: dict[str, Evidence], runs: Sequence[InTrial]) -> dict[str, Verdict]:
+    def _run(self, judge: Judge, known: dict[str, Evidence], runs: Runs) -> dict[str, Verdict]:
         """Add to what is known of each gradient what its answer gives in every trial; the verdicts that stand."""
         plan, exercise = judge.plan, judge.plan.exercise
-        decisive, (answers, truth), probe, sizes = runs
+        answers, truth = runs.shown
         shown = answers, self.truths.of_real_backward(exercise, truth.trial)
         by_index = dict(enumerate(plan.statements))
         for name, evidence in known.items():
             if evidence.found is not None or name in plan.definitions:
                 continue
-            seen, lecture, probed, resized = (seen_in_trial(name, *each) for each in (decisive, shown, probe, sizes))
+            (seen, probed, resized), lecture = runs.seen(name), seen_in_trial(name, *shown)
             statement = evidence.statement and blamed(
                 None if seen.right else seen.answer.failure, evidence.statement, by_index
             )
