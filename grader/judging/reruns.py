@@ -39,6 +39,8 @@ def run_as_written(judge: Judge, part: Part, trials: tuple[Trial, Trial, Trial, 
     The plan of the judge is then the one that it went by.
     """
     runs = Runs(judge.run_at_once(trials))
+    if judge.lost:
+        return runs  # to run again what hangs or kills would cost as long again
     if (observed := _follow_observed(judge, part, runs, trials[0])) is not None:
         part, runs = observed, Runs(judge.run_at_once(trials))
     wrong = runs.wrong(_gradients(judge))
@@ -56,7 +58,7 @@ def run_as_written(judge: Judge, part: Part, trials: tuple[Trial, Trial, Trial, 
 
 
 def _gradients(judge: Judge) -> set[str]:
-    return judge.plan.attempts.keys() - judge.plan.definitions.keys() - judge.lost.keys()
+    return judge.plan.attempts.keys() - judge.plan.definitions.keys()
 
 
 def _follow_observed(judge: Judge, part: Part, runs: Runs, trial: Trial) -> Part | None:

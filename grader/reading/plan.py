@@ -62,9 +62,9 @@ class Plan:
     spoilt: list[Spoilt] = field(default_factory=list)
 
     def lines_of(self, tensor: str) -> list[int]:
-        """The statements that make up an answer: those that write it and what they need, definitions and the answers of
-        other gradients left out."""
-        others = {index for attempt in self.attempts.values() for index in attempt.writers}
+        """The statements that make up an answer: those that write it and what they need, less definitions and what else
+        is put into the same dict or object."""
+        others = {i for attempt in self.attempts.values() if not attempt.place.isidentifier() for i in attempt.writers}
         kept = self.slices[tensor] - (others - {*self.attempts[tensor].writers})
         return [s.index for s in self.steps if s.index in kept and isinstance(s.statement.node, _PLAIN_STATEMENTS)]
 
